@@ -1,0 +1,169 @@
+#include "binding/binding.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/suggest.h"
+
+#define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
+#define ACCOUNT_STEP ((uint64_t)8 << 20)
+#define MOST_NAMES 128
+
+GptEnv *bind_env(lua_State *L) {
+  GptEnv *env = *(GptEnv **)lua_touserdata(L, lua_upvalueindex(1));
+  env->host = L;
+  return env;
+}
+
+void bind_functions(lua_State *L, const luaL_Reg *functions) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  luaL_setfuncs(L, functions, 1);
+}
+
+/* Level of the innermost function outside the package, as luaL_where counts. */
+static int user_level(lua_State *L) {
+  lua_Debug frame;
+  lua_getfield(L, LUA_REGISTRYINDEX, HOME_KEY);
+  const char *home = lua_tostring(L, -1);
+  int level = 1;
+  while (home != NULL && lua_getstack(L, level, &frame) != 0) {
+    lua_getinfo(L, "S", &frame);
+    if (frame.what[0] != 'C' && strncmp(frame.source, home, strlen(home)) != 0) break;
+    level++;
+  }
+  lua_pop(L, 1);
+  return home == NULL ? 1 : level;
+}
+
+int bind_error(lua_State *L, const char *format, ...) {
+  char message[GPT_ERROR_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  luaL_where(L, user_level(L));
+  lua_pushstring(L, message);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int bind_raise(lua_State *L, GptEnv *env) {
+  char message[GPT_ERROR_SIZE];
+  gpt_take_error(env, message);
+  return bind_error(L, "%s", message);
+}
+
+void **bind_push_box(lua_State *L, const char *type, int user_values) {
+  void **box = lua_newuserdatauv(L, sizeof *box, user_values);
+  *box = NULL;
+  luaL_setmetatable(L, type);
+  return box;
+}
+
+void *bind_test(lua_State *L, int index, const char *type) {
+  void **box = luaL_testudata(L, index, type);
+  if (box == NULL) return NULL;
+  if (*box == NULL) luaL_argerror(L, index, lua_pushfstring(L, "this %s was freed", type));
+  return *box;
+}
+
+void *bind_check(lua_State *L, int index, const char *type) {
+  luaL_checkudata(L, index, type);
+  return bind_test(L, index, type);
+}
+
+void bind_account(lua_State *L, GptEnv *env) {
+  static const char key = 0; /* registry: env->memory.total at the last step */
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  uint64_t last = (uint64_t)lua_tointeger(L, -1), grown = env->memory.total - last;
+  lua_pop(L, 1);
+  if (grown < ACCOUNT_STEP || !lua_gc(L, LUA_GCISRUNNING)) return;
+  lua_pushinteger(L, (lua_Integer)env->memory.total);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  uint64_t kib = grown >> 10;
+  lua_gc(L, LUA_GCSTEP, kib > 0x7fffffff ? 0x7fffffff : (int)kib);
+}
+
+/* Collects the string keys of the tables at the two indexes (0: none). */
+static size_t collect_names(lua_State *L, int table, const char **names, size_t count) {
+  if (table == 0 || !lua_istable(L, table)) return count;
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && count < MOST_NAMES) names[count++] = lua_tostring(L, -1);
+  }
+  return count;
+}
+
+/* upvalues: environment, type name, methods, fields (or nil) */
+static int unknown_name(lua_State *L) {
+  const char *names[MOST_NAMES], *word = luaL_tolstring(L, 2, NULL);
+  size_t count = collect_names(L, lua_upvalueindex(3), names, 0);
+  count = collect_names(L, lua_upvalueindex(4), names, count);
+  const char *near = gpt_suggest(word, names, count), *type = lua_tostring(L, lua_upvalueindex(2));
+  if (near == NULL) return bind_error(L, "a %s has no field or method '%s'", type, word);
+  return bind_error(L, "a %s has no field or method '%s'; did you mean '%s'?", type, word, near);
+}
+
+/* __index; upvalues: environment, type name, methods, fields (or nil), element (or nil) */
+static int index_value(lua_State *L) {
+  if (lua_isinteger(L, 2) && !lua_isnil(L, lua_upvalueindex(5))) {
+    lua_pushvalue(L, lua_upvalueindex(5));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNIL) return 1;
+  if (!lua_istable(L, lua_upvalueindex(4))) return unknown_name(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(4)) == LUA_TNIL) return unknown_name(L);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static void push_function_table(lua_State *L, const luaL_Reg *functions) {
+  if (functions == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_newtable(L);
+  bind_functions(L, functions);
+}
+
+void bind_type(lua_State *L, const BindType *type) {
+  luaL_newmetatable(L, type->name);
+  if (type->meta != NULL) bind_functions(L, type->meta);
+  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_pushstring(L, type->name);
+  push_function_table(L, type->methods);
+  push_function_table(L, type->fields);
+  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  if (type->element != NULL) lua_pushcclosure(L, type->element, 1);
+  else lua_pop(L, 1), lua_pushnil(L);
+  lua_pushcclosure(L, index_value, 5);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+void bind_check_options(lua_State *L, int index, const char *what, const char *const names[]) {
+  size_t count = 0;
+  while (names[count] != NULL) count++;
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    lua_pop(L, 1);
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    size_t i = 0;
+    while (key != NULL && i < count && strcmp(key, names[i]) != 0) i++;
+    if (key != NULL && i < count) continue;
+    const char *near = key != NULL ? gpt_suggest(key, names, count) : NULL;
+    key = luaL_tolstring(L, -1, NULL);
+    if (near == NULL) bind_error(L, "%s: unknown option '%s'", what, key);
+    bind_error(L, "%s: unknown option '%s'; did you mean '%s'?", what, key, near);
+  }
+}

@@ -1,0 +1,58 @@
+/*
+ * What every file of the binding shares. A binding function checks its arguments, makes one core call and
+ * pushes the result.
+ *
+ * Rules (they keep errors from leaking): any Lua call that may allocate can longjmp, so hold no memory of the core
+ * across one that nothing owns. A box is made first and filled second; its finalizer takes an empty one.
+ */
+#ifndef GPT_BINDING_H
+#define GPT_BINDING_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "core/env.h"
+
+/* A userdata type whose values each hold one pointer of the core (NULL: freed). */
+typedef struct BindType {
+  const char *name;          /* "gpt.Tensor", as error messages show it */
+  const luaL_Reg *methods;   /* value:name(...) */
+  const luaL_Reg *fields;    /* value.name: called with the value, answers the field; may be NULL */
+  const luaL_Reg *meta;      /* __gc, __tostring, ... */
+  lua_CFunction element;     /* value[i]: called with the value and the integer; may be NULL */
+} BindType;
+
+/* The environment of the running state: upvalue 1 of every function of the binding. */
+GptEnv *bind_env(lua_State *L);
+
+/* Registers functions with the environment as their upvalue into the table on top of the stack. */
+void bind_functions(lua_State *L, const luaL_Reg *functions);
+
+/* Creates the metatable of a type. Unknown names raise, and suggest the near one. */
+void bind_type(lua_State *L, const BindType *type);
+
+/* Pushes an empty box of that type and answers where to put the pointer. */
+void **bind_push_box(lua_State *L, const char *type, int user_values);
+
+/* The pointer of a box argument; an argument error for anything else, and for a freed one. */
+void *bind_check(lua_State *L, int index, const char *type);
+
+/* The same, or NULL where the value is of another type (freed ones still raise). */
+void *bind_test(lua_State *L, int index, const char *type);
+
+/* Raises the core's error at the line of the user's code that called into the package. */
+int bind_raise(lua_State *L, GptEnv *env);
+
+/* Raises a message of the binding's own, in the same place. */
+int bind_error(lua_State *L, const char *format, ...);
+
+/* Tells Lua's collector how far the core's memory has grown. Call it with the new value on the stack. */
+void bind_account(lua_State *L, GptEnv *env);
+
+/* Checks that the table at index has no keys but those of names (NULL-terminated); `what` starts the message. */
+void bind_check_options(lua_State *L, int index, const char *what, const char *const names[]);
+
+/* Openers: each adds its functions to the module's table on top of the stack. */
+void bind_open_memory(lua_State *L);
+
+#endif

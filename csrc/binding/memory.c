@@ -1,0 +1,52 @@
+/* gpt.memory and gpt.trim. */
+#include "core/memory.h"
+
+#include "binding/binding.h"
+
+static void set_bytes(lua_State *L, const char *name, size_t bytes) {
+  lua_pushinteger(L, (lua_Integer)bytes);
+  lua_setfield(L, -2, name);
+}
+
+static void set_limit(lua_State *L, GptEnv *env) {
+  static const char *const names[] = {"limit", NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_options(L, 1, "gpt.memory", names);
+  lua_getfield(L, 1, "limit");
+  if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
+    bind_error(L, "gpt.memory: limit: a whole number of bytes expected (0 for none), got %s", luaL_tolstring(L, -1, NULL));
+  env->memory.limit = (size_t)lua_tointeger(L, -1);
+}
+
+/***
+Bytes held by this state's tensors.
+@function memory
+@tparam[opt] table options `limit`: live bytes may not grow past it (0: no limit)
+@treturn table `live` (what something still holds), `peak`, `cached` (kept for reuse), `mapped` (files), `limit`,
+and `system_calls`: how often the system was asked for memory
+*/
+static int memory(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  if (!lua_isnoneornil(L, 1)) set_limit(L, env);
+  lua_createtable(L, 0, 6);
+  set_bytes(L, "live", env->memory.live);
+  set_bytes(L, "peak", env->memory.peak);
+  set_bytes(L, "cached", env->memory.cached);
+  set_bytes(L, "mapped", env->memory.mapped);
+  set_bytes(L, "limit", env->memory.limit);
+  set_bytes(L, "system_calls", (size_t)env->memory.system_calls);
+  return 1;
+}
+
+/***
+Returns the memory kept for reuse to the system.
+@function trim
+*/
+static int trim(lua_State *L) {
+  gpt_trim(bind_env(L));
+  return 0;
+}
+
+static const luaL_Reg functions[] = {{"memory", memory}, {"trim", trim}, {NULL, NULL}};
+
+void bind_open_memory(lua_State *L) { bind_functions(L, functions); }

@@ -1,0 +1,69 @@
+/* Opens the module: makes the state's environment and lets every subject add its functions. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dlfcn.h>
+#include <lualib.h>
+
+#include "binding/binding.h"
+
+#define ENV_TYPE "gpt.Env"
+
+static int collect_env(lua_State *L) {
+  GptEnv **box = lua_touserdata(L, 1);
+  gpt_env_free(*box);
+  *box = NULL;
+  return 0;
+}
+
+static void collect_garbage(void *host) {
+  lua_State *L = host;
+  if (L != NULL && lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCCOLLECT);
+}
+
+/* The first thing in the state, so the last to be finalized. */
+static void make_env(lua_State *L) {
+  GptEnv **box = lua_newuserdatauv(L, sizeof(GptEnv *), 0);
+  *box = NULL;
+  luaL_newmetatable(L, ENV_TYPE);
+  lua_pushcfunction(L, collect_env);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  *box = gpt_env_new();
+  if (*box == NULL) luaL_error(L, "not enough memory to open gpt");
+  (*box)->host = L;
+  (*box)->on_pressure = collect_garbage;
+  lua_setfield(L, LUA_REGISTRYINDEX, "gpt.env");
+}
+
+/* set_home(prefix): what the sources of the package's own Lua files begin with; errors point past them. */
+static int set_home(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "gpt.home");
+  return 0;
+}
+
+/* raise(message): an error at the user's line, for the package's Lua files. */
+static int raise_message(lua_State *L) { return bind_error(L, "%s", luaL_checkstring(L, 1)); }
+
+static const luaL_Reg functions[] = {{"set_home", set_home}, {"raise", raise_message}, {NULL, NULL}};
+
+/* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
+static void pin_module(void) {
+  Dl_info info;
+  if (dladdr((void *)pin_module, &info) != 0 && info.dli_fname != NULL)
+    dlopen(info.dli_fname, RTLD_LAZY | RTLD_NODELETE | RTLD_NOLOAD);
+}
+
+__attribute__((visibility("default"))) int luaopen_gpt_core(lua_State *L);
+
+int luaopen_gpt_core(lua_State *L) {
+  luaL_checkversion(L);
+  pin_module();
+  make_env(L);
+  lua_newtable(L);
+  bind_functions(L, functions);
+  bind_open_memory(L);
+  return 1;
+}
