@@ -52,7 +52,7 @@ static const luaL_Reg functions[] = {{"set_home", set_home}, {"raise", raise_mes
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
 static void pin_module(void) {
   Dl_info info;
-  if (dladdr((void *)pin_module, &info) != 0 && info.dli_fname != NULL)
+  if (dladdr(functions, &info) != 0 && info.dli_fname != NULL)
     dlopen(info.dli_fname, RTLD_LAZY | RTLD_NODELETE | RTLD_NOLOAD);
 }
 
