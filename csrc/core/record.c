@@ -1,0 +1,150 @@
+#include "core/record.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+
+bool gpt_records(const GptEnv *env, int n_inputs, GptTensor *const *inputs) {
+  if (!env->recording) return false;
+  for (int i = 0; i < n_inputs; i++)
+    if (inputs[i] != NULL && gpt_tensor_wants_grad(inputs[i])) return true;
+  return false;
+}
+
+/* The way on from an input; takes references. */
+static GptEdge edge_of(GptTensor *input) {
+  GptEdge edge = {NULL, NULL};
+  if (input == NULL || !gpt_tensor_wants_grad(input)) return edge;
+  edge.node = input->node;
+  if (edge.node != NULL) edge.node->refs++;
+  else edge.leaf = gpt_tensor_retain(input);
+  return edge;
+}
+
+static bool save_tensors(GptEnv *env, GptNode *node, const GptRecord *record) {
+  for (int i = 0; i < record->n_saves; i++) {
+    if (record->saves[i] == NULL) continue;
+    node->saved[i].tensor = gpt_tensor_detach(env, record->saves[i]);
+    if (node->saved[i].tensor == NULL) return false;
+    node->saved[i].version = record->saves[i]->storage->version;
+  }
+  return true;
+}
+
+static GptNode *new_node(GptEnv *env, const GptRecord *record) {
+  GptNode *node = gpt_alloc_zeroed(env, sizeof *node);
+  if (node == NULL) return NULL;
+  node->refs = 1;
+  node->op = record->op;
+  node->sequence = ++env->sequence;
+  node->n_inputs = record->n_inputs;
+  node->n_saves = record->n_saves;
+  memcpy(node->integers, record->integers, sizeof node->integers);
+  memcpy(node->numbers, record->numbers, sizeof node->numbers);
+  node->edges = gpt_alloc_zeroed(env, (size_t)record->n_inputs * sizeof *node->edges);
+  node->saved = gpt_alloc_zeroed(env, (size_t)record->n_saves * sizeof *node->saved);
+  if (node->edges == NULL || node->saved == NULL || !save_tensors(env, node, record)) {
+    gpt_node_release(env, node);
+    return NULL;
+  }
+  for (int i = 0; i < record->n_inputs; i++) node->edges[i] = edge_of(record->inputs[i]);
+  return node;
+}
+
+GptTensor *gpt_record(GptEnv *env, GptTensor *output, GptRecord record) {
+  if (output == NULL || !gpt_records(env, record.n_inputs, record.inputs)) return output;
+  output->node = new_node(env, &record);
+  if (output->node != NULL) return output;
+  gpt_tensor_release(output);
+  return NULL;
+}
+
+/* Drops the edges; nodes that nothing else holds go on the list instead of being freed by recursion. */
+static void drop_edges(GptEnv *env, GptNode *node, GptNode **list) {
+  for (int i = 0; node->edges != NULL && i < node->n_inputs; i++) {
+    GptNode *input = node->edges[i].node;
+    gpt_tensor_release(node->edges[i].leaf);
+    if (input == NULL || --input->refs > 0) continue;
+    input->next = *list;
+    *list = input;
+  }
+  gpt_free(env, node->edges);
+  node->edges = NULL;
+}
+
+static void drop_saved(GptEnv *env, GptNode *node) {
+  for (int i = 0; node->saved != NULL && i < node->n_saves; i++) gpt_tensor_release(node->saved[i].tensor);
+  gpt_free(env, node->saved);
+  node->saved = NULL;
+}
+
+static void free_list(GptEnv *env, GptNode *list) {
+  while (list != NULL) {
+    GptNode *node = list;
+    list = node->next;
+    drop_edges(env, node, &list);
+    drop_saved(env, node);
+    gpt_tensor_release(node->grad);
+    gpt_free(env, node);
+  }
+}
+
+void gpt_node_release(GptEnv *env, GptNode *node) {
+  if (node == NULL || --node->refs > 0) return;
+  node->next = NULL;
+  free_list(env, node);
+}
+
+void gpt_node_use_up(GptEnv *env, GptNode *node) {
+  GptNode *list = NULL;
+  drop_edges(env, node, &list);
+  drop_saved(env, node);
+  free_list(env, list);
+}
+
+bool gpt_node_wants(const GptNode *node, int i) { return node->edges[i].node != NULL || node->edges[i].leaf != NULL; }
+
+GptTensor *gpt_node_saved(const GptNode *node, int i) { return node->saved[i].tensor; }
+
+/* May be written into: nothing else sees it. */
+static bool exclusive(const GptTensor *tensor) {
+  return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL && gpt_tensor_contiguous(tensor);
+}
+
+/* to += from, in place. */
+static void add_into(GptTensor *to, const float *from) {
+  float *sum = gpt_floats(to);
+  int64_t n = gpt_tensor_numel(to);
+  for (int64_t i = 0; i < n; i++) sum[i] += from[i];
+  gpt_tensor_written(to);
+}
+
+/* *sum += grad, or *sum = grad; takes over grad. A sum that others may see is copied first, unless it is a leaf's. */
+static bool gather(GptEnv *env, GptTensor **sum, GptTensor *grad, bool leaf) {
+  GptTensor *mine = *sum == NULL && exclusive(grad) ? gpt_tensor_retain(grad) : NULL;
+  if (*sum == NULL) {
+    *sum = mine != NULL ? mine : leaf ? gpt_tensor_copy(env, grad) : gpt_tensor_retain(grad);
+    gpt_tensor_release(grad);
+    return *sum != NULL;
+  }
+  if (!leaf && !exclusive(*sum)) {
+    GptTensor *copy = gpt_tensor_copy(env, *sum);
+    if (copy == NULL) return gpt_tensor_release(grad), false;
+    gpt_tensor_release(*sum);
+    *sum = copy;
+  }
+  GptTensor *packed = gpt_tensor_packed(env, grad);
+  if (packed != NULL) add_into(*sum, gpt_floats(packed));
+  gpt_tensor_release(packed);
+  gpt_tensor_release(grad);
+  return packed != NULL;
+}
+
+bool gpt_node_give(GptEnv *env, GptNode *node, int i, GptTensor *grad) {
+  GptEdge *edge = &node->edges[i];
+  if (grad == NULL) return false;
+  if (edge->node != NULL) return gather(env, &edge->node->grad, grad, false);
+  if (edge->leaf != NULL) return gather(env, &edge->leaf->grad, grad, true);
+  gpt_tensor_release(grad);
+  return true;
+}

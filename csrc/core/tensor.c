@@ -1,0 +1,202 @@
+#include "core/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/record.h"
+
+size_t gpt_dtype_size(GptDtype dtype) { return dtype == GPT_I64 ? sizeof(int64_t) : sizeof(float); }
+
+const char *gpt_dtype_name(GptDtype dtype) { return dtype == GPT_I64 ? "i64" : "f32"; }
+
+float *gpt_floats(const GptTensor *tensor) { return (float *)tensor->storage->data + tensor->offset; }
+
+int64_t *gpt_integers(const GptTensor *tensor) { return (int64_t *)tensor->storage->data + tensor->offset; }
+
+void gpt_tensor_written(GptTensor *tensor) { tensor->storage->version++; }
+
+bool gpt_tensor_wants_grad(const GptTensor *tensor) { return tensor->requires_grad || tensor->node != NULL; }
+
+int64_t gpt_tensor_numel(const GptTensor *tensor) {
+  int64_t n = 1;
+  for (int d = 0; d < tensor->ndim; d++) n *= tensor->shape[d];
+  return n;
+}
+
+bool gpt_same_shape(const GptTensor *a, const GptTensor *b) {
+  return a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof a->shape[0]) == 0;
+}
+
+void gpt_contiguous_strides(int ndim, const int64_t *shape, int64_t *stride) {
+  int64_t step = 1;
+  for (int d = ndim - 1; d >= 0; d--) {
+    stride[d] = step;
+    step *= shape[d];
+  }
+}
+
+bool gpt_tensor_contiguous(const GptTensor *tensor) {
+  int64_t step = 1;
+  for (int d = tensor->ndim - 1; d >= 0; d--) {
+    if (tensor->shape[d] != 1 && tensor->stride[d] != step) return gpt_tensor_numel(tensor) == 0;
+    step *= tensor->shape[d];
+  }
+  return true;
+}
+
+const char *gpt_shape_text(int ndim, const int64_t *shape, char *text) {
+  size_t at = 1;
+  text[0] = '[';
+  text[1] = '\0';
+  for (int d = 0; d < ndim; d++)
+    at += (size_t)snprintf(text + at, GPT_SHAPE_TEXT - at, d == 0 ? "%lld" : ", %lld", (long long)shape[d]);
+  snprintf(text + at, GPT_SHAPE_TEXT - at, "]");
+  return text;
+}
+
+const char *gpt_tensor_shape_text(const GptTensor *tensor, char *text) {
+  return gpt_shape_text(tensor->ndim, tensor->shape, text);
+}
+
+/* Bytes of a shape, or false and a message where it is none or too large to count. */
+static bool count_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes) {
+  char text[GPT_SHAPE_TEXT];
+  int64_t total = (int64_t)gpt_dtype_size(dtype);
+  if (ndim > GPT_MAX_DIMS) return gpt_fail(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, ndim);
+  for (int d = 0; d < ndim; d++) {
+    if (shape[d] < 0) return gpt_fail(env, "a shape has no negative sizes, got %s", gpt_shape_text(ndim, shape, text));
+    if (__builtin_mul_overflow(total, shape[d] > 0 ? shape[d] : 1, &total))
+      return gpt_fail(env, "a tensor of shape %s is too large", gpt_shape_text(ndim, shape, text));
+  }
+  *bytes = (size_t)total;
+  for (int d = 0; d < ndim; d++)
+    if (shape[d] == 0) *bytes = 0;
+  return true;
+}
+
+GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *), void *owner) {
+  GptStorage *storage = gpt_alloc(env, sizeof *storage);
+  if (storage == NULL) return NULL;
+  *storage = (GptStorage){.refs = 1, .env = env, .dtype = dtype, .bytes = bytes, .data = data, .release = release, .owner = owner};
+  return storage;
+}
+
+void gpt_storage_release(GptStorage *storage) {
+  if (storage == NULL || --storage->refs > 0) return;
+  if (storage->release != NULL) storage->release(storage);
+  else gpt_free(storage->env, storage->data);
+  gpt_free(storage->env, storage);
+}
+
+static GptStorage *new_storage(GptEnv *env, GptDtype dtype, size_t bytes, bool zeroed) {
+  void *data = zeroed ? gpt_alloc_zeroed(env, bytes) : gpt_alloc(env, bytes);
+  if (data == NULL) return NULL;
+  GptStorage *storage = gpt_storage_wrap(env, dtype, data, bytes, NULL, NULL);
+  if (storage == NULL) gpt_free(env, data);
+  return storage;
+}
+
+/* A tensor that takes over one reference to the storage; releases it on failure. */
+static GptTensor *new_tensor(GptEnv *env, GptStorage *storage, int ndim, const int64_t *shape, const int64_t *stride, int64_t offset) {
+  if (storage == NULL) return NULL;
+  GptTensor *tensor = gpt_alloc_zeroed(env, sizeof *tensor);
+  if (tensor == NULL) {
+    gpt_storage_release(storage);
+    return NULL;
+  }
+  tensor->refs = 1;
+  tensor->env = env;
+  tensor->storage = storage;
+  tensor->ndim = ndim;
+  tensor->offset = offset;
+  memcpy(tensor->shape, shape, (size_t)ndim * sizeof *shape);
+  if (stride != NULL) memcpy(tensor->stride, stride, (size_t)ndim * sizeof *stride);
+  else gpt_contiguous_strides(ndim, shape, tensor->stride);
+  return tensor;
+}
+
+GptTensor *gpt_tensor_new(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape) {
+  size_t bytes;
+  if (!count_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
+  return new_tensor(env, new_storage(env, dtype, bytes, false), ndim, shape, NULL, 0);
+}
+
+GptTensor *gpt_tensor_zeros(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape) {
+  size_t bytes;
+  if (!count_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
+  return new_tensor(env, new_storage(env, dtype, bytes, true), ndim, shape, NULL, 0);
+}
+
+GptTensor *gpt_tensor_like(GptEnv *env, const GptTensor *tensor) {
+  return gpt_tensor_new(env, tensor->storage->dtype, tensor->ndim, tensor->shape);
+}
+
+GptTensor *gpt_tensor_number(GptEnv *env, double value) {
+  GptTensor *tensor = gpt_tensor_new(env, GPT_F32, 0, NULL);
+  if (tensor != NULL) *gpt_floats(tensor) = (float)value;
+  return tensor;
+}
+
+GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int ndim, const int64_t *shape) {
+  storage->refs++;
+  return new_tensor(env, storage, ndim, shape, NULL, offset);
+}
+
+GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride, int64_t offset) {
+  tensor->storage->refs++;
+  return new_tensor(env, tensor->storage, ndim, shape, stride, offset);
+}
+
+GptTensor *gpt_tensor_detach(GptEnv *env, const GptTensor *tensor) {
+  return gpt_tensor_view(env, tensor, tensor->ndim, tensor->shape, tensor->stride, tensor->offset);
+}
+
+GptTensor *gpt_tensor_retain(GptTensor *tensor) {
+  if (tensor != NULL) tensor->refs++;
+  return tensor;
+}
+
+void gpt_tensor_release(GptTensor *tensor) {
+  if (tensor == NULL || --tensor->refs > 0) return;
+  GptEnv *env = tensor->env;
+  gpt_tensor_release(tensor->grad); /* a gradient has none of its own */
+  gpt_storage_release(tensor->storage);
+  gpt_node_release(env, tensor->node);
+  gpt_free(env, tensor);
+}
+
+/* One copy between equally shaped walks over memory; contiguous runs go by memcpy. */
+static void copy_strided(char *dst, const int64_t *dst_stride, const char *src, const int64_t *src_stride, const int64_t *shape, int ndim,
+                         size_t size) {
+  if (ndim == 0) {
+    memcpy(dst, src, size);
+    return;
+  }
+  if (ndim == 1 && dst_stride[0] == 1 && src_stride[0] == 1) {
+    memcpy(dst, src, (size_t)shape[0] * size);
+    return;
+  }
+  for (int64_t i = 0; i < shape[0]; i++)
+    copy_strided(dst + (size_t)(i * dst_stride[0]) * size, dst_stride + 1, src + (size_t)(i * src_stride[0]) * size, src_stride + 1, shape + 1,
+                 ndim - 1, size);
+}
+
+void gpt_copy_elements(GptTensor *dst, const GptTensor *src) {
+  size_t size = gpt_dtype_size(dst->storage->dtype);
+  char *to = (char *)dst->storage->data + (size_t)dst->offset * size;
+  const char *from = (const char *)src->storage->data + (size_t)src->offset * size;
+  if (gpt_tensor_numel(dst) == 0) return;
+  if (gpt_tensor_contiguous(dst) && gpt_tensor_contiguous(src)) memmove(to, from, (size_t)gpt_tensor_numel(dst) * size);
+  else copy_strided(to, dst->stride, from, src->stride, dst->shape, dst->ndim, size);
+}
+
+GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor) {
+  GptTensor *copy = gpt_tensor_like(env, tensor);
+  if (copy != NULL) gpt_copy_elements(copy, tensor);
+  return copy;
+}
+
+GptTensor *gpt_tensor_packed(GptEnv *env, GptTensor *tensor) {
+  return gpt_tensor_contiguous(tensor) ? gpt_tensor_retain(tensor) : gpt_tensor_copy(env, tensor);
+}
