@@ -1,28 +1,158 @@
+# luagpt. `make demo` and `make test` start from nothing; `make help` lists the rest.
+
+# Yours to set: make CC=clang, make BUILD=elsewhere, make install PREFIX=/usr DESTDIR=/tmp/package, make JOBS=1
 CC = gcc
 LUA = lua5.4
 CFLAGS = -O3 -g
+BUILD = build
+PREFIX = /usr/local
+LUADIR = $(PREFIX)/share/lua/5.4
+LIBDIR = $(PREFIX)/lib/lua/5.4
+JOBS = $(shell nproc 2>/dev/null || echo 1)
+
+# Several goals run one after the other, each in parallel; a make under this one shares its jobs.
+ifeq ($(PARALLEL)$(filter-out 0 1,$(words $(MAKECMDGOALS))),)
+export PARALLEL = 1
+MAKEFLAGS += -j$(JOBS)
+endif
+
+# Where the libraries are. Variables given by name (LUA_INCDIR, OPENBLAS_INCDIR) win.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+pkg_include = $(patsubst -I%,%,$(filter -I%,$(shell pkg-config --cflags-only-I $(1) 2>/dev/null)))
+pkg_libs = $(or $(shell pkg-config --libs $(1) 2>/dev/null),$(2))
+folder_with = $(firstword $(patsubst %/$(1),%,$(wildcard $(2:=/$(1)))))
+SYSTEM = /usr/local/include /usr/include/$(MULTIARCH) /usr/include
+LUA_INCDIR = $(call folder_with,lua.h,$(call pkg_include,lua5.4) $(SYSTEM:=/lua5.4) $(SYSTEM))
+OPENBLAS_INCDIR = $(call folder_with,cblas.h,$(call pkg_include,openblas) $(SYSTEM:=/openblas-pthread) \
+  $(SYSTEM) $(SYSTEM:=/openblas))
+
+# OpenBLAS's pthread variant, linked in with hidden symbols: a copy of our own, so that the host's settings stay
+# the host's. csrc/core/blas_threads.c keeps it from starting threads. Without it, the shared library.
+OPENBLAS_STATIC = $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-pthread/libopenblas.a \
+  /usr/lib64/libopenblasp.a /usr/lib/libopenblasp.a))
+ifneq ($(OPENBLAS_STATIC),)
+BLAS_LIBS = $(OPENBLAS_STATIC) -Wl,--exclude-libs,ALL -Wl,--wrap=openblas_num_threads_env
+else
+BLAS_FLAGS = -DGPT_BLAS_SHARED=1
+BLAS_LIBS = $(call pkg_libs,openblas,-lopenblas)
+endif
+
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-LUA_INCDIR = /usr/include/lua5.4
-OPENBLAS_INCDIR = /usr/include/x86_64-linux-gnu/openblas-pthread
+INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR) $(call pkg_include,libcjson libutf8proc)))
+FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast $(WARNINGS) $(INCLUDES) $(BLAS_FLAGS)
+LIBS := $(BLAS_LIBS) $(call pkg_libs,libcjson,-lcjson) $(call pkg_libs,libutf8proc,-lutf8proc) -lpthread -lm
 
-SOURCES = $(shell find csrc -name '*.c')
-OBJECTS = $(SOURCES:csrc/%.c=build/obj/%.o)
-FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast -Icsrc -I$(LUA_INCDIR) -I$(OPENBLAS_INCDIR) -MMD -MP $(WARNINGS)
+# The kernels are one file, compiled once for each instruction set.
+KERNELS = csrc/core/kernels/kernels.c
+KERNEL_SETS = generic $(if $(findstring x86_64,$(MULTIARCH)),avx2 avx512)
+KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
+KERNEL_FLAGS_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 
-build/gpt/core.so: $(OBJECTS)
+SOURCES = $(filter-out $(KERNELS),$(shell find csrc -name '*.c' | LC_ALL=C sort))
+KERNEL_OBJECTS = $(if $(wildcard $(KERNELS)),$(KERNEL_SETS:%=$(BUILD)/obj/core/kernels/kernels_%.o))
+OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
+CORE = $(BUILD)/gpt/core.so
+
+# make V=1 shows the commands.
+Q = $(if $(V),,@)
+say = @$(if $(V),:,echo '  $(CC) $@')
+
+all: $(CORE)
+
+$(CORE): $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) -shared -pthread -o $@ $(OBJECTS) -lopenblas -lcjson -lutf8proc -lm
+	$(say)
+	$(Q)$(CC) -shared -pthread $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
-build/obj/%.o: csrc/%.c
+objects: $(OBJECTS)
+
+$(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -c -o $@ $<
+	$(say)
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/obj/core/kernels/kernels_%.o: $(KERNELS) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) $(KERNEL_FLAGS_$*) -DGPT_KERNELS=$* -MMD -MP -c -o $@ $<
+
+# Changes only when what is compiled, or how, does: another compiler or other flags build everything anew.
+SETTINGS := $(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) $(LIBS) $(OBJECTS)
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' > $@
+
+# Set-up: what is missing is installed where apt is, and named where it is not.
+setup:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build
+setup-test:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test
+setup-ci:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint rocks
+
+# The libraries are found after set-up, hence a second make.
+demo: setup
+	@$(MAKE) --no-print-directory run-demo
+test: setup-test
+	@$(MAKE) --no-print-directory run-test
+
+RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
+
+run-demo: $(CORE)
+	@$(RUN) $(LUA) examples/demo.lua
+
+# busted, by the interpreter itself: under a sanitizer no other program should run.
+BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='./$(BUILD)/?.so'
+run-test: $(CORE)
+	@$(BUSTED)
+
+# The whole suite under the address, leak and undefined-behaviour sanitizers.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+asan: setup-test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g $(SANITIZE)' run-asan
+run-asan: $(CORE)
+	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
+
+# Warnings are errors, for every compiler there is; and who may know whom.
+LINT_COMPILERS = gcc clang
+lint: $(LINT_COMPILERS:%=lint-%)
+	@if grep -rnE '^ *# *include *[<"](lua|lauxlib|lualib)' csrc/core; then echo 'csrc/core includes Lua'; exit 1; fi
+	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
+	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples; \
+	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi
+lint-%:
+	@if command -v $* >/dev/null; then \
+	  $(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$* CC=$* CFLAGS='-O2 -Werror' objects && echo 'lint: $* is content'; \
+	else echo 'lint: $* is not installed, skipped'; exit $${CI:+1}; fi
+
+# A line for the shell: eval "$(make -s env)"
 env:
-	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"'
-	@echo 'export LUA_CPATH="$(CURDIR)/build/?.so;$${LUA_CPATH:-;}"'
+	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH_5_4:-$${LUA_PATH:-;}}";'
+	@echo 'export LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}";'
+	@echo 'unset LUA_PATH_5_4 LUA_CPATH_5_4;'
+
+LUA_FILES = $(shell cd lua && find gpt -name '*.lua')
+install: $(CORE)
+	install -d $(DESTDIR)$(LIBDIR)/gpt $(sort $(dir $(LUA_FILES:%=$(DESTDIR)$(LUADIR)/%)))
+	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/gpt/core.so
+	for f in $(LUA_FILES); do install -m 644 lua/$$f $(DESTDIR)$(LUADIR)/$$f || exit 1; done
+
+docs:
+	@mkdir -p $(BUILD)
+	ldoc -c docs/config.ld -d $(abspath $(BUILD))/docs .
 
 clean:
-	rm -rf build
+	rm -rf $(BUILD)
 
-.PHONY: env clean
+help:
+	@echo 'make demo     install what is missing, build, and see it work'
+	@echo 'make test     install what is missing, build, and run the specs'
+	@echo 'make          build $(CORE)'
+	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
+	@echo 'make install  PREFIX=$(PREFIX), or LUADIR= and LIBDIR=; DESTDIR='
+	@echo 'make lint, make asan, make docs, make clean'
+
+.DEFAULT_GOAL = all
+.PHONY: all objects always setup setup-test setup-ci demo run-demo test run-test asan run-asan lint env install docs clean help
 -include $(OBJECTS:.o=.d)

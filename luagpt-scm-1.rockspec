@@ -1,0 +1,18 @@
+rockspec_format = "3.0"
+package = "luagpt"
+version = "scm-1"
+source = {
+  url = "git+file://.", -- built from a checkout: luarocks --lua-version 5.4 make
+}
+description = {
+  summary = "A GPT for Lua: build, train and sample GPT-2 models",
+  detailed = "Tensors, automatic differentiation, layers and GPT-2 in C on OpenBLAS, wrapped as one Lua module.",
+  license = "MIT",
+}
+dependencies = { "lua >= 5.4, < 5.6" }
+build = {
+  type = "make",
+  build_variables = { CFLAGS = "-O3 -g", LUA_INCDIR = "$(LUA_INCDIR)" },
+  install_variables = { LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)", LUA_INCDIR = "$(LUA_INCDIR)" },
+}
+test = { type = "command", command = "make test" }

@@ -1,0 +1,53 @@
+local process = require "spec.support.process"
+
+describe("the module", function()
+  it("has a version", function()
+    assert.equal("luagpt scm", require("gpt")._VERSION)
+  end)
+
+  it("leaves _G as it was", function()
+    local output, ok = process.lua [[
+      local before = {}
+      for name, value in pairs(_G) do before[name] = value end
+      local gpt = require "gpt"
+      for name, value in pairs(_G) do assert(before[name] == value, name) end
+      for name, value in pairs(before) do assert(_G[name] == value, name) end
+      assert(string.gpt == nil and rawequal(package.loaded.gpt, gpt))
+      for name in pairs(package.loaded) do
+        assert(before[name] ~= nil or name == "_G" or name:match("^gpt"), name)
+      end
+      io.write("same")
+    ]]
+    assert.same({ "same", true }, { output, ok })
+  end)
+
+  it("starts no thread when required", function()
+    local output, ok = process.lua [[
+      local function threads()
+        for line in io.lines("/proc/self/status") do
+          local count = line:match("^Threads:%s*(%d+)")
+          if count then return tonumber(count) end
+        end
+      end
+      local before = threads()
+      require "gpt"
+      io.write(before, " ", threads())
+    ]]
+    assert.same({ "1 1", true }, { output, ok })
+  end)
+
+  it("can be closed with its state, and told to forget", function()
+    local output, ok = process.lua [[
+      local first = require "gpt"
+      for name in pairs(package.loaded) do
+        if name:match("^gpt") then package.loaded[name] = nil end
+      end
+      local second = require "gpt"
+      assert(first ~= second)
+      second.memory { limit = 1000 }
+      io.write(second.memory().limit, " ", first.memory().live)
+      os.exit(0, true)
+    ]]
+    assert.same({ "1000 0", true }, { output, ok })
+  end)
+end)

@@ -1,0 +1,19 @@
+-- busted's own report, ended by one plain line of counts. A run that executed no test fails.
+return function(options)
+  local busted = require "busted"
+  local handler = require("busted.outputHandlers." .. options.defaultOutput)(options)
+
+  busted.subscribe({ "suite", "end" }, function(suite)
+    local passed, skipped = handler.successesCount, handler.pendingsCount
+    if passed + handler.failuresCount + handler.errorsCount == 0 then
+      busted.publish({ "error" }, suite, nil, "no test was executed")
+      print("no test was executed")
+    end
+    local failed = handler.failuresCount + handler.errorsCount
+    print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
+    io.stdout:flush()
+    return nil, true
+  end)
+
+  return handler
+end
