@@ -42,14 +42,14 @@ INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR
 FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast $(WARNINGS) $(INCLUDES) $(BLAS_FLAGS)
 LIBS := $(BLAS_LIBS) $(call pkg_libs,libcjson,-lcjson) $(call pkg_libs,libutf8proc,-lutf8proc) -lpthread -lm
 
-# The kernels are one file, compiled once for each instruction set.
-KERNELS = csrc/core/kernels/kernels.c
+# The kernels are written once and compiled for each instruction set; dispatch.c chooses among them.
+KERNELS = $(filter-out %/dispatch.c,$(wildcard csrc/core/kernels/*.c))
 KERNEL_SETS = generic $(if $(findstring x86_64,$(MULTIARCH)),avx2 avx512)
 KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
 KERNEL_FLAGS_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 
 SOURCES = $(filter-out $(KERNELS),$(shell find csrc -name '*.c' | LC_ALL=C sort))
-KERNEL_OBJECTS = $(if $(wildcard $(KERNELS)),$(KERNEL_SETS:%=$(BUILD)/obj/core/kernels/kernels_%.o))
+KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
 
@@ -71,10 +71,13 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/core/kernels/kernels_%.o: $(KERNELS) $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(say)
-	$(Q)$(CC) $(FLAGS) $(CFLAGS) $(KERNEL_FLAGS_$*) -DGPT_KERNELS=$* -MMD -MP -c -o $@ $<
+define kernel_rule
+$$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(say)
+	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach set,$(KERNEL_SETS),$(eval $(call kernel_rule,$(set))))
 
 # Changes only when what is compiled, or how, does: another compiler or other flags build everything anew.
 SETTINGS := $(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) $(LIBS) $(OBJECTS)

@@ -65,5 +65,6 @@ int luaopen_gpt_core(lua_State *L) {
   lua_newtable(L);
   bind_functions(L, functions);
   bind_open_memory(L);
+  bind_open_parallel(L);
   return 1;
 }

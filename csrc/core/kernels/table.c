@@ -1,0 +1,24 @@
+/* The table of one set of kernels. */
+#include "core/kernels/table.h"
+
+#define TEXT_OF(name) #name
+#define TEXT_OF_EXPANDED(name) TEXT_OF(name)
+
+extern const GptKernels gpt_kernel(table);
+
+const GptKernels gpt_kernel(table) = {
+    .name = TEXT_OF_EXPANDED(GPT_KERNELS),
+    .dot = gpt_kernel(dot),
+    .axpy = gpt_kernel(axpy),
+    .skinny_rows = gpt_kernel(skinny_rows),
+    .skinny_columns = gpt_kernel(skinny_columns),
+    .exp = gpt_kernel(exp),
+    .tanh = gpt_kernel(tanh),
+    .gelu = gpt_kernel(gelu),
+    .gelu_backward = gpt_kernel(gelu_backward),
+    .softmax = gpt_kernel(softmax),
+    .log_sum_exp = gpt_kernel(log_sum_exp),
+    .layer_norm = gpt_kernel(layer_norm),
+    .add = gpt_kernel(add),
+    .sum = gpt_kernel(sum),
+};

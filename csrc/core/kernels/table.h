@@ -1,0 +1,28 @@
+/* What each set of kernels defines; kernels.h says what they do. */
+#ifndef GPT_TABLE_H
+#define GPT_TABLE_H
+
+#include "core/kernels/kernels.h"
+#include "core/kernels/vector.h"
+
+float gpt_kernel(dot)(const float *a, const float *b, int64_t n);
+float gpt_kernel(sum)(const float *x, int64_t n);
+void gpt_kernel(axpy)(float *y, const float *x, float s, int64_t n);
+void gpt_kernel(add)(float *y, const float *a, const float *b, int64_t n);
+
+void gpt_kernel(skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
+                             const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
+void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
+                                const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
+
+void gpt_kernel(exp)(float *y, const float *x, int64_t n);
+void gpt_kernel(tanh)(float *y, const float *x, int64_t n);
+void gpt_kernel(gelu)(float *y, const float *x, int64_t n);
+void gpt_kernel(gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
+
+float gpt_kernel(softmax)(float *y, const float *x, float scale, int64_t n);
+float gpt_kernel(log_sum_exp)(const float *x, int64_t n);
+void gpt_kernel(layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
+                            float *mean, float *rstd);
+
+#endif
