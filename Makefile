@@ -39,7 +39,7 @@ endif
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
 INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR) $(call pkg_include,libcjson libutf8proc)))
-FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast $(WARNINGS) $(INCLUDES) $(BLAS_FLAGS)
+FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast -fno-math-errno $(WARNINGS) $(INCLUDES) $(BLAS_FLAGS)
 LIBS := $(BLAS_LIBS) $(call pkg_libs,libcjson,-lcjson) $(call pkg_libs,libutf8proc,-lutf8proc) -lpthread -lm
 
 # The kernels are written once and compiled for each instruction set; dispatch.c chooses among them.

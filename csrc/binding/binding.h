@@ -55,5 +55,6 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
 /* Openers: each adds its functions to the module's table on top of the stack. */
 void bind_open_memory(lua_State *L);
 void bind_open_parallel(lua_State *L);
+void bind_open_random(lua_State *L);
 
 #endif

@@ -66,5 +66,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_functions(L, functions);
   bind_open_memory(L);
   bind_open_parallel(L);
+  bind_open_random(L);
   return 1;
 }

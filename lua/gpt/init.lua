@@ -7,7 +7,14 @@ core.set_home(source:match("^@.*[/\\]") or source)
 
 local gpt = { _VERSION = "luagpt scm" }
 
-for _, name in ipairs { "memory", "set_threads", "threads", "trim" } do
+for _, name in ipairs {
+  "memory",
+  "random_state",
+  "seed",
+  "set_threads",
+  "threads",
+  "trim",
+} do
   gpt[name] = core[name]
 end
 
