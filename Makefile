@@ -106,14 +106,19 @@ run-demo: $(CORE)
 
 # busted, by the interpreter itself: under a sanitizer no other program should run.
 BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='./$(BUILD)/?.so'
-run-test: $(CORE)
+run-test: $(CORE) $(BUILD)/states
 	@$(BUSTED)
+
+# A host of several Lua states, which spec/module_spec.lua needs.
+$(BUILD)/states: spec/support/states.c $(BUILD)/flags
+	$(say)
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(call pkg_libs,lua5.4,-llua5.4) -lpthread
 
 # The whole suite under the address, leak and undefined-behaviour sanitizers.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan: setup-test
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g $(SANITIZE)' run-asan
-run-asan: $(CORE)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CC=gcc CFLAGS='-O1 -g $(SANITIZE)' run-asan
+run-asan: $(CORE) $(BUILD)/states
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
 
@@ -126,7 +131,8 @@ lint: $(LINT_COMPILERS:%=lint-%)
 	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi
 lint-%:
 	@if command -v $* >/dev/null; then \
-	  $(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$* CC=$* CFLAGS='-O2 -Werror' objects && echo 'lint: $* is content'; \
+	  $(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$* CC=$* CFLAGS='-O2 -Werror' objects \
+	    $(BUILD)/lint-$*/states && echo 'lint: $* is content'; \
 	else echo 'lint: $* is not installed, skipped'; exit $${CI:+1}; fi
 
 # A line for the shell: eval "$(make -s env)"
@@ -141,9 +147,14 @@ install: $(CORE)
 	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/gpt/core.so
 	for f in $(LUA_FILES); do install -m 644 lua/$$f $(DESTDIR)$(LUADIR)/$$f || exit 1; done
 
+# One module, gpt, for the reference: what the C files document belongs to it too.
 docs:
-	@mkdir -p $(BUILD)
-	ldoc -c docs/config.ld -d $(abspath $(BUILD))/docs .
+	@rm -rf $(BUILD)/docs-source && mkdir -p $(BUILD)/docs-source && cp -R lua/gpt $(BUILD)/docs-source
+	@mv $(BUILD)/docs-source/gpt/init.lua $(BUILD)/docs-source/gpt/0.lua # ldoc wants the module first
+	@for f in csrc/binding/*.c; do \
+	  { printf '/***\n@submodule gpt\n*/\n'; cat $$f; } > $(BUILD)/docs-source/gpt/$${f##*/}; done
+	@cp docs/config.ld $(BUILD)/docs-source
+	@cd $(BUILD)/docs-source && ldoc -q -d ../docs .
 
 clean:
 	rm -rf $(BUILD)

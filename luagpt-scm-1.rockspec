@@ -12,7 +12,7 @@ description = {
 dependencies = { "lua >= 5.4, < 5.6" }
 build = {
   type = "make",
-  build_variables = { CFLAGS = "-O3 -g", LUA_INCDIR = "$(LUA_INCDIR)" },
-  install_variables = { LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)", LUA_INCDIR = "$(LUA_INCDIR)" },
+  variables = { CFLAGS = "$(CFLAGS) -O3", LUA_INCDIR = "$(LUA_INCDIR)" },
+  install_variables = { LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)" },
 }
 test = { type = "command", command = "make test" }

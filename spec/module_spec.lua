@@ -50,4 +50,23 @@ describe("the module", function()
     ]]
     assert.same({ "1000 0", true }, { output, ok })
   end)
+
+  it("serves two Lua states in two threads at once", function()
+    if not process.host() then
+      pending("build/states is not built; make test builds it")
+    end
+    local script = [[
+      local gpt = require "gpt"
+      local limit = %d
+      gpt.memory { limit = limit }
+      for _ = 1, 2000 do
+        assert(gpt.memory().limit == limit)
+        local ok, message = pcall(gpt.memory, { limt = limit })
+        assert(not ok and message:match("did you mean 'limit'"))
+      end
+      io.write("done ")
+    ]]
+    local output, ok = process.states(script:format(1e9), script:format(2e9))
+    assert.same({ "done done ", true }, { output, ok })
+  end)
 end)

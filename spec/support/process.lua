@@ -5,19 +5,50 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
---- Runs Lua code by a fresh lua5.4; answers what it wrote (both streams) and whether it ended well.
-function process.lua(code)
-  local script = os.tmpname()
-  local file <close> = assert(io.open(script, "w"))
+local function write_script(code)
+  local name = os.tmpname()
+  local file <close> = assert(io.open(name, "w"))
   assert(file:write(code))
-  assert(file:close())
-  local command = ("LUA_PATH=%s LUA_CPATH=%s lua5.4 %s 2>&1"):format(
-    quote(package.path), quote(package.cpath), quote(script))
-  local pipe <close> = assert(io.popen("unset LUA_PATH_5_4 LUA_CPATH_5_4; " .. command))
+  return name
+end
+
+-- Answers what the program wrote (both streams) and whether it ended well.
+local function run(program, scripts)
+  local words = { program }
+  for i, name in ipairs(scripts) do
+    words[i + 1] = quote(name)
+  end
+  local command = ("unset LUA_PATH_5_4 LUA_CPATH_5_4; LUA_PATH=%s LUA_CPATH=%s %s 2>&1"):format(
+    quote(package.path), quote(package.cpath), table.concat(words, " "))
+  local pipe = assert(io.popen(command))
   local output = pipe:read("a")
   local ok = pipe:close()
-  os.remove(script)
+  for _, name in ipairs(scripts) do
+    os.remove(name)
+  end
   return output, ok == true
+end
+
+--- Runs Lua code by a fresh lua5.4; answers what it wrote (both streams) and whether it ended well.
+function process.lua(code)
+  return run("lua5.4", { write_script(code) })
+end
+
+--- The host program that runs several Lua states in threads, or nil where only the module was built.
+function process.host()
+  local core = package.searchpath("gpt.core", package.cpath)
+  local program = core and core:gsub("gpt/core%.so$", "states")
+  local file <close> = program and io.open(program) or nil
+  return file and program
+end
+
+--- Runs each piece of Lua code in a state and a thread of its own, in one process, all at once.
+function process.states(...)
+  local scripts = {}
+  for i, code in ipairs { ... } do
+    scripts[i] = write_script(code)
+  end
+  return run(quote(process.host()), scripts)
 end
 
 return process

@@ -1,0 +1,32 @@
+/* states FILE...: runs each Lua file in a state and a thread of its own, all at once. Fails where one fails. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MOST 16
+
+/* Answers NULL where the script ended well. */
+static void *run(void *file) {
+  lua_State *L = luaL_newstate();
+  if (L == NULL) return file;
+  luaL_openlibs(L);
+  int status = luaL_dofile(L, file);
+  if (status != LUA_OK) fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
+  lua_close(L);
+  return status == LUA_OK ? NULL : file;
+}
+
+int main(int count, char **files) {
+  pthread_t threads[MOST];
+  void *failed = NULL;
+  if (count > MOST) return EXIT_FAILURE;
+  for (int i = 1; i < count; i++)
+    if (pthread_create(&threads[i], NULL, run, files[i]) != 0) return EXIT_FAILURE;
+  for (int i = 1; i < count; i++) {
+    void *result;
+    if (pthread_join(threads[i], &result) != 0 || result != NULL) failed = files[i];
+  }
+  return failed == NULL ? EXIT_SUCCESS : EXIT_FAILURE;
+}
