@@ -56,5 +56,6 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
 void bind_open_memory(lua_State *L);
 void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
+void bind_open_json(lua_State *L);
 
 #endif

@@ -67,5 +67,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_memory(L);
   bind_open_parallel(L);
   bind_open_random(L);
+  bind_open_json(L);
   return 1;
 }

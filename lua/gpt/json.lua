@@ -1,0 +1,94 @@
+--- JSON in and out. Decoding is strict and keeps integers; encoding sorts keys, so that equal values give equal text.
+-- @module gpt.json
+-- @local
+local core = require "gpt.core"
+
+local json = {}
+
+--- Stands for JSON's null.
+json.null = core._json_null
+
+--- The value of a text.
+-- @function json.decode
+-- @string text UTF-8
+-- @string[opt] what whose text it is: messages begin with it
+-- @return tables, strings, integers, floats, booleans, `json.null`; an empty array is marked, so that `encode` knows it
+json.decode = core._json_decode
+
+--- Marks a table as an array, which matters where it is empty.
+function json.array(list)
+  return setmetatable(list, core._json_array)
+end
+
+--- Whether a value is an array, empty ones included.
+function json.is_array(value)
+  return type(value) == "table" and (#value > 0 or getmetatable(value) == core._json_array)
+end
+
+--- Whether a value is an object.
+function json.is_object(value)
+  return type(value) == "table" and not json.is_array(value)
+end
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+local function escape(char)
+  return escapes[char] or ("\\u%04x"):format(char:byte())
+end
+
+--- A string in quotes.
+function json.quote(text)
+  return '"' .. text:gsub('[%c"\\]', escape) .. '"'
+end
+
+-- The shortest text that reads back as the same number.
+local function number(value)
+  if math.type(value) == "integer" then return ("%d"):format(value) end
+  if value ~= value or value == math.huge or value == -math.huge then error("JSON has no number for " .. value) end
+  for digits = 1, 17 do
+    local text = ("%." .. digits .. "g"):format(value):gsub(",", ".")
+    if tonumber(text) == value then
+      return text:find("[.e]") and text or text .. ".0"
+    end
+  end
+end
+
+local encode
+
+local function encode_array(value, indent, margin)
+  local inner, parts = indent and margin .. indent, {}
+  for i, item in ipairs(value) do parts[i] = encode(item, indent, inner) end
+  if not indent or #parts == 0 then return "[" .. table.concat(parts, ",") .. "]" end
+  return "[" .. inner .. table.concat(parts, "," .. inner) .. margin .. "]"
+end
+
+local function encode_object(value, indent, margin)
+  local inner, keys, parts = indent and margin .. indent, {}, {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys)
+  for i, key in ipairs(keys) do
+    parts[i] = json.quote(key) .. (indent and ": " or ":") .. encode(value[key], indent, inner)
+  end
+  if not indent or #parts == 0 then return "{" .. table.concat(parts, ",") .. "}" end
+  return "{" .. inner .. table.concat(parts, "," .. inner) .. margin .. "}"
+end
+
+function encode(value, indent, margin)
+  local kind = type(value)
+  if value == json.null then return "null" end
+  if kind == "table" then return (json.is_array(value) and encode_array or encode_object)(value, indent, margin) end
+  if kind == "string" then return json.quote(value) end
+  if kind == "number" then return number(value) end
+  if kind == "boolean" then return tostring(value) end
+  error("JSON has no " .. kind)
+end
+
+--- The text of a value: keys sorted, integers without a point, floats with the fewest digits that read back.
+-- @param value tables (arrays where they have elements or are marked), strings, numbers, booleans, `json.null`
+-- @int[opt] spaces indentation per level, on lines of their own; without it one line
+-- @treturn string
+function json.encode(value, spaces)
+  return encode(value, spaces and (" "):rep(spaces), "\n")
+end
+
+return json
