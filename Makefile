@@ -33,13 +33,12 @@ OPENBLAS_STATIC = $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-pthread/
 ifneq ($(OPENBLAS_STATIC),)
 BLAS_LIBS = $(OPENBLAS_STATIC) -Wl,--exclude-libs,ALL -Wl,--wrap=openblas_num_threads_env
 else
-BLAS_FLAGS = -DGPT_BLAS_SHARED=1
 BLAS_LIBS = $(call pkg_libs,openblas,-lopenblas)
 endif
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
 INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR) $(call pkg_include,libcjson libutf8proc)))
-FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast -fno-math-errno $(WARNINGS) $(INCLUDES) $(BLAS_FLAGS)
+FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast -fno-math-errno $(WARNINGS) $(INCLUDES)
 LIBS := $(BLAS_LIBS) $(call pkg_libs,libcjson,-lcjson) $(call pkg_libs,libutf8proc,-lutf8proc) -lpthread -lm
 
 # The kernels are written once and compiled for each instruction set; dispatch.c chooses among them.
@@ -99,13 +98,13 @@ demo: setup
 test: setup-test
 	@$(MAKE) --no-print-directory run-test
 
-RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
+RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;'
 
 run-demo: $(CORE)
 	@$(RUN) $(LUA) examples/demo.lua
 
 # busted, by the interpreter itself: under a sanitizer no other program should run.
-BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='./$(BUILD)/?.so'
+BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
 run-test: $(CORE) $(BUILD)/states
 	@$(BUSTED)
 
@@ -138,7 +137,7 @@ lint-%:
 # A line for the shell: eval "$(make -s env)"
 env:
 	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH_5_4:-$${LUA_PATH:-;}}";'
-	@echo 'export LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}";'
+	@echo 'export LUA_CPATH="$(abspath $(BUILD))/?.so;$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}";'
 	@echo 'unset LUA_PATH_5_4 LUA_CPATH_5_4;'
 
 LUA_FILES = $(shell cd lua && find gpt -name '*.lua')

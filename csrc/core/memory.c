@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The address sanitizer sees cached blocks as freed, and what lies past the bytes asked for as out of bounds. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
 #define ALIGNMENT 64
 #define PAGE 4096
 #define LARGE ((size_t)16 << 20) /* from here on the machine is asked what it has left */
@@ -159,6 +167,8 @@ void *gpt_alloc(GptEnv *env, size_t bytes) {
   memory->live += bytes;
   memory->total += bytes;
   if (memory->live > memory->peak) memory->peak = memory->live;
+  ASAN_POISON_MEMORY_REGION(payload(block), block->capacity);
+  ASAN_UNPOISON_MEMORY_REGION(payload(block), bytes);
   return payload(block);
 }
 
@@ -177,6 +187,7 @@ void gpt_free(GptEnv *env, void *pointer) {
   memory->cached += block->capacity;
   block->next = memory->cache[k];
   memory->cache[k] = block;
+  ASAN_POISON_MEMORY_REGION(pointer, block->capacity);
 }
 
 void *gpt_realloc(GptEnv *env, void *pointer, size_t bytes) {
