@@ -36,7 +36,7 @@ static void make_env(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, "gpt.env");
 }
 
-/* set_home(prefix): what the sources of the package's own Lua files begin with; errors point past them. */
+/* _set_home(prefix): what the sources of the package's own Lua files begin with; errors point past them. */
 static int set_home(lua_State *L) {
   luaL_checkstring(L, 1);
   lua_settop(L, 1);
@@ -44,10 +44,10 @@ static int set_home(lua_State *L) {
   return 0;
 }
 
-/* raise(message): an error at the user's line, for the package's Lua files. */
+/* _raise(message): an error at the user's line, for the package's Lua files. */
 static int raise_message(lua_State *L) { return bind_error(L, "%s", luaL_checkstring(L, 1)); }
 
-static const luaL_Reg functions[] = {{"set_home", set_home}, {"raise", raise_message}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"_set_home", set_home}, {"_raise", raise_message}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
 static void pin_module(void) {
@@ -68,5 +68,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_parallel(L);
   bind_open_random(L);
   bind_open_json(L);
+  bind_open_tensor(L);
   return 1;
 }

@@ -3,19 +3,13 @@
 local core = require "gpt.core"
 
 local source = debug.getinfo(1, "S").source
-core.set_home(source:match("^@.*[/\\]") or source)
+core._set_home(source:match("^@.*[/\\]") or source)
 
 local gpt = { _VERSION = "luagpt scm" }
 
-for _, name in ipairs {
-  "memory",
-  "random_state",
-  "seed",
-  "set_threads",
-  "threads",
-  "trim",
-} do
-  gpt[name] = core[name]
+-- All of the core's functions are public, but for those that begin with an underscore.
+for name, value in pairs(core) do
+  if name:sub(1, 1) ~= "_" then gpt[name] = value end
 end
 
 return gpt

@@ -1,0 +1,146 @@
+/* The type gpt.Tensor: its box, its life, and where its methods come together. */
+#include "binding/tensor.h"
+
+#include <string.h>
+
+#include "core/ops/shape.h"
+#include "core/ops/write.h"
+
+#define MOST_METHODS 256
+
+GptTensor *bind_tensor(lua_State *L, int index) { return bind_check(L, index, BIND_TENSOR); }
+
+GptTensor *bind_test_tensor(lua_State *L, int index) { return bind_test(L, index, BIND_TENSOR); }
+
+GptTensor **bind_new_tensor(lua_State *L) { return (GptTensor **)bind_push_box(L, BIND_TENSOR, 0); }
+
+int bind_tensor_done(lua_State *L, GptTensor **box) {
+  GptEnv *env = bind_env(L);
+  if (*box == NULL) return bind_raise(L, env);
+  bind_account(L, env);
+  return 1;
+}
+
+void bind_share_tensor(lua_State *L, GptTensor *borrowed) {
+  if (borrowed == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_tensor_retain(borrowed);
+}
+
+/* __gc, __close and free: the box lets go of its tensor; what others still use stays. */
+static int collect(lua_State *L) {
+  GptTensor **box = luaL_checkudata(L, 1, BIND_TENSOR);
+  GptTensor *tensor = *box;
+  *box = NULL;
+  gpt_tensor_release(tensor);
+  return 0;
+}
+
+/***
+Lets go of the tensor's memory at once, without waiting for the collector. Views of it, and a record that needs it, keep
+what they use. Any later use of this value raises; freeing it twice does not.
+@function Tensor:free
+*/
+static int free_tensor(lua_State *L) { return collect(L); }
+
+static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
+
+/***
+The gradient that backward gathered, of the tensor's shape; nil where there is none. `t.grad = nil` drops it,
+`t.grad = other` sets it.
+@field Tensor.grad
+*/
+static int get_grad(lua_State *L) {
+  bind_share_tensor(L, bind_tensor(L, 1)->grad);
+  return 1;
+}
+
+static void set_grad(lua_State *L, GptTensor *tensor) {
+  GptTensor *grad = lua_isnil(L, 3) ? NULL : bind_test_tensor(L, 3);
+  char own[GPT_SHAPE_TEXT], came[GPT_SHAPE_TEXT];
+  if (grad == NULL && !lua_isnil(L, 3)) bind_error(L, "grad: nil or a tensor expected, got %s", luaL_typename(L, 3));
+  if (grad != NULL && (!gpt_same_shape(tensor, grad) || grad->storage->dtype != GPT_F32))
+    bind_error(L, "grad: an f32 tensor of shape %s expected, got %s of shape %s", gpt_tensor_shape_text(tensor, own),
+               gpt_dtype_name(grad->storage->dtype), gpt_tensor_shape_text(grad, came));
+  if (grad != NULL) {
+    GptEnv *env = bind_env(L);
+    GptTensor **box = bind_new_tensor(L);
+    *box = gpt_tensor_copy(env, grad);
+    bind_tensor_done(L, box);
+    grad = *box;
+    *box = NULL;
+  }
+  GptTensor *old = tensor->grad;
+  tensor->grad = grad;
+  gpt_tensor_release(old);
+}
+
+/* t[i] = value, a number or a tensor that broadcasts to t[i]. */
+static void set_element(lua_State *L, GptTensor *tensor) {
+  GptEnv *env = bind_env(L);
+  GptTensor *source = bind_test_tensor(L, 3);
+  if (source == NULL && lua_type(L, 3) != LUA_TNUMBER)
+    bind_error(L, "t[i] = v: a number or a tensor expected, got %s", luaL_typename(L, 3));
+  GptNumber number = source == NULL ? bind_number(L, 3) : (GptNumber){0, 0};
+  int64_t position = bind_element(L, tensor, lua_tointeger(L, 2));
+  GptTensor **box = bind_new_tensor(L);
+  if (!gpt_check_writable(env, tensor, "t[i] = v")) bind_raise(L, env);
+  *box = gpt_select(env, tensor, 0, position);
+  bool done = *box != NULL && (source != NULL ? gpt_copy(env, *box, source) : gpt_fill(env, *box, number));
+  if (!done) bind_raise(L, env);
+}
+
+static int new_index(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  lua_settop(L, 3);
+  if (lua_isinteger(L, 2)) set_element(L, tensor);
+  else if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "grad") == 0) set_grad(L, tensor);
+  else bind_error(L, "a gpt.Tensor has no field '%s' to set; t[i] = v writes elements, t.grad the gradient", luaL_tolstring(L, 2, NULL));
+  return 0;
+}
+
+/***
+`#t`: the size of the first dimension.
+@function Tensor:__len
+*/
+static int length(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  if (tensor->ndim == 0) return bind_error(L, "#t: a tensor without dimensions has no length; t:item() is its number");
+  lua_pushinteger(L, tensor->shape[0]);
+  return 1;
+}
+
+/* t[i] */
+static int element(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int64_t position = bind_element(L, tensor, lua_tointeger(L, 2));
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_select(bind_env(L), tensor, 0, position);
+  return bind_tensor_done(L, box);
+}
+
+static const luaL_Reg fields[] = {{"grad", get_grad}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", collect}, {"__tostring", bind_tensor_print},
+                                {"__newindex", new_index}, {"__len", length},    {NULL, NULL}};
+
+/* Several lists as one. */
+static void join_lists(luaL_Reg *all, const luaL_Reg *const *lists) {
+  size_t count = 0;
+  for (; *lists != NULL; lists++)
+    for (const luaL_Reg *entry = *lists; entry->name != NULL && count < MOST_METHODS - 1; entry++) all[count++] = *entry;
+  all[count] = (luaL_Reg){NULL, NULL};
+}
+
+void bind_open_tensor(lua_State *L) {
+  luaL_Reg methods[MOST_METHODS], metamethods[MOST_METHODS];
+  join_lists(methods, (const luaL_Reg *const[]){life, bind_tensor_access, bind_tensor_shape, bind_tensor_math, NULL});
+  join_lists(metamethods, (const luaL_Reg *const[]){meta, bind_tensor_operators, NULL});
+  bind_type(L, &(BindType){.name = BIND_TENSOR, .methods = methods, .fields = fields, .meta = metamethods, .element = element});
+  bind_functions(L, bind_making_functions);
+  bind_functions(L, bind_shape_functions);
+  bind_functions(L, bind_grad_functions);
+  bind_functions(L, bind_math_functions);
+}

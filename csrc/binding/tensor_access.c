@@ -1,0 +1,253 @@
+/* What a tensor tells of itself, numbers out and in, and its part in the graph. */
+#include <string.h>
+
+#include "binding/tensor.h"
+#include "core/backward.h"
+#include "core/ops/shape.h"
+#include "core/ops/write.h"
+
+/***
+The number in a tensor with one element.
+@function Tensor:item
+@treturn number an integer for i64, a float for f32
+*/
+static int item(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  char text[GPT_SHAPE_TEXT];
+  if (gpt_tensor_numel(tensor) != 1)
+    return bind_error(L, "item: a tensor with one element expected, got shape %s", gpt_tensor_shape_text(tensor, text));
+  if (tensor->storage->dtype == GPT_I64) lua_pushinteger(L, *gpt_integers(tensor));
+  else lua_pushnumber(L, (lua_Number)*gpt_floats(tensor));
+  return 1;
+}
+
+/***
+The elements as raw little-endian numbers, row by row; gpt.from_bytes reads them.
+@function Tensor:bytes
+@treturn string
+*/
+static int bytes(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  GptTensor **packed = bind_new_tensor(L);
+  *packed = gpt_tensor_packed(bind_env(L), tensor);
+  bind_tensor_done(L, packed);
+  size_t size = gpt_dtype_size(tensor->storage->dtype);
+  const char *first = (const char *)(*packed)->storage->data + (size_t)(*packed)->offset * size;
+  lua_pushlstring(L, first, (size_t)gpt_tensor_numel(tensor) * size);
+  return 1;
+}
+
+/***
+The sizes of all dimensions.
+@function Tensor:shape
+@treturn {integer,...} an array
+*/
+static int shape(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  lua_createtable(L, tensor->ndim, 0);
+  for (int d = 0; d < tensor->ndim; d++) {
+    lua_pushinteger(L, tensor->shape[d]);
+    lua_rawseti(L, -2, d + 1);
+  }
+  return 1;
+}
+
+/***
+The size of one dimension.
+@function Tensor:size
+@tparam integer dim from 1; -1 is the last
+@treturn integer
+*/
+static int size_of(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  lua_pushinteger(L, tensor->shape[bind_dim(L, 2, tensor->ndim)]);
+  return 1;
+}
+
+/***
+How many dimensions there are.
+@function Tensor:dim
+@treturn integer
+*/
+static int dim(lua_State *L) {
+  lua_pushinteger(L, bind_tensor(L, 1)->ndim);
+  return 1;
+}
+
+/***
+How many elements there are.
+@function Tensor:numel
+@treturn integer
+*/
+static int numel(lua_State *L) {
+  lua_pushinteger(L, gpt_tensor_numel(bind_tensor(L, 1)));
+  return 1;
+}
+
+/***
+What the elements are: "f32" or "i64".
+@function Tensor:dtype
+@treturn string
+*/
+static int dtype(lua_State *L) {
+  lua_pushstring(L, gpt_dtype_name(bind_tensor(L, 1)->storage->dtype));
+  return 1;
+}
+
+/***
+A contiguous copy. Recorded: gradients flow through it.
+@function Tensor:clone
+@treturn Tensor
+*/
+static int clone(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  *box = gpt_clone(bind_env(L), tensor);
+  return bind_tensor_done(L, box);
+}
+
+/***
+The tensor in f32: itself where it is f32 already, else a copy.
+@function Tensor:float
+@treturn Tensor
+*/
+static int to_float(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  *box = gpt_float(bind_env(L), tensor);
+  return bind_tensor_done(L, box);
+}
+
+/***
+The tensor with its elements side by side in memory, row by row: itself where they are, else a copy.
+@function Tensor:contiguous
+@treturn Tensor
+*/
+static int contiguous(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  *box = gpt_contiguous(bind_env(L), tensor);
+  return bind_tensor_done(L, box);
+}
+
+/***
+The same elements (the memory is shared), cut off from the record: no gradient flows through.
+@function Tensor:detach
+@treturn Tensor
+*/
+static int detach(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  *box = gpt_tensor_detach(bind_env(L), tensor);
+  return bind_tensor_done(L, box);
+}
+
+/***
+Writes the source's elements into this tensor, broadcast to its shape and converted to its dtype.
+@function Tensor:copy
+@tparam Tensor source
+@treturn Tensor itself
+*/
+static int copy(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), *source = bind_tensor(L, 2);
+  GptEnv *env = bind_env(L);
+  if (!gpt_check_writable(env, tensor, "copy") || !gpt_copy(env, tensor, source)) return bind_raise(L, env);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+Writes one number everywhere.
+@function Tensor:fill
+@tparam number value
+@treturn Tensor itself
+*/
+static int fill(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  GptNumber value = bind_number(L, 2);
+  GptEnv *env = bind_env(L);
+  if (!gpt_check_writable(env, tensor, "fill") || !gpt_fill(env, tensor, value)) return bind_raise(L, env);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+Asks, or decides, whether backward gathers a gradient for this tensor.
+@function Tensor:requires_grad
+@tparam[opt] boolean wanted sets it; only for an f32 tensor that was not computed from others that require a gradient
+@return itself where it was set; without an argument a boolean: does a gradient reach it?
+*/
+static int requires_grad(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  if (lua_isnone(L, 2)) {
+    lua_pushboolean(L, gpt_tensor_wants_grad(tensor));
+    return 1;
+  }
+  luaL_checktype(L, 2, LUA_TBOOLEAN);
+  bool wanted = lua_toboolean(L, 2);
+  if (tensor->node != NULL)
+    return bind_error(L, "requires_grad: this tensor was computed from others that require a gradient; detach() it first");
+  if (wanted && tensor->storage->dtype != GPT_F32)
+    return bind_error(L, "requires_grad: only f32 tensors have gradients, this one is %s; float() it first",
+                      gpt_dtype_name(tensor->storage->dtype));
+  tensor->requires_grad = wanted;
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+Adds the gradient of this tensor, which holds one number, to the `grad` of every tensor it was computed from that requires one.
+@function Tensor:backward
+@tparam[opt] table options `keep`: true keeps the record, for another backward
+*/
+static int backward(lua_State *L) {
+  static const char *const names[] = {"keep", NULL};
+  GptTensor *tensor = bind_tensor(L, 1);
+  GptEnv *env = bind_env(L);
+  bool keep = false;
+  if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    bind_check_options(L, 2, "backward", names);
+    lua_getfield(L, 2, "keep");
+    keep = lua_toboolean(L, -1);
+  }
+  if (!gpt_backward(env, tensor, keep)) return bind_raise(L, env);
+  bind_account(L, env);
+  return 0;
+}
+
+const luaL_Reg bind_tensor_access[] = {{"item", item},
+                                       {"totable", bind_tensor_totable},
+                                       {"bytes", bytes},
+                                       {"shape", shape},
+                                       {"size", size_of},
+                                       {"dim", dim},
+                                       {"numel", numel},
+                                       {"dtype", dtype},
+                                       {"clone", clone},
+                                       {"float", to_float},
+                                       {"contiguous", contiguous},
+                                       {"detach", detach},
+                                       {"copy", copy},
+                                       {"fill", fill},
+                                       {"requires_grad", requires_grad},
+                                       {"backward", backward},
+                                       {NULL, NULL}};
+
+/***
+Calls a function with nothing being recorded, and answers what it answers. Its error is passed on as it is; recording goes
+on as before in any case. The function must not yield.
+@function no_grad
+@tparam function fn
+@param ... its arguments
+@return what fn answers
+*/
+static int no_grad(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  luaL_checkany(L, 1);
+  bool recording = env->recording;
+  env->recording = false;
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  env->recording = recording;
+  env->host = L;
+  if (status != LUA_OK) return lua_error(L);
+  return lua_gettop(L);
+}
+
+const luaL_Reg bind_grad_functions[] = {{"no_grad", no_grad}, {NULL, NULL}};

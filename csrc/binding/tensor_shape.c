@@ -1,0 +1,199 @@
+/* Shapes, slices and joins. */
+#include "binding/tensor.h"
+#include "core/ops/shape.h"
+
+static int change_shape(lua_State *L, GptTensor *(*change)(GptEnv *, GptTensor *, int, const int64_t *)) {
+  int64_t sizes[GPT_MAX_DIMS];
+  int ndim;
+  GptTensor *tensor = bind_tensor(L, 1);
+  bind_shape(L, 2, sizes, &ndim);
+  GptTensor **box = bind_new_tensor(L);
+  *box = change(bind_env(L), tensor, ndim, sizes);
+  return bind_tensor_done(L, box);
+}
+
+/***
+The same elements, in the same memory, in another shape; fails where the strides do not allow it.
+@function Tensor:view
+@param ... the shape: sizes, or one array of them; one size may be -1, which is worked out
+@treturn Tensor
+*/
+static int view(lua_State *L) { return change_shape(L, gpt_view); }
+
+/***
+The same elements in another shape: a view where possible, else a copy.
+@function Tensor:reshape
+@param ... the shape: sizes, or one array of them; one size may be -1, which is worked out
+@treturn Tensor
+*/
+static int reshape(lua_State *L) { return change_shape(L, gpt_reshape); }
+
+/***
+The tensor repeated, without copying, along dimensions of size 1 and along new ones in front.
+@function Tensor:expand
+@param ... the shape: sizes, or one array of them; -1 leaves a size as it is
+@treturn Tensor
+*/
+static int expand(lua_State *L) { return change_shape(L, gpt_expand); }
+
+/***
+A view with two dimensions swapped.
+@function Tensor:transpose
+@tparam integer dim1
+@tparam integer dim2
+@treturn Tensor
+*/
+static int transpose(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim1 = bind_dim(L, 2, tensor->ndim), dim2 = bind_dim(L, 3, tensor->ndim);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_transpose(bind_env(L), tensor, dim1, dim2);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A view with the dimensions in another order.
+@function Tensor:permute
+@param ... every dimension once, as numbers or as one array
+@treturn Tensor
+@usage gpt.zeros(2, 3, 4):permute(3, 1, 2)   -- [4, 2, 3]
+*/
+static int permute(lua_State *L) {
+  int64_t wanted[GPT_MAX_DIMS];
+  int dims[GPT_MAX_DIMS], count;
+  unsigned seen = 0;
+  char text[GPT_SHAPE_TEXT];
+  GptTensor *tensor = bind_tensor(L, 1);
+  bind_shape(L, 2, wanted, &count);
+  for (int i = 0; i < count; i++) {
+    dims[i] = (int)(wanted[i] < 0 && wanted[i] >= -tensor->ndim ? wanted[i] + tensor->ndim : wanted[i] - 1);
+    if (wanted[i] >= -tensor->ndim && wanted[i] <= tensor->ndim && wanted[i] != 0) seen |= 1u << dims[i];
+  }
+  if (count != tensor->ndim || seen != (1u << tensor->ndim) - 1)
+    return bind_error(L, "permute: each of the dims 1..%d once expected, got %s", tensor->ndim, gpt_shape_text(count, wanted, text));
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_permute(bind_env(L), tensor, dims);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A view of `length` slices along a dimension.
+@function Tensor:narrow
+@tparam integer dim
+@tparam integer first position of the first slice, from 1
+@tparam integer length
+@treturn Tensor
+*/
+static int narrow(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim);
+  int64_t size = tensor->shape[dim];
+  lua_Integer first = luaL_checkinteger(L, 3), length = luaL_checkinteger(L, 4);
+  int64_t from = first < 0 ? size + first : first - 1;
+  if (first == 0 || from < 0 || from > size) return luaL_argerror(L, 3, lua_pushfstring(L, "position %I out of range 1..%I", first, (lua_Integer)size));
+  if (length < 0 || length > size - from)
+    return luaL_argerror(L, 4, lua_pushfstring(L, "length %I from position %I does not fit: dim %d has size %I", length,
+                                               (lua_Integer)from + 1, dim + 1, (lua_Integer)size));
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_narrow(bind_env(L), tensor, dim, from, length);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A view of one slice along a dimension, without that dimension. `t[i]` is `t:select(1, i)`.
+@function Tensor:select
+@tparam integer dim
+@tparam integer position from 1; -1 is the last
+@treturn Tensor
+*/
+static int select(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim);
+  int64_t position = bind_position(L, 3, tensor->shape[dim]);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_select(bind_env(L), tensor, dim, position);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A view with a dimension of size 1 put in.
+@function Tensor:unsqueeze
+@tparam integer dim where the new dimension will be; -1 is behind the last
+@treturn Tensor
+*/
+static int unsqueeze(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim + 1);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_unsqueeze(bind_env(L), tensor, dim);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A view without a dimension of size 1.
+@function Tensor:squeeze
+@tparam integer dim
+@treturn Tensor
+*/
+static int squeeze(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_squeeze(bind_env(L), tensor, dim);
+  return bind_tensor_done(L, box);
+}
+
+const luaL_Reg bind_tensor_shape[] = {{"view", view},           {"reshape", reshape}, {"expand", expand}, {"transpose", transpose},
+                                      {"permute", permute},     {"narrow", narrow},   {"select", select}, {"unsqueeze", unsqueeze},
+                                      {"squeeze", squeeze},     {NULL, NULL}};
+
+/* The tensors of the array at argument 1, in memory that the stack owns; answers how many. */
+static int check_list(lua_State *L, GptTensor ***list) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+  luaL_argcheck(L, count >= 1, 1, "at least one tensor expected, got an empty array");
+  luaL_argcheck(L, count < 0x7fffffff, 1, "too many tensors");
+  *list = lua_newuserdatauv(L, (size_t)count * sizeof **list, 0);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    if (luaL_testudata(L, -1, BIND_TENSOR) == NULL)
+      luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, luaL_typename(L, -1)));
+    GptTensor **box = lua_touserdata(L, -1);
+    if (*box == NULL) luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: this tensor was freed", i));
+    (*list)[i - 1] = *box;
+    lua_pop(L, 1);
+  }
+  return (int)count;
+}
+
+/***
+Tensors one behind the other along a dimension; their other sizes must be equal.
+@function cat
+@tparam {Tensor,...} list
+@tparam[opt=1] integer dim
+@treturn Tensor
+*/
+static int cat(lua_State *L) {
+  GptTensor **list;
+  int count = check_list(L, &list), dim = bind_opt_dim(L, 2, list[0]->ndim, 0);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_cat(bind_env(L), count, list, dim);
+  return bind_tensor_done(L, box);
+}
+
+/***
+Tensors of one shape, one behind the other along a new dimension.
+@function stack
+@tparam {Tensor,...} list
+@tparam[opt=1] integer dim where the new dimension will be
+@treturn Tensor
+*/
+static int stack(lua_State *L) {
+  GptTensor **list;
+  int count = check_list(L, &list), dim = bind_opt_dim(L, 2, list[0]->ndim + 1, 0);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_stack(bind_env(L), count, list, dim);
+  return bind_tensor_done(L, box);
+}
+
+const luaL_Reg bind_shape_functions[] = {{"cat", cat}, {"stack", stack}, {NULL, NULL}};

@@ -1,0 +1,46 @@
+#include "core/ops/write.h"
+
+#include "core/ops/shape.h"
+
+bool gpt_check_writable(GptEnv *env, const GptTensor *x, const char *what) {
+  if (env->recording && x->node != NULL)
+    return gpt_fail(env, "%s: this tensor was recorded, and its gradient would no longer be true; write into detach() or clone() of it, "
+                    "or inside gpt.no_grad", what);
+  if (env->recording && x->requires_grad)
+    return gpt_fail(env, "%s: this tensor requires a gradient, and the write would not be recorded; write inside gpt.no_grad", what);
+  for (int d = 0; d < x->ndim; d++)
+    if (x->stride[d] == 0 && x->shape[d] > 1)
+      return gpt_fail(env, "%s: several elements of this tensor share memory (it was expanded); write into a clone() of it", what);
+  return true;
+}
+
+bool gpt_fill(GptEnv *env, GptTensor *x, GptNumber value) {
+  GptTensor *one = gpt_full(env, x->storage->dtype, 0, NULL, value);
+  if (one == NULL) return false;
+  bool done = gpt_copy(env, x, one);
+  gpt_tensor_release(one);
+  return done;
+}
+
+/* source as something that can be copied element by element into x: its dtype, its shape, memory of its own. */
+static GptTensor *prepared(GptEnv *env, const GptTensor *x, GptTensor *source) {
+  bool fits = source->storage->dtype == x->storage->dtype && source->storage != x->storage;
+  GptTensor *converted = fits ? gpt_tensor_detach(env, source) : gpt_convert(env, source, x->storage->dtype);
+  if (converted == NULL || gpt_same_shape(converted, x)) return converted;
+  GptTensor *expanded = gpt_expand(env, converted, x->ndim, x->shape);
+  gpt_tensor_release(converted);
+  return expanded;
+}
+
+bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source) {
+  if (!gpt_check_writable(env, x, "write")) return false;
+  if (env->recording && gpt_tensor_wants_grad(source))
+    return gpt_fail(env, "write: the source requires a gradient, and the write would not be recorded; write its detach(), or inside "
+                    "gpt.no_grad");
+  GptTensor *ready = prepared(env, x, source);
+  if (ready == NULL) return false;
+  gpt_copy_elements(x, ready);
+  gpt_tensor_written(x);
+  gpt_tensor_release(ready);
+  return true;
+}
