@@ -13,7 +13,6 @@
 struct GptSampler {
   GptEnv *env;
   GptSampling options;
-  GptRandom *random;
   int64_t vocab;   /* room in the buffers below */
   int64_t *ids;    /* the ids still in the running, rising: [count] */
   float *scores;   /* their logits less the greatest, over the temperature: [count] */
@@ -26,12 +25,11 @@ struct GptSampler {
 
 const GptSampling gpt_sampling_greedy = {.top_p = 1, .repetition_penalty = 1};
 
-GptSampler *gpt_sampler_new(GptEnv *env, const GptSampling *options, GptRandom *random) {
+GptSampler *gpt_sampler_new(GptEnv *env, const GptSampling *options) {
   GptSampler *sampler = gpt_alloc_zeroed(env, sizeof *sampler);
   if (sampler == NULL) return NULL;
   sampler->env = env;
   sampler->options = *options;
-  sampler->random = random != NULL ? random : &env->random;
   return sampler;
 }
 
@@ -66,6 +64,8 @@ bool gpt_sampler_see(GptSampler *sampler, const int64_t *ids, int64_t n) {
   sampler->n_seen += n;
   return true;
 }
+
+void gpt_sampler_forget(GptSampler *sampler) { sampler->n_seen = 0; }
 
 static bool make_buffers(GptSampler *sampler, int64_t vocab) {
   if (vocab <= sampler->vocab) return true;
@@ -264,8 +264,8 @@ static void make_weights(GptSampler *sampler, const float *logits, int64_t vocab
 }
 
 /* The id in whose stretch of the summed weights a random point falls. */
-static int64_t draw(GptSampler *sampler) {
-  double point = gpt_random_double(sampler->random) * total_weight(sampler), passed = 0;
+static int64_t draw(GptSampler *sampler, GptRandom *random) {
+  double point = gpt_random_double(random) * total_weight(sampler), passed = 0;
   int64_t last = 0;
   for (int64_t i = 0; i < sampler->count; i++) {
     if (sampler->weights[i] == 0) continue;
@@ -289,14 +289,14 @@ static int64_t greedy(GptSampler *sampler, const float *logits, int64_t vocab) {
   return first_greatest(sampler->scores, vocab);
 }
 
-bool gpt_sampler_draw(GptSampler *sampler, const float *logits, int64_t vocab, int64_t *id,
+bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logits, int64_t vocab, int64_t *id,
                       double *log_probability) {
   if (!check_logits(sampler, logits, vocab) || !make_buffers(sampler, vocab)) return false;
   if (sampler->options.temperature == 0) {
     *id = greedy(sampler, logits, vocab);
   } else {
     make_weights(sampler, logits, vocab);
-    *id = draw(sampler);
+    *id = draw(sampler, random);
   }
   if (log_probability != NULL)
     *log_probability = fmin(0, (double)logits[*id] - gpt_kernels()->log_sum_exp(logits, vocab));

@@ -37,16 +37,17 @@ extern const GptSampling gpt_sampling_greedy;
 /* Options, the ids seen, and the buffers: a draw allocates only where the vocabulary grew. */
 typedef struct GptSampler GptSampler;
 
-/* Draws from random, which must outlive the sampler; NULL: from the environment's. */
-GptSampler *gpt_sampler_new(GptEnv *env, const GptSampling *options, GptRandom *random);
+GptSampler *gpt_sampler_new(GptEnv *env, const GptSampling *options);
 void gpt_sampler_free(GptSampler *sampler); /* NULL is fine */
 
-/* Counts n ids among those seen, for the penalty. */
+/* Counts n ids among those seen, for the penalty; or forgets them all. */
 bool gpt_sampler_see(GptSampler *sampler, const int64_t *ids, int64_t n);
+void gpt_sampler_forget(GptSampler *sampler);
 
 /* Draws an id from logits [vocab], and its log probability where that is not NULL. A failed draw uses no random
    number. */
-bool gpt_sampler_draw(GptSampler *sampler, const float *logits, int64_t vocab, int64_t *id, double *log_probability);
+bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logits, int64_t vocab, int64_t *id,
+                      double *log_probability);
 
 /* Writes the distribution that a draw would draw from into probabilities [vocab], which may be logits. */
 bool gpt_sampler_distribution(GptSampler *sampler, const float *logits, int64_t vocab, float *probabilities);

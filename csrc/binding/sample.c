@@ -1,0 +1,330 @@
+/* gpt.sample and gpt.probabilities; and what the generating loop in Lua draws with: generators and samplers. */
+#include "core/sample.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "binding/tensor.h"
+
+#define GENERATOR "gpt.Generator"
+#define SAMPLER "gpt.Sampler"
+
+/* Pushes the option, or answers false where it is nil. */
+static bool get_option(lua_State *L, int options, const char *name) {
+  if (lua_getfield(L, options, name) != LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static void refuse_option(lua_State *L, const char *what, const char *name, const char *expected) {
+  const char *got = lua_type(L, -1) == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL) : luaL_typename(L, -1);
+  bind_error(L, "%s: %s: %s expected, got %s", what, name, expected, got);
+}
+
+typedef struct Range {
+  double low, high; /* both included, but for an open low end */
+  bool open;
+  const char *text;
+} Range;
+
+static double number_option(lua_State *L, int options, const char *what, const char *name, double otherwise,
+                            Range range) {
+  if (!get_option(L, options, name)) return otherwise;
+  double value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
+  bool fits = value >= range.low && value <= range.high && !(range.open && value == range.low);
+  if (!fits) refuse_option(L, what, name, range.text);
+  lua_pop(L, 1);
+  return value;
+}
+
+static int64_t whole_option(lua_State *L, int options, const char *what, const char *name, int64_t otherwise,
+                            int64_t low, const char *text) {
+  if (!get_option(L, options, name)) return otherwise;
+  int whole = 0;
+  lua_Integer value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
+  if (!whole || value < low) refuse_option(L, what, name, text);
+  lua_pop(L, 1);
+  return value;
+}
+
+static GptSampling read_sampling(lua_State *L, int options, const char *what) {
+  const Range warm = {0, 1e300, false, "a number from 0"}, share = {0, 1, true, "a number above 0 and up to 1"};
+  const Range part = {0, 1, false, "a number from 0 to 1"}, factor = {0, 1e300, true, "a number above 0"};
+  return (GptSampling){
+    .temperature = number_option(L, options, what, "temperature", 0, warm),
+    .top_k = whole_option(L, options, what, "top_k", 0, 1, "a whole number from 1"),
+    .top_p = number_option(L, options, what, "top_p", 1, share),
+    .min_p = number_option(L, options, what, "min_p", 0, part),
+    .repetition_penalty = number_option(L, options, what, "repetition_penalty", 1, factor),
+  };
+}
+
+/* Pushes a generator seeded with seed + more, or nil where the options have no seed. */
+static void push_generator(lua_State *L, int options, const char *what, int64_t more) {
+  if (!get_option(L, options, "seed")) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_pop(L, 1);
+  uint64_t seed = (uint64_t)whole_option(L, options, what, "seed", 0, INT64_MIN, "a whole number");
+  GptRandom *random = lua_newuserdatauv(L, sizeof *random, 0);
+  luaL_setmetatable(L, GENERATOR);
+  gpt_random_seed(random, seed + (uint64_t)more);
+}
+
+/* Pushes a sampler that draws with the generator on top of the stack (or nil), which it replaces. */
+static GptSampler *push_sampler(lua_State *L, GptSampling sampling) {
+  GptEnv *env = bind_env(L);
+  GptSampler **box = (GptSampler **)bind_push_box(L, SAMPLER, 1);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  *box = gpt_sampler_new(env, &sampling);
+  if (*box == NULL) bind_raise(L, env);
+  return *box;
+}
+
+/* What the sampler at index draws with. */
+static GptRandom *sampler_random(lua_State *L, int index) {
+  GptRandom *random = &bind_env(L)->random;
+  if (lua_getiuservalue(L, index, 1) != LUA_TNIL) random = luaL_checkudata(L, -1, GENERATOR);
+  lua_pop(L, 1);
+  return random;
+}
+
+static int collect_sampler(lua_State *L) {
+  GptSampler **box = luaL_checkudata(L, 1, SAMPLER), *sampler = *box;
+  *box = NULL;
+  gpt_sampler_free(sampler);
+  return 0;
+}
+
+/* Counts the ids of the array on top of the stack among those seen. */
+static void see_array(lua_State *L, GptSampler *sampler, const char *what) {
+  GptEnv *env = bind_env(L);
+  lua_Integer n = luaL_len(L, -1);
+  for (lua_Integer i = 1; i <= n; i++) {
+    int whole = 0;
+    int64_t id = lua_geti(L, -1, i) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
+    if (!whole) refuse_option(L, what, "ids", "an array of whole numbers");
+    lua_pop(L, 1);
+    if (!gpt_sampler_see(sampler, &id, 1)) bind_raise(L, env);
+  }
+}
+
+/* Logits as rows of floats. */
+typedef struct Rows {
+  const float *data;
+  int64_t count, vocab;
+} Rows;
+
+/* Pushes what keeps the rows. */
+static Rows push_rows(lua_State *L, GptTensor *logits) {
+  GptEnv *env = bind_env(L);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_tensor_packed(env, logits);
+  bind_tensor_done(L, box);
+  int64_t vocab = logits->shape[logits->ndim - 1];
+  return (Rows){gpt_floats(*box), gpt_tensor_numel(logits) / vocab, vocab};
+}
+
+/* The logits argument of a public function: [vocab] or [batch, vocab]. */
+static GptTensor *check_logits(lua_State *L, const char *what) {
+  GptTensor *logits = bind_tensor(L, 1);
+  char shape[GPT_SHAPE_TEXT];
+  gpt_tensor_shape_text(logits, shape);
+  if (logits->storage->dtype != GPT_F32)
+    bind_error(L, "%s: f32 logits expected, got %s", what, gpt_dtype_name(logits->storage->dtype));
+  if (logits->ndim > 2)
+    bind_error(L, "%s: logits of shape [vocab] or [batch, vocab] expected, got %s; logits:select(%d, -1) are the last "
+               "position's", what, shape, logits->ndim - 1);
+  if (logits->ndim == 0 || logits->shape[logits->ndim - 1] == 0)
+    bind_error(L, "%s: logits of shape [vocab] or [batch, vocab] expected, got %s", what, shape);
+  return logits;
+}
+
+#define SAMPLER_AT 3 /* the index of the sampler in a public function */
+
+/* Checks the options at index 2 (absent: none) and leaves a table there; pushes a sampler for them, to SAMPLER_AT. */
+static GptSampler *push_call_sampler(lua_State *L, const char *what) {
+  static const char *const names[] = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty",
+                                      "ids", "seed", "logprobs", NULL};
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  bind_check_options(L, 2, what, names);
+  GptSampling sampling = read_sampling(L, 2, what);
+  push_generator(L, 2, what, 0);
+  return push_sampler(L, sampling);
+}
+
+/* Makes the ids of the options those seen: an array, or for rows of a batch (from 1) an array of arrays. */
+static void see_option(lua_State *L, GptSampler *sampler, const char *what, int64_t row) {
+  gpt_sampler_forget(sampler);
+  if (!get_option(L, 2, "ids")) return;
+  if (!lua_istable(L, -1)) refuse_option(L, what, "ids", "an array");
+  if (row != 0 && lua_geti(L, -1, row) != LUA_TTABLE) refuse_option(L, what, "ids", "an array of ids for each row");
+  see_array(L, sampler, what);
+  lua_pop(L, row != 0 ? 2 : 1);
+}
+
+/* The core's error, with the row (from 1) where there are several. */
+static void raise_row(lua_State *L, int64_t row) {
+  GptEnv *env = bind_env(L);
+  char name[32];
+  snprintf(name, sizeof name, "row %lld", (long long)row);
+  if (row != 0) gpt_fail_inside(env, name);
+  bind_raise(L, env);
+}
+
+/* Draws from a row and sets ids[row] and, unless that is 0, logprobs[row]: tables at those indexes. */
+static void sample_row(lua_State *L, GptSampler *sampler, Rows rows, int64_t row, int ids, int logprobs) {
+  int64_t id;
+  double logprob;
+  see_option(L, sampler, "gpt.sample", row);
+  int64_t first = row == 0 ? 0 : row - 1;
+  GptRandom *random = sampler_random(L, SAMPLER_AT);
+  const float *logits = rows.data + first * rows.vocab;
+  if (!gpt_sampler_draw(sampler, random, logits, rows.vocab, &id, logprobs != 0 ? &logprob : NULL)) raise_row(L, row);
+  lua_pushinteger(L, id);
+  if (ids != 0) lua_rawseti(L, ids, row);
+  if (logprobs == 0) return;
+  lua_pushnumber(L, logprob);
+  if (ids != 0) lua_rawseti(L, logprobs, row);
+}
+
+/***
+Draws token ids from logits. With the default temperature, 0, the id with the greatest logit (the first of equals);
+else, in this order, as transformers does: repetition penalty, temperature, top_k, top_p, min_p, and a draw from the
+softmax of what is left.
+@function sample
+@tparam Tensor logits `[vocab]`, or `[batch, vocab]`
+@tparam[opt] table options
+`temperature` (0 or more): the logits are divided by it;
+`top_k`: only the k most likely ids (and equals of the last of them);
+`top_p` (above 0, up to 1): only the fewest most likely ids that reach this probability together (Holtzman et al. 2019);
+`min_p` (0 to 1): only ids at least this part as likely as the most likely one (Nguyen et al. 2024);
+`repetition_penalty` (above 0): the logits of the ids in `ids`, an array (for a batch one array per row), are divided by
+it where positive and multiplied where negative (CTRL, Keskar et al. 2019);
+`seed`: for this call's own random numbers; without it those of the state go on;
+`logprobs`: answer the log probabilities too
+@treturn integer|table the id, from 0; for a batch an array of ids
+@treturn number|table with `logprobs`, the log probability of each id under the model's own distribution: the
+log-softmax of the logits as they are given, whatever the other options
+@raise for logits with nan or inf, or of -inf alone
+@usage gpt.sample(gpt.tensor { 0.1, 2.5, -1.0 })  --> 1
+gpt.sample(logits, { temperature = 0.8, top_k = 50, seed = 1 })
+*/
+static int sample(lua_State *L) {
+  GptTensor *logits = check_logits(L, "gpt.sample");
+  GptSampler *sampler = push_call_sampler(L, "gpt.sample");
+  Rows rows = push_rows(L, logits);
+  bool wanted = get_option(L, 2, "logprobs") && lua_toboolean(L, -1);
+  if (logits->ndim == 1) {
+    int top = lua_gettop(L);
+    sample_row(L, sampler, rows, 0, 0, wanted ? top : 0);
+    return lua_gettop(L) - top;
+  }
+  lua_createtable(L, (int)rows.count, 0);
+  int ids = lua_gettop(L);
+  if (wanted) lua_createtable(L, (int)rows.count, 0);
+  for (int64_t row = 1; row <= rows.count; row++) sample_row(L, sampler, rows, row, ids, wanted ? ids + 1 : 0);
+  return wanted ? 2 : 1;
+}
+
+/***
+The distribution that `gpt.sample` draws from with the same options.
+@function probabilities
+@tparam Tensor logits `[vocab]`, or `[batch, vocab]`
+@tparam[opt] table options as for `gpt.sample`
+@treturn Tensor probabilities, of the shape of logits
+@usage gpt.probabilities(gpt.tensor { 1.0, 2.0, 3.0 }, { temperature = 1, top_k = 2 })  --> 0.0000, 0.2689, 0.7311
+*/
+static int probabilities(lua_State *L) {
+  GptTensor *logits = check_logits(L, "gpt.probabilities");
+  GptEnv *env = bind_env(L);
+  GptSampler *sampler = push_call_sampler(L, "gpt.probabilities");
+  Rows rows = push_rows(L, logits);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_tensor_like(env, logits);
+  bind_tensor_done(L, box);
+  for (int64_t row = 0; row < rows.count; row++) {
+    int64_t at = row * rows.vocab, name = logits->ndim == 1 ? 0 : row + 1;
+    see_option(L, sampler, "gpt.probabilities", name);
+    if (!gpt_sampler_distribution(sampler, rows.data + at, rows.vocab, gpt_floats(*box) + at)) raise_row(L, name);
+  }
+  return 1;
+}
+
+/* _generator(options, what, more): random numbers seeded with options.seed + more; nil without a seed. */
+static int generator(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  push_generator(L, 1, luaL_checkstring(L, 2), luaL_checkinteger(L, 3));
+  return 1;
+}
+
+/* _sampler(options, what, generator or nil): checks the sampling options. */
+static int sampler(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) luaL_checkudata(L, 3, GENERATOR);
+  push_sampler(L, read_sampling(L, 1, luaL_checkstring(L, 2)));
+  return 1;
+}
+
+/* sampler:see(ids) */
+static int see(lua_State *L) {
+  GptSampler *self = bind_check(L, 1, SAMPLER);
+  lua_settop(L, 2);
+  see_array(L, self, "generate");
+  return 0;
+}
+
+/* sampler:draw(logits, row, logprob wanted): an id, which counts as seen, and its log probability. Logits [.., vocab]
+   are rows; -1 is the last. */
+static int draw(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptSampler *self = bind_check(L, 1, SAMPLER);
+  GptTensor *logits = bind_tensor(L, 2);
+  if (logits->storage->dtype != GPT_F32 || logits->ndim == 0 || gpt_tensor_numel(logits) == 0)
+    return bind_error(L, "f32 logits [.., vocab] expected");
+  Rows rows = push_rows(L, logits);
+  int64_t id, row = bind_position(L, 3, rows.count);
+  bool wanted = lua_toboolean(L, 4);
+  double logprob = 0;
+  const float *data = rows.data + row * rows.vocab;
+  if (!gpt_sampler_draw(self, sampler_random(L, 1), data, rows.vocab, &id, wanted ? &logprob : NULL) ||
+      !gpt_sampler_see(self, &id, 1))
+    return bind_raise(L, env);
+  lua_pushinteger(L, id);
+  if (wanted) lua_pushnumber(L, logprob);
+  return wanted ? 2 : 1;
+}
+
+/* _describe(value): a tensor's dtype and its shape as an array; nil for anything else. */
+static int describe(lua_State *L) {
+  GptTensor *tensor = bind_test_tensor(L, 1);
+  if (tensor == NULL) return 0;
+  lua_pushstring(L, gpt_dtype_name(tensor->storage->dtype));
+  lua_createtable(L, tensor->ndim, 0);
+  for (int i = 0; i < tensor->ndim; i++) {
+    lua_pushinteger(L, tensor->shape[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 2;
+}
+
+static const luaL_Reg functions[] = {{"sample", sample},
+                                     {"probabilities", probabilities},
+                                     {"_generator", generator},
+                                     {"_sampler", sampler},
+                                     {"_describe", describe},
+                                     {NULL, NULL}};
+static const luaL_Reg methods[] = {{"see", see}, {"draw", draw}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", collect_sampler}, {NULL, NULL}};
+
+void bind_open_sample(lua_State *L) {
+  luaL_newmetatable(L, GENERATOR);
+  lua_pop(L, 1);
+  bind_type(L, &(BindType){.name = SAMPLER, .methods = methods, .meta = meta});
+  bind_functions(L, functions);
+}
