@@ -1,8 +1,9 @@
+local gpt = require "gpt"
 local process = require "spec.support.process"
 
 describe("the module", function()
   it("has a version", function()
-    assert.equal("luagpt scm", require("gpt")._VERSION)
+    assert.equal("luagpt scm", gpt._VERSION)
   end)
 
   it("leaves _G as it was", function()
@@ -22,7 +23,6 @@ describe("the module", function()
   end)
 
   it("starts no thread when required", function()
-    require "gpt"
     for line in io.lines("/proc/self/maps") do
       if line:find("libopenblas", 1, true) then
         pending("OpenBLAS is the shared library here, which starts its threads itself")
@@ -63,16 +63,30 @@ describe("the module", function()
     end
     local script = [[
       local gpt = require "gpt"
-      local limit = %d
+      local seed, limit = %d, %d
       gpt.memory { limit = limit }
-      for _ = 1, 2000 do
+      for _ = 1, 200 do
+        gpt.seed(seed)
+        io.write(gpt.randint(0, 1000, { 1 }):item() .. "\n")
+        gpt.randn(20, 20)
         assert(gpt.memory().limit == limit)
         local ok, message = pcall(gpt.memory, { limt = limit })
         assert(not ok and message:match("did you mean 'limit'"))
       end
-      io.write("done ")
     ]]
-    local output, ok = process.states(script:format(1e9), script:format(2e9))
-    assert.same({ "done done ", true }, { output, ok })
+    local output, ok = process.states(script:format(1, 1e9), script:format(2, 2e9))
+    assert.is_true(ok, output)
+    local counts = {}
+    for number in output:gmatch("%d+") do
+      counts[number] = (counts[number] or 0) + 1
+    end
+    local expected = {}
+    for seed = 1, 2 do
+      local state = gpt.random_state()
+      gpt.seed(seed)
+      expected[tostring(gpt.randint(0, 1000, { 1 }):item())] = 200
+      gpt.random_state(state)
+    end
+    assert.same(expected, counts)
   end)
 end)
