@@ -56,8 +56,6 @@ describe("gpt.random_state", function()
 end)
 
 describe("random tensors", function()
-  if not gpt.randn then return pending("are PyTorch's: gpt.randn is not there yet") end
-
   for _, sequence in ipairs(fixture) do
     it("are PyTorch's to the last bit, seed " .. sequence.seed, function()
       gpt.seed(sequence.seed)

@@ -58,7 +58,6 @@ void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);
 void bind_open_tensor(lua_State *L);
-void bind_open_options(lua_State *L);
 void bind_open_sample(lua_State *L);
 
 #endif

@@ -6,8 +6,10 @@
 #include <lualib.h>
 
 #include "binding/binding.h"
+#include "core/suggest.h"
 
 #define ENV_TYPE "gpt.Env"
+#define MOST_NAMES 128
 
 static int collect_env(lua_State *L) {
   GptEnv **box = lua_touserdata(L, 1);
@@ -47,7 +49,21 @@ static int set_home(lua_State *L) {
 /* _raise(message): an error at the user's line, for the package's Lua files. */
 static int raise_message(lua_State *L) { return bind_error(L, "%s", luaL_checkstring(L, 1)); }
 
-static const luaL_Reg functions[] = {{"_set_home", set_home}, {"_raise", raise_message}, {NULL, NULL}};
+/* _suggest(word, list): the near one of a list of strings, or nil. */
+static int suggest(lua_State *L) {
+  const char *names[MOST_NAMES], *word = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  size_t count = 0;
+  for (lua_Integer i = 1; count < MOST_NAMES && lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
+    names[count++] = lua_tostring(L, -1); /* the list keeps it */
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, gpt_suggest(word, names, count)); /* nil for NULL */
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
 static void pin_module(void) {
@@ -69,7 +85,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_random(L);
   bind_open_json(L);
   bind_open_tensor(L);
-  bind_open_options(L);
   bind_open_sample(L);
   return 1;
 }

@@ -12,4 +12,7 @@ for name, value in pairs(core) do
   if name:sub(1, 1) ~= "_" then gpt[name] = value end
 end
 
+gpt.config = require("gpt.config").config
+gpt.size = require("gpt.size").size
+
 return gpt

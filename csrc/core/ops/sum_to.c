@@ -1,33 +1,51 @@
 #include "core/ops/sum_to.h"
 
-/* to[...] += from[...] over one shape; a stride of 0 in to gathers a sum. */
-static void add_strided(float *to, const int64_t *to_stride, const float *from, const int64_t *from_stride, const int64_t *shape, int ndim) {
-  if (ndim == 0) {
-    *to += *from;
-    return;
-  }
-  if (ndim == 1 && to_stride[0] == 0) {
-    double sum = 0;
-    for (int64_t i = 0; i < shape[0]; i++) sum += (double)from[i * from_stride[0]];
-    *to += (float)sum;
-    return;
-  }
-  if (ndim == 1) {
-    for (int64_t i = 0; i < shape[0]; i++) to[i * to_stride[0]] += from[i * from_stride[0]];
-    return;
-  }
-  for (int64_t i = 0; i < shape[0]; i++)
-    add_strided(to + i * to_stride[0], to_stride + 1, from + i * from_stride[0], from_stride + 1, shape + 1, ndim - 1);
+#include "core/ops/sum.h"
+
+static int64_t product(const int64_t *shape, int first, int last) {
+  int64_t n = 1;
+  for (int d = first; d < last; d++) n *= shape[d];
+  return n;
 }
 
-GptTensor *gpt_sum_to(GptEnv *env, const GptTensor *x, int ndim, const int64_t *shape) {
-  int64_t stride[GPT_MAX_DIMS];
-  GptTensor *y = gpt_tensor_zeros(env, GPT_F32, ndim, shape);
-  if (y == NULL || gpt_tensor_numel(x) == 0) return y;
-  for (int d = 0; d < x->ndim; d++) {
-    int own = d - (x->ndim - ndim);
-    stride[d] = own >= 0 && shape[own] == x->shape[d] ? y->stride[own] : 0;
+/* x with dimensions first .. last-1 summed to size 1. */
+static GptTensor *sum_dims(GptEnv *env, GptTensor *x, int first, int last) {
+  int64_t shape[GPT_MAX_DIMS];
+  for (int d = 0; d < x->ndim; d++) shape[d] = d >= first && d < last ? 1 : x->shape[d];
+  GptTensor *packed = gpt_tensor_packed(env, x);
+  GptTensor *y = packed != NULL ? gpt_tensor_new(env, GPT_F32, x->ndim, shape) : NULL;
+  bool done = y != NULL && gpt_sum_axis(env, gpt_floats(y), gpt_floats(packed), product(x->shape, 0, first),
+                                        product(x->shape, first, last), product(x->shape, last, x->ndim), 1);
+  gpt_tensor_release(packed);
+  if (done) return y;
+  gpt_tensor_release(y);
+  return NULL;
+}
+
+/* Is dimension d summed on the way to shape? */
+static bool is_summed(const GptTensor *x, int ndim, const int64_t *shape, int d) {
+  int own = d - (x->ndim - ndim);
+  return x->shape[d] != (own < 0 ? 1 : shape[own]);
+}
+
+/* x of as many dimensions, or more in front, as shape has; takes over x. */
+static GptTensor *drop_front(GptEnv *env, GptTensor *x, int ndim) {
+  if (x == NULL || x->ndim == ndim) return x;
+  int front = x->ndim - ndim;
+  GptTensor *view = gpt_tensor_view(env, x, ndim, x->shape + front, x->stride + front, x->offset);
+  gpt_tensor_release(x);
+  return view;
+}
+
+GptTensor *gpt_sum_to(GptEnv *env, GptTensor *grad, int ndim, const int64_t *shape) {
+  GptTensor *x = gpt_tensor_retain(grad);
+  for (int d = 0; x != NULL && d < x->ndim; d++) {
+    if (!is_summed(x, ndim, shape, d)) continue;
+    int last = d + 1; /* adjacent dimensions are summed in one go */
+    while (last < x->ndim && (x->shape[last] == 1 || is_summed(x, ndim, shape, last))) last++;
+    GptTensor *sum = sum_dims(env, x, d, last);
+    gpt_tensor_release(x);
+    x = sum;
   }
-  add_strided(gpt_floats(y), stride, gpt_floats(x), x->stride, x->shape, x->ndim);
-  return y;
+  return drop_front(env, x, ndim);
 }

@@ -1,10 +1,13 @@
 /* The way back through broadcasting. */
-#ifndef GPT_OPS_SUM_TO_H
-#define GPT_OPS_SUM_TO_H
+#ifndef GPT_SUM_TO_H
+#define GPT_SUM_TO_H
 
 #include "core/tensor.h"
 
-/* x (f32, any strides) summed over the dims in which `shape` was repeated to become x's shape. A new tensor, not recorded. */
-GptTensor *gpt_sum_to(GptEnv *env, const GptTensor *x, int ndim, const int64_t *shape);
+/*
+ * Sums a tensor down to a shape that broadcasts to the tensor's own: a gradient's way back through broadcasting.
+ * Answers grad itself (a new reference) where the shapes are equal; unrecorded.
+ */
+GptTensor *gpt_sum_to(GptEnv *env, GptTensor *grad, int ndim, const int64_t *shape);
 
 #endif

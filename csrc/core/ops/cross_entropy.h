@@ -1,0 +1,15 @@
+/* The loss of a language model. */
+#ifndef GPT_CROSS_ENTROPY_H
+#define GPT_CROSS_ENTROPY_H
+
+#include "core/tensor.h"
+
+#define GPT_NO_TARGET (-1) /* this position is left out */
+
+/*
+ * The mean over all positions of -log(softmax(logits)[target]), a tensor without dimensions; recorded.
+ * logits [..., vocabulary], targets i64 [...], each a token id or GPT_NO_TARGET. Fails where no target is left.
+ */
+GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets);
+
+#endif

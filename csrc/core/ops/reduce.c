@@ -1,0 +1,144 @@
+#include "core/ops/reduce.h"
+
+#include <math.h>
+
+#include "core/ops/binary.h"
+#include "core/ops/iterate.h"
+#include "core/ops/reduction.h"
+#include "core/ops/sum.h"
+#include "core/parallel.h"
+
+#define GRAIN 32768 /* elements */
+
+/* Each element's gradient is the sum's, times the record's number (a mean's 1 / n). */
+static bool sum_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  GptTensor *scale = gpt_tensor_number(env, gpt_reduction_number(node));
+  GptTensor *scaled = scale != NULL ? gpt_mul(env, grad, scale) : NULL;
+  GptTensor *dx = scaled != NULL ? gpt_stretched(env, node, scaled) : NULL;
+  gpt_tensor_release(scale);
+  gpt_tensor_release(scaled);
+  return gpt_node_give(env, node, 0, dx);
+}
+
+/* x as [outer, n, inner] with n to be summed. */
+typedef struct Axis {
+  int64_t outer, n, inner;
+} Axis;
+
+static Axis axis_of(const GptTensor *x, int dim) {
+  Axis axis = {1, 1, 1};
+  for (int d = 0; d < x->ndim; d++) {
+    bool summed = dim == GPT_ALL_DIMS || d == dim;
+    *(summed ? &axis.n : d < dim ? &axis.outer : &axis.inner) *= x->shape[d];
+  }
+  return axis;
+}
+
+static GptTensor *sum_floats(GptEnv *env, const GptOp *op, GptTensor *x, int dim, bool keepdim, double scale) {
+  Axis axis = axis_of(x, dim);
+  GptTensor *packed = gpt_tensor_packed(env, x);
+  GptTensor *y = packed != NULL ? gpt_reduced_new(env, GPT_F32, x, dim, keepdim) : NULL;
+  if (y != NULL && !gpt_sum_axis(env, gpt_floats(y), gpt_floats(packed), axis.outer, axis.n, axis.inner, scale)) {
+    gpt_tensor_release(y);
+    y = NULL;
+  }
+  gpt_tensor_release(packed);
+  return gpt_record_reduction(env, op, y, x, dim, (GptTensor *const[2]){NULL, NULL}, scale);
+}
+
+static GptTensor *sum_integers(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
+  GptRows rows;
+  if (!gpt_rows_of(env, x, dim, &rows)) return NULL;
+  GptTensor *y = gpt_reduced_new(env, GPT_I64, x, dim, keepdim);
+  for (int64_t row = 0; y != NULL && row < rows.count; row++) {
+    uint64_t sum = 0; /* wraps around, as PyTorch's does */
+    for (int64_t i = 0; i < rows.n; i++) sum += (uint64_t)gpt_integers(rows.x)[row * rows.n + i];
+    gpt_integers(y)[row] = (int64_t)sum;
+  }
+  gpt_tensor_release(rows.x);
+  return y;
+}
+
+static const GptOp sum_op = {"sum", sum_backward}, mean_op = {"mean", sum_backward};
+
+GptTensor *gpt_sum(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
+  if (x->storage->dtype == GPT_I64) return sum_integers(env, x, dim, keepdim);
+  return sum_floats(env, &sum_op, x, dim, keepdim, 1);
+}
+
+GptTensor *gpt_mean(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
+  GptTensor *floats = gpt_as_floats(env, "mean", x);
+  if (floats == NULL) return NULL;
+  GptTensor *y = sum_floats(env, &mean_op, floats, dim, keepdim, 1 / (double)axis_of(x, dim).n);
+  gpt_tensor_release(floats);
+  return y;
+}
+
+/* The variance of rows, or its way back. */
+typedef struct Variance {
+  const float *x, *dy; /* dy NULL: forward */
+  float *y;            /* [rows], or backward [rows, n] */
+  int64_t n;
+  double divisor;
+} Variance;
+
+static double row_mean(const float *x, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+  return sum / (double)n;
+}
+
+static void var_rows(void *context, int64_t first, int64_t last) {
+  const Variance *var = context;
+  for (int64_t row = first; row < last; row++) {
+    const float *x = var->x + row * var->n;
+    double mean = row_mean(x, var->n), sum = 0;
+    for (int64_t i = 0; i < var->n; i++) sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+    var->y[row] = (float)(sum / var->divisor);
+  }
+}
+
+static void var_rows_backward(void *context, int64_t first, int64_t last) {
+  const Variance *var = context;
+  for (int64_t row = first; row < last; row++) {
+    const float *x = var->x + row * var->n;
+    double mean = row_mean(x, var->n), scale = 2 * (double)var->dy[row] / var->divisor;
+    for (int64_t i = 0; i < var->n; i++) var->y[row * var->n + i] = (float)(scale * ((double)x[i] - mean));
+  }
+}
+
+static int64_t grain_of(int64_t n) { return n >= GRAIN ? 1 : GRAIN / (n + 1); }
+
+static bool var_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptRows rows;
+  if (dy == NULL || !gpt_gradient_rows(env, node, &rows)) return gpt_tensor_release(dy), false;
+  Variance var = {gpt_floats(gpt_node_saved(node, 0)), gpt_floats(dy), gpt_floats(rows.x), rows.n,
+                  gpt_reduction_number(node)};
+  gpt_parallel_for(rows.count, grain_of(rows.n), var_rows_backward, &var);
+  gpt_tensor_release(dy);
+  return gpt_give_rows(env, node, &rows);
+}
+
+static const GptOp var_op = {"var", var_backward};
+
+static GptTensor *var_floats(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
+  GptRows rows;
+  if (!gpt_rows_of(env, x, dim, &rows)) return NULL;
+  GptTensor *y = gpt_reduced_new(env, GPT_F32, x, dim, keepdim);
+  double divisor = fmax(0, (double)rows.n - correction);
+  if (y != NULL) {
+    Variance var = {gpt_floats(rows.x), NULL, gpt_floats(y), rows.n, divisor};
+    gpt_parallel_for(rows.count, grain_of(rows.n), var_rows, &var);
+  }
+  y = gpt_record_reduction(env, &var_op, y, x, dim, (GptTensor *const[2]){rows.x, NULL}, divisor);
+  gpt_tensor_release(rows.x);
+  return y;
+}
+
+GptTensor *gpt_var(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
+  GptTensor *floats = gpt_as_floats(env, "var", x);
+  GptTensor *y = floats != NULL ? var_floats(env, floats, dim, keepdim, correction) : NULL;
+  gpt_tensor_release(floats);
+  return y;
+}

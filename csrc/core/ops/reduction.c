@@ -1,0 +1,72 @@
+#include "core/ops/reduction.h"
+
+#include <string.h>
+
+#include "core/ops/iterate.h"
+#include "core/ops/reduce.h"
+
+/* The order of a record's `numbers`; its `integers` are the input's shape. */
+enum { NUMBER, DIM, NDIM };
+
+static int64_t count_rows(int ndim, const int64_t *shape, int dim) {
+  int64_t count = 1;
+  for (int d = 0; d < ndim; d++)
+    if (dim != GPT_ALL_DIMS && d != dim) count *= shape[d];
+  return count;
+}
+
+bool gpt_rows_of(GptEnv *env, GptTensor *x, int dim, GptRows *rows) {
+  rows->x = dim == GPT_ALL_DIMS ? gpt_tensor_packed(env, x) : gpt_rows_along(env, x, dim);
+  rows->count = count_rows(x->ndim, x->shape, dim);
+  rows->n = dim == GPT_ALL_DIMS ? gpt_tensor_numel(x) : x->shape[dim];
+  return rows->x != NULL;
+}
+
+GptTensor *gpt_reduced_new(GptEnv *env, GptDtype dtype, const GptTensor *x, int dim, bool keepdim) {
+  int64_t shape[GPT_MAX_DIMS];
+  int ndim = 0;
+  for (int d = 0; d < x->ndim; d++) {
+    bool reduced = dim == GPT_ALL_DIMS || d == dim;
+    if (!reduced || keepdim) shape[ndim++] = reduced ? 1 : x->shape[d];
+  }
+  return gpt_tensor_new(env, dtype, ndim, shape);
+}
+
+GptTensor *gpt_record_reduction(GptEnv *env, const GptOp *op, GptTensor *y, GptTensor *x, int dim,
+                                GptTensor *const saves[2], double number) {
+  GptRecord record = {.op = op, GPT_INPUTS(x), .saves = saves, .n_saves = 2, .numbers = {number, dim, x->ndim}};
+  memcpy(record.integers, x->shape, sizeof x->shape);
+  return gpt_record(env, y, record);
+}
+
+double gpt_reduction_number(const GptNode *node) { return node->numbers[NUMBER]; }
+
+bool gpt_gradient_rows(GptEnv *env, const GptNode *node, GptRows *rows) {
+  int dim = (int)node->numbers[DIM], ndim = (int)node->numbers[NDIM], last = 0;
+  int64_t shape[GPT_MAX_DIMS] = {0};
+  for (int d = 0; d < ndim; d++)
+    if (d != dim) shape[last++] = node->integers[d];
+  if (dim != GPT_ALL_DIMS) shape[last] = node->integers[dim];
+  rows->x = gpt_tensor_new(env, GPT_F32, ndim, shape);
+  rows->count = count_rows(ndim, node->integers, dim);
+  rows->n = rows->x == NULL ? 0 : dim == GPT_ALL_DIMS ? gpt_tensor_numel(rows->x) : node->integers[dim];
+  return rows->x != NULL;
+}
+
+bool gpt_give_rows(GptEnv *env, GptNode *node, GptRows *rows) {
+  int dim = (int)node->numbers[DIM], last = rows->x->ndim - 1;
+  if (dim == GPT_ALL_DIMS || dim == last) return gpt_node_give(env, node, 0, rows->x);
+  GptTensor *view = gpt_dim_moved(env, rows->x, last, dim);
+  gpt_tensor_release(rows->x);
+  return gpt_node_give(env, node, 0, view);
+}
+
+GptTensor *gpt_stretched(GptEnv *env, const GptNode *node, const GptTensor *grad) {
+  int dim = (int)node->numbers[DIM], ndim = (int)node->numbers[NDIM];
+  int64_t stride[GPT_MAX_DIMS];
+  for (int d = 0; d < ndim; d++) {
+    int own = grad->ndim < ndim && d > dim ? d - 1 : d;
+    stride[d] = dim == GPT_ALL_DIMS || d == dim ? 0 : grad->stride[own];
+  }
+  return gpt_tensor_view(env, grad, ndim, node->integers, stride, grad->offset);
+}

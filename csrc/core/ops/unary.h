@@ -1,0 +1,22 @@
+/* Functions of one tensor, element by element. i64 is turned into f32. Each is recorded. */
+#ifndef GPT_UNARY_H
+#define GPT_UNARY_H
+
+#include "core/tensor.h"
+
+GptTensor *gpt_neg(GptEnv *env, GptTensor *x);
+GptTensor *gpt_exp(GptEnv *env, GptTensor *x);
+GptTensor *gpt_log(GptEnv *env, GptTensor *x);
+GptTensor *gpt_sqrt(GptEnv *env, GptTensor *x); /* gradient at 0: inf */
+GptTensor *gpt_tanh(GptEnv *env, GptTensor *x);
+GptTensor *gpt_abs(GptEnv *env, GptTensor *x);  /* gradient at 0: 0 */
+GptTensor *gpt_relu(GptEnv *env, GptTensor *x); /* gradient at 0: 0 */
+
+/* GELU (Hendrycks and Gimpel 2016): the tanh form, and x times the normal distribution function by erf. */
+GptTensor *gpt_gelu(GptEnv *env, GptTensor *x);
+GptTensor *gpt_gelu_exact(GptEnv *env, GptTensor *x);
+
+/* min(max(x, low), high); infinities leave a side open. The gradient passes where low <= x <= high, edges included. */
+GptTensor *gpt_clamp(GptEnv *env, GptTensor *x, double low, double high);
+
+#endif

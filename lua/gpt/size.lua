@@ -1,0 +1,277 @@
+-- Sizes on paper: what a config's model takes and costs, without allocating it.
+local config = require "gpt.config"
+local core = require "gpt.core"
+local rules = require "gpt.rules"
+
+local size = {}
+
+-- Bytes of a matrix's row. Quantised rows are blocks of 32 numbers, the last one filled up, with a 16-bit scale each.
+local DTYPES = { "f32", "bf16", "f16", "q8", "q4" }
+local ROW_BYTES = {
+  f32 = function(n) return 4 * n end,
+  bf16 = function(n) return 2 * n end,
+  f16 = function(n) return 2 * n end,
+  q8 = function(n) return (32 + 2) * ((n + 31) // 32) end,
+  q4 = function(n) return (16 + 2) * ((n + 31) // 32) end,
+}
+
+--- One part that occurs `count` times: matrices `{ rows, columns }`, numbers in vectors (always f32), and the
+-- floating-point operations per token of one occurrence, forward.
+local function measure(name, count, matrices, vectors, operations)
+  local part = { name = name, count = count, parameters = count * vectors, bytes = {} }
+  for _, dtype in ipairs(DTYPES) do part.bytes[dtype] = 4 * count * vectors end
+  for _, matrix in ipairs(matrices) do
+    local rows, columns = table.unpack(matrix)
+    part.parameters = part.parameters + count * rows * columns
+    for _, dtype in ipairs(DTYPES) do
+      part.bytes[dtype] = part.bytes[dtype] + count * rows * ROW_BYTES[dtype](columns)
+    end
+  end
+  part.flops = { forward = count * operations, training = 3 * count * operations }
+  part.kv_cache_bytes = 0
+  return part
+end
+
+local function measure_attention(c, count)
+  local dim, bias = c.emb_dim, c.qkv_bias and 3 * c.emb_dim or 0
+  local square = { dim, dim }
+  local operations = 2 * 4 * dim * dim + 4 * c.context_length * dim -- projections; scores and their weighted sum
+  local part = measure("attention", count, { square, square, square, square }, dim + bias, operations)
+  part.kv_cache_bytes = 4 * 2 * count * c.context_length * dim
+  return part
+end
+
+local function measure_feed_forward(c, count)
+  local dim, hidden = c.emb_dim, c.hidden_dim
+  return measure("feed_forward", count, { { hidden, dim }, { dim, hidden } }, hidden + dim, 2 * 2 * hidden * dim)
+end
+
+local function measure_norms(c, count)
+  return measure("norms", count, {}, 2 * 2 * c.emb_dim, 0)
+end
+
+local function measure_parts(c)
+  local vocabulary = { c.vocab_size, c.emb_dim }
+  return {
+    measure("token_embedding", 1, { vocabulary }, 0, 0),
+    measure("position_embedding", 1, { { c.context_length, c.emb_dim } }, 0, 0),
+    measure_attention(c, c.n_layers),
+    measure_feed_forward(c, c.n_layers),
+    measure_norms(c, c.n_layers),
+    measure("final_norm", 1, {}, 2 * c.emb_dim, 0),
+    measure("head", 1, c.tie_weights and {} or { vocabulary }, 0, 2 * c.vocab_size * c.emb_dim),
+  }
+end
+
+--- What a list of parts comes to.
+local function total(parts)
+  local sum = { parameters = 0, bytes = {}, kv_cache_bytes = 0, flops = { forward = 0, training = 0 } }
+  for _, part in ipairs(parts) do
+    sum.parameters = sum.parameters + part.parameters
+    sum.kv_cache_bytes = sum.kv_cache_bytes + part.kv_cache_bytes
+    for _, dtype in ipairs(DTYPES) do sum.bytes[dtype] = (sum.bytes[dtype] or 0) + part.bytes[dtype] end
+    for pass, operations in pairs(part.flops) do sum.flops[pass] = sum.flops[pass] + operations end
+  end
+  return sum
+end
+
+local function name_parts(parts)
+  for _, part in ipairs(parts) do parts[part.name] = part end
+  return parts
+end
+
+local function measure_block(c)
+  local parts = { measure_attention(c, 1), measure_feed_forward(c, 1), measure_norms(c, 1) }
+  local block = total(parts)
+  for _, part in ipairs(parts) do block[part.name] = part end
+  return block
+end
+
+local methods = {}
+
+local function read_options(who, options, fields)
+  if type(options) ~= "table" then
+    core._raise(("%s: a table of options expected, got %s"):format(who, rules.show(options)))
+  end
+  local values, problems = rules.read(options, fields)
+  rules.raise(who, problems)
+  return values
+end
+
+local function check_self(who, self)
+  if type(self) == "table" and getmetatable(self) and getmetatable(self).__index == methods then return end
+  local method = who:match("[^:]+$")
+  core._raise(("%s: call it with a colon, as in gpt.size(config):%s{...}"):format(who, method))
+end
+
+local TIME_FIELDS = { { "tokens", rules.positive() }, { "flops_per_second", rules.positive() } }
+
+--- Seconds that training takes: 6 x parameters x tokens / flops_per_second, the estimate of Kaplan et al., "Scaling
+-- Laws for Neural Language Models", 2020 (2 operations per parameter forward, 4 backward). A token embedding with a
+-- head of its own is looked up, not multiplied, so the parameters are those of the tied model; for gpt3 that gives
+-- the 3.14e23 operations of Brown et al. 2020, table D.1.
+-- @function Size:training_time
+-- @tparam table options `tokens`: how many are trained on; `flops_per_second`: operations that the machine really
+-- gets done
+-- @treturn number seconds
+-- @usage local seconds = gpt.size("gpt3"):training_time { tokens = 300e9, flops_per_second = 28e12 }
+-- print(seconds // (365.25 * 24 * 3600))  --> 355.0
+function methods.training_time(self, options)
+  local who = "size:training_time"
+  check_self(who, self)
+  local values = read_options(who, options, TIME_FIELDS)
+  return 6.0 * self.parameters_tied * values.tokens / values.flops_per_second
+end
+
+local MEMORY_FIELDS = {
+  { "batch_size", rules.whole(1), optional = true },
+  { "tokens", rules.whole(1), optional = true },
+}
+
+--- Floats that the backward pass needs, per token: in each block the two norms' outputs, query, key and value, the
+-- heads' output and the sums after the two shortcuts (8 x emb_dim), the hidden layer before and after its
+-- activation, each norm's mean and deviation, and one number per head, from which attention's weights are computed
+-- again; around the blocks the embeddings' sum and the final norm's output, mean and deviation. Dropout keeps
+-- nothing (its mask is computed again), and the loss holds no more than a slice of the logits, which is left out.
+local function activations_per_token(c)
+  return c.n_layers * (8 * c.emb_dim + 2 * c.hidden_dim + c.n_heads + 4) + 2 * c.emb_dim + 2
+end
+
+--- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations
+-- that the forward pass keeps for the backward pass: for each token 4 bytes x
+-- (n_layers x (8 emb_dim + 2 hidden_dim + n_heads + 4) + 2 emb_dim + 2). This assumes attention and dropout that
+-- compute again what they need, and a loss that never holds all logits, as `model:loss` is.
+-- @function Size:training_memory
+-- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length)
+-- @treturn table `activations`, `parameters`, `gradients`, `moments` and `total`, in bytes
+-- @usage print(gpt.size("gpt2-small"):training_memory({ batch_size = 4 }).total / 2^30)
+function methods.training_memory(self, options)
+  local who = "size:training_memory"
+  check_self(who, self)
+  local values, c = read_options(who, options == nil and {} or options, MEMORY_FIELDS), self.config
+  local tokens = values.tokens or c.context_length
+  if tokens > c.context_length then
+    core._raise(("%s: tokens: at most context_length (%d) expected, got %d"):format(who, c.context_length, tokens))
+  end
+  local activations = 4.0 * (values.batch_size or 1) * tokens * activations_per_token(c)
+  activations = math.tointeger(activations) or activations
+  local weights = 4 * self.parameters
+  return {
+    activations = activations, parameters = weights, gradients = weights, moments = 2 * weights,
+    total = activations + 4 * weights,
+  }
+end
+
+local UNITS = { "KiB", "MiB", "GiB", "TiB", "PiB" }
+
+local function format_bytes(bytes)
+  local unit = 0
+  while unit < #UNITS and bytes >= 1024 do bytes, unit = bytes / 1024, unit + 1 end
+  if unit == 0 then return ("%d bytes"):format(bytes) end
+  return ("%.2f %s"):format(bytes, UNITS[unit])
+end
+
+local PREFIXES = { "k", "M", "G", "T", "P" }
+
+local function format_operations(operations)
+  local prefix = 0
+  while prefix < #PREFIXES and operations >= 1000 do operations, prefix = operations / 1000, prefix + 1 end
+  if prefix == 0 then return ("%d FLOPs"):format(operations) end
+  return ("%.2f %sFLOPs"):format(operations, PREFIXES[prefix])
+end
+
+--- Rows of cells as lines: the first column to the left, the others to the right.
+local function align(rows)
+  local widths, lines = {}, {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, #cell) end
+  end
+  for r, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local padding = (" "):rep(widths[i] - #cell)
+      cells[i] = i == 1 and cell .. padding or padding .. cell
+    end
+    lines[r] = (table.concat(cells, "  "):gsub("%s+$", ""))
+  end
+  return lines
+end
+
+local function part_rows(self)
+  local rows = { { "part", "parameters", "share", "f32", "forward/token" } }
+  local function add(name, part, share)
+    local operations = part.flops and part.flops.forward > 0 and format_operations(part.flops.forward) or ""
+    local shown = share and ("%.1f%%"):format(100 * part.parameters / self.parameters) or ""
+    table.insert(rows, { name, rules.grouped(part.parameters), shown, format_bytes(part.bytes.f32), operations })
+  end
+  for _, part in ipairs(self.parts) do
+    local name = part.count > 1 and ("%s x %d"):format(part.name, part.count) or part.name
+    if part.name == "head" and self.config.tie_weights then name = "head, tied" end
+    add(name, part, true)
+  end
+  add("total", self, true)
+  if not self.config.tie_weights then
+    add("total with a tied head", { parameters = self.parameters_tied, bytes = { f32 = 4 * self.parameters_tied } })
+  end
+  return rows
+end
+
+local function summary_rows(self)
+  local c, step = self.config, self:training_memory()
+  local weights = {}
+  for i, dtype in ipairs(DTYPES) do weights[i] = ("%s %s"):format(dtype, format_bytes(self.bytes[dtype])) end
+  local tokens = rules.grouped(c.context_length)
+  local add_up = "%s: activations %s, weights, gradients and moments %s"
+  return {
+    "weights    " .. table.concat(weights, ", "),
+    ("KV cache   %s for %s tokens in f32"):format(format_bytes(self.kv_cache_bytes), tokens),
+    ("per token  %s forward, %s in training"):format(
+      format_operations(self.flops.forward), format_operations(self.flops.training)),
+    ("training   " .. add_up .. ", for %s tokens"):format(format_bytes(step.total), format_bytes(step.activations),
+      format_bytes(step.total - step.activations), tokens),
+  }
+end
+
+local function format_size(self)
+  local c = self.config
+  local lines = align(part_rows(self))
+  table.insert(lines, 1, ("GPT, n_layers %d, n_heads %d, emb_dim %s, context_length %s, vocab_size %s"):format(
+    c.n_layers, c.n_heads, rules.grouped(c.emb_dim), rules.grouped(c.context_length), rules.grouped(c.vocab_size)))
+  table.insert(lines, 2, "")
+  table.insert(lines, "")
+  for _, line in ipairs(summary_rows(self)) do table.insert(lines, line) end
+  return table.concat(lines, "\n")
+end
+
+local metatable = { __name = "gpt.Size", __index = methods, __tostring = format_size }
+
+--- The size of a config's model, without allocating anything. Prints as a table.
+--
+-- - `.parameters`, and `.parameters_tied`: with a head that shares the token embedding's matrix
+-- - `.bytes`: of the weights, by dtype: `f32`, `bf16`, `f16`, `q8`, `q4`. Matrices are in that dtype; biases and
+--   norms stay f32. q8 and q4 keep each row in blocks of 32 numbers with a 16-bit scale: 34 and 18 bytes.
+-- - `.kv_cache_bytes`: keys and values of one sequence of context_length tokens, in f32
+-- - `.flops`: floating-point operations per token, `forward` and `training`. Matrix products alone, a multiplication
+--   and an addition counted as two, attention over the whole context included (4 x context_length x emb_dim per
+--   layer), and twice the forward pass for the backward pass: Chowdhery et al., "PaLM", 2022, appendix B.
+-- - `.parts`: a list with the same for each part (also by name): `token_embedding`, `position_embedding`,
+--   `attention`, `feed_forward` and `norms` (of all layers), `final_norm`, `head`; `.block`: the same for one
+--   transformer block, with its `attention`, `feed_forward` and `norms`
+-- - `.config`: the config with its defaults filled in
+-- - `:training_time{...}`, `:training_memory{...}`
+-- @function size
+-- @tparam table|string config a config table, or the name of a preset
+-- @treturn Size
+-- @raise what `gpt.config` raises
+-- @usage print(gpt.size("gpt2-small"))
+-- print(gpt.size("gpt2-small").bytes.f32 / 2^20)  --> 621.830...
+function size.size(given)
+  local c = config.check(given, "gpt.size")
+  local parts = name_parts(measure_parts(c))
+  local self = total(parts)
+  self.parameters_tied = c.tie_weights and self.parameters or self.parameters - parts.head.parameters
+  self.parts, self.block, self.config = parts, measure_block(c), c
+  return setmetatable(self, metatable)
+end
+
+return size

@@ -1,0 +1,184 @@
+local gpt = require "gpt"
+local raised = require "spec.support.raised"
+
+describe("gpt.size", function()
+  it("counts the parameters of GPT-2 and GPT-3", function()
+    local counts = { -- as the config is, with a tied head, and that with qkv bias
+      ["gpt2-small"] = { 163009536, 124412160, 124439808 },
+      ["gpt2-medium"] = { 406212608, 354749440, 354823168 },
+      ["gpt2-large"] = { 838220800, 773891840, 774030080 },
+      ["gpt2-xl"] = { 1637792000, 1557380800, 1557611200 },
+      ["gpt3"] = { 175218278400, 174600720384, 174604259328 },
+    }
+    for name, expected in pairs(counts) do
+      local size = gpt.size(name)
+      local biased = gpt.size(gpt.config(name, { qkv_bias = true, tie_weights = true }))
+      assert.same(expected, { size.parameters, size.parameters_tied, biased.parameters })
+      assert.equal(biased.parameters, biased.parameters_tied)
+    end
+  end)
+
+  it("is the sum of its parts", function()
+    for _, config in ipairs { gpt.config("124M"), gpt.config("355M", { tie_weights = true, hidden_dim = 1000 }) } do
+      local size = gpt.size(config)
+      local parameters, f32, q4, training, cache = 0, 0, 0, 0, 0
+      for i, part in ipairs(size.parts) do
+        assert.equal(part, size.parts[part.name])
+        parameters, f32, q4 = parameters + part.parameters, f32 + part.bytes.f32, q4 + part.bytes.q4
+        training, cache = training + part.flops.training, cache + part.kv_cache_bytes
+        assert.equal(i >= 3 and i <= 5 and config.n_layers or 1, part.count)
+      end
+      assert.equal(7, #size.parts)
+      assert.same({ size.parameters, size.bytes.f32, size.bytes.q4, size.flops.training, size.kv_cache_bytes },
+        { parameters, f32, q4, training, cache })
+      assert.equal(size.parts.attention.parameters, config.n_layers * size.block.attention.parameters)
+    end
+  end)
+
+  it("sets attention beside the feed-forward layer", function()
+    local block = gpt.size("gpt2-small").block
+    assert.equal(2360064, block.attention.parameters)
+    assert.equal(4722432, block.feed_forward.parameters)
+    assert.equal(3072, block.norms.parameters)
+    assert.equal(7085568, block.parameters)
+  end)
+
+  it("gives bytes by dtype, biases and norms always in f32", function()
+    local size = gpt.size("gpt2-small")
+    assert.equal("621.83", ("%.2f"):format(size.bytes.f32 / 2 ^ 20))
+    assert.equal(4 * 163009536, size.bytes.f32)
+    local vectors = 12 * (768 + 3072 + 768 + 4 * 768) + 2 * 768
+    local matrices = 163009536 - vectors
+    assert.same({ f32 = 4 * 163009536, bf16 = 2 * matrices + 4 * vectors, f16 = 2 * matrices + 4 * vectors,
+      q8 = matrices // 32 * 34 + 4 * vectors, q4 = matrices // 32 * 18 + 4 * vectors }, size.bytes)
+  end)
+
+  it("fills up the last block of quantised rows", function()
+    local size = gpt.size(gpt.config("124M", { vocab_size = 7, emb_dim = 33, n_heads = 3 }))
+    assert.equal(7 * 2 * 34, size.parts.head.bytes.q8)
+    assert.equal(7 * 2 * 18, size.parts.head.bytes.q4)
+  end)
+
+  it("counts the KV cache of one sequence", function()
+    assert.equal(72 * 2 ^ 20, gpt.size("gpt2-small").kv_cache_bytes)
+    assert.equal(6 * 2 ^ 20, gpt.size("gpt2-small").block.kv_cache_bytes)
+    assert.equal(18 * 2 ^ 30, gpt.size("gpt3").kv_cache_bytes)
+  end)
+
+  it("counts the operations per token", function()
+    local size = gpt.size("gpt2-small")
+    local attention = 8 * 768 * 768 + 4 * 1024 * 768
+    local forward = 12 * (attention + 16 * 768 * 768) + 2 * 50257 * 768
+    assert.same({ forward = forward, training = 3 * forward }, size.flops)
+    assert.equal(attention, size.block.attention.flops.forward)
+    local tied = gpt.size(gpt.config("gpt2-small", { tie_weights = true }))
+    assert.same(size.flops, tied.flops)
+    assert.equal(0, tied.parts.head.parameters)
+    assert.equal(0, size.parts.token_embedding.flops.forward)
+  end)
+
+  it("takes hand-written configs", function()
+    local size = gpt.size { vocab_size = 10, context_length = 4, emb_dim = 6, n_heads = 2, n_layers = 1, drop_rate = 0,
+      qkv_bias = true, hidden_dim = 5 }
+    assert.equal(10 * 6 * 2 + 4 * 6 + (4 * 36 + 24) + (60 + 11) + 24 + 12, size.parameters)
+    assert.equal("gelu", size.config.activation)
+  end)
+
+  it("prints as a table", function()
+    assert.equal([[
+GPT, n_layers 12, n_heads 12, emb_dim 768, context_length 1,024, vocab_size 50,257
+
+part                     parameters   share         f32  forward/token
+token_embedding          38,597,376   23.7%  147.24 MiB
+position_embedding          786,432    0.5%    3.00 MiB
+attention x 12           28,320,768   17.4%  108.04 MiB   94.37 MFLOPs
+feed_forward x 12        56,669,184   34.8%  216.18 MiB  113.25 MFLOPs
+norms x 12                   36,864    0.0%  144.00 KiB
+final_norm                    1,536    0.0%    6.00 KiB
+head                     38,597,376   23.7%  147.24 MiB   77.19 MFLOPs
+total                   163,009,536  100.0%  621.83 MiB  284.81 MFLOPs
+total with a tied head  124,412,160          474.59 MiB
+
+weights    f32 621.83 MiB, bf16 311.09 MiB, f16 311.09 MiB, q8 165.44 MiB, q4 87.75 MiB
+KV cache   72.00 MiB for 1,024 tokens in f32
+per token  284.81 MFLOPs forward, 854.44 MFLOPs in training
+training   3.00 GiB: activations 582.76 MiB, weights, gradients and moments 2.43 GiB, for 1,024 tokens]],
+      tostring(gpt.size("gpt2-small")))
+  end)
+
+  it("prints a tied head as such, and small numbers", function()
+    local text = tostring(gpt.size { vocab_size = 5, context_length = 2, emb_dim = 2, n_heads = 1, n_layers = 1,
+      drop_rate = 0, qkv_bias = false, tie_weights = true })
+    assert.truthy(text:find("\nhead, tied                   0    0.0%    0 bytes       20 FLOPs\n", 1, true), text)
+    assert.is_nil(text:find("total with a tied head", 1, true))
+  end)
+
+  it("refuses what gpt.config refuses", function()
+    assert.equal("gpt.size: n_heads: missing; a whole number of at least 1 expected", raised(function()
+      gpt.size { vocab_size = 10, context_length = 4, emb_dim = 6, n_layers = 1, drop_rate = 0, qkv_bias = true }
+    end))
+    local presets = "presets: gpt2-small (gpt2, 124M), gpt2-medium (345M, 355M), gpt2-large (762M, 774M), "
+      .. "gpt2-xl (1542M, 1558M), gpt3 (175B)"
+    assert.equal('gpt.size: no preset is called "124 M"; did you mean "124M"? ' .. presets,
+      raised(function() gpt.size("124 M") end))
+    assert.equal("gpt.size: a preset's name or a config table expected, got nil; " .. presets,
+      raised(function() gpt.size() end))
+  end)
+
+  it("counts the largest config there is without overflow", function()
+    local size = gpt.size { vocab_size = 2 ^ 31 - 1, context_length = 2 ^ 31 - 1, emb_dim = 2 ^ 11, n_heads = 1,
+      n_layers = 2 ^ 9, drop_rate = 0, qkv_bias = false }
+    assert.truthy(size.flops.training > size.flops.forward and size.flops.forward > size.parameters)
+    local memory = size:training_memory { batch_size = 2 ^ 31 - 1 }
+    assert.truthy(memory.total > 1e25)
+    assert.equal("string", type(tostring(size)))
+  end)
+end)
+
+describe("size:training_time", function()
+  it("is the published estimate", function()
+    local seconds = gpt.size("gpt3"):training_time { tokens = 300e9, flops_per_second = 28e12 }
+    assert.equal(355, seconds // (365.25 * 24 * 3600))
+    assert.equal(seconds, gpt.size("175B"):training_time { tokens = 300000000000, flops_per_second = 28000000000000 })
+    assert.equal(6 * 124412160 * 1e9 / 1e12,
+      gpt.size("124M"):training_time { tokens = 1e9, flops_per_second = 1e12 })
+  end)
+
+  it("says what it needs", function()
+    local size = gpt.size("124M")
+    assert.equal([[
+size:training_time: 3 problems:
+  tokens: missing; a finite number above 0 expected
+  flops_per_second: a finite number above 0 expected, got 0
+  token: unknown key; did you mean 'tokens'?]],
+      raised(function() size:training_time { token = 1, flops_per_second = 0 } end))
+    assert.equal("size:training_time: a table of options expected, got nil",
+      raised(function() size:training_time() end))
+    assert.equal("size:training_time: call it with a colon, as in gpt.size(config):training_time{...}",
+      raised(function() size.training_time { tokens = 1, flops_per_second = 1 } end))
+  end)
+end)
+
+describe("size:training_memory", function()
+  it("adds up weights, gradients, moments and activations", function()
+    local size = gpt.size("124M")
+    local memory = size:training_memory { batch_size = 2, tokens = 100 }
+    local weights = 4 * 163009536
+    local activations = 4 * 200 * (12 * (8 * 768 + 2 * 3072 + 12 + 4) + 2 * 768 + 2)
+    assert.same({ parameters = weights, gradients = weights, moments = 2 * weights, activations = activations,
+      total = 4 * weights + activations }, memory)
+    assert.same(size:training_memory(), size:training_memory { batch_size = 1, tokens = 1024 })
+  end)
+
+  it("refuses what cannot be", function()
+    local size = gpt.size("124M")
+    assert.equal("size:training_memory: tokens: at most context_length (1024) expected, got 1025",
+      raised(function() size:training_memory { tokens = 1025 } end))
+    assert.equal("size:training_memory: batchsize: unknown key; did you mean 'batch_size'?",
+      raised(function() size:training_memory { batchsize = 4 } end))
+    assert.equal("size:training_memory: a table of options expected, got 4",
+      raised(function() size:training_memory(4) end))
+    assert.equal("size:training_memory: call it with a colon, as in gpt.size(config):training_memory{...}",
+      raised(function() size.training_memory() end))
+  end)
+end)
