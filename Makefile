@@ -17,6 +17,7 @@ MAKEFLAGS += -j$(JOBS)
 endif
 
 # Where the libraries are. Variables given by name (LUA_INCDIR, OPENBLAS_INCDIR) win.
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 pkg_include = $(patsubst -I%,%,$(filter -I%,$(shell pkg-config --cflags-only-I $(1) 2>/dev/null)))
 pkg_libs = $(or $(shell pkg-config --libs $(1) 2>/dev/null),$(2))
@@ -43,7 +44,7 @@ LIBS := $(BLAS_LIBS) $(call pkg_libs,libcjson,-lcjson) $(call pkg_libs,libutf8pr
 
 # The kernels are written once and compiled for each instruction set; dispatch.c chooses among them.
 KERNELS = $(filter-out %/dispatch.c,$(wildcard csrc/core/kernels/*.c))
-KERNEL_SETS = generic $(if $(findstring x86_64,$(MULTIARCH)),avx2 avx512)
+KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avx512)
 KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
 KERNEL_FLAGS_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 
