@@ -59,5 +59,6 @@ void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);
 void bind_open_tensor(lua_State *L);
 void bind_open_sample(lua_State *L);
+void bind_open_files(lua_State *L);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * JSON text to Lua values, by the letter of RFC 8259: what a file from outside says is believed only when it is well formed.
- * Values go straight onto the Lua stack, so nothing is held that an error could leak. Integers stay integers, strings
- * may hold NUL, a key that comes twice is refused. The way back is lua/gpt/json.lua.
+ * JSON text to Lua values, by the letter of RFC 8259: what a file from outside says is believed only when it is well
+ * formed. Values go straight onto the Lua stack, so nothing is held that an error could leak. Integers stay integers,
+ * strings may hold NUL, a key that comes twice is refused. The way back is lua/gpt/json.lua.
  */
 #include <math.h>
 #include <stdio.h>
@@ -153,7 +153,8 @@ static void read_number(Reader *r) {
   if (length > LONGEST_NUMBER) refuse(r, start, "a number too long");
   memcpy(copy, start, length);
   copy[length] = '\0';
-  if (lua_stringtonumber(r->L, copy) == 0 || !isfinite(lua_tonumber(r->L, -1))) refuse(r, start, "a number out of range");
+  bool read = lua_stringtonumber(r->L, copy) != 0;
+  if (!read || !isfinite(lua_tonumber(r->L, -1))) refuse(r, start, "a number out of range");
 }
 
 static void read_array(Reader *r) {
@@ -180,7 +181,8 @@ static void read_member(Reader *r) {
   const char *start = r->at;
   read_string(r);
   lua_pushvalue(L, -1);
-  if (lua_rawget(L, -3) != LUA_TNIL) refuse(r, start, lua_pushfstring(L, "the key \"%s\" comes twice", lua_tostring(L, -2)));
+  if (lua_rawget(L, -3) != LUA_TNIL)
+    refuse(r, start, lua_pushfstring(L, "the key \"%s\" comes twice", lua_tostring(L, -2)));
   lua_pop(L, 1);
   take(r, ':', "':'");
   read_value(r);

@@ -86,5 +86,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_json(L);
   bind_open_tensor(L);
   bind_open_sample(L);
+  bind_open_files(L);
   return 1;
 }
