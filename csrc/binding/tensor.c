@@ -98,7 +98,9 @@ static int new_index(lua_State *L) {
   lua_settop(L, 3);
   if (lua_isinteger(L, 2)) set_element(L, tensor);
   else if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "grad") == 0) set_grad(L, tensor);
-  else bind_error(L, "a gpt.Tensor has no field '%s' to set; t[i] = v writes elements, t.grad the gradient", luaL_tolstring(L, 2, NULL));
+  else
+    bind_error(L, "a gpt.Tensor has no field '%s' to set; t[i] = v writes elements, t.grad the gradient",
+               luaL_tolstring(L, 2, NULL));
   return 0;
 }
 
@@ -130,15 +132,18 @@ static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", collect},
 static void join_lists(luaL_Reg *all, const luaL_Reg *const *lists) {
   size_t count = 0;
   for (; *lists != NULL; lists++)
-    for (const luaL_Reg *entry = *lists; entry->name != NULL && count < MOST_METHODS - 1; entry++) all[count++] = *entry;
+    for (const luaL_Reg *entry = *lists; entry->name != NULL && count < MOST_METHODS - 1; entry++)
+      all[count++] = *entry;
   all[count] = (luaL_Reg){NULL, NULL};
 }
 
 void bind_open_tensor(lua_State *L) {
   luaL_Reg methods[MOST_METHODS], metamethods[MOST_METHODS];
-  join_lists(methods, (const luaL_Reg *const[]){life, bind_tensor_access, bind_tensor_shape, bind_tensor_math, NULL});
+  join_lists(methods, (const luaL_Reg *const[]){life, bind_tensor_access, bind_tensor_shape, bind_tensor_index,
+                                                bind_tensor_math, NULL});
   join_lists(metamethods, (const luaL_Reg *const[]){meta, bind_tensor_operators, NULL});
-  bind_type(L, &(BindType){.name = BIND_TENSOR, .methods = methods, .fields = fields, .meta = metamethods, .element = element});
+  bind_type(L, &(BindType){
+                   .name = BIND_TENSOR, .methods = methods, .fields = fields, .meta = metamethods, .element = element});
   bind_functions(L, bind_making_functions);
   bind_functions(L, bind_shape_functions);
   bind_functions(L, bind_grad_functions);

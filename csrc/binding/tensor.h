@@ -21,13 +21,15 @@ GptTensor *bind_test_tensor(lua_State *L, int index);
 /* Pushes an empty box and answers where to put a new reference. */
 GptTensor **bind_new_tensor(lua_State *L);
 
-/* After filling the box on top of the stack: raises the core's error where it is still NULL, else tells the collector. Answers 1. */
+/* After filling the box on top of the stack: raises the core's error where it is still NULL, else tells the collector.
+ * Answers 1. */
 int bind_tensor_done(lua_State *L, GptTensor **box);
 
 /* Pushes a tensor that something else keeps alive, with a reference of its own; nil for NULL. */
 void bind_share_tensor(lua_State *L, GptTensor *borrowed);
 
-/* A dim argument, from 1 (-1: the last), as the core counts it: 0 .. ndim-1. optional: absent or nil answers otherwise. */
+/* A dim argument, from 1 (-1: the last), as the core counts it: 0 .. ndim-1. optional: absent or nil answers otherwise.
+ */
 int bind_dim(lua_State *L, int index, int ndim);
 int bind_opt_dim(lua_State *L, int index, int ndim, int otherwise);
 
@@ -37,7 +39,15 @@ int64_t bind_position(lua_State *L, int index, int64_t size);
 /* The i of t[i] or t[i] = v, in the same way; its errors are not an argument's. */
 int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position);
 
-/* Sizes from numbers, or from one array, at first; answers the index of the argument behind them. Negative sizes are the core's to judge. */
+/* Positions, an array or an i64 tensor, each from 1 (-1: the last) to size: pushes them as a contiguous i64 tensor
+ * counted from 0. */
+GptTensor *bind_positions(lua_State *L, int index, int64_t size);
+
+/* bind_tensor_done for positions: those that the core counted from 0 become a copy counted from 1. */
+int bind_positions_done(lua_State *L, GptTensor **box);
+
+/* Sizes from numbers, or from one array, at first; answers the index of the argument behind them. Negative sizes are
+ * the core's to judge. */
 int bind_shape(lua_State *L, int first, int64_t *shape, int *ndim);
 
 /* A shape as one argument: an array, or one size; answers how many dims. */
@@ -49,7 +59,8 @@ GptDtype bind_dtype(lua_State *L, int index);
 /* A number argument for either dtype. */
 GptNumber bind_number(lua_State *L, int index);
 
-/* Options of the functions that make tensors, {dtype, requires_grad}, at index (absent: as given). what starts messages. */
+/* Options of the functions that make tensors, {dtype, requires_grad}, at index (absent: as given). what starts
+ * messages. */
 typedef struct BindMaking {
   GptDtype dtype;
   bool dtype_given;
@@ -61,15 +72,17 @@ void bind_making_options(lua_State *L, int index, const char *what, BindMaking *
 int bind_made(lua_State *L, GptTensor **box, const char *what, const BindMaking *options);
 
 /* The lists that the files of the tensor's binding add: methods, and module functions. */
-extern const luaL_Reg bind_tensor_access[];   /* tensor_access.c: elements, numbers out and in, gradients */
-extern const luaL_Reg bind_tensor_shape[];    /* tensor_shape.c: shape, picking, order, matmul */
-extern const luaL_Reg bind_tensor_math[];     /* tensor_math.c: arithmetic, reductions, softmax */
+extern const luaL_Reg bind_tensor_access[];    /* tensor_access.c: elements, numbers out and in, gradients */
+extern const luaL_Reg bind_tensor_shape[];     /* tensor_shape.c: shapes and slices */
+extern const luaL_Reg bind_tensor_math[];      /* tensor_math.c: arithmetic, reductions, softmax */
 extern const luaL_Reg bind_tensor_operators[]; /* tensor_math.c: __add and the like */
-extern const luaL_Reg bind_math_functions[];  /* tensor_math.c: gpt.cross_entropy and the like */
+extern const luaL_Reg bind_math_functions[];   /* tensor_math.c: gpt.cross_entropy and the like */
 extern const luaL_Reg bind_making_functions[]; /* tensor_new.c: gpt.tensor, gpt.zeros, ... */
-extern const luaL_Reg bind_shape_functions[]; /* tensor_shape.c: gpt.cat, gpt.stack */
+extern const luaL_Reg bind_shape_functions[];  /* tensor_shape.c: gpt.cat, gpt.stack */
 
-extern const luaL_Reg bind_grad_functions[];   /* tensor_access.c: gpt.no_grad */
+extern const luaL_Reg bind_grad_functions[]; /* tensor_access.c: gpt.no_grad */
+
+extern const luaL_Reg bind_tensor_index[]; /* tensor_index.c: picking, masking, order, matmul */
 
 int bind_tensor_print(lua_State *L);   /* tensor_print.c: __tostring */
 int bind_tensor_of(lua_State *L);      /* tensor_array.c: gpt.tensor */

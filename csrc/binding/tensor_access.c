@@ -3,6 +3,7 @@
 
 #include "binding/tensor.h"
 #include "core/backward.h"
+#include "core/ops/iterate.h"
 #include "core/ops/shape.h"
 #include "core/ops/write.h"
 
@@ -112,7 +113,7 @@ The tensor in f32: itself where it is f32 already, else a copy.
 */
 static int to_float(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
-  *box = gpt_float(bind_env(L), tensor);
+  *box = gpt_as_floats(bind_env(L), "float", tensor);
   return bind_tensor_done(L, box);
 }
 
@@ -182,7 +183,8 @@ static int requires_grad(lua_State *L) {
   luaL_checktype(L, 2, LUA_TBOOLEAN);
   bool wanted = lua_toboolean(L, 2);
   if (tensor->node != NULL)
-    return bind_error(L, "requires_grad: this tensor was computed from others that require a gradient; detach() it first");
+    return bind_error(L,
+                      "requires_grad: this tensor was computed from others that require a gradient; detach() it first");
   if (wanted && tensor->storage->dtype != GPT_F32)
     return bind_error(L, "requires_grad: only f32 tensors have gradients, this one is %s; float() it first",
                       gpt_dtype_name(tensor->storage->dtype));
@@ -192,7 +194,8 @@ static int requires_grad(lua_State *L) {
 }
 
 /***
-Adds the gradient of this tensor, which holds one number, to the `grad` of every tensor it was computed from that requires one.
+Adds the gradient of this tensor, which holds one number, to the `grad` of every tensor it was computed from that
+requires one.
 @function Tensor:backward
 @tparam[opt] table options `keep`: true keeps the record, for another backward
 */
@@ -231,8 +234,8 @@ const luaL_Reg bind_tensor_access[] = {{"item", item},
                                        {NULL, NULL}};
 
 /***
-Calls a function with nothing being recorded, and answers what it answers. Its error is passed on as it is; recording goes
-on as before in any case. The function must not yield.
+Calls a function with nothing being recorded, and answers what it answers. Its error is passed on as it is; recording
+goes on as before in any case. The function must not yield.
 @function no_grad
 @tparam function fn
 @param ... its arguments

@@ -8,7 +8,9 @@ int bind_dim(lua_State *L, int index, int ndim) {
   if (dim >= 1 && dim <= ndim) return (int)dim - 1;
   if (dim < 0 && dim >= -ndim) return (int)(ndim + dim);
   if (ndim == 0) return luaL_argerror(L, index, "a tensor without dimensions has no dims to name");
-  return luaL_argerror(L, index, lua_pushfstring(L, "dim %I out of range: the tensor has %d, counted 1..%d, or -1 for the last", dim, ndim, ndim));
+  return luaL_argerror(
+      L, index,
+      lua_pushfstring(L, "dim %I out of range: the tensor has %d, counted 1..%d, or -1 for the last", dim, ndim, ndim));
 }
 
 int bind_opt_dim(lua_State *L, int index, int ndim, int otherwise) {
@@ -24,11 +26,12 @@ int64_t bind_position(lua_State *L, int index, int64_t size) {
 
 int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position) {
   char text[GPT_SHAPE_TEXT];
-  if (tensor->ndim == 0) return bind_error(L, "t[i]: a tensor without dimensions has no elements to index; t:item() is its number");
+  if (tensor->ndim == 0)
+    return bind_error(L, "t[i]: a tensor without dimensions has no elements to index; t:item() is its number");
   if (position >= 1 && position <= tensor->shape[0]) return position - 1;
   if (position < 0 && position >= -tensor->shape[0]) return tensor->shape[0] + position;
-  return bind_error(L, "t[i]: position %lld out of range 1..%lld (shape %s)", (long long)position, (long long)tensor->shape[0],
-                    gpt_tensor_shape_text(tensor, text));
+  return bind_error(L, "t[i]: position %lld out of range 1..%lld (shape %s)", (long long)position,
+                    (long long)tensor->shape[0], gpt_tensor_shape_text(tensor, text));
 }
 
 /* The value on top of the stack as a size; place: which one, for the message. */
@@ -37,7 +40,8 @@ static int64_t check_size(lua_State *L, int index, int place) {
   lua_Integer size = lua_tointegerx(L, -1, &whole);
   if (lua_type(L, -1) == LUA_TNUMBER && whole) return size;
   const char *came = lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1);
-  return luaL_argerror(L, index, lua_pushfstring(L, "size %d of the shape: a whole number expected, got %s", place, came));
+  return luaL_argerror(L, index,
+                       lua_pushfstring(L, "size %d of the shape: a whole number expected, got %s", place, came));
 }
 
 static void check_count(lua_State *L, int index, lua_Integer count) {
@@ -49,8 +53,10 @@ int bind_shape(lua_State *L, int first, int64_t *shape, int *ndim) {
   lua_Integer count = 0;
   bool array = lua_istable(L, first);
   if (array) count = (lua_Integer)lua_rawlen(L, first);
-  else if (lua_isnoneornil(L, first)) luaL_argerror(L, first, "a shape expected, as numbers or as one array, got no value");
-  else while (!lua_isnone(L, first + (int)count) && !lua_istable(L, first + (int)count)) count++;
+  else if (lua_isnoneornil(L, first))
+    luaL_argerror(L, first, "a shape expected, as numbers or as one array, got no value");
+  else
+    while (!lua_isnone(L, first + (int)count) && !lua_istable(L, first + (int)count)) count++;
   check_count(L, first, count);
   for (int d = 0; d < count; d++) {
     if (array) lua_rawgeti(L, first, d + 1);
@@ -117,7 +123,8 @@ void bind_making_options(lua_State *L, int index, const char *what, BindMaking *
 int bind_made(lua_State *L, GptTensor **box, const char *what, const BindMaking *options) {
   bind_tensor_done(L, box);
   if (options->requires_grad && (*box)->storage->dtype != GPT_F32)
-    return bind_error(L, "%s: requires_grad: only f32 tensors have gradients, this one is %s", what, gpt_dtype_name((*box)->storage->dtype));
+    return bind_error(L, "%s: requires_grad: only f32 tensors have gradients, this one is %s", what,
+                      gpt_dtype_name((*box)->storage->dtype));
   (*box)->requires_grad = options->requires_grad;
   return 1;
 }

@@ -38,7 +38,9 @@ static void find_shape(lua_State *L, Nested *walk) {
   lua_pushvalue(L, 1);
   while (lua_istable(L, -1)) {
     if (walk->ndim == GPT_MAX_DIMS)
-      luaL_argerror(L, 1, lua_pushfstring(L, "a tensor has at most %d dimensions, and these arrays are nested deeper", GPT_MAX_DIMS));
+      luaL_argerror(
+          L, 1,
+          lua_pushfstring(L, "a tensor has at most %d dimensions, and these arrays are nested deeper", GPT_MAX_DIMS));
     int64_t size = (int64_t)lua_rawlen(L, -1);
     walk->shape[walk->ndim++] = size;
     if (size == 0) break;
@@ -54,16 +56,20 @@ static void check_array(lua_State *L, const Nested *walk) {
   const char *at = walk->depth > 0 ? " at " : "";
   place_text(walk, text);
   if (came != size)
-    luaL_argerror(L, 1, lua_pushfstring(L, "the array%s%s has %I elements, the first one at its depth has %I", at, text, (lua_Integer)came,
-                                        (lua_Integer)size));
+    luaL_argerror(L, 1,
+                  lua_pushfstring(L, "the array%s%s has %I elements, the first one at its depth has %I", at, text,
+                                  (lua_Integer)came, (lua_Integer)size));
   if (size > 0) lua_pushinteger(L, size);
   else lua_pushnil(L);
   while (lua_next(L, -2) != 0) { /* behind the last element there should be nothing */
     lua_pop(L, 1);
     if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= size) continue;
     const char *key = luaL_tolstring(L, -1, NULL);
-    luaL_argerror(L, 1, lua_pushfstring(L, "the array%s%s has %I elements and a key '%s' beside them: an array without holes or names expected",
-                                        at, text, (lua_Integer)size, key));
+    luaL_argerror(
+        L, 1,
+        lua_pushfstring(
+            L, "the array%s%s has %I elements and a key '%s' beside them: an array without holes or names expected", at,
+            text, (lua_Integer)size, key));
   }
 }
 
@@ -100,8 +106,8 @@ static void visit(lua_State *L, Nested *walk) {
 }
 
 /***
-A tensor from numbers: one number, an array, or arrays in arrays, equally long at each depth. Integers alone (Lua's integer
-subtype) make an i64 tensor, any float makes it f32 (as does having none); `dtype` decides otherwise.
+A tensor from numbers: one number, an array, or arrays in arrays, equally long at each depth. Integers alone (Lua's
+integer subtype) make an i64 tensor, any float makes it f32 (as does having none); `dtype` decides otherwise.
 @function tensor
 @param nested a number, or nested arrays of numbers
 @tparam[opt] table options `dtype` ("f32" or "i64"), `requires_grad`

@@ -60,7 +60,8 @@ static int full(lua_State *L) {
 }
 
 static void check_floats(lua_State *L, const char *what, const BindMaking *options) {
-  if (options->dtype != GPT_F32) bind_error(L, "%s: dtype: 'f32' expected, got '%s'", what, gpt_dtype_name(options->dtype));
+  if (options->dtype != GPT_F32)
+    bind_error(L, "%s: dtype: 'f32' expected, got '%s'", what, gpt_dtype_name(options->dtype));
 }
 
 static int make_random(lua_State *L, const char *what, GptTensor *(*draw)(GptEnv *, int, const int64_t *)) {
@@ -103,7 +104,8 @@ Integers drawn from low .. high-1, as torch.randint draws them.
 static int randint_tensor(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
   lua_Integer low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
-  if (low >= high) return luaL_argerror(L, 2, lua_pushfstring(L, "a number above low (%I) expected, got %I", low, high));
+  if (low >= high)
+    return luaL_argerror(L, 2, lua_pushfstring(L, "a number above low (%I) expected, got %I", low, high));
   int ndim = bind_one_shape(L, 3, shape);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_randint(bind_env(L), low, high, ndim, shape);
@@ -123,12 +125,10 @@ The numbers 1 .. n in random order: torch.randperm's, plus 1, since positions co
 @treturn Tensor i64 [n]
 */
 static int randperm_tensor(lua_State *L) {
-  GptEnv *env = bind_env(L);
   int64_t n = check_count(L, 1);
-  GptTensor **box = bind_new_tensor(L), **shifted = bind_new_tensor(L);
-  *box = gpt_randperm(env, n);
-  *shifted = *box != NULL ? gpt_shifted(env, *box, 1) : NULL;
-  return bind_tensor_done(L, shifted);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_randperm(bind_env(L), n);
+  return bind_positions_done(L, box);
 }
 
 static int arange_floats(lua_State *L) {
@@ -140,7 +140,8 @@ static int arange_floats(lua_State *L) {
 }
 
 /***
-The numbers first, first + step, ... up to last, which is included, as in Lua's own for. i64 where all three are integers.
+The numbers first, first + step, ... up to last, which is included, as in Lua's own for. i64 where all three are
+integers.
 @function arange
 @tparam number first
 @tparam number last
@@ -152,7 +153,8 @@ static int arange(lua_State *L) {
   luaL_checknumber(L, 1);
   luaL_checknumber(L, 2);
   luaL_optnumber(L, 3, 1);
-  if (!lua_isinteger(L, 1) || !lua_isinteger(L, 2) || !(lua_isnoneornil(L, 3) || lua_isinteger(L, 3))) return arange_floats(L);
+  if (!lua_isinteger(L, 1) || !lua_isinteger(L, 2) || !(lua_isnoneornil(L, 3) || lua_isinteger(L, 3)))
+    return arange_floats(L);
   lua_Integer step = luaL_optinteger(L, 3, 1);
   luaL_argcheck(L, step != 0, 3, "a step other than 0 expected");
   GptTensor **box = bind_new_tensor(L);
@@ -195,8 +197,10 @@ static int from_bytes(lua_State *L) {
   *box = gpt_tensor_new(bind_env(L), dtype, ndim, shape);
   if (*box == NULL) return bind_raise(L, bind_env(L));
   if ((*box)->storage->bytes != length)
-    return luaL_argerror(L, 1, lua_pushfstring(L, "%I bytes expected for %s of shape %s, got %I", (lua_Integer)(*box)->storage->bytes,
-                                               gpt_dtype_name(dtype), gpt_shape_text(ndim, shape, text), (lua_Integer)length));
+    return luaL_argerror(L, 1,
+                         lua_pushfstring(L, "%I bytes expected for %s of shape %s, got %I",
+                                         (lua_Integer)(*box)->storage->bytes, gpt_dtype_name(dtype),
+                                         gpt_shape_text(ndim, shape, text), (lua_Integer)length));
   if (length > 0) memcpy((*box)->storage->data, bytes, length);
   return bind_tensor_done(L, box);
 }

@@ -1,6 +1,7 @@
 /*
- * How a tensor prints: a line that tells shape and dtype, then the numbers, aligned, in one precision for the whole tensor, which
- * is chosen as PyTorch chooses it. Of a large tensor the first and last three slices of each dimension are shown.
+ * How a tensor prints: a line that tells shape and dtype, then the numbers, aligned, in one precision for the whole
+ * tensor, which is chosen as PyTorch chooses it. Of a large tensor the first and last three slices of each dimension
+ * are shown.
  */
 #include <math.h>
 #include <stdio.h>
@@ -71,7 +72,8 @@ static void choose_style(Print *print) {
   } else {
     print->whole = true;
     each_shown(print, 0, 0, note_range);
-    bool wide = print->any && (print->most / print->least > 1000 || print->most > 1e8 || (!print->whole && print->least < 1e-4));
+    bool wide = print->any &&
+                (print->most / print->least > 1000 || print->most > 1e8 || (!print->whole && print->least < 1e-4));
     print->style = wide ? SCIENTIFIC : print->whole ? WHOLE_FLOATS : FIXED;
   }
   each_shown(print, 0, 0, note_width);
@@ -101,7 +103,8 @@ static void add_row(Print *print, int64_t at) {
   int64_t size = tensor->shape[last];
   for (int64_t i = 0; i < size; i++, column++) {
     if (i > 0) luaL_addchar(print->out, ',');
-    if (i > 0 && per_line > 0 && column % per_line == 0) luaL_addchar(print->out, '\n'), add_spaces(print, tensor->ndim);
+    if (i > 0 && per_line > 0 && column % per_line == 0)
+      luaL_addchar(print->out, '\n'), add_spaces(print, tensor->ndim);
     else if (i > 0) luaL_addchar(print->out, ' ');
     if (print->shortened && size > 2 * EDGE && i == EDGE) {
       luaL_addstring(print->out, "..., ");

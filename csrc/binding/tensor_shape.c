@@ -70,7 +70,8 @@ static int permute(lua_State *L) {
     if (wanted[i] >= -tensor->ndim && wanted[i] <= tensor->ndim && wanted[i] != 0) seen |= 1u << dims[i];
   }
   if (count != tensor->ndim || seen != (1u << tensor->ndim) - 1)
-    return bind_error(L, "permute: each of the dims 1..%d once expected, got %s", tensor->ndim, gpt_shape_text(count, wanted, text));
+    return bind_error(L, "permute: each of the dims 1..%d once expected, got %s", tensor->ndim,
+                      gpt_shape_text(count, wanted, text));
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_permute(bind_env(L), tensor, dims);
   return bind_tensor_done(L, box);
@@ -90,10 +91,12 @@ static int narrow(lua_State *L) {
   int64_t size = tensor->shape[dim];
   lua_Integer first = luaL_checkinteger(L, 3), length = luaL_checkinteger(L, 4);
   int64_t from = first < 0 ? size + first : first - 1;
-  if (first == 0 || from < 0 || from > size) return luaL_argerror(L, 3, lua_pushfstring(L, "position %I out of range 1..%I", first, (lua_Integer)size));
+  if (first == 0 || from < 0 || from > size)
+    return luaL_argerror(L, 3, lua_pushfstring(L, "position %I out of range 1..%I", first, (lua_Integer)size));
   if (length < 0 || length > size - from)
-    return luaL_argerror(L, 4, lua_pushfstring(L, "length %I from position %I does not fit: dim %d has size %I", length,
-                                               (lua_Integer)from + 1, dim + 1, (lua_Integer)size));
+    return luaL_argerror(L, 4,
+                         lua_pushfstring(L, "length %I from position %I does not fit: dim %d has size %I", length,
+                                         (lua_Integer)from + 1, dim + 1, (lua_Integer)size));
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_narrow(bind_env(L), tensor, dim, from, length);
   return bind_tensor_done(L, box);
@@ -143,9 +146,9 @@ static int squeeze(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
-const luaL_Reg bind_tensor_shape[] = {{"view", view},           {"reshape", reshape}, {"expand", expand}, {"transpose", transpose},
-                                      {"permute", permute},     {"narrow", narrow},   {"select", select}, {"unsqueeze", unsqueeze},
-                                      {"squeeze", squeeze},     {NULL, NULL}};
+const luaL_Reg bind_tensor_shape[] = {
+    {"view", view},     {"reshape", reshape}, {"expand", expand},       {"transpose", transpose}, {"permute", permute},
+    {"narrow", narrow}, {"select", select},   {"unsqueeze", unsqueeze}, {"squeeze", squeeze},     {NULL, NULL}};
 
 /* The tensors of the array at argument 1, in memory that the stack owns; answers how many. */
 static int check_list(lua_State *L, GptTensor ***list) {

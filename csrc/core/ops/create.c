@@ -16,11 +16,15 @@ GptTensor *gpt_full(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape,
 }
 
 /* How many steps lie between first and last; a last that rounding error alone keeps out of reach counts. */
-static double steps_between(double first, double last, double step) { return floor((last - first) / step * (1 + 1e-12) + 1e-9); }
+static double steps_between(double first, double last, double step) {
+  return floor((last - first) / step * (1 + 1e-12) + 1e-9);
+}
 
 GptTensor *gpt_arange_floats(GptEnv *env, double first, double last, double step) {
   double steps = steps_between(first, last, step);
-  if (!(steps < 9e15)) return gpt_fail_null(env, "arange: from %g to %g in steps of %g makes no finite number of elements", first, last, step);
+  if (!(steps < 9e15))
+    return gpt_fail_null(env, "arange: from %g to %g in steps of %g makes no finite number of elements", first, last,
+                         step);
   int64_t n = steps < 0 ? 0 : (int64_t)steps + 1;
   GptTensor *y = gpt_tensor_new(env, GPT_F32, 1, &n);
   for (int64_t i = 0; y != NULL && i < n; i++) gpt_floats(y)[i] = (float)(first + (double)i * step);
@@ -31,7 +35,8 @@ GptTensor *gpt_arange_integers(GptEnv *env, int64_t first, int64_t last, int64_t
   bool reaches = step > 0 ? first <= last : first >= last;
   uint64_t distance = step > 0 ? (uint64_t)last - (uint64_t)first : (uint64_t)first - (uint64_t)last;
   uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step, steps = distance / stride;
-  if (reaches && steps > (uint64_t)1 << 60) return gpt_fail_null(env, "arange: %llu elements are too many", (unsigned long long)steps);
+  if (reaches && steps > (uint64_t)1 << 60)
+    return gpt_fail_null(env, "arange: %llu elements are too many", (unsigned long long)steps);
   int64_t n = reaches ? (int64_t)steps + 1 : 0;
   GptTensor *y = gpt_tensor_new(env, GPT_I64, 1, &n);
   for (int64_t i = 0; y != NULL && i < n; i++) gpt_integers(y)[i] = first + i * step;
@@ -88,10 +93,6 @@ GptTensor *gpt_convert(GptEnv *env, const GptTensor *x, GptDtype dtype) {
   }
   gpt_tensor_release(packed);
   return y;
-}
-
-GptTensor *gpt_float(GptEnv *env, GptTensor *x) {
-  return x->storage->dtype == GPT_F32 ? gpt_tensor_retain(x) : gpt_convert(env, x, GPT_F32);
 }
 
 GptTensor *gpt_shifted(GptEnv *env, const GptTensor *x, int64_t by) {

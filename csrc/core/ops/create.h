@@ -19,17 +19,16 @@ GptTensor *gpt_arange_integers(GptEnv *env, int64_t first, int64_t last, int64_t
 /* n numbers at equal distances, both ends included. */
 GptTensor *gpt_linspace(GptEnv *env, double first, double last, int64_t n);
 
-/* From the environment's random state: uniform in [0, 1), standard normal, integers in [low, high), a permutation of 0 .. n-1. */
+/* From the environment's random state: uniform in [0, 1), standard normal, integers in [low, high), a permutation of 0
+ * .. n-1. */
 GptTensor *gpt_rand(GptEnv *env, int ndim, const int64_t *shape);
 GptTensor *gpt_randn(GptEnv *env, int ndim, const int64_t *shape);
 GptTensor *gpt_randint(GptEnv *env, int64_t low, int64_t high, int ndim, const int64_t *shape);
 GptTensor *gpt_randperm(GptEnv *env, int64_t n);
 
-/* A contiguous copy in that dtype; floats are cut towards 0 (nan becomes 0, and what is too large the largest integer). */
+/* A contiguous copy in that dtype; floats are cut towards 0 (nan becomes 0, and what is too large the largest integer).
+ */
 GptTensor *gpt_convert(GptEnv *env, const GptTensor *x, GptDtype dtype);
-
-/* An f32 tensor as it is (a new reference), an i64 one converted. */
-GptTensor *gpt_float(GptEnv *env, GptTensor *x);
 
 /* A contiguous copy of an i64 tensor with a number added to each: positions from 0 to those from 1, and back. */
 GptTensor *gpt_shifted(GptEnv *env, const GptTensor *x, int64_t by);

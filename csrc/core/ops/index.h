@@ -1,22 +1,25 @@
-/* Picking and masking. Positions are i64, contiguous, counted from 0 and in range: the caller has checked them. All record themselves. */
+/* Picking and masking. Positions are i64, contiguous, counted from 0 and in range: the caller has checked them. All
+ * record themselves. */
 #ifndef GPT_OPS_INDEX_H
 #define GPT_OPS_INDEX_H
 
+#include "core/ops/create.h"
 #include "core/tensor.h"
 
-/* The slices of x at those positions (of any shape: it takes dim's place), copied. Backward adds up where a position comes twice. */
+/* The slices of x at those positions (of any shape: it takes dim's place), copied. Backward adds up where a position
+ * comes twice. */
 GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions);
 
 /* x with value where mask (i64 or f32, broadcast to x's shape) is not 0. */
-GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, double value);
+GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber value);
 
 /* The last two dims with 0 above, or below, the given diagonal (0: the main one, 1: the one right of it). */
 GptTensor *gpt_tril(GptEnv *env, GptTensor *x, int64_t diagonal);
 GptTensor *gpt_triu(GptEnv *env, GptTensor *x, int64_t diagonal);
 
 /*
- * y with grad's elements put at their positions along dim, 0 elsewhere: the backward of whatever picks elements along a dim
- * (max, sort, topk). grad and positions have y's shape but for size `size` of y at dim. Not recorded.
+ * y with grad's elements put at their positions along dim, 0 elsewhere: the backward of whatever picks elements along a
+ * dim (max, sort, topk). grad and positions (contiguous) have y's shape but for size `size` of y at dim. Not recorded.
  */
 GptTensor *gpt_scatter(GptEnv *env, const GptTensor *grad, const GptTensor *positions, int dim, int64_t size);
 

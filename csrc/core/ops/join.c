@@ -12,7 +12,9 @@ static bool cat_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   const int64_t *sizes = gpt_integers(gpt_node_saved(node, 0));
   int64_t first = 0;
   for (int i = 0; i < node->n_inputs; i++) {
-    if (gpt_node_wants(node, i) && !gpt_node_give(env, node, i, gpt_narrow(env, grad, (int)node->integers[0], first, sizes[i]))) return false;
+    if (gpt_node_wants(node, i) &&
+        !gpt_node_give(env, node, i, gpt_narrow(env, grad, (int)node->integers[0], first, sizes[i])))
+      return false;
     first += sizes[i];
   }
   return true;
@@ -30,7 +32,8 @@ static bool cat_shape(GptEnv *env, int count, GptTensor *const *list, int dim, i
     bool fits = list[i]->ndim == list[0]->ndim;
     for (int d = 0; fits && d < list[0]->ndim; d++) fits = d == dim || list[i]->shape[d] == shape[d];
     if (!fits)
-      return gpt_fail(env, "cat: tensor 1 has shape %s, tensor %d has %s: they must agree everywhere but in dimension %d",
+      return gpt_fail(env,
+                      "cat: tensor 1 has shape %s, tensor %d has %s: they must agree everywhere but in dimension %d",
                       gpt_tensor_shape_text(list[0], first), i + 1, gpt_tensor_shape_text(list[i], other), dim + 1);
     sizes[i] = list[i]->shape[dim];
     shape[dim] += sizes[i];
@@ -46,7 +49,8 @@ static GptDtype common_dtype(int count, GptTensor *const *list) {
 }
 
 static bool copy_part(GptEnv *env, GptTensor *y, GptTensor *part, int dim, int64_t first) {
-  GptTensor *source = part->storage->dtype == y->storage->dtype ? gpt_tensor_retain(part) : gpt_convert(env, part, y->storage->dtype);
+  GptTensor *source =
+      part->storage->dtype == y->storage->dtype ? gpt_tensor_retain(part) : gpt_convert(env, part, y->storage->dtype);
   GptTensor *slice = source != NULL ? gpt_narrow(env, y, dim, first, part->shape[dim]) : NULL;
   bool done = slice != NULL;
   if (done) gpt_copy_elements(slice, source);
@@ -70,7 +74,8 @@ GptTensor *gpt_cat(GptEnv *env, int count, GptTensor *const *list, int dim) {
   GptTensor *sizes = gpt_tensor_new(env, GPT_I64, 1, &(int64_t){count});
   if (sizes == NULL) return NULL;
   GptTensor *y = join(env, count, list, dim, sizes);
-  y = gpt_record(env, y, (GptRecord){.op = &cat_op, .inputs = list, .n_inputs = count, GPT_SAVES(sizes), .integers = {dim}});
+  y = gpt_record(env, y,
+                 (GptRecord){.op = &cat_op, .inputs = list, .n_inputs = count, GPT_SAVES(sizes), .integers = {dim}});
   gpt_tensor_release(sizes);
   return y;
 }
@@ -81,8 +86,8 @@ static bool check_stack(GptEnv *env, int count, GptTensor *const *list) {
   char first[GPT_SHAPE_TEXT], other[GPT_SHAPE_TEXT];
   for (int i = 1; i < count; i++)
     if (!gpt_same_shape(list[0], list[i]))
-      return gpt_fail(env, "stack: tensor 1 has shape %s, tensor %d has %s: they must be equal", gpt_tensor_shape_text(list[0], first), i + 1,
-                      gpt_tensor_shape_text(list[i], other));
+      return gpt_fail(env, "stack: tensor 1 has shape %s, tensor %d has %s: they must be equal",
+                      gpt_tensor_shape_text(list[0], first), i + 1, gpt_tensor_shape_text(list[i], other));
   return true;
 }
 

@@ -5,10 +5,11 @@
 #include "core/ops/sum_to.h"
 #include "core/record.h"
 
-/* A node's note of the input's shape, for the backward of an op that changes it. */
-#define NOTE_SHAPE(record, x)                                                    \
-  memcpy((record).integers, (x)->shape, (size_t)(x)->ndim * sizeof *(x)->shape), \
-      (record).numbers[0] = (double)(x)->ndim
+/* Notes the input's shape, for the backward of an op that changes it. */
+static void note_shape(GptRecord *record, const GptTensor *x) {
+  memcpy(record->integers, x->shape, sizeof record->integers);
+  record->numbers[0] = x->ndim;
+}
 
 /* view and reshape: the gradient in the input's shape */
 
@@ -19,7 +20,8 @@ static bool reshape_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 static const GptOp view_op = {"view", reshape_backward};
 
 /* Works out a size of -1; false and a message where the elements do not fit. */
-static bool resolve_shape(GptEnv *env, const GptTensor *x, int ndim, const int64_t *wanted, int64_t *shape, const char *what) {
+static bool resolve_shape(GptEnv *env, const GptTensor *x, int ndim, const int64_t *wanted, int64_t *shape,
+                          const char *what) {
   char from[GPT_SHAPE_TEXT], to[GPT_SHAPE_TEXT];
   int64_t n = gpt_tensor_numel(x), known = 1;
   int open = -1;
@@ -32,8 +34,8 @@ static bool resolve_shape(GptEnv *env, const GptTensor *x, int ndim, const int64
   if (fits && open >= 0 && known > 0 && n % known == 0) shape[open] = n / known;
   else if (open >= 0 || known != n) fits = false;
   if (fits) return true;
-  return gpt_fail(env, "%s: shape %s with %lld elements does not fit into shape %s", what, gpt_tensor_shape_text(x, from), (long long)n,
-                  gpt_shape_text(ndim, wanted, to));
+  return gpt_fail(env, "%s: shape %s with %lld elements does not fit into shape %s", what,
+                  gpt_tensor_shape_text(x, from), (long long)n, gpt_shape_text(ndim, wanted, to));
 }
 
 /* A stretch of memory that several dims run through together: size elements, step apart. */
@@ -71,7 +73,7 @@ static bool view_strides(const GptTensor *x, int ndim, const int64_t *shape, int
 
 static GptTensor *record_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape, const int64_t *stride) {
   GptRecord record = {.op = &view_op, GPT_INPUTS(x)};
-  NOTE_SHAPE(record, x);
+  note_shape(&record, x);
   return gpt_record(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
 }
 
@@ -80,7 +82,8 @@ GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) 
   char from[GPT_SHAPE_TEXT], to[GPT_SHAPE_TEXT];
   if (!resolve_shape(env, x, ndim, wanted, shape, "view")) return NULL;
   if (view_strides(x, ndim, shape, stride)) return record_view(env, x, ndim, shape, stride);
-  return gpt_fail_null(env, "view: shape %s, as it lies in memory, cannot be seen as %s; reshape() copies where it must",
+  return gpt_fail_null(env,
+                       "view: shape %s, as it lies in memory, cannot be seen as %s; reshape() copies where it must",
                        gpt_tensor_shape_text(x, from), gpt_shape_text(ndim, shape, to));
 }
 
@@ -97,7 +100,8 @@ GptTensor *gpt_reshape(GptEnv *env, GptTensor *x, int ndim, const int64_t *wante
 
 GptTensor *gpt_unsqueeze(GptEnv *env, GptTensor *x, int dim) {
   int64_t shape[GPT_MAX_DIMS] = {0}, stride[GPT_MAX_DIMS] = {0};
-  if (x->ndim == GPT_MAX_DIMS) return gpt_fail_null(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, x->ndim + 1);
+  if (x->ndim == GPT_MAX_DIMS)
+    return gpt_fail_null(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, x->ndim + 1);
   for (int d = 0; d <= x->ndim; d++) {
     int from = d < dim ? d : d - 1;
     shape[d] = d == dim ? 1 : x->shape[from];
@@ -110,8 +114,8 @@ GptTensor *gpt_squeeze(GptEnv *env, GptTensor *x, int dim) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   char text[GPT_SHAPE_TEXT];
   if (x->shape[dim] != 1)
-    return gpt_fail_null(env, "squeeze: a dim of size 1 expected, dim %d of shape %s has size %lld", dim + 1, gpt_tensor_shape_text(x, text),
-                         (long long)x->shape[dim]);
+    return gpt_fail_null(env, "squeeze: a dim of size 1 expected, dim %d of shape %s has size %lld", dim + 1,
+                         gpt_tensor_shape_text(x, text), (long long)x->shape[dim]);
   for (int d = 0; d < x->ndim - 1; d++) {
     shape[d] = x->shape[d < dim ? d : d + 1];
     stride[d] = x->stride[d < dim ? d : d + 1];
@@ -169,7 +173,8 @@ static GptTensor *put_slice(GptEnv *env, const GptTensor *grad, int dim, int64_t
 }
 
 static bool narrow_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  return gpt_node_give(env, node, 0, put_slice(env, grad, (int)node->integers[0], node->integers[1], node->integers[2]));
+  return gpt_node_give(env, node, 0,
+                       put_slice(env, grad, (int)node->integers[0], node->integers[1], node->integers[2]));
 }
 
 static const GptOp narrow_op = {"narrow", narrow_backward};
@@ -196,7 +201,8 @@ GptTensor *gpt_select(GptEnv *env, GptTensor *x, int dim, int64_t position) {
     stride[d] = x->stride[d < dim ? d : d + 1];
   }
   GptRecord record = {.op = &select_op, GPT_INPUTS(x), .integers = {dim, position, x->shape[dim]}};
-  return gpt_record(env, gpt_tensor_view(env, x, x->ndim - 1, shape, stride, x->offset + position * x->stride[dim]), record);
+  return gpt_record(env, gpt_tensor_view(env, x, x->ndim - 1, shape, stride, x->offset + position * x->stride[dim]),
+                    record);
 }
 
 /* expand: the gradient summed over the repeats */
@@ -219,9 +225,10 @@ GptTensor *gpt_expand(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted
     fits = shape[d] >= 0 && (size == 1 || size == shape[d]);
   }
   if (!fits)
-    return gpt_fail_null(env, "shape %s cannot be broadcast to %s", gpt_tensor_shape_text(x, from), gpt_shape_text(ndim, wanted, to));
+    return gpt_fail_null(env, "shape %s cannot be broadcast to %s", gpt_tensor_shape_text(x, from),
+                         gpt_shape_text(ndim, wanted, to));
   GptRecord record = {.op = &expand_op, GPT_INPUTS(x)};
-  NOTE_SHAPE(record, x);
+  note_shape(&record, x);
   return gpt_record(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
 }
 

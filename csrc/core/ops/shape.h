@@ -7,8 +7,8 @@
 
 #include "core/tensor.h"
 
-/* The same elements in another shape; one size may be -1, which is then worked out. A view fails where the strides do not
-   allow one; reshape copies then. */
+/* The same elements in another shape; one size may be -1, which is then worked out. A view fails where the strides do
+   not allow one; reshape copies then. */
 GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape);
 GptTensor *gpt_reshape(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape);
 

@@ -4,13 +4,19 @@
 
 bool gpt_check_writable(GptEnv *env, const GptTensor *x, const char *what) {
   if (env->recording && x->node != NULL)
-    return gpt_fail(env, "%s: this tensor was recorded, and its gradient would no longer be true; write into detach() or clone() of it, "
-                    "or inside gpt.no_grad", what);
+    return gpt_fail(
+        env,
+        "%s: this tensor was recorded, and its gradient would no longer be true; write into detach() or clone() of it, "
+        "or inside gpt.no_grad",
+        what);
   if (env->recording && x->requires_grad)
-    return gpt_fail(env, "%s: this tensor requires a gradient, and the write would not be recorded; write inside gpt.no_grad", what);
+    return gpt_fail(
+        env, "%s: this tensor requires a gradient, and the write would not be recorded; write inside gpt.no_grad",
+        what);
   for (int d = 0; d < x->ndim; d++)
     if (x->stride[d] == 0 && x->shape[d] > 1)
-      return gpt_fail(env, "%s: several elements of this tensor share memory (it was expanded); write into a clone() of it", what);
+      return gpt_fail(
+          env, "%s: several elements of this tensor share memory (it was expanded); write into a clone() of it", what);
   return true;
 }
 
@@ -35,8 +41,10 @@ static GptTensor *prepared(GptEnv *env, const GptTensor *x, GptTensor *source) {
 bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source) {
   if (!gpt_check_writable(env, x, "write")) return false;
   if (env->recording && gpt_tensor_wants_grad(source))
-    return gpt_fail(env, "write: the source requires a gradient, and the write would not be recorded; write its detach(), or inside "
-                    "gpt.no_grad");
+    return gpt_fail(
+        env,
+        "write: the source requires a gradient, and the write would not be recorded; write its detach(), or inside "
+        "gpt.no_grad");
   GptTensor *ready = prepared(env, x, source);
   if (ready == NULL) return false;
   gpt_copy_elements(x, ready);

@@ -1,0 +1,191 @@
+/* Picking, masking and ordering elements; the matrix product. */
+#include "core/ops/index.h"
+
+#include "binding/tensor.h"
+#include "core/ops/matmul.h"
+#include "core/ops/sort.h"
+
+int bind_positions_done(lua_State *L, GptTensor **box) {
+  bind_tensor_done(L, box);
+  GptTensor *from_zero = *box; /* a record may hold it, so it stays as it is */
+  *box = gpt_shifted(bind_env(L), from_zero, 1);
+  gpt_tensor_release(from_zero);
+  return bind_tensor_done(L, box);
+}
+
+/* Turns each position in place; an argument error for one out of range. */
+static void check_positions(lua_State *L, int index, GptTensor *positions, int64_t size) {
+  int64_t n = gpt_tensor_numel(positions), *position = gpt_integers(positions);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t given = position[i];
+    if (given == 0 || given > size || given < -size)
+      luaL_argerror(L, index,
+                    lua_pushfstring(L, "element [%I] is position %I, out of range 1..%I", (lua_Integer)i + 1,
+                                    (lua_Integer)given, (lua_Integer)size));
+    position[i] = given > 0 ? given - 1 : size + given;
+  }
+}
+
+static void fill_positions(lua_State *L, int index, GptTensor *positions) {
+  for (int64_t i = 1; i <= positions->shape[0]; i++) {
+    int whole;
+    lua_rawgeti(L, index, i);
+    gpt_integers(positions)[i - 1] = lua_tointegerx(L, -1, &whole);
+    if (!whole || lua_type(L, -1) != LUA_TNUMBER)
+      luaL_argerror(L, index,
+                    lua_pushfstring(L, "element [%I]: a position (a whole number) expected, got %s", (lua_Integer)i,
+                                    luaL_tolstring(L, -1, NULL)));
+    lua_pop(L, 1);
+  }
+}
+
+GptTensor *bind_positions(lua_State *L, int index, int64_t size) {
+  GptEnv *env = bind_env(L);
+  GptTensor *given = bind_test_tensor(L, index);
+  if (given == NULL && !lua_istable(L, index)) luaL_typeerror(L, index, "array or i64 tensor of positions");
+  if (given != NULL && given->storage->dtype != GPT_I64)
+    luaL_argerror(
+        L, index,
+        lua_pushfstring(L, "an i64 tensor of positions expected, got %s", gpt_dtype_name(given->storage->dtype)));
+  GptTensor **box = bind_new_tensor(L);
+  *box = given != NULL ? gpt_tensor_copy(env, given)
+                       : gpt_tensor_new(env, GPT_I64, 1, &(int64_t){(int64_t)lua_rawlen(L, index)});
+  bind_tensor_done(L, box);
+  if (given == NULL) fill_positions(L, index, *box);
+  check_positions(L, index, *box, size);
+  return *box;
+}
+
+/***
+The slices at given positions along a dimension, copied. A position may come more than once; its gradients add up.
+@function Tensor:index
+@tparam integer dim
+@param positions an array, or an i64 tensor of any shape, which takes the dimension's place; from 1, -1 is the last
+@treturn Tensor
+*/
+static int index_slices(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim);
+  GptTensor *positions = bind_positions(L, 3, tensor->shape[dim]), **box = bind_new_tensor(L);
+  *box = gpt_index(bind_env(L), tensor, dim, positions);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A copy with a number where the mask is not 0. No gradient goes there.
+@function Tensor:masked_fill
+@tparam Tensor mask broadcasts to the tensor's shape
+@tparam number value
+@treturn Tensor
+@usage scores:masked_fill(gpt.ones(4, 4):triu(1), -math.huge)
+*/
+static int masked_fill(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), *mask = bind_tensor(L, 2);
+  GptNumber value = bind_number(L, 3);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_masked_fill(bind_env(L), tensor, mask, value);
+  return bind_tensor_done(L, box);
+}
+
+static int cut_triangle(lua_State *L, GptTensor *(*cut)(GptEnv *, GptTensor *, int64_t)) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  lua_Integer diagonal = luaL_optinteger(L, 2, 0);
+  GptTensor **box = bind_new_tensor(L);
+  *box = cut(bind_env(L), tensor, diagonal);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A copy with 0 above a diagonal of the last two dimensions.
+@function Tensor:tril
+@tparam[opt=0] integer diagonal 0 is the main one, 1 the one right of it
+@treturn Tensor
+*/
+static int tril(lua_State *L) { return cut_triangle(L, gpt_tril); }
+
+/***
+A copy with 0 below a diagonal of the last two dimensions.
+@function Tensor:triu
+@tparam[opt=0] integer diagonal 0 is the main one, 1 the one right of it
+@treturn Tensor
+*/
+static int triu(lua_State *L) { return cut_triangle(L, gpt_triu); }
+
+/* A flag from the options at index, which know only that one. */
+static bool flag_option(lua_State *L, int index, const char *what, const char *name, bool otherwise) {
+  if (lua_isnoneornil(L, index)) return otherwise;
+  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_options(L, index, what, (const char *const[]){name, NULL});
+  bool value = lua_getfield(L, index, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* A dim that is there, the last one where none is given. */
+static int ordered_dim(lua_State *L, int index, const GptTensor *tensor) {
+  if (tensor->ndim == 0) luaL_argerror(L, 1, "a tensor with at least one dimension expected, got shape []");
+  return bind_opt_dim(L, index, tensor->ndim, tensor->ndim - 1);
+}
+
+static int ordered_done(lua_State *L, bool done, GptTensor **positions) {
+  if (!done) return bind_raise(L, bind_env(L));
+  return bind_positions_done(L, positions) + 1;
+}
+
+/***
+The elements along a dimension in order. nan counts as the largest; equal ones keep their order.
+@function Tensor:sort
+@tparam[opt=-1] integer dim
+@tparam[opt] table options `descending` (false)
+@treturn Tensor values
+@treturn Tensor positions, i64, from 1
+*/
+static int sort(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = ordered_dim(L, 2, tensor);
+  bool descending = flag_option(L, 3, "sort", "descending", false);
+  GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
+  bool done = gpt_sort(bind_env(L), tensor, dim, descending, values, positions);
+  return ordered_done(L, done, positions);
+}
+
+/***
+The k largest elements along a dimension, the largest first. Of equal ones the first comes first.
+@function Tensor:topk
+@tparam integer k
+@tparam[opt=-1] integer dim
+@tparam[opt] table options `largest` (true); false: the smallest
+@treturn Tensor values
+@treturn Tensor positions, i64, from 1
+*/
+static int topk(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  lua_Integer k = luaL_checkinteger(L, 2);
+  int dim = ordered_dim(L, 3, tensor);
+  if (k < 0 || k > tensor->shape[dim])
+    return luaL_argerror(L, 2,
+                         lua_pushfstring(L, "0 to %I expected, as dim %d has that size, got %I",
+                                         (lua_Integer)tensor->shape[dim], dim + 1, k));
+  bool largest = flag_option(L, 4, "topk", "largest", true);
+  GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
+  bool done = gpt_topk(bind_env(L), tensor, k, dim, largest, values, positions);
+  return ordered_done(L, done, positions);
+}
+
+/***
+The matrix product, as torch.matmul: `[n] [n]` -> a number, `[m, k] [k]` -> `[m]`, `[k] [k, n]` -> `[n]`,
+`[..., m, k] [..., k, n]` -> `[..., m, n]`, where the dimensions before the last two broadcast.
+@function Tensor:matmul
+@tparam Tensor other
+@treturn Tensor f32
+*/
+static int matmul(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), *other = bind_tensor(L, 2);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_matmul(bind_env(L), tensor, other);
+  return bind_tensor_done(L, box);
+}
+
+const luaL_Reg bind_tensor_index[] = {
+    {"index", index_slices}, {"masked_fill", masked_fill}, {"tril", tril}, {"triu", triu}, {"sort", sort},
+    {"topk", topk},          {"matmul", matmul},           {NULL, NULL}};

@@ -1,0 +1,170 @@
+#include "core/ops/index.h"
+
+#include <string.h>
+
+#include "core/ops/iterate.h"
+#include "core/ops/shape.h"
+#include "core/record.h"
+
+/* A tensor seen as [outer, n, inner] around dim. */
+typedef struct Lanes {
+  int64_t outer, n, inner;
+} Lanes;
+
+static Lanes lanes_of(const GptTensor *x, int dim) {
+  Lanes lanes = {1, x->shape[dim], 1};
+  for (int d = 0; d < dim; d++) lanes.outer *= x->shape[d];
+  for (int d = dim + 1; d < x->ndim; d++) lanes.inner *= x->shape[d];
+  return lanes;
+}
+
+/* index: every slice's gradient is added where the slice came from; integers: dim, size there; saved: positions */
+
+static void add_slices(float *dx, const float *dy, const int64_t *position, Lanes lanes, int64_t count) {
+  for (int64_t o = 0; o < lanes.outer; o++)
+    for (int64_t p = 0; p < count; p++, dy += lanes.inner) {
+      float *to = dx + (o * lanes.n + position[p]) * lanes.inner;
+      for (int64_t i = 0; i < lanes.inner; i++) to[i] += dy[i];
+    }
+}
+
+static bool index_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  const GptTensor *positions = gpt_node_saved(node, 0);
+  int dim = (int)node->integers[0], gone = positions->ndim - 1;
+  int64_t shape[GPT_MAX_DIMS], count = gpt_tensor_numel(positions);
+  for (int d = 0; d < grad->ndim - gone; d++)
+    shape[d] = d < dim ? grad->shape[d] : d == dim ? node->integers[1] : grad->shape[d + gone];
+  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *dx = dy != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim - gone, shape) : NULL;
+  if (dx != NULL) add_slices(gpt_floats(dx), gpt_floats(dy), gpt_integers(positions), lanes_of(dx, dim), count);
+  gpt_tensor_release(dy);
+  return gpt_node_give(env, node, 0, dx);
+}
+
+static const GptOp index_op = {"index", index_backward};
+
+static void copy_slices(GptTensor *y, const GptTensor *x, const int64_t *position, Lanes lanes, int64_t count) {
+  size_t size = (size_t)lanes.inner * gpt_dtype_size(x->storage->dtype);
+  char *to = y->storage->data;
+  const char *from = (const char *)x->storage->data + (size_t)x->offset * gpt_dtype_size(x->storage->dtype);
+  for (int64_t o = 0; o < lanes.outer; o++)
+    for (int64_t p = 0; p < count; p++, to += size) memcpy(to, from + (size_t)(o * lanes.n + position[p]) * size, size);
+}
+
+GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions) {
+  int64_t shape[GPT_MAX_DIMS];
+  int ndim = x->ndim - 1 + positions->ndim;
+  if (ndim > GPT_MAX_DIMS) return gpt_fail_null(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, ndim);
+  for (int d = 0; d < ndim; d++) {
+    bool inside = d >= dim && d < dim + positions->ndim;
+    shape[d] = inside ? positions->shape[d - dim] : x->shape[d < dim ? d : d - positions->ndim + 1];
+  }
+  GptTensor *packed = gpt_tensor_packed(env, x);
+  GptTensor *y = packed != NULL ? gpt_tensor_new(env, x->storage->dtype, ndim, shape) : NULL;
+  if (y != NULL) copy_slices(y, packed, gpt_integers(positions), lanes_of(x, dim), gpt_tensor_numel(positions));
+  gpt_tensor_release(packed);
+  return gpt_record(
+      env, y, (GptRecord){.op = &index_op, GPT_INPUTS(x), GPT_SAVES(positions), .integers = {dim, x->shape[dim]}});
+}
+
+/* masked_fill: no gradient where the mask is set */
+
+typedef struct Filling {
+  GptNumber value;
+  bool integers, integer_mask;
+} Filling;
+
+static void fill_run(const void *context, int64_t n, void *const *data, const int64_t *stride) {
+  const Filling *f = context;
+  for (int64_t i = 0; i < n; i++) {
+    bool set =
+        f->integer_mask ? ((const int64_t *)data[1])[i * stride[1]] != 0 : ((const float *)data[1])[i * stride[1]] != 0;
+    if (!set) continue;
+    if (f->integers) ((int64_t *)data[0])[i * stride[0]] = f->value.integer;
+    else ((float *)data[0])[i * stride[0]] = (float)f->value.number;
+  }
+}
+
+static bool masked_fill_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  return gpt_node_give(env, node, 0, gpt_masked_fill(env, grad, gpt_node_saved(node, 0), (GptNumber){0, 0}));
+}
+
+static const GptOp masked_fill_op = {"masked_fill", masked_fill_backward};
+
+/* Does mask broadcast to x's own shape? */
+static bool broadcasts_to(const GptTensor *mask, const GptTensor *x) {
+  if (mask->ndim > x->ndim) return false;
+  for (int d = 0; d < mask->ndim; d++) {
+    int64_t size = mask->shape[d];
+    if (size != 1 && size != x->shape[d + x->ndim - mask->ndim]) return false;
+  }
+  return true;
+}
+
+GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber value) {
+  char own[GPT_SHAPE_TEXT], other[GPT_SHAPE_TEXT];
+  if (!broadcasts_to(mask, x))
+    return gpt_fail_null(env, "masked_fill: the mask's shape %s cannot be broadcast to the tensor's shape %s",
+                         gpt_tensor_shape_text(mask, other), gpt_tensor_shape_text(x, own));
+  GptTensor *y = gpt_tensor_copy(env, x);
+  Filling filling = {value, x->storage->dtype == GPT_I64, mask->storage->dtype == GPT_I64};
+  if (y != NULL) gpt_each(2, (GptTensor *[]){y, mask}, fill_run, &filling);
+  return gpt_record(env, y, (GptRecord){.op = &masked_fill_op, GPT_INPUTS(x), GPT_SAVES(mask)});
+}
+
+/* tril and triu: the same triangle of the gradient; integers: diagonal */
+
+/* Sets columns first .. last-1 of each row to 0; upper: those above the diagonal, else those below. */
+static void clear_triangle(GptTensor *y, int64_t diagonal, bool upper) {
+  int64_t rows = y->shape[y->ndim - 2], columns = y->shape[y->ndim - 1], matrix = rows * columns;
+  size_t size = gpt_dtype_size(y->storage->dtype);
+  char *data = y->storage->data;
+  for (int64_t at = 0; matrix > 0 && at < gpt_tensor_numel(y); at += columns) {
+    int64_t row = at % matrix / columns;
+    int64_t edge = diagonal > columns ? columns : diagonal < -rows ? 0 : row + diagonal + (upper ? 1 : 0);
+    edge = edge < 0 ? 0 : edge > columns ? columns : edge;
+    if (upper) memset(data + (size_t)(at + edge) * size, 0, (size_t)(columns - edge) * size);
+    else memset(data + (size_t)at * size, 0, (size_t)edge * size);
+  }
+}
+
+static GptTensor *triangle(GptEnv *env, const GptOp *op, GptTensor *x, int64_t diagonal, bool clear_upper) {
+  char text[GPT_SHAPE_TEXT];
+  if (x->ndim < 2)
+    return gpt_fail_null(env, "%s: a tensor with at least two dimensions expected, got shape %s", op->name,
+                         gpt_tensor_shape_text(x, text));
+  GptTensor *y = gpt_tensor_copy(env, x);
+  if (y != NULL) clear_triangle(y, diagonal, clear_upper);
+  return gpt_record(env, y, (GptRecord){.op = op, GPT_INPUTS(x), .integers = {diagonal}});
+}
+
+static bool tril_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  return gpt_node_give(env, node, 0, gpt_tril(env, grad, node->integers[0]));
+}
+
+static bool triu_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  return gpt_node_give(env, node, 0, gpt_triu(env, grad, node->integers[0]));
+}
+
+static const GptOp tril_op = {"tril", tril_backward};
+static const GptOp triu_op = {"triu", triu_backward};
+
+GptTensor *gpt_tril(GptEnv *env, GptTensor *x, int64_t diagonal) { return triangle(env, &tril_op, x, diagonal, true); }
+
+GptTensor *gpt_triu(GptEnv *env, GptTensor *x, int64_t diagonal) { return triangle(env, &triu_op, x, diagonal, false); }
+
+GptTensor *gpt_scatter(GptEnv *env, const GptTensor *grad, const GptTensor *positions, int dim, int64_t size) {
+  int64_t shape[GPT_MAX_DIMS];
+  memcpy(shape, grad->shape, sizeof shape);
+  shape[dim] = size;
+  Lanes lanes = lanes_of(grad, dim);
+  GptTensor *dy = gpt_tensor_copy(env, grad);
+  GptTensor *y = dy != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
+  const int64_t *position = gpt_integers(positions);
+  for (int64_t at = 0; y != NULL && at < gpt_tensor_numel(grad); at++) {
+    int64_t outer = at / (lanes.n * lanes.inner), inner = at % lanes.inner;
+    gpt_floats(y)[(outer * size + position[at]) * lanes.inner + inner] += gpt_floats(dy)[at];
+  }
+  gpt_tensor_release(dy);
+  return y;
+}

@@ -1,0 +1,201 @@
+#include "core/ops/matmul.h"
+
+#include <string.h>
+
+#include "core/matrix.h"
+#include "core/ops/iterate.h"
+#include "core/ops/shape.h"
+#include "core/ops/sum_to.h"
+#include "core/parallel.h"
+#include "core/record.h"
+
+#define FEW 8 /* batches of fewer matrices than that, */
+#define LARGE                                                                                                          \
+  ((int64_t)1 << 20) /* of this many multiplications each, are cut inside each matrix, the others between them */
+
+/* The last two dims of t, from element `at` of its memory on. */
+static GptMatrix matrix_at(const GptTensor *t, int64_t at) {
+  int d = t->ndim - 2;
+  return (GptMatrix){gpt_floats(t) + at, t->shape[d], t->shape[d + 1], t->stride[d], t->stride[d + 1]};
+}
+
+/* Can the last two dims be multiplied where they lie: one stride 1, the other reaching past a row (or column)? */
+static bool is_matrix(const GptTensor *t) {
+  GptMatrix m = matrix_at(t, 0);
+  bool by_rows =
+      (m.column_stride == 1 || m.columns <= 1) && (m.rows <= 1 || (m.row_stride >= m.columns && m.row_stride > 0));
+  bool by_columns =
+      (m.row_stride == 1 || m.rows <= 1) && (m.columns <= 1 || (m.column_stride >= m.rows && m.column_stride > 0));
+  return by_rows || by_columns;
+}
+
+/* t as f32, off the record, in a layout that can be multiplied: a new reference. */
+static GptTensor *operand(GptEnv *env, GptTensor *t) {
+  GptTensor *floats = gpt_as_floats(env, "matmul", t);
+  if (floats == NULL) return NULL;
+  GptTensor *ready = is_matrix(floats) ? gpt_tensor_detach(env, floats) : gpt_tensor_copy(env, floats);
+  gpt_tensor_release(floats);
+  return ready;
+}
+
+/* The dims of a and b before the last two, broadcast, into shape; answers how many, or -1. */
+static int batch_shape(const GptTensor *a, const GptTensor *b, int64_t *shape) {
+  int ndim = (a->ndim > b->ndim ? a->ndim : b->ndim) - 2;
+  for (int d = 0; d < ndim; d++) {
+    int in_a = d - (ndim + 2 - a->ndim), in_b = d - (ndim + 2 - b->ndim);
+    int64_t size_a = in_a >= 0 ? a->shape[in_a] : 1, size_b = in_b >= 0 ? b->shape[in_b] : 1;
+    if (size_a != size_b && size_a != 1 && size_b != 1) return -1;
+    shape[d] = size_a == 1 ? size_b : size_a;
+  }
+  return ndim;
+}
+
+typedef struct Batches {
+  const GptTensor *y, *a, *b; /* all with the same batch dims, a and b perhaps with strides of 0 there */
+} Batches;
+
+/* Where the batch-th matrix of t begins. */
+static int64_t batch_at(const GptTensor *t, int64_t batch) {
+  int64_t at = 0;
+  for (int d = t->ndim - 3; d >= 0; d--) {
+    at += batch % t->shape[d] * t->stride[d];
+    batch /= t->shape[d];
+  }
+  return at;
+}
+
+static void multiply_batches(void *context, int64_t first, int64_t last) {
+  const Batches *m = context;
+  for (int64_t i = first; i < last; i++)
+    gpt_matrix_multiply_serial(matrix_at(m->y, batch_at(m->y, i)), matrix_at(m->a, batch_at(m->a, i)),
+                               matrix_at(m->b, batch_at(m->b, i)), 1, false);
+}
+
+static void multiply_all(Batches m) {
+  GptMatrix y = matrix_at(m.y, 0);
+  int64_t depth = m.a->shape[m.a->ndim - 1], work = y.rows * y.columns * (depth > 0 ? depth : 1);
+  int64_t count = work > 0 && y.rows * y.columns > 0 ? gpt_tensor_numel(m.y) / (y.rows * y.columns) : 0;
+  if (count >= FEW || work < LARGE) {
+    gpt_parallel_for(count, LARGE / (work > 0 ? work : 1) + 1, multiply_batches, &m);
+    return;
+  }
+  for (int64_t i = 0; i < count; i++)
+    gpt_matrix_multiply(matrix_at(m.y, batch_at(m.y, i)), matrix_at(m.a, batch_at(m.a, i)),
+                        matrix_at(m.b, batch_at(m.b, i)), NULL, false);
+}
+
+/* t with the batch dims repeated as in y: a view. */
+static GptTensor *in_batches(GptEnv *env, GptTensor *t, const GptTensor *y) {
+  int64_t shape[GPT_MAX_DIMS];
+  memcpy(shape, y->shape, sizeof shape);
+  memcpy(shape + y->ndim - 2, t->shape + t->ndim - 2, 2 * sizeof *shape);
+  return gpt_expand(env, t, y->ndim, shape);
+}
+
+/* y[...] = a b, off the record; y is contiguous. */
+static bool multiply_into(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
+  GptTensor *ready_a = operand(env, a), *ready_b = ready_a != NULL ? operand(env, b) : NULL;
+  GptTensor *all_a = ready_b != NULL ? in_batches(env, ready_a, y) : NULL;
+  GptTensor *all_b = all_a != NULL ? in_batches(env, ready_b, y) : NULL;
+  bool done = all_b != NULL;
+  if (done) multiply_all((Batches){y, all_a, all_b});
+  gpt_tensor_release(all_b);
+  gpt_tensor_release(all_a);
+  gpt_tensor_release(ready_b);
+  gpt_tensor_release(ready_a);
+  return done;
+}
+
+/* [..., m, k] as [rows, k]: a view where it is one. */
+static GptTensor *as_rows(GptEnv *env, GptTensor *t) {
+  return gpt_reshape(env, t, 2, (int64_t[]){-1, t->shape[t->ndim - 1]});
+}
+
+/* One product for many batches: every row of a meets the same b. */
+static bool multiply_rows(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
+  GptTensor *loose = gpt_tensor_detach(env, a);
+  GptTensor *rows_a = loose != NULL ? as_rows(env, loose) : NULL, *rows_y = rows_a != NULL ? as_rows(env, y) : NULL;
+  bool done = rows_y != NULL && multiply_into(env, rows_y, rows_a, b);
+  gpt_tensor_release(rows_y);
+  gpt_tensor_release(rows_a);
+  gpt_tensor_release(loose);
+  return done;
+}
+
+static GptTensor *forward(GptEnv *env, GptTensor *a, GptTensor *b) {
+  char text_a[GPT_SHAPE_TEXT], text_b[GPT_SHAPE_TEXT];
+  int64_t shape[GPT_MAX_DIMS];
+  int batches = a->shape[a->ndim - 1] == b->shape[b->ndim - 2] ? batch_shape(a, b, shape) : -1;
+  if (batches < 0)
+    return gpt_fail_null(
+        env,
+        "matmul: shapes %s and %s do not fit: [..., m, k] and [..., k, n] expected, and equal sizes (or 1) before them",
+        gpt_tensor_shape_text(a, text_a), gpt_tensor_shape_text(b, text_b));
+  shape[batches] = a->shape[a->ndim - 2];
+  shape[batches + 1] = b->shape[b->ndim - 1];
+  GptTensor *y = gpt_tensor_new(env, GPT_F32, batches + 2, shape);
+  bool by_rows = y != NULL && b->ndim == 2 && a->ndim > 2 && gpt_tensor_numel(a) > 0;
+  if (y == NULL || (by_rows ? multiply_rows(env, y, a, b) : multiply_into(env, y, a, b))) return y;
+  gpt_tensor_release(y);
+  return NULL;
+}
+
+/* da = dy bT, db = aT dy, summed over what was broadcast */
+
+/* x yT or xT y, summed to the shape of like. */
+static GptTensor *product_like(GptEnv *env, GptTensor *x, bool transpose_x, GptTensor *y, const GptTensor *like) {
+  GptTensor *turned =
+      transpose_x ? gpt_transpose(env, x, x->ndim - 2, x->ndim - 1) : gpt_transpose(env, y, y->ndim - 2, y->ndim - 1);
+  if (turned == NULL) return NULL;
+  GptTensor *product = transpose_x ? forward(env, turned, y) : forward(env, x, turned);
+  GptTensor *sum = product != NULL ? gpt_sum_to(env, product, like->ndim, like->shape) : NULL;
+  gpt_tensor_release(product);
+  gpt_tensor_release(turned);
+  return sum;
+}
+
+/* The gradient of b [k, n] in one product over all rows of a [..., m, k]. */
+static GptTensor *rows_gradient(GptEnv *env, GptTensor *a, GptTensor *dy, const GptTensor *b) {
+  GptTensor *rows_a = as_rows(env, a), *rows_dy = rows_a != NULL ? as_rows(env, dy) : NULL;
+  GptTensor *db = rows_dy != NULL ? product_like(env, rows_a, true, rows_dy, b) : NULL;
+  gpt_tensor_release(rows_dy);
+  gpt_tensor_release(rows_a);
+  return db;
+}
+
+static bool matmul_backward(GptEnv *env, GptNode *node, GptTensor *dy) {
+  GptTensor *a = gpt_node_saved(node, 0), *b = gpt_node_saved(node, 1);
+  if (gpt_node_wants(node, 0) && !gpt_node_give(env, node, 0, product_like(env, dy, false, b, a))) return false;
+  if (!gpt_node_wants(node, 1)) return true;
+  bool by_rows = b->ndim == 2 && a->ndim > 2 && gpt_tensor_numel(a) > 0 && gpt_tensor_numel(dy) > 0;
+  return gpt_node_give(env, node, 1, by_rows ? rows_gradient(env, a, dy, b) : product_like(env, a, true, dy, b));
+}
+
+static const GptOp matmul_op = {"matmul", matmul_backward};
+
+static GptTensor *multiply(GptEnv *env, GptTensor *a, GptTensor *b) {
+  return gpt_record(env, forward(env, a, b), (GptRecord){.op = &matmul_op, GPT_INPUTS(a, b), GPT_SAVES(a, b)});
+}
+
+/* y without the dim that a vector was given; takes over y. */
+static GptTensor *drop_dim(GptEnv *env, GptTensor *y, int from_last) {
+  GptTensor *squeezed = y != NULL ? gpt_squeeze(env, y, y->ndim - from_last) : NULL;
+  gpt_tensor_release(y);
+  return squeezed;
+}
+
+GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b) {
+  char text_a[GPT_SHAPE_TEXT], text_b[GPT_SHAPE_TEXT];
+  if (a->ndim == 0 || b->ndim == 0)
+    return gpt_fail_null(
+        env, "matmul: tensors with at least one dimension expected, got shapes %s and %s; * multiplies by a number",
+        gpt_tensor_shape_text(a, text_a), gpt_tensor_shape_text(b, text_b));
+  GptTensor *rows = a->ndim == 1 ? gpt_unsqueeze(env, a, 0) : gpt_tensor_retain(a);
+  GptTensor *columns = rows == NULL ? NULL : b->ndim == 1 ? gpt_unsqueeze(env, b, 1) : gpt_tensor_retain(b);
+  GptTensor *y = columns != NULL ? multiply(env, rows, columns) : NULL;
+  gpt_tensor_release(columns);
+  gpt_tensor_release(rows);
+  if (b->ndim == 1) y = drop_dim(env, y, 1);
+  if (a->ndim == 1) y = drop_dim(env, y, b->ndim == 1 ? 1 : 2);
+  return y;
+}
