@@ -110,7 +110,7 @@ static GptTensor *new_tensor(GptEnv *env, GptStorage *storage, int ndim, const i
   tensor->storage = storage;
   tensor->ndim = ndim;
   tensor->offset = offset;
-  memcpy(tensor->shape, shape, (size_t)ndim * sizeof *shape);
+  if (ndim > 0) memcpy(tensor->shape, shape, (size_t)ndim * sizeof *shape); /* a number may come without a shape */
   if (stride != NULL) memcpy(tensor->stride, stride, (size_t)ndim * sizeof *stride);
   else gpt_contiguous_strides(ndim, shape, tensor->stride);
   return tensor;
