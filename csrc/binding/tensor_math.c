@@ -1,6 +1,423 @@
-/* Arithmetic, reductions and losses of tensors. */
-#include "binding/tensor.h"
+/* Arithmetic, comparison, functions, reductions and losses of tensors. */
+#include <math.h>
 
-const luaL_Reg bind_tensor_math[] = {{NULL, NULL}};
-const luaL_Reg bind_tensor_operators[] = {{NULL, NULL}};
-const luaL_Reg bind_math_functions[] = {{NULL, NULL}};
+#include "binding/tensor.h"
+#include "core/ops/binary.h"
+#include "core/ops/cross_entropy.h"
+#include "core/ops/reduce.h"
+#include "core/ops/softmax.h"
+#include "core/ops/unary.h"
+
+/* The tensor at index, or the number there made one, in its place; i64 only where both are integers. */
+static GptTensor *operand(lua_State *L, int index, const GptTensor *other) {
+  GptTensor *tensor = bind_test_tensor(L, index);
+  if (tensor != NULL) return tensor;
+  if (index == 1 && lua_type(L, index) == LUA_TSTRING) /* from "1" + t: no argument of a call */
+    bind_error(L, "arithmetic with a tensor: a tensor or a number expected, got string");
+  if (lua_type(L, index) != LUA_TNUMBER)
+    luaL_argerror(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", luaL_typename(L, index)));
+  bool integer = lua_isinteger(L, index) && other != NULL && other->storage->dtype == GPT_I64;
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_full(bind_env(L), integer ? GPT_I64 : GPT_F32, 0, NULL, bind_number(L, index));
+  bind_tensor_done(L, box);
+  lua_replace(L, index);
+  return *box;
+}
+
+static int pair(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, GptTensor *)) {
+  lua_settop(L, 2);
+  GptTensor *a = operand(L, 1, bind_test_tensor(L, 2)), *b = operand(L, 2, a), **box = bind_new_tensor(L);
+  *box = op(bind_env(L), a, b);
+  return bind_tensor_done(L, box);
+}
+
+static int single(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *)) {
+  GptTensor *x = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  *box = op(bind_env(L), x);
+  return bind_tensor_done(L, box);
+}
+
+/***
+Arithmetic, element by element: `a + b` and `a:add(b)`; likewise `sub`, `mul`, `div`, `pow` for `- * / ^`.
+Each side is a tensor, or one of them a number. The shapes broadcast as in NumPy: counted from the last dimension, sizes
+are equal or one of them is 1. The answer is f32, also where both are i64.
+@function Tensor:add
+@tparam Tensor|number other
+@treturn Tensor
+@usage gpt.ones(2, 3) + gpt.tensor { 1, 2, 3 }   -- the row is added to both rows
+*/
+static int add(lua_State *L) { return pair(L, gpt_add); }
+
+/***
+`a - b`; see add.
+@function Tensor:sub
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int sub(lua_State *L) { return pair(L, gpt_sub); }
+
+/***
+`a * b`, element by element; see add. The product of matrices is matmul.
+@function Tensor:mul
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int mul(lua_State *L) { return pair(L, gpt_mul); }
+
+/***
+`a / b`; see add. A division by 0 gives inf, -inf or nan.
+@function Tensor:div
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int divide(lua_State *L) { return pair(L, gpt_div); }
+
+/***
+`a ^ b`; see add. A negative number to a fractional power is nan.
+@function Tensor:pow
+@tparam Tensor|number exponent
+@treturn Tensor
+*/
+static int power(lua_State *L) { return pair(L, gpt_pow); }
+
+/***
+Comparison, element by element; likewise `ne lt le gt ge`. The shapes broadcast. (Lua's own `==` asks whether two
+values are the same tensor.) Two i64 are compared as integers, all else as f32; nan equals nothing.
+@function Tensor:eq
+@tparam Tensor|number other
+@treturn Tensor i64: 1 where it is true, 0 elsewhere
+@usage (predicted:eq(expected):sum():item())   -- how many agree
+*/
+static int eq(lua_State *L) { return pair(L, gpt_eq); }
+
+/***
+Where two tensors differ; see eq.
+@function Tensor:ne
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int ne(lua_State *L) { return pair(L, gpt_ne); }
+
+/***
+Where the tensor is less than the other; see eq.
+@function Tensor:lt
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int lt(lua_State *L) { return pair(L, gpt_lt); }
+
+/***
+Where the tensor is less than the other or equal; see eq.
+@function Tensor:le
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int le(lua_State *L) { return pair(L, gpt_le); }
+
+/***
+Where the tensor is greater than the other; see eq.
+@function Tensor:gt
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int gt(lua_State *L) { return pair(L, gpt_gt); }
+
+/***
+Where the tensor is greater than the other or equal; see eq.
+@function Tensor:ge
+@tparam Tensor|number other
+@treturn Tensor
+*/
+static int ge(lua_State *L) { return pair(L, gpt_ge); }
+
+/***
+`-a`. Like all functions of one tensor it answers f32.
+@function Tensor:neg
+@treturn Tensor
+*/
+static int negative(lua_State *L) { return single(L, gpt_neg); }
+
+/***
+e to the power of each element.
+@function Tensor:exp
+@treturn Tensor
+*/
+static int exponential(lua_State *L) { return single(L, gpt_exp); }
+
+/***
+The natural logarithm: -inf at 0, nan below.
+@function Tensor:log
+@treturn Tensor
+*/
+static int logarithm(lua_State *L) { return single(L, gpt_log); }
+
+/***
+The square root: nan below 0. Its gradient at 0 is inf.
+@function Tensor:sqrt
+@treturn Tensor
+*/
+static int square_root(lua_State *L) { return single(L, gpt_sqrt); }
+
+/***
+The hyperbolic tangent.
+@function Tensor:tanh
+@treturn Tensor
+*/
+static int hyperbolic_tangent(lua_State *L) { return single(L, gpt_tanh); }
+
+/***
+The absolute value. Its gradient at 0 is 0.
+@function Tensor:abs
+@treturn Tensor
+*/
+static int absolute(lua_State *L) { return single(L, gpt_abs); }
+
+/***
+max(x, 0). Its gradient at 0 is 0.
+@function Tensor:relu
+@treturn Tensor
+*/
+static int relu(lua_State *L) { return single(L, gpt_relu); }
+
+/***
+The Gaussian error linear unit in its tanh form, as GPT-2 has it (Hendrycks and Gimpel 2016):
+0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+@function Tensor:gelu
+@treturn Tensor
+*/
+static int gelu(lua_State *L) { return single(L, gpt_gelu); }
+
+/***
+The Gaussian error linear unit itself: x times the normal distribution function of x.
+@function Tensor:gelu_exact
+@treturn Tensor
+*/
+static int gelu_exact(lua_State *L) { return single(L, gpt_gelu_exact); }
+
+/***
+Each element, but no less than low and no more than high. The gradient passes where low <= x <= high.
+@function Tensor:clamp
+@tparam[opt] number low nil leaves this side open
+@tparam[opt] number high nil leaves this side open
+@treturn Tensor
+@usage t:clamp(nil, 1)
+*/
+static int clamp(lua_State *L) {
+  GptTensor *x = bind_tensor(L, 1);
+  if (lua_isnoneornil(L, 2) && lua_isnoneornil(L, 3))
+    return bind_error(L, "clamp: a lowest number, a highest one or both expected, got neither");
+  double low = luaL_optnumber(L, 2, -HUGE_VAL), high = luaL_optnumber(L, 3, HUGE_VAL);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_clamp(bind_env(L), x, low, high);
+  return bind_tensor_done(L, box);
+}
+
+static bool check_keepdim(lua_State *L, int index) {
+  if (!lua_isnoneornil(L, index)) luaL_checktype(L, index, LUA_TBOOLEAN);
+  return lua_toboolean(L, index);
+}
+
+static int reduce(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool)) {
+  GptTensor *x = bind_tensor(L, 1);
+  int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
+  bool keepdim = check_keepdim(L, 3);
+  GptTensor **box = bind_new_tensor(L);
+  *box = op(bind_env(L), x, dim, keepdim);
+  return bind_tensor_done(L, box);
+}
+
+/***
+The sum of all elements, or along one dimension. An i64 stays one.
+@function Tensor:sum
+@tparam[opt] integer dim from 1; -1 is the last; without it all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@treturn Tensor
+*/
+static int sum(lua_State *L) { return reduce(L, gpt_sum); }
+
+/***
+The mean of all elements, or along one dimension; f32.
+@function Tensor:mean
+@tparam[opt] integer dim from 1; -1 is the last; without it all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@treturn Tensor
+*/
+static int mean(lua_State *L) { return reduce(L, gpt_mean); }
+
+/* The correction in an options table at index. */
+static double correction_option(lua_State *L, int index) {
+  static const char *const names[] = {"correction", NULL};
+  if (lua_isnoneornil(L, index)) return 1;
+  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_options(L, index, "var", names);
+  if (lua_getfield(L, index, "correction") != LUA_TNIL && lua_type(L, -1) != LUA_TNUMBER)
+    bind_error(L, "var: correction: a number expected, got %s", luaL_typename(L, -1));
+  double correction = luaL_optnumber(L, -1, 1);
+  lua_pop(L, 1);
+  return correction;
+}
+
+/***
+The variance: the sum of (x - mean)^2, divided by the number of elements less the correction.
+@function Tensor:var
+@tparam[opt] integer dim from 1; -1 is the last; without it all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@tparam[opt] table options the last argument, wherever it stands: `correction` (1)
+@treturn Tensor
+@usage x:var(-1, true, { correction = 0 })   -- as layer norm has it
+*/
+static int variance(lua_State *L) {
+  GptTensor *x = bind_tensor(L, 1);
+  int options = 2;
+  while (options < 4 && !lua_istable(L, options)) options++;
+  int dim = options > 2 ? bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS) : GPT_ALL_DIMS;
+  bool keepdim = options > 3 && check_keepdim(L, 3);
+  double correction = correction_option(L, options);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_var(bind_env(L), x, dim, keepdim, correction);
+  return bind_tensor_done(L, box);
+}
+
+/* Positions as Lua counts them, in place of the core's, which a record may hold. */
+static int positions_done(lua_State *L, GptTensor **box) {
+  bind_tensor_done(L, box);
+  GptTensor *from_zero = *box;
+  *box = gpt_tensor_copy(bind_env(L), from_zero);
+  gpt_tensor_release(from_zero);
+  bind_tensor_done(L, box);
+  for (int64_t i = gpt_tensor_numel(*box) - 1; i >= 0; i--) gpt_integers(*box)[i]++;
+  return 1;
+}
+
+static int extreme(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool, GptTensor **)) {
+  GptTensor *x = bind_tensor(L, 1);
+  int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
+  bool keepdim = check_keepdim(L, 3);
+  GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
+  *values = op(bind_env(L), x, dim, keepdim, positions);
+  bind_tensor_done(L, values);
+  if (dim != GPT_ALL_DIMS) return positions_done(L, positions) + 1;
+  lua_pop(L, 1);
+  return 1;
+}
+
+/***
+The largest element, or the largest ones along a dimension and where they are. A nan counts as the largest. Of equal
+ones the first is taken along a dimension; over all elements they share the gradient.
+@function Tensor:max
+@tparam[opt] integer dim from 1; -1 is the last; without it all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@treturn Tensor
+@treturn ?Tensor with a dim: the positions, i64, from 1
+*/
+static int max(lua_State *L) { return extreme(L, gpt_max); }
+
+/***
+The least element, or the least ones along a dimension and where they are; see max.
+@function Tensor:min
+@tparam[opt] integer dim from 1; -1 is the last; without it all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@treturn Tensor
+@treturn ?Tensor with a dim: the positions, i64, from 1
+*/
+static int min(lua_State *L) { return extreme(L, gpt_min); }
+
+static int extreme_position(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool)) {
+  reduce(L, op);
+  return positions_done(L, lua_touserdata(L, -1));
+}
+
+/***
+Where the (first) largest element is. Positions count from 1: from logits to token ids, which count from 0, gpt.sample
+is the way.
+@function Tensor:argmax
+@tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@treturn Tensor i64
+*/
+static int argmax(lua_State *L) { return extreme_position(L, gpt_argmax); }
+
+/***
+Where the (first) least element is; see argmax.
+@function Tensor:argmin
+@tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
+@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+@treturn Tensor i64
+*/
+static int argmin(lua_State *L) { return extreme_position(L, gpt_argmin); }
+
+static int along(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int)) {
+  GptTensor *x = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, x->ndim);
+  GptTensor **box = bind_new_tensor(L);
+  *box = op(bind_env(L), x, dim);
+  return bind_tensor_done(L, box);
+}
+
+/***
+exp(x) divided by its sum along a dimension: positive numbers that add up to 1.
+@function Tensor:softmax
+@tparam integer dim from 1; -1 is the last
+@treturn Tensor
+*/
+static int softmax(lua_State *L) { return along(L, gpt_softmax); }
+
+/***
+The logarithm of softmax, without its loss of accuracy.
+@function Tensor:log_softmax
+@tparam integer dim from 1; -1 is the last
+@treturn Tensor
+*/
+static int log_softmax(lua_State *L) { return along(L, gpt_log_softmax); }
+
+/***
+The loss of a language model: the mean over all positions of -log(softmax(logits)[target]), in nats.
+A target of -1 is left out; an error where none is left.
+@function cross_entropy
+@tparam Tensor logits [..., vocabulary]
+@tparam Tensor targets [...], i64 token ids, from 0
+@treturn Tensor one number
+@usage gpt.cross_entropy(model(inputs), targets):backward()
+*/
+static int cross_entropy(lua_State *L) {
+  GptTensor *logits = bind_tensor(L, 1), *targets = bind_tensor(L, 2), **box = bind_new_tensor(L);
+  *box = gpt_cross_entropy(bind_env(L), logits, targets);
+  return bind_tensor_done(L, box);
+}
+
+const luaL_Reg bind_tensor_math[] = {{"add", add},
+                                     {"sub", sub},
+                                     {"mul", mul},
+                                     {"div", divide},
+                                     {"pow", power},
+                                     {"eq", eq},
+                                     {"ne", ne},
+                                     {"lt", lt},
+                                     {"le", le},
+                                     {"gt", gt},
+                                     {"ge", ge},
+                                     {"neg", negative},
+                                     {"exp", exponential},
+                                     {"log", logarithm},
+                                     {"sqrt", square_root},
+                                     {"tanh", hyperbolic_tangent},
+                                     {"abs", absolute},
+                                     {"relu", relu},
+                                     {"gelu", gelu},
+                                     {"gelu_exact", gelu_exact},
+                                     {"clamp", clamp},
+                                     {"sum", sum},
+                                     {"mean", mean},
+                                     {"var", variance},
+                                     {"max", max},
+                                     {"min", min},
+                                     {"argmax", argmax},
+                                     {"argmin", argmin},
+                                     {"softmax", softmax},
+                                     {"log_softmax", log_softmax},
+                                     {NULL, NULL}};
+
+const luaL_Reg bind_tensor_operators[] = {{"__add", add},   {"__sub", sub},      {"__mul", mul}, {"__div", divide},
+                                          {"__pow", power}, {"__unm", negative}, {NULL, NULL}};
+
+const luaL_Reg bind_math_functions[] = {{"cross_entropy", cross_entropy}, {NULL, NULL}};

@@ -1,63 +1,105 @@
---- Checks a backward against central differences.
+--- Numeric gradients: central differences beside what backward gathers.
+--
+--   gradients.check(function(a, b) return a * b end, { a, b })
+--
+-- The loss is a fixed mix of everything that the function answers. Each difference is taken with two steps, so that the
+-- error of the difference itself is known; a function with a kink or a jump close by is an error, not a pass.
 local gpt = require "gpt"
 
 local gradients = {}
 
--- The loss is the sum of y's elements with these weights, so that no two elements' gradients can be mistaken for each other.
+local STEP = 1 / 64
+local EPSILON = 2 ^ -23
+
+-- Numbers that go up and down without a pattern and never come near 0.
 local function weight(i)
-  return ((i * 37) % 19 - 9) / 8 + 0.03 * i
+  return math.sin(i * 12.9898) * 0.75 + (i % 2 == 0 and 1 or -1)
 end
 
-local function weights(n)
-  local list = {}
-  for i = 1, n do list[i] = weight(i) end
-  return gpt.tensor(list, { dtype = "f32" })
+local function numbers(tensor)
+  local values = { string.unpack("<" .. ("f"):rep(tensor:numel()), tensor:bytes()) }
+  values[#values] = nil -- where the bytes end
+  return values
 end
 
--- Worked out in Lua's doubles, from y's elements.
-local function loss_of(fn, inputs)
-  local y = gpt.no_grad(fn, table.unpack(inputs))
-  local sum = 0
-  for i, value in ipairs(y:reshape(-1):totable()) do sum = sum + weight(i) * value end
-  return sum
+local function tensor_of(values, shape)
+  return gpt.from_bytes(string.pack("<" .. ("f"):rep(#values), table.unpack(values)), shape, "f32")
 end
 
-local function difference(fn, inputs, flat, i, step)
-  local value = flat[i]:item()
-  local function loss_at(moved)
-    gpt.no_grad(function() flat[i] = moved end)
-    return loss_of(fn, inputs), flat[i]:item()
+--- A tensor of that shape with distinct numbers between low and high, far apart from each other, in a random order.
+function gradients.spread(shape, low, high)
+  local count = 1
+  for _, size in ipairs(shape) do count = count * size end
+  local order = gpt.randperm(count):totable()
+  for i, at in ipairs(order) do order[i] = low + (high - low) * (at - 0.5) / count end
+  return tensor_of(order, shape)
+end
+
+-- The loss in double precision, and how much its roundings may come to.
+local function loss_of(f, tensors)
+  local y = f(table.unpack(tensors))
+  local loss, size = 0, 0
+  for i, value in ipairs(numbers(y:contiguous())) do
+    loss = loss + value * weight(i)
+    size = size + math.abs(value * weight(i))
   end
-  local above, right = loss_at(value + step)
-  local below, left = loss_at(value - step)
-  gpt.no_grad(function() flat[i] = value end)
-  return (above - below) / (right - left)
+  return loss, size * EPSILON
 end
 
---- Raises where a gradient differs from the difference quotient.
--- @tparam function fn from tensors to a tensor
--- @tparam {Tensor,...} inputs contiguous f32 tensors; all of them are checked
--- @tparam[opt] table options `step` (0.01), `tolerance` (0.002, relative to 1 + the gradient)
--- @treturn integer how many elements were compared, never 0
-function gradients.check(fn, inputs, options)
-  options = options or {}
-  local step, tolerance, compared = options.step or 0.01, options.tolerance or 0.002, 0
-  for _, x in ipairs(inputs) do
-    x:requires_grad(true)
-    x.grad = nil
-  end
-  local y = fn(table.unpack(inputs))
-  y:reshape(-1):matmul(weights(y:numel())):backward()
-  for k, x in ipairs(inputs) do
-    local flat, grad = x:detach():view(-1), x.grad and x.grad:reshape(-1)
-    if not grad then error(("input %d got no gradient"):format(k), 2) end
-    for i = 1, x:numel() do
-      local expected, got = difference(fn, inputs, flat, i, step), grad[i]:item()
-      if not (math.abs(expected - got) <= tolerance * (1 + math.abs(expected))) then
-        error(("input %d, element %d: the gradient is %.6f, by differences %.6f"):format(k, i, got, expected), 2)
-      end
-      compared = compared + 1
+-- The derivative by central differences, and a bound of its error.
+local function difference(f, tensors, which, values, at)
+  local kept, inputs = values[at], table.move(tensors, 1, #tensors, 1, {})
+  local shape, noise = tensors[which]:shape(), 0
+  local function slope(step)
+    local loss, x = {}, {}
+    for side = 1, 2 do
+      x[side] = string.unpack("<f", string.pack("<f", kept + (side == 1 and -step or step)))
+      values[at] = x[side]
+      inputs[which] = tensor_of(values, shape)
+      local rounding
+      loss[side], rounding = loss_of(f, inputs)
+      noise = math.max(noise, rounding / STEP)
     end
+    return (loss[2] - loss[1]) / (x[2] - x[1])
+  end
+  local wide, narrow = slope(STEP), slope(STEP / 2)
+  values[at] = kept
+  return (4 * narrow - wide) / 3, math.abs(narrow - wide) + 4 * noise
+end
+
+local function check_element(numeric, bound, analytic, which, at)
+  local tolerance = bound + 1e-4 * (1 + math.abs(numeric))
+  local place = ("input %d, element %d: backward gives %.9g, differences %.9g +- %.3g"):format(
+    which, at, analytic, numeric, bound)
+  if tolerance > 0.05 * (1 + math.abs(numeric)) then error(place .. ": too rough here to compare", 0) end
+  local off = math.abs(numeric - analytic)
+  if off > tolerance or off ~= off then error(place, 0) end
+end
+
+local function check_input(f, tensors, which)
+  local tensor = tensors[which]
+  local grad = tensor.grad or error("input " .. which .. " got no gradient", 0)
+  local analytic, values = numbers(grad), numbers(tensor:contiguous())
+  for at = 1, #values do
+    local numeric, bound = difference(f, tensors, which, values, at)
+    check_element(numeric, bound, analytic[at], which, at)
+  end
+  return #values
+end
+
+--- Raises where the gradient of an input is not what differences say.
+-- @tparam function f from tensors to a tensor
+-- @tparam {Tensor,...} tensors f32; each is an input whose gradient is checked
+-- @treturn integer how many elements were compared, never 0
+function gradients.check(f, tensors)
+  local inputs, compared = {}, 0
+  for i, tensor in ipairs(tensors) do inputs[i] = tensor:detach():requires_grad(true) end
+  local y = f(table.unpack(inputs))
+  local mix = {}
+  for i = 1, y:numel() do mix[i] = weight(i) end
+  (y * tensor_of(mix, y:shape())):sum():backward()
+  for i = 1, #inputs do
+    compared = compared + gpt.no_grad(check_input, f, inputs, i)
   end
   if compared == 0 then error("nothing to compare", 2) end
   return compared
