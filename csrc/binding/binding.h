@@ -60,5 +60,6 @@ void bind_open_json(lua_State *L);
 void bind_open_tensor(lua_State *L);
 void bind_open_sample(lua_State *L);
 void bind_open_files(lua_State *L);
+void bind_open_tokenizer(lua_State *L);
 
 #endif

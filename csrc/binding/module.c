@@ -87,5 +87,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_tensor(L);
   bind_open_sample(L);
   bind_open_files(L);
+  bind_open_tokenizer(L);
   return 1;
 }

@@ -1,0 +1,208 @@
+/* gpt.tokenizer and its values. */
+#include "core/tokenizer/tokenizer.h"
+
+#include "binding/binding.h"
+
+#define TYPE "gpt.Tokenizer"
+#define IDS "gpt.Ids" /* scratch, seen by no user */
+
+/***
+Text to token ids and back, by GPT-2's byte-level byte-pair encoding.
+@classmod Tokenizer
+*/
+
+/***
+Reads a tokenizer from a directory: `tokenizer.json` if it is there, otherwise `vocab.json` and `merges.txt`; special
+tokens also from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+@function gpt.tokenizer
+@tparam string dir
+@treturn Tokenizer
+@raise where a file is missing, cut short or contradicts itself (the message names it), and where `tokenizer.json`
+asks for something that would change the ids and is not GPT-2's way
+@usage
+local tokenizer = gpt.tokenizer("gpt2")
+tokenizer:encode("Hello, I am")  --> { 15496, 11, 314, 716 }
+*/
+static int load(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  luaL_checktype(L, 1, LUA_TSTRING);
+  void **box = bind_push_box(L, TYPE, 0);
+  *box = gpt_tokenizer_load(env, lua_tostring(L, 1));
+  if (*box == NULL) return bind_raise(L, env);
+  bind_account(L, env);
+  return 1;
+}
+
+/* Pushes an empty list of ids that the collector owns. */
+static GptIds *push_ids(lua_State *L, GptEnv *env) {
+  GptIds *ids = lua_newuserdatauv(L, sizeof *ids, 0);
+  gpt_ids_init(ids, env);
+  luaL_setmetatable(L, IDS);
+  return ids;
+}
+
+static int free_ids(lua_State *L) {
+  gpt_ids_free(luaL_checkudata(L, 1, IDS));
+  return 0;
+}
+
+static bool check_special(lua_State *L, int index) {
+  static const char *const names[] = {"special", NULL};
+  if (lua_isnoneornil(L, index)) return false;
+  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_options(L, index, "encode", names);
+  int type = lua_getfield(L, index, "special");
+  if (type != LUA_TBOOLEAN && type != LUA_TNIL)
+    bind_error(L, "encode: special: true or false expected, got %s", luaL_typename(L, -1));
+  bool special = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return special;
+}
+
+/***
+The token ids of a text. Any string of bytes will do; `decode` gives the same bytes back.
+@function Tokenizer:encode
+@tparam string text
+@tparam[opt] table options `special`: true makes added tokens such as `<|endoftext|>`, where they stand in the text,
+their own ids; otherwise they are text like any other
+@treturn {integer,...} ids
+*/
+static int encode(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  luaL_checktype(L, 2, LUA_TSTRING);
+  bool special = check_special(L, 3);
+  size_t length;
+  const char *text = lua_tolstring(L, 2, &length);
+  GptIds *ids = push_ids(L, env);
+  if (!gpt_tokenizer_encode(env, tokenizer, text, length, special, ids)) return bind_raise(L, env);
+  if (ids->length > INT_MAX) return bind_error(L, "encode: %zu ids are too many for a table", ids->length);
+  lua_createtable(L, (int)ids->length, 0);
+  for (size_t i = 0; i < ids->length; i++) {
+    lua_pushinteger(L, (lua_Integer)ids->data[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  gpt_ids_free(ids);
+  return 1;
+}
+
+/* Pushes the ids of an array as a list. */
+static GptIds *check_ids(lua_State *L, GptEnv *env, int index) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  size_t count = (size_t)luaL_len(L, index);
+  GptIds *ids = push_ids(L, env);
+  if (!gpt_ids_reserve(ids, count)) bind_raise(L, env);
+  for (size_t i = 0; i < count; i++) {
+    int whole;
+    lua_geti(L, index, (lua_Integer)i + 1);
+    ids->data[i] = lua_tointegerx(L, -1, &whole);
+    if (!whole || lua_type(L, -1) != LUA_TNUMBER)
+      bind_error(L, "decode: ids[%zu]: a whole number expected, got %s", i + 1, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+  }
+  ids->length = count;
+  return ids;
+}
+
+/***
+The text that ids stand for. A text cut at any token may end amid a UTF-8 character.
+@function Tokenizer:decode
+@tparam {integer,...} ids
+@treturn string
+@raise where an id is no token's
+*/
+static int decode(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  size_t length;
+  GptIds *ids = check_ids(L, env, 2);
+  if (!gpt_tokenizer_decoded_size(env, tokenizer, ids->data, ids->length, &length)) return bind_raise(L, env);
+  luaL_Buffer buffer;
+  gpt_tokenizer_decode(tokenizer, ids->data, ids->length, luaL_buffinitsize(L, &buffer, length));
+  luaL_pushresultsize(&buffer, length);
+  gpt_ids_free(ids);
+  return 1;
+}
+
+/***
+The bytes of one token.
+@function Tokenizer:token
+@tparam integer id
+@treturn string
+*/
+static int token(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  size_t length;
+  const char *bytes = gpt_tokenizer_token(env, tokenizer, luaL_checkinteger(L, 2), &length);
+  if (bytes == NULL) return bind_raise(L, env);
+  lua_pushlstring(L, bytes, length);
+  return 1;
+}
+
+/***
+Writes `tokenizer.json`, `vocab.json`, `merges.txt` and `tokenizer_config.json`, which `gpt.tokenizer` and Hugging
+Face's tools read. The directory is made if absent; a save that fails or is killed leaves the old files whole.
+@function Tokenizer:save
+@tparam string dir
+*/
+static int save(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  luaL_checktype(L, 2, LUA_TSTRING);
+  if (!gpt_tokenizer_save(env, tokenizer, lua_tostring(L, 2))) return bind_raise(L, env);
+  return 0;
+}
+
+/***
+The highest token id plus 1.
+@field Tokenizer.vocab_size
+*/
+static int vocab_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)gpt_tokenizer_size(bind_check(L, 1, TYPE)));
+  return 1;
+}
+
+/***
+The id of the end of text, or nil.
+@field Tokenizer.eos
+*/
+static int eos(lua_State *L) {
+  int64_t id = gpt_tokenizer_role(bind_check(L, 1, TYPE), GPT_ROLE_EOS);
+  if (id < 0) lua_pushnil(L);
+  else lua_pushinteger(L, (lua_Integer)id);
+  return 1;
+}
+
+static int to_string(lua_State *L) {
+  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  int64_t id = gpt_tokenizer_role(tokenizer, GPT_ROLE_EOS);
+  lua_Integer size = (lua_Integer)gpt_tokenizer_size(tokenizer);
+  if (id < 0) lua_pushfstring(L, "Tokenizer(%I tokens, no eos)", size);
+  else lua_pushfstring(L, "Tokenizer(%I tokens, eos = %I)", size, (lua_Integer)id);
+  return 1;
+}
+
+static int collect(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  void **box = luaL_checkudata(L, 1, TYPE);
+  gpt_tokenizer_free(env, *box);
+  *box = NULL;
+  return 0;
+}
+
+static const luaL_Reg methods[] = {{"encode", encode}, {"decode", decode}, {"token", token}, {"save", save},
+                                   {NULL, NULL}};
+static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", to_string}, {NULL, NULL}};
+static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tokenizer", load}, {NULL, NULL}};
+static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
+
+void bind_open_tokenizer(lua_State *L) {
+  luaL_newmetatable(L, IDS);
+  bind_functions(L, ids_meta);
+  lua_pop(L, 1);
+  bind_type(L, &type);
+  bind_functions(L, functions);
+}

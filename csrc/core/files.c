@@ -1,0 +1,160 @@
+#include "core/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+
+bool gpt_file_exists(const char *path) {
+  struct stat about;
+  return stat(path, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+char *gpt_file_path(GptEnv *env, const char *dir, const char *name) {
+  size_t size = strlen(dir) + strlen(name) + 2;
+  char *path = gpt_alloc(env, size);
+  if (path != NULL) snprintf(path, size, "%s/%s", dir, name);
+  return path;
+}
+
+/* Reads up to n bytes; answers how many there were, or -1. */
+static ssize_t read_all(int file, char *data, size_t n) {
+  size_t done = 0;
+  while (done < n) {
+    ssize_t got = read(file, data + done, n - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    done += (size_t)got;
+  }
+  return (ssize_t)done;
+}
+
+static char *read_open(GptEnv *env, const char *path, int file, size_t *size) {
+  struct stat about;
+  if (fstat(file, &about) != 0) return gpt_fail_null(env, "cannot read %s: %s", path, strerror(errno));
+  if (!S_ISREG(about.st_mode)) return gpt_fail_null(env, "cannot read %s: it is not a file", path);
+  char *data = gpt_alloc(env, (size_t)about.st_size + 1);
+  if (data == NULL) return NULL;
+  ssize_t got = read_all(file, data, (size_t)about.st_size);
+  if (got < 0) {
+    gpt_fail(env, "cannot read %s: %s", path, strerror(errno));
+    gpt_free(env, data);
+    return NULL;
+  }
+  data[got] = '\0';
+  *size = (size_t)got;
+  return data;
+}
+
+char *gpt_file_read(GptEnv *env, const char *path, size_t *size) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return gpt_fail_null(env, "cannot read %s: %s", path, strerror(errno));
+  char *data = read_open(env, path, file, size);
+  close(file);
+  return data;
+}
+
+bool gpt_fail_in_file(GptEnv *env, const char *path) {
+  char message[GPT_ERROR_SIZE];
+  memcpy(message, env->error, sizeof message);
+  return gpt_fail(env, "%s: %s", path, message);
+}
+
+static bool write_all(int file, const char *data, size_t n) {
+  while (n > 0) {
+    ssize_t done = write(file, data, n);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return false;
+    data += done;
+    n -= (size_t)done;
+  }
+  return true;
+}
+
+/* mkdir -p; path is changed on the way and whole again at the end. */
+static bool make_directories(char *path) {
+  for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+    *at = '\0';
+    bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+    *at = '/';
+    if (!made) return false;
+  }
+  struct stat about;
+  if (mkdir(path, 0777) == 0) return true;
+  if (errno != EEXIST) return false;
+  errno = ENOTDIR;
+  return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+/* The temporary name of a file, beside it. */
+static char *temporary_path(GptEnv *env, const char *dir, const char *name) {
+  char temporary[256];
+  snprintf(temporary, sizeof temporary, ".%.200s.%ld", name, (long)getpid());
+  return gpt_file_path(env, dir, temporary);
+}
+
+static bool write_file(GptEnv *env, const char *path, const GptText *text) {
+  unlink(path); /* left by a process of the same number that was killed */
+  int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  bool good = file >= 0 && write_all(file, text->data, text->length) && fsync(file) == 0;
+  int reason = errno;
+  if (file >= 0 && close(file) != 0 && good) good = false, reason = errno;
+  return good || gpt_fail(env, "cannot write %s: %s", path, strerror(reason));
+}
+
+static bool write_temporary(GptEnv *env, const char *dir, const GptNewFile *file) {
+  char *path = temporary_path(env, dir, file->name);
+  bool good = path != NULL && !file->text.failed && write_file(env, path, &file->text);
+  gpt_free(env, path);
+  return good;
+}
+
+static bool rename_temporary(GptEnv *env, const char *dir, const GptNewFile *file) {
+  char *from = temporary_path(env, dir, file->name), *to = gpt_file_path(env, dir, file->name);
+  bool good = from != NULL && to != NULL;
+  if (good && rename(from, to) != 0) good = gpt_fail(env, "cannot write %s: %s", to, strerror(errno));
+  gpt_free(env, from);
+  gpt_free(env, to);
+  return good;
+}
+
+/* Keeps the message of what went wrong before. */
+static void remove_temporary(GptEnv *env, const char *dir, const GptNewFile *file) {
+  char message[GPT_ERROR_SIZE];
+  memcpy(message, env->error, sizeof message);
+  char *path = temporary_path(env, dir, file->name);
+  if (path != NULL) unlink(path);
+  gpt_free(env, path);
+  gpt_fail(env, "%s", message);
+}
+
+/* Makes the renames themselves reach the disk. */
+static void sync_directory(const char *dir) {
+  int file = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return;
+  fsync(file);
+  close(file);
+}
+
+static bool ensure_directory(GptEnv *env, const char *dir) {
+  char *path = gpt_alloc(env, strlen(dir) + 1);
+  if (path == NULL) return false;
+  bool good = make_directories(strcpy(path, dir));
+  if (!good) gpt_fail(env, "cannot make the directory %s: %s", dir, strerror(errno));
+  gpt_free(env, path);
+  return good;
+}
+
+bool gpt_files_replace(GptEnv *env, const char *dir, const GptNewFile *files, size_t count) {
+  bool good = ensure_directory(env, dir);
+  for (size_t i = 0; good && i < count; i++) good = write_temporary(env, dir, &files[i]);
+  for (size_t i = 0; good && i < count; i++) good = rename_temporary(env, dir, &files[i]);
+  if (good) return sync_directory(dir), true;
+  for (size_t i = 0; i < count; i++) remove_temporary(env, dir, &files[i]);
+  return false;
+}

@@ -1,0 +1,31 @@
+/* Whole files, read at once, and replaced so that the old ones stay whole until the new ones are. */
+#ifndef GPT_FILES_H
+#define GPT_FILES_H
+
+#include "core/env.h"
+#include "core/text.h"
+
+/* A regular file (or a link to one) of that name is there. */
+bool gpt_file_exists(const char *path);
+
+/* dir/name; the caller frees it. */
+char *gpt_file_path(GptEnv *env, const char *dir, const char *name);
+
+/* All bytes of a file and a zero after them; the caller frees them. */
+char *gpt_file_read(GptEnv *env, const char *path, size_t *size);
+
+/* Puts the file's name before the message that is there; answers false. */
+bool gpt_fail_in_file(GptEnv *env, const char *path);
+
+/* A file about to be written. */
+typedef struct GptNewFile {
+  const char *name;
+  GptText text;
+} GptNewFile;
+
+/* Puts files into a directory, which is made if absent (its parents too). All are first written to temporary names
+   and reach the disk; then each is renamed, in the order given. On failure no file of that directory has changed,
+   unless a rename itself failed. */
+bool gpt_files_replace(GptEnv *env, const char *dir, const GptNewFile *files, size_t count);
+
+#endif

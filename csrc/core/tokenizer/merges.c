@@ -1,0 +1,69 @@
+#include "core/tokenizer/merges.h"
+
+#include "core/memory.h"
+
+#define RANK_BITS 24
+#define RANK_MASK (((uint32_t)1 << RANK_BITS) - 1)
+
+void gpt_merges_free(GptEnv *env, GptMerges *merges) {
+  gpt_free(env, merges->list);
+  gpt_free(env, merges->slots);
+}
+
+static inline uint64_t hash(uint32_t left, uint32_t right) {
+  uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
+  return (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+}
+
+/* The slot of a pair, or the empty one where it would go. */
+static inline size_t find_slot(const GptMerges *m, uint32_t left, uint32_t right) {
+  uint64_t h = hash(left, right);
+  uint32_t tag = (uint32_t)h & ~RANK_MASK;
+  size_t mask = m->slot_count - 1, at = (size_t)(h >> 32) & mask;
+  for (; m->slots[at] != 0; at = (at + 1) & mask) {
+    if ((m->slots[at] & ~RANK_MASK) != tag) continue;
+    const GptMerge *merge = &m->list[(m->slots[at] & RANK_MASK) - 1];
+    if (merge->left == left && merge->right == right) break;
+  }
+  return at;
+}
+
+uint32_t gpt_merges_rank(const GptMerges *m, uint32_t left, uint32_t right) {
+  if (m->count == 0) return GPT_NO_RANK;
+  uint32_t slot = m->slots[find_slot(m, left, right)];
+  return slot == 0 ? GPT_NO_RANK : (slot & RANK_MASK) - 1;
+}
+
+static void fill_slot(GptMerges *m, size_t rank) {
+  const GptMerge *merge = &m->list[rank];
+  uint32_t tag = (uint32_t)hash(merge->left, merge->right) & ~RANK_MASK;
+  m->slots[find_slot(m, merge->left, merge->right)] = tag | ((uint32_t)rank + 1);
+}
+
+/* Room for one more; the hash table stays at most half full. */
+static bool reserve(GptEnv *env, GptMerges *m) {
+  if (m->count + 1 >= RANK_MASK) return gpt_fail(env, "more than %u merges", RANK_MASK - 1);
+  if (m->count == m->capacity) {
+    size_t capacity = m->capacity * 2 + 512;
+    GptMerge *list = gpt_realloc(env, m->list, capacity * sizeof *list);
+    if (list == NULL) return false;
+    m->list = list;
+    m->capacity = capacity;
+  }
+  if ((m->count + 1) * 2 <= m->slot_count) return true;
+  size_t count = m->slot_count == 0 ? 1024 : m->slot_count * 2;
+  uint32_t *slots = gpt_alloc_zeroed(env, count * sizeof *slots);
+  if (slots == NULL) return false;
+  gpt_free(env, m->slots);
+  m->slots = slots;
+  m->slot_count = count;
+  for (size_t rank = 0; rank < m->count; rank++) fill_slot(m, rank);
+  return true;
+}
+
+bool gpt_merges_add(GptEnv *env, GptMerges *m, GptMerge merge) {
+  if (!reserve(env, m)) return false;
+  m->list[m->count] = merge;
+  fill_slot(m, m->count++);
+  return true;
+}

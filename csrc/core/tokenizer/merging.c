@@ -1,0 +1,102 @@
+#include "core/tokenizer/merging.h"
+
+#include "core/memory.h"
+
+#define END UINT32_MAX /* previous of the first part, next of the last */
+#define KEPT 65536     /* a longer word's memory is given back after it */
+
+void gpt_merge_space_free(GptEnv *env, GptMergeSpace *space) {
+  gpt_free(env, space->parts);
+  gpt_free(env, space->heap);
+  *space = (GptMergeSpace){0};
+}
+
+/* A merge takes one candidate off the heap and puts at most two on, so there are never more than 2 n. */
+static bool reserve(GptEnv *env, GptMergeSpace *space, size_t n) {
+  if (n <= space->capacity) return true;
+  if (n >= END) return gpt_fail(env, "a word of %zu bytes is too long to encode", n);
+  gpt_merge_space_free(env, space);
+  size_t capacity = n < 256 ? 256 : n;
+  space->parts = gpt_alloc(env, capacity * sizeof *space->parts);
+  space->heap = space->parts == NULL ? NULL : gpt_alloc(env, 2 * capacity * sizeof *space->heap);
+  if (space->heap == NULL) return gpt_merge_space_free(env, space), false;
+  space->capacity = capacity;
+  return true;
+}
+
+static void sift_down(uint64_t *heap, size_t count, size_t at) {
+  uint64_t value = heap[at];
+  for (size_t child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && heap[child + 1] < heap[child]) child++;
+    if (heap[child] >= value) break;
+    heap[at] = heap[child];
+  }
+  heap[at] = value;
+}
+
+static void push(uint64_t *heap, size_t *count, uint64_t value) {
+  size_t at = (*count)++;
+  for (size_t parent; at > 0 && heap[parent = (at - 1) / 2] > value; at = parent) heap[at] = heap[parent];
+  heap[at] = value;
+}
+
+static uint64_t pop(uint64_t *heap, size_t *count) {
+  uint64_t least = heap[0];
+  heap[0] = heap[--*count];
+  sift_down(heap, *count, 0);
+  return least;
+}
+
+/* Lists the bytes and the merges of neighbours; answers how many candidates the heap has. */
+static size_t list_bytes(const GptMerges *merges, const uint32_t *byte_ids, GptMergeSpace *space, const uint8_t *word,
+                         size_t n) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t id = byte_ids[word[i]];
+    uint32_t rank = i + 1 < n ? gpt_merges_rank(merges, id, byte_ids[word[i + 1]]) : GPT_NO_RANK;
+    space->parts[i] = (GptPart){id, rank, (uint32_t)i - 1, i + 1 < n ? (uint32_t)i + 1 : END};
+    if (rank != GPT_NO_RANK) space->heap[count++] = (uint64_t)rank << 32 | i;
+  }
+  for (size_t i = count / 2; i-- > 0;) sift_down(space->heap, count, i);
+  return count;
+}
+
+/* Looks up the merge of a part with the one after it, and makes it a candidate. */
+static void update(const GptMerges *merges, GptMergeSpace *space, uint32_t at, size_t *count) {
+  GptPart *part = &space->parts[at];
+  part->rank = part->next == END ? GPT_NO_RANK : gpt_merges_rank(merges, part->id, space->parts[part->next].id);
+  if (part->rank != GPT_NO_RANK) push(space->heap, count, (uint64_t)part->rank << 32 | at);
+}
+
+/* Merges the part at `at` with the one after it. */
+static void merge(const GptMerges *merges, GptMergeSpace *space, uint32_t at, size_t *count) {
+  GptPart *part = &space->parts[at], *gone = &space->parts[part->next];
+  part->id = merges->list[part->rank].made;
+  part->next = gone->next;
+  gone->rank = GPT_NO_RANK;
+  if (part->next != END) space->parts[part->next].previous = at;
+  update(merges, space, at, count);
+  if (part->previous != END) update(merges, space, part->previous, count);
+}
+
+static bool append(const GptMergeSpace *space, size_t n, GptIds *out) {
+  if (!gpt_ids_reserve(out, n)) return false;
+  for (uint32_t at = 0; at != END; at = space->parts[at].next) out->data[out->length++] = space->parts[at].id;
+  return true;
+}
+
+bool gpt_merge_word(GptEnv *env, const GptMerges *merges, const uint32_t *byte_ids, GptMergeSpace *space,
+                    const uint8_t *word, size_t n, GptIds *out) {
+  if (!reserve(env, space, n)) return false;
+  size_t count = list_bytes(merges, byte_ids, space, word, n), left = n;
+  while (count > 0) {
+    uint64_t candidate = pop(space->heap, &count);
+    uint32_t at = (uint32_t)candidate;
+    if (space->parts[at].rank != candidate >> 32) continue; /* one of the two has merged otherwise since */
+    merge(merges, space, at, &count);
+    left--;
+  }
+  bool good = append(space, left, out);
+  if (space->capacity > KEPT) gpt_merge_space_free(env, space);
+  return good;
+}

@@ -1,0 +1,92 @@
+/* What the files say of added and special tokens. */
+#include <string.h>
+
+#include "core/json.h"
+#include "core/tokenizer/reading.h"
+
+static bool is_true(const cJSON *object, const char *key) {
+  return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+/* The text of a token given as a string or as an object that has it as its content; or NULL. */
+static const char *token_text(const cJSON *value) {
+  if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "content");
+  return cJSON_GetStringValue(value);
+}
+
+bool gpt_read_added_token(GptEnv *env, GptTokenizer *tokenizer, int64_t id, const cJSON *token) {
+  static const char *const unsupported[] = {"lstrip", "rstrip", "single_word"};
+  char quoted[GPT_QUOTE_SIZE];
+  const char *text = token_text(token);
+  if (text == NULL || id < 0) return gpt_fail(env, "an added token needs \"content\" (a string) and an id");
+  for (int i = 0; i < 3; i++)
+    if (is_true(token, unsupported[i]))
+      return gpt_fail(env, "the added token %s: %s is not supported", gpt_quote(text, strlen(text), quoted),
+                      unsupported[i]);
+  return gpt_tokenizer_add_added(env, tokenizer, id, text, strlen(text), is_true(token, "special"));
+}
+
+bool gpt_read_added_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
+  const cJSON *entry;
+  if (!cJSON_IsObject(json)) return gpt_fail(env, "an object of tokens and their ids expected");
+  cJSON_ArrayForEach(entry, json) {
+    int64_t id = gpt_json_whole(entry, GPT_MOST_TOKENS - 1);
+    if (id < 0) return gpt_fail(env, "an added token needs an id");
+    if (!gpt_tokenizer_add_added(env, tokenizer, id, entry->string, strlen(entry->string), false)) return false;
+  }
+  return true;
+}
+
+/* "added_tokens_decoder": { "50256": { "content": "<|endoftext|>", ... } } */
+static bool read_decoder(GptEnv *env, GptTokenizer *tokenizer, const cJSON *decoder) {
+  const cJSON *token;
+  cJSON_ArrayForEach(token, decoder) {
+    int64_t id = 0;
+    for (const char *c = token->string; *c != '\0' && id >= 0; c++)
+      id = *c >= '0' && *c <= '9' && id < GPT_MOST_TOKENS ? id * 10 + (*c - '0') : -1;
+    if (!gpt_read_added_token(env, tokenizer, token->string[0] == '\0' ? -1 : id, token)) return false;
+  }
+  return true;
+}
+
+/* A role without an id: for the end of text that is an error, because generation would wait for it in vain. */
+static bool read_role(GptEnv *env, GptTokenizer *tokenizer, GptRole role, const cJSON *value) {
+  const char *text = token_text(value);
+  if (value == NULL || tokenizer->roles[role] != GPT_ROLE_UNSAID) return true;
+  tokenizer->roles[role] = -1;
+  if (text == NULL) return true;
+  if (!gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true)) {
+    char error[GPT_ERROR_SIZE];
+    memcpy(error, env->error, sizeof error);
+    return role != GPT_ROLE_EOS || gpt_fail(env, "%s: %s", gpt_role_names[role], error);
+  }
+  tokenizer->roles[role] = gpt_tokenizer_find(tokenizer, text, strlen(text));
+  return true;
+}
+
+static bool read_list(GptEnv *env, GptTokenizer *tokenizer, const cJSON *list) {
+  const cJSON *value;
+  cJSON_ArrayForEach(value, list) {
+    const char *text = token_text(value);
+    if (text != NULL && !gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true)) return false;
+  }
+  return true;
+}
+
+/* Settings that would put more into the ids than the text. */
+static bool check_settings(GptEnv *env, const cJSON *json) {
+  static const char *const unsupported[] = {"add_prefix_space", "add_bos_token", "add_eos_token"};
+  for (int i = 0; i < 3; i++)
+    if (is_true(json, unsupported[i])) return gpt_fail(env, "%s = true is not supported", unsupported[i]);
+  return true;
+}
+
+bool gpt_read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
+  if (!cJSON_IsObject(json)) return gpt_fail(env, "an object expected");
+  if (!check_settings(env, json)) return false;
+  if (!read_decoder(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder"))) return false;
+  for (int role = 0; role < GPT_ROLES; role++)
+    if (!read_role(env, tokenizer, role, cJSON_GetObjectItemCaseSensitive(json, gpt_role_names[role]))) return false;
+  return read_list(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "additional_special_tokens")) &&
+         read_list(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "extra_special_tokens"));
+}

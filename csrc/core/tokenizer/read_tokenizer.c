@@ -1,0 +1,129 @@
+/* tokenizer.json: the vocabulary, the merges, the added tokens, and a description of everything that is done to the
+   text. What is described must be GPT-2's way; everything else is refused by name. */
+#include <string.h>
+
+#include "core/json.h"
+#include "core/tokenizer/reading.h"
+
+static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+
+static bool is_missing(const cJSON *value) { return value == NULL || cJSON_IsNull(value); }
+
+static const char *type_of(const cJSON *value) {
+  const char *type = cJSON_GetStringValue(get(value, "type"));
+  return type != NULL ? type : "null";
+}
+
+/* The only step of a sequence of one; otherwise the value itself. */
+static const cJSON *unwrap(const cJSON *value, const char *steps) {
+  const cJSON *list = get(value, steps);
+  bool one = strcmp(type_of(value), "Sequence") == 0 && cJSON_GetArraySize(list) == 1;
+  return one ? cJSON_GetArrayItem(list, 0) : value;
+}
+
+static bool refuse(GptEnv *env, const char *what, const cJSON *value, const char *expected) {
+  char quoted[GPT_QUOTE_SIZE];
+  const char *type = type_of(value);
+  return gpt_fail(env, "%s %s is not supported: %s expected", what, gpt_quote(type, strlen(type), quoted), expected);
+}
+
+static bool check_normalizer(GptEnv *env, const cJSON *value) {
+  bool empty = strcmp(type_of(value), "Sequence") == 0 && cJSON_GetArraySize(get(value, "normalizers")) == 0;
+  return is_missing(value) || empty || refuse(env, "normalizer", value, "none");
+}
+
+static bool check_pre_tokenizer(GptEnv *env, const cJSON *value) {
+  value = unwrap(value, "pretokenizers");
+  if (strcmp(type_of(value), "ByteLevel") != 0) return refuse(env, "pre_tokenizer", value, "ByteLevel");
+  if (cJSON_IsTrue(get(value, "add_prefix_space")))
+    return gpt_fail(env, "pre_tokenizer: add_prefix_space = true is not supported");
+  if (cJSON_IsFalse(get(value, "use_regex"))) return gpt_fail(env, "pre_tokenizer: use_regex = false is not supported");
+  return true;
+}
+
+static bool check_decoder(GptEnv *env, const cJSON *value) {
+  value = unwrap(value, "decoders");
+  bool good = is_missing(value) || strcmp(type_of(value), "ByteLevel") == 0;
+  return good || refuse(env, "decoder", value, "ByteLevel");
+}
+
+/* A template that adds special tokens is refused; one that only says "the text" changes nothing. */
+static bool check_template(GptEnv *env, const cJSON *template) {
+  const cJSON *piece;
+  cJSON_ArrayForEach(piece, get(template, "single")) {
+    if (get(piece, "Sequence") == NULL)
+      return gpt_fail(env, "post_processor TemplateProcessing: special tokens around the text are not supported");
+  }
+  return true;
+}
+
+static bool check_post_processor(GptEnv *env, const cJSON *value) {
+  value = unwrap(value, "processors");
+  if (is_missing(value) || strcmp(type_of(value), "ByteLevel") == 0) return true;
+  if (strcmp(type_of(value), "TemplateProcessing") == 0) return check_template(env, value);
+  return refuse(env, "post_processor", value, "ByteLevel or none");
+}
+
+static bool is_empty(const cJSON *value) {
+  const char *text = cJSON_GetStringValue(value);
+  return is_missing(value) || cJSON_IsFalse(value) || (text != NULL && text[0] == '\0') ||
+         (cJSON_IsNumber(value) && value->valuedouble == 0);
+}
+
+static bool check_model(GptEnv *env, const cJSON *model) {
+  static const char *const unsupported[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
+                                            "byte_fallback", "ignore_merges"};
+  if (get(model, "type") != NULL && strcmp(type_of(model), "BPE") != 0) return refuse(env, "model", model, "BPE");
+  for (int i = 0; i < 5; i++)
+    if (!is_empty(get(model, unsupported[i]))) return gpt_fail(env, "model: %s is not supported", unsupported[i]);
+  if (!cJSON_IsObject(get(model, "vocab"))) return gpt_fail(env, "model: \"vocab\" (an object) is missing");
+  return cJSON_IsArray(get(model, "merges")) || gpt_fail(env, "model: \"merges\" (an array) is missing");
+}
+
+/* "a b" or ["a", "b"] */
+static bool read_merge(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merge) {
+  const char *left = cJSON_GetStringValue(merge), *right;
+  if (left != NULL) {
+    right = strchr(left, ' ');
+    if (right == NULL || right == left || right[1] == '\0' || strchr(right + 1, ' ') != NULL)
+      return gpt_fail(env, "two tokens with a space between expected");
+    return gpt_read_merge(env, tokenizer, left, (size_t)(right - left), right + 1, strlen(right + 1));
+  }
+  left = cJSON_GetStringValue(cJSON_GetArrayItem(merge, 0));
+  right = cJSON_GetStringValue(cJSON_GetArrayItem(merge, 1));
+  if (cJSON_GetArraySize(merge) != 2 || left == NULL || right == NULL) return gpt_fail(env, "two tokens expected");
+  return gpt_read_merge(env, tokenizer, left, strlen(left), right, strlen(right));
+}
+
+static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merges) {
+  const cJSON *merge;
+  size_t number = 1;
+  cJSON_ArrayForEach(merge, merges) {
+    char error[GPT_ERROR_SIZE];
+    if (!read_merge(env, tokenizer, merge)) {
+      memcpy(error, env->error, sizeof error);
+      return gpt_fail(env, "merges[%zu]: %s", number, error);
+    }
+    number++;
+  }
+  return true;
+}
+
+static bool read_added(GptEnv *env, GptTokenizer *tokenizer, const cJSON *tokens) {
+  const cJSON *token;
+  cJSON_ArrayForEach(token, tokens) {
+    int64_t id = gpt_json_whole(get(token, "id"), GPT_MOST_TOKENS - 1);
+    if (!gpt_read_added_token(env, tokenizer, id, token)) return false;
+  }
+  return true;
+}
+
+bool gpt_read_tokenizer_json(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
+  const cJSON *model = get(json, "model");
+  if (!cJSON_IsObject(model)) return gpt_fail(env, "\"model\" (an object) is missing");
+  return check_model(env, model) && check_normalizer(env, get(json, "normalizer")) &&
+         check_pre_tokenizer(env, get(json, "pre_tokenizer")) &&
+         check_post_processor(env, get(json, "post_processor")) && check_decoder(env, get(json, "decoder")) &&
+         gpt_read_vocabulary(env, tokenizer, get(model, "vocab")) &&
+         read_merges(env, tokenizer, get(model, "merges")) && read_added(env, tokenizer, get(json, "added_tokens"));
+}

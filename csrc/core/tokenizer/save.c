@@ -1,0 +1,128 @@
+/* Writing a tokenizer's files, as Hugging Face's tools read them. */
+#include <string.h>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "core/tokenizer/parts.h"
+
+enum { TOKENIZER, VOCABULARY, MERGES, CONFIG, FILES };
+
+static void add(GptText *out, const char *text) { gpt_text_add_bytes(out, text, strlen(text)); }
+
+/* Appends a token as a JSON string in the files' spelling. */
+static void add_token(GptText *out, GptText *scratch, const GptVocabulary *v, int64_t id) {
+  scratch->length = 0;
+  gpt_vocabulary_spell(v, id, scratch);
+  gpt_json_add_string(out, scratch->length > 0 ? scratch->data : "", scratch->length);
+}
+
+static void write_vocabulary(GptText *out, GptText *scratch, const GptVocabulary *v) {
+  bool first = true;
+  add(out, "{");
+  for (size_t id = 0; id < v->size; id++) {
+    if ((v->tokens[id].flags & GPT_TOKEN_MODEL) == 0) continue;
+    if (!first) add(out, ", ");
+    first = false;
+    add_token(out, scratch, v, (int64_t)id);
+    gpt_text_add(out, ": %zu", id);
+  }
+  add(out, "}");
+}
+
+static void write_merges(GptText *out, const GptTokenizer *tokenizer) {
+  add(out, "#version: 0.2\n");
+  for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
+    const GptMerge *merge = &tokenizer->merges.list[rank];
+    gpt_vocabulary_spell(&tokenizer->vocabulary, merge->left, out);
+    add(out, " ");
+    gpt_vocabulary_spell(&tokenizer->vocabulary, merge->right, out);
+    add(out, "\n");
+  }
+}
+
+static void write_merge_pairs(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  add(out, "[");
+  for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
+    const GptMerge *merge = &tokenizer->merges.list[rank];
+    add(out, rank > 0 ? ",\n[" : "\n[");
+    add_token(out, scratch, &tokenizer->vocabulary, merge->left);
+    add(out, ", ");
+    add_token(out, scratch, &tokenizer->vocabulary, merge->right);
+    add(out, "]");
+  }
+  add(out, "]");
+}
+
+/* What both tokenizer.json and tokenizer_config.json say of an added token. */
+static void write_added_fields(GptText *out, const GptVocabulary *v, size_t id) {
+  const GptToken *token = &v->tokens[id];
+  add(out, "\"content\": ");
+  gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
+  add(out, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": ");
+  add(out, (token->flags & GPT_TOKEN_SPECIAL) != 0 ? "true}" : "false}");
+}
+
+static void write_added(GptText *out, const GptVocabulary *v, const char *format) {
+  bool first = true;
+  for (size_t id = 0; id < v->size; id++) {
+    if ((v->tokens[id].flags & GPT_TOKEN_ADDED) == 0) continue;
+    if (!first) add(out, ",\n");
+    first = false;
+    if (format[0] == '[') gpt_text_add(out, "{\"id\": %zu, ", id);
+    else gpt_text_add(out, "\"%zu\": {", id);
+    write_added_fields(out, v, id);
+  }
+}
+
+static void write_tokenizer(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
+                                   "\"use_regex\": true}";
+  add(out, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n\"added_tokens\": [");
+  write_added(out, &tokenizer->vocabulary, "[");
+  gpt_text_add(out, "],\n\"normalizer\": null,\n\"pre_tokenizer\": %s,\n\"post_processor\": %s,\n\"decoder\": %s,\n",
+               byte_level, byte_level, byte_level);
+  add(out, "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null,\n"
+           "\"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\", \"fuse_unk\": false,\n"
+           "\"byte_fallback\": false, \"ignore_merges\": false,\n\"vocab\": ");
+  write_vocabulary(out, scratch, &tokenizer->vocabulary);
+  add(out, ",\n\"merges\": ");
+  write_merge_pairs(out, scratch, tokenizer);
+  add(out, "}}\n");
+}
+
+/* Roles without a token are written as null: left out, transformers would put <|endoftext|> there, and add it. */
+static void write_config(GptText *out, const GptTokenizer *tokenizer) {
+  const GptVocabulary *v = &tokenizer->vocabulary;
+  add(out, "{\n\"tokenizer_class\": \"GPT2Tokenizer\",\n\"add_prefix_space\": false,\n");
+  for (int role = 0; role < GPT_ROLES; role++) {
+    const GptToken *token = gpt_vocabulary_token(v, tokenizer->roles[role]);
+    gpt_text_add(out, "\"%s\": ", gpt_role_names[role]);
+    if (token != NULL) gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
+    else add(out, "null");
+    add(out, ",\n");
+  }
+  add(out, "\"added_tokens_decoder\": {");
+  write_added(out, v, "{");
+  add(out, "}\n}\n");
+}
+
+/* tokenizer.json comes first: it is whole by itself and is the one that is read, so that whoever looks between two
+   renames finds either the old tokenizer or the new one. */
+bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir) {
+  static const char *const names[FILES] = {"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"};
+  GptNewFile files[FILES];
+  GptText scratch;
+  gpt_text_init(&scratch, env);
+  for (int i = 0; i < FILES; i++) {
+    files[i].name = names[i];
+    gpt_text_init(&files[i].text, env);
+  }
+  write_tokenizer(&files[TOKENIZER].text, &scratch, tokenizer);
+  write_vocabulary(&files[VOCABULARY].text, &scratch, &tokenizer->vocabulary);
+  write_merges(&files[MERGES].text, tokenizer);
+  write_config(&files[CONFIG].text, tokenizer);
+  bool good = !scratch.failed && gpt_files_replace(env, dir, files, FILES);
+  gpt_text_free(&scratch);
+  for (int i = 0; i < FILES; i++) gpt_text_free(&files[i].text);
+  return good;
+}

@@ -1,0 +1,56 @@
+/*
+ * The tokenizer: text to token ids and back, by GPT-2's byte-level byte-pair encoding (Radford et al. 2019).
+ *
+ * Any string of bytes can be encoded, and decoding gives the same bytes back. A tokenizer is used by one thread at
+ * a time: it remembers words.
+ */
+#ifndef GPT_TOKENIZER_H
+#define GPT_TOKENIZER_H
+
+#include "core/tokenizer/ids.h"
+#include "core/tokenizer/vocabulary.h"
+
+typedef struct GptTokenizer GptTokenizer;
+
+/* The parts that Hugging Face's files give to special tokens; GPT_ROLE_NAMES has their keys there. */
+typedef enum GptRole {
+  GPT_ROLE_EOS, GPT_ROLE_BOS, GPT_ROLE_UNK, GPT_ROLE_PAD, GPT_ROLE_SEP, GPT_ROLE_CLS, GPT_ROLE_MASK, GPT_ROLES
+} GptRole;
+
+extern const char *const gpt_role_names[GPT_ROLES]; /* "eos_token" */
+
+/* Reads a tokenizer from a directory: tokenizer.json if it is there (as transformers does), otherwise vocab.json and
+   merges.txt; then added_tokens.json, tokenizer_config.json and special_tokens_map.json as far as they are there.
+   What would change the ids and is not implemented (normalizers, another pre-tokenizer, ...) is refused by name. */
+GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir);
+
+/* The directory has the files of a tokenizer, good or bad. */
+bool gpt_tokenizer_found(GptEnv *env, const char *dir, bool *found);
+
+/* Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json, all of them or none; dir is made if
+   absent. */
+bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir);
+
+void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer);
+
+/* Appends the ids of n bytes of text. With `special`, the added tokens that stand in the text become their ids;
+   without it they are text like any other. On failure out is as it was. */
+bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, bool special, GptIds *out);
+
+/* How many bytes the ids stand for; an error names the first id that is no token. */
+bool gpt_tokenizer_decoded_size(GptEnv *env, const GptTokenizer *tokenizer, const int64_t *ids, size_t count,
+                                size_t *bytes);
+
+/* Writes those bytes; the ids have passed gpt_tokenizer_decoded_size. */
+void gpt_tokenizer_decode(const GptTokenizer *tokenizer, const int64_t *ids, size_t count, char *out);
+
+/* The bytes of one token (not zero-terminated, the tokenizer's own), or NULL and an error. */
+const char *gpt_tokenizer_token(GptEnv *env, const GptTokenizer *tokenizer, int64_t id, size_t *length);
+
+/* The highest id plus 1: what a model's vocab_size must reach. */
+size_t gpt_tokenizer_size(const GptTokenizer *tokenizer);
+
+/* The id of the token with that role, or -1. */
+int64_t gpt_tokenizer_role(const GptTokenizer *tokenizer, GptRole role);
+
+#endif

@@ -1,0 +1,149 @@
+#include "core/tokenizer/vocabulary.h"
+
+#include <string.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+
+void gpt_vocabulary_init(GptVocabulary *vocabulary) {
+  *vocabulary = (GptVocabulary){0};
+  gpt_alphabet_init(&vocabulary->alphabet);
+}
+
+void gpt_vocabulary_free(GptEnv *env, GptVocabulary *vocabulary) {
+  gpt_free(env, vocabulary->bytes);
+  gpt_free(env, vocabulary->tokens);
+  gpt_free(env, vocabulary->slots);
+}
+
+const GptToken *gpt_vocabulary_token(const GptVocabulary *v, int64_t id) {
+  if (id < 0 || (uint64_t)id >= v->size || v->tokens[id].flags == 0) return NULL;
+  return &v->tokens[id];
+}
+
+/* FNV-1a, with its high bits stirred in for tables of a power of two. */
+static size_t hash(const uint8_t *bytes, size_t n, bool literal) {
+  uint64_t h = literal ? 14695981039346656036u ^ 0xff : 14695981039346656036u;
+  for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 1099511628211u;
+  return (size_t)(h ^ h >> 32);
+}
+
+static bool is_literal(uint32_t flags) { return (flags & GPT_TOKEN_LITERAL) != 0; }
+
+/* The slot of a token, or the empty one where it would go. */
+static size_t find_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
+  size_t mask = v->slot_count - 1, at = hash(bytes, n, literal) & mask;
+  for (; v->slots[at] != 0; at = (at + 1) & mask) {
+    const GptToken *token = &v->tokens[v->slots[at] - 1];
+    if (token->length == n && is_literal(token->flags) == literal && memcmp(v->bytes + token->start, bytes, n) == 0)
+      break;
+  }
+  return at;
+}
+
+int64_t gpt_vocabulary_find(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
+  if (v->slot_count == 0) return -1;
+  return (int64_t)v->slots[find_slot(v, bytes, n, literal)] - 1;
+}
+
+/* Keeps the hash table at most half full. */
+static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
+  if ((v->present + 1) * 2 <= v->slot_count) return true;
+  size_t count = v->slot_count == 0 ? 1024 : v->slot_count * 4;
+  uint32_t *slots = gpt_alloc_zeroed(env, count * sizeof *slots);
+  if (slots == NULL) return false;
+  gpt_free(env, v->slots);
+  v->slots = slots;
+  v->slot_count = count;
+  for (size_t id = 0; id < v->size; id++) {
+    const GptToken *token = &v->tokens[id];
+    if (token->flags == 0) continue;
+    slots[find_slot(v, v->bytes + token->start, token->length, is_literal(token->flags))] = (uint32_t)id + 1;
+  }
+  return true;
+}
+
+/* Room for n more bytes behind the last token. */
+static bool reserve_bytes(GptEnv *env, GptVocabulary *v, size_t n) {
+  if (v->used + n <= v->room) return true;
+  size_t room = (v->used + n) * 2 + 4096;
+  uint8_t *bytes = gpt_realloc(env, v->bytes, room);
+  if (bytes == NULL) return false;
+  v->bytes = bytes;
+  v->room = room;
+  return true;
+}
+
+static bool reserve_id(GptEnv *env, GptVocabulary *v, int64_t id) {
+  if ((uint64_t)id >= v->capacity) {
+    size_t capacity = (size_t)id * 2 + 512;
+    GptToken *tokens = gpt_realloc(env, v->tokens, capacity * sizeof *tokens);
+    if (tokens == NULL) return false;
+    v->tokens = tokens;
+    v->capacity = capacity;
+  }
+  while (v->size <= (size_t)id) v->tokens[v->size++] = (GptToken){0};
+  return true;
+}
+
+static bool fail_same_id(GptEnv *env, const GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n) {
+  char old[GPT_QUOTE_SIZE], new[GPT_QUOTE_SIZE];
+  const GptToken *token = &v->tokens[id];
+  return gpt_fail(env, "two tokens have the id %lld: %s and %s", (long long)id,
+                  gpt_quote((const char *)v->bytes + token->start, token->length, old),
+                  gpt_quote((const char *)bytes, n, new));
+}
+
+static bool fail_same_token(GptEnv *env, int64_t old, int64_t new, const uint8_t *bytes, size_t n) {
+  char token[GPT_QUOTE_SIZE];
+  return gpt_fail(env, "the token %s has two ids: %lld and %lld", gpt_quote((const char *)bytes, n, token),
+                  (long long)old, (long long)new);
+}
+
+bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n, uint32_t flags) {
+  if (id < 0 || id >= GPT_MOST_TOKENS)
+    return gpt_fail(env, "an id of %lld: ids lie from 0 to %lld", (long long)id, (long long)GPT_MOST_TOKENS - 1);
+  if (n > INT32_MAX) return gpt_fail(env, "token %lld has %zu bytes", (long long)id, n);
+  if (gpt_vocabulary_token(v, id) != NULL) return fail_same_id(env, v, id, bytes, n);
+  int64_t old = gpt_vocabulary_find(v, bytes, n, is_literal(flags));
+  if (old >= 0) return fail_same_token(env, old, id, bytes, n);
+  bool inside = bytes == v->bytes + v->used; /* spelled there already */
+  if (!reserve_bytes(env, v, n) || !reserve_id(env, v, id) || !reserve_slot(env, v)) return false;
+  if (!inside) memcpy(v->bytes + v->used, bytes, n);
+  v->tokens[id] = (GptToken){v->used, (uint32_t)n, flags | GPT_TOKEN_PRESENT};
+  v->slots[find_slot(v, v->bytes + v->used, n, is_literal(flags))] = (uint32_t)id + 1;
+  v->used += n;
+  v->present++;
+  return true;
+}
+
+/* Puts the bytes of a token that the files write as text behind the last token. */
+static bool read_spelling(GptEnv *env, GptVocabulary *v, const char *text, size_t n, size_t *length, bool *literal) {
+  if (!reserve_bytes(env, v, n)) return false;
+  *literal = !gpt_alphabet_read(&v->alphabet, text, n, v->bytes + v->used, length);
+  if (!*literal) return true;
+  memcpy(v->bytes + v->used, text, n);
+  *length = n;
+  return true;
+}
+
+bool gpt_vocabulary_add_spelled(GptEnv *env, GptVocabulary *v, int64_t id, const char *text, size_t n, uint32_t flags) {
+  size_t length;
+  bool literal;
+  if (!read_spelling(env, v, text, n, &length, &literal)) return false;
+  return gpt_vocabulary_add(env, v, id, v->bytes + v->used, length, literal ? flags | GPT_TOKEN_LITERAL : flags);
+}
+
+int64_t gpt_vocabulary_find_spelled(GptEnv *env, GptVocabulary *v, const char *text, size_t n) {
+  size_t length;
+  bool literal;
+  if (!read_spelling(env, v, text, n, &length, &literal)) return -2;
+  return gpt_vocabulary_find(v, v->bytes + v->used, length, literal);
+}
+
+void gpt_vocabulary_spell(const GptVocabulary *v, int64_t id, GptText *out) {
+  const GptToken *token = &v->tokens[id];
+  const uint8_t *bytes = v->bytes + token->start;
+  if (is_literal(token->flags)) gpt_text_add_bytes(out, (const char *)bytes, token->length);
+  else gpt_alphabet_write(&v->alphabet, bytes, token->length, out);
+}

@@ -1,0 +1,64 @@
+/*
+ * The vocabulary: tokens by id, and ids by token. Ids start at 0 and may leave holes, as Hugging Face's files may.
+ *
+ * The files write a token in the byte alphabet (alphabet.h). One with a character outside of it, as added tokens may
+ * have, is `literal`: it stands for its own UTF-8, and no merge makes it from text.
+ */
+#ifndef GPT_VOCABULARY_H
+#define GPT_VOCABULARY_H
+
+#include "core/env.h"
+#include "core/tokenizer/alphabet.h"
+
+#define GPT_MOST_TOKENS ((int64_t)1 << 24) /* ids lie below */
+
+enum {
+  GPT_TOKEN_PRESENT = 1, /* not a hole */
+  GPT_TOKEN_LITERAL = 2,
+  GPT_TOKEN_MODEL = 4,   /* in the vocabulary proper (vocab.json), not only added to it */
+  GPT_TOKEN_ADDED = 8,   /* found in text before it is cut into words, where special tokens are wanted */
+  GPT_TOKEN_SPECIAL = 16 /* a mark, not text: end of text, padding */
+};
+
+typedef struct GptToken {
+  size_t start;    /* of its bytes, in the vocabulary's */
+  uint32_t length;
+  uint32_t flags;
+} GptToken;
+
+typedef struct GptVocabulary {
+  GptAlphabet alphabet;
+  uint8_t *bytes;     /* of all tokens, one after the other */
+  size_t used, room;
+  GptToken *tokens;   /* [size] */
+  size_t size;        /* the highest id plus 1 */
+  size_t capacity;
+  size_t present;     /* tokens that are there */
+  uint32_t *slots;    /* hash table: id + 1, or 0 */
+  size_t slot_count;
+} GptVocabulary;
+
+void gpt_vocabulary_init(GptVocabulary *vocabulary);
+void gpt_vocabulary_free(GptEnv *env, GptVocabulary *vocabulary);
+
+/* Adds a token of n bytes. An id or a token that is there already is an error. */
+bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *vocabulary, int64_t id, const uint8_t *bytes, size_t n,
+                        uint32_t flags);
+
+/* The same for a token as the files write it. */
+bool gpt_vocabulary_add_spelled(GptEnv *env, GptVocabulary *vocabulary, int64_t id, const char *text, size_t n,
+                                uint32_t flags);
+
+/* The id of a token of n bytes, literal or not, or -1. */
+int64_t gpt_vocabulary_find(const GptVocabulary *vocabulary, const uint8_t *bytes, size_t n, bool literal);
+
+/* The same for a token as the files write it; -2 without memory. */
+int64_t gpt_vocabulary_find_spelled(GptEnv *env, GptVocabulary *vocabulary, const char *text, size_t n);
+
+/* Appends a token as the files write it. */
+void gpt_vocabulary_spell(const GptVocabulary *vocabulary, int64_t id, GptText *out);
+
+/* The token of an id, or NULL where there is none. */
+const GptToken *gpt_vocabulary_token(const GptVocabulary *vocabulary, int64_t id);
+
+#endif
