@@ -14,5 +14,7 @@ end
 
 gpt.config = require("gpt.config").config
 gpt.size = require("gpt.size").size
+gpt.generate = require("gpt.generate").generate
+gpt.stream = require("gpt.generate").stream
 
 return gpt

@@ -1,0 +1,189 @@
+--- Generating: from a prompt, token by token, to its continuation.
+--
+-- Options, of all the functions here:
+--
+-- - `max_new_tokens` (50)
+-- - `temperature` (0: greedy), `top_k`, `top_p`, `min_p`, `repetition_penalty` (over the prompt and what is new): see
+--   `gpt.sample`
+-- - `seed`: in a batch row i draws from a generator of its own, seeded with seed + i - 1, so that a batch of one equals
+--   the call alone. Without a seed the state's random numbers go on
+-- - `stop`: a token id, a string, or a list of these. What stopped it is left out, and with a stop string every token
+--   that reaches into it. For a string prompt the tokenizer's end of text stops too, unless `stop = false`
+-- - `use_cache` (true): false runs the whole context again for each token; the tokens are the same
+-- - `overflow`: "crop" (default): past context_length only the last context_length tokens are seen, exactly as if run
+--   afresh; "error": a prompt and max_new_tokens that go past it are an error before anything is run
+-- - `logprobs`: true answers the log probabilities of the new tokens too, under the model's own distribution (the
+--   log-softmax of its logits, whatever the sampling options)
+-- - `context_length`: how many tokens are seen; a function in place of a model needs it, a model has its own
+-- - `tokenizer`: in place of model.tokenizer
+--
+-- @module gpt
+local core = require "gpt.core"
+local options = require "gpt.generate.options"
+local prompts = require "gpt.generate.prompt"
+local rules = require "gpt.rules"
+local source = require "gpt.generate.source"
+local Run = require "gpt.generate.run"
+
+local generate = {}
+
+local function raise(...)
+  core._raise(string.format(...))
+end
+
+-- The value's field or method, nil where it has none.
+local function field(value, name)
+  local ok, found = pcall(function() return value[name] end)
+  return ok and found or nil
+end
+
+local function callable(value)
+  if type(value) == "function" or type(value) == "userdata" then return true end
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+local function context_length(what, own, asked)
+  if own and asked and asked > own then
+    raise("%s: context_length: at most the model's, %d, expected, got %d", what, own, asked)
+  end
+  return asked or own
+end
+
+-- What the loop needs to know of a model or function.
+local function describe(what, model, settings)
+  local is_model = field(model, "session") ~= nil
+  if not is_model and not callable(model) then
+    raise("%s: a model, or a function from ids to logits, expected, got %s", what, rules.show(model))
+  end
+  local config = is_model and field(model, "config") or {}
+  local length = context_length(what, config.context_length, settings.context_length)
+  if not length then
+    raise("%s: a function in place of a model needs the option context_length, the most tokens it takes", what)
+  end
+  return {
+    is_model = is_model,
+    tokenizer = settings.tokenizer or type(model) ~= "function" and field(model, "tokenizer") or nil,
+    vocab_size = config.vocab_size,
+    context_length = length,
+  }
+end
+
+local function check_stop_strings(what, settings)
+  if #settings.stop.strings > 0 and not settings.tokenizer then
+    raise("%s: stop: a string needs a tokenizer, and this model has none; give a token id, or set model.tokenizer or "
+      .. "the option tokenizer (gpt.tokenizer(dir) makes one)", what)
+  end
+end
+
+-- The last token is not run, unless a session is to keep it.
+local function check_overflow(what, rows, settings, length, kept)
+  if settings.overflow ~= "error" then return end
+  for _, row in ipairs(rows) do
+    local needed = #row.ids + settings.max_new_tokens - (kept and 0 or 1)
+    if #row.ids > length or settings.max_new_tokens > 0 and needed > length then
+      raise("%s: %d tokens and %d new ones need a context_length of %d, and this one is %d; "
+        .. 'overflow = "crop" lets the first ones go', what, #row.ids, settings.max_new_tokens, needed, length)
+    end
+  end
+end
+
+local function choose_source(what, model, known, settings)
+  if not known.is_model then return source.of_function(what, model, known.context_length) end
+  if settings.use_cache then return source.sessions(model, known.context_length) end
+  return source.afresh(model, known.context_length)
+end
+
+-- A run over a model or function, and its prompts as they were read.
+local function start(what, model, prompt, given)
+  local settings = options.read(what, given)
+  local known = describe(what, model, settings)
+  settings.tokenizer = known.tokenizer
+  check_stop_strings(what, settings)
+  local read = prompts.read(what, prompt, known)
+  check_overflow(what, read.rows, settings, known.context_length)
+  return Run.new(what, choose_source(what, model, known, settings), read, settings), read
+end
+
+-- A run that goes on in a session.
+local function start_session(what, session, given)
+  local settings = options.read(what, given)
+  settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
+  check_stop_strings(what, settings)
+  local ids, config = session.ids, session.model.config
+  if #ids == 0 then raise("%s: the session is empty: feed it a prompt first, session:feed(ids)", what) end
+  local length = context_length(what, config.context_length, settings.context_length)
+  local rows = { { form = "ids", ids = ids } }
+  check_overflow(what, rows, settings, length, true)
+  if settings.given.seed == nil then settings.random = session end
+  return Run.new(what, source.held(session, length), { rows = rows }, settings)
+end
+
+local function iterator(run, single)
+  if not single then return function() return run:next_of_all() end, nil, nil, run end
+  local output = run.outputs[1]
+  return function() return run:next_of(output) end, nil, nil, run
+end
+
+--- Goes on from a prompt. Also `model:generate(prompt, options)`.
+-- @function generate
+-- @param model a model; or any function from ids, an array, to logits `[tokens, vocab_size]` or
+-- `[1, tokens, vocab_size]` (the last row counts), with the option `context_length`
+-- @param prompt token ids (an array, or an i64 tensor `[tokens]`), or a string where the model has a tokenizer, or a
+-- list of either, of any lengths (or an i64 tensor `[batch, tokens]`)
+-- @tparam[opt] table opts the options
+-- @return the prompt and its continuation, in the prompt's form. Rows of a tensor that end with different lengths are a
+-- list of tensors
+-- @return with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
+-- @usage model:generate({ 15496, 11 }, { max_new_tokens = 10 })
+-- model:generate("Hello,", { temperature = 0.8, top_k = 50, seed = 1, stop = "\n" })
+function generate.generate(model, prompt, opts)
+  local run, read = start("gpt.generate", model, prompt, opts)
+  local _ <close> = run
+  while run:step() do end
+  local answer, logprobs = prompts.answer(read, run.outputs)
+  if run.logprobs then return answer, logprobs end
+  return answer
+end
+
+--- The same, one piece after the other. Also `model:stream(prompt, options)`.
+-- The loop may be left early, and the iterator may be called from any coroutine.
+-- @function stream
+-- @param model as for `gpt.generate`
+-- @param prompt as for `gpt.generate`
+-- @tparam[opt] table opts the options
+-- @return an iterator, for `for ... in`: over new ids, or for a string over pieces of text that are whole UTF-8; for a
+-- list over tables from the prompt's place to what is new there. What may be the beginning of a stop string is held
+-- back until that is known. With `logprobs` a second value: the id's log probability, or the array of those of the
+-- tokens that end in the piece
+-- @usage for piece in model:stream("Hello,", { max_new_tokens = 100 }) do io.write(piece) io.flush() end
+function generate.stream(model, prompt, opts)
+  local run, read = start("gpt.stream", model, prompt, opts)
+  return iterator(run, read.form ~= "list" and read.form ~= "tensors")
+end
+
+--- Goes on with a session's conversation; the new tokens stay in it.
+-- Without a seed it draws from the session's random numbers.
+-- @function Session:generate
+-- @tparam[opt] table opts the options
+-- @treturn table the new ids, an array
+-- @treturn table with `logprobs`, their log probabilities
+-- @usage session:feed { 15496, 11 }
+-- session:generate { max_new_tokens = 10 }
+function generate.session_generate(session, opts)
+  local run <close> = start_session("session:generate", session, opts)
+  while run:step() do end
+  local output = run.outputs[1]
+  if run.logprobs then return output.ids, output.logprobs end
+  return output.ids
+end
+
+--- The same as an iterator over the new ids. Where the loop is left early, the ids that it answered stay.
+-- @function Session:stream
+-- @tparam[opt] table opts the options
+-- @return an iterator, for `for ... in`
+function generate.session_stream(session, opts)
+  return iterator(start_session("session:stream", session, opts), true)
+end
+
+return generate

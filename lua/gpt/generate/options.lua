@@ -1,0 +1,92 @@
+-- The options of generate and stream: their defaults, and what they may be.
+local core = require "gpt.core"
+local rules = require "gpt.rules"
+
+local NAMES = {
+  "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
+  "overflow", "logprobs", "context_length", "tokenizer",
+}
+
+local options = {}
+
+local function raise(what, ...)
+  core._raise(what .. ": " .. string.format(...))
+end
+
+local function check_names(what, given)
+  for name in pairs(given) do
+    local known = false
+    for _, each in ipairs(NAMES) do known = known or each == name end
+    if not known then
+      local near = core._suggest(tostring(name), NAMES)
+      raise(what, "unknown option '%s'%s", name, near and ("; did you mean '%s'?"):format(near) or "")
+    end
+  end
+end
+
+local function whole(what, given, name, otherwise, least)
+  local value = given[name]
+  if value == nil then return otherwise end
+  local number = type(value) == "number" and math.tointeger(value)
+  if not number or number < least then
+    raise(what, "%s: a whole number from %d expected, got %s", name, least, rules.show(value))
+  end
+  return number
+end
+
+local function flag(what, given, name, otherwise)
+  local value = given[name]
+  if value == nil then return otherwise end
+  if type(value) ~= "boolean" then
+    raise(what, "%s: true or false expected, got %s", name, rules.show(value))
+  end
+  return value
+end
+
+local function add_stop(what, stop, value)
+  local id = type(value) == "number" and math.tointeger(value)
+  if id and id >= 0 then
+    stop.ids[id] = true
+  elseif type(value) == "string" and value ~= "" then
+    stop.strings[#stop.strings + 1] = value
+  else
+    raise(what, "stop: a token id, a string that is not empty, or a list of these expected, got %s",
+      rules.show(value))
+  end
+end
+
+-- { ids = set, strings = list, none = nothing stops }
+local function read_stop(what, value)
+  local stop = { ids = {}, strings = {}, none = value == false }
+  if type(value) == "table" then
+    for _, each in ipairs(value) do add_stop(what, stop, each) end
+  elseif value ~= nil and value ~= false then
+    add_stop(what, stop, value)
+  end
+  return stop
+end
+
+local function read_overflow(what, value)
+  if value == nil or value == "crop" or value == "error" then return value or "crop" end
+  return raise(what, [[overflow: "crop" or "error" expected, got %s]], rules.show(value))
+end
+
+--- Checks what the caller gave; `what` begins the messages. The sampling options are checked by core._sampler.
+function options.read(what, given)
+  if given == nil then given = {} end
+  if type(given) ~= "table" then raise(what, "options: a table expected, got %s", rules.show(given)) end
+  check_names(what, given)
+  core._sampler(given, what, core._generator(given, what, 0))
+  return {
+    given = given,
+    max_new_tokens = whole(what, given, "max_new_tokens", 50, 0),
+    stop = read_stop(what, given.stop),
+    use_cache = flag(what, given, "use_cache", true),
+    overflow = read_overflow(what, given.overflow),
+    logprobs = flag(what, given, "logprobs", false),
+    context_length = whole(what, given, "context_length", nil, 1),
+    tokenizer = given.tokenizer,
+  }
+end
+
+return options

@@ -1,0 +1,101 @@
+-- What one prompt's new tokens become: ids or text, held back while they may belong to a stop string or to half a
+-- character, and cut where a stop begins. A token counts where it ends before the stop.
+local characters = require "gpt.generate.characters"
+local stop = require "gpt.generate.stop"
+
+local Output = {}
+Output.__index = Output
+
+--- settings: { stop_ids = set, stop_strings = list, tokenizer, text = answers text, limit = most new tokens }
+function Output.new(settings)
+  local follows = settings.text or #settings.stop_strings > 0
+  return setmetatable({
+    settings = settings,
+    follows = follows,         -- needs the text of the tokens
+    drawn = 0,                 -- tokens that came
+    done = settings.limit == 0,
+    ids = {}, logprobs = {},   -- tokens let out
+    taken = 0,                 -- of these, how many the reader took
+    pieces = {},               -- text let out
+    ready = "",                -- of this, what the reader did not take yet
+    held = {},                 -- tokens not let out: { id, logprob, finish = where its text ends in held_text }
+    held_text = "",
+  }, Output)
+end
+
+local function let_token_out(self, id, logprob)
+  self.ids[#self.ids + 1] = id
+  self.logprobs[#self.logprobs + 1] = logprob
+end
+
+-- Lets the first n bytes of the held text out, and the tokens that end there.
+local function let_out(self, n)
+  local rest = {}
+  for _, token in ipairs(self.held) do
+    token.finish = token.finish - n
+    if token.finish <= 0 then let_token_out(self, token.id, token.logprob) else rest[#rest + 1] = token end
+  end
+  if self.settings.text and n > 0 then
+    self.pieces[#self.pieces + 1] = self.held_text:sub(1, n)
+    self.ready = self.ready .. self.pieces[#self.pieces]
+  end
+  self.held, self.held_text = rest, self.held_text:sub(n + 1)
+end
+
+-- Nothing more will come.
+local function finish(self)
+  self.done, self.held, self.held_text = true, {}, ""
+end
+
+local function follow(self, id, logprob)
+  self.held_text = self.held_text .. self.settings.tokenizer:decode { id }
+  self.held[#self.held + 1] = { id = id, logprob = logprob, finish = #self.held_text }
+  local at, waiting = stop.find(self.held_text, self.settings.stop_strings)
+  if at then
+    let_out(self, at - 1)
+    return finish(self)
+  end
+  local safe = #self.held_text - waiting
+  if self.settings.text then safe = safe - characters.unfinished(self.held_text:sub(1, safe)) end
+  let_out(self, safe)
+end
+
+--- Takes the next token.
+function Output:add(id, logprob)
+  self.drawn = self.drawn + 1
+  local stopped = self.settings.stop_ids[id]
+  if not stopped then
+    if self.follows then follow(self, id, logprob) else let_token_out(self, id, logprob) end
+  end
+  if not self.done and (stopped or self.drawn == self.settings.limit) then
+    let_out(self, #self.held_text)
+    finish(self)
+  end
+end
+
+--- Will the last token not be part of the answer?
+function Output:dropped()
+  return self.done and #self.ids < self.drawn
+end
+
+--- What is new since the last call: for text a piece and the log probabilities of the tokens that end in it, otherwise
+-- an id and its log probability; nil where nothing is.
+function Output:take()
+  if not self.settings.text then
+    if self.taken == #self.ids then return nil end
+    self.taken = self.taken + 1
+    return self.ids[self.taken], self.logprobs[self.taken]
+  end
+  local piece = self.ready
+  if piece == "" then return nil end
+  local logprobs = table.move(self.logprobs, self.taken + 1, #self.logprobs, 1, {})
+  self.ready, self.taken = "", #self.ids
+  return piece, logprobs
+end
+
+--- All text that was let out.
+function Output:text()
+  return table.concat(self.pieces)
+end
+
+return Output

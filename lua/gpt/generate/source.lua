@@ -1,0 +1,120 @@
+-- Where logits come from. A source serves rows, each with `ids`, all its tokens:
+--
+--   source:advance(rows)    -- pick: pick(i) answers a tensor, and the position in it of the logits behind rows[i].ids
+--   source:append(row)      -- a token was added to row.ids
+--   source:close(row, kept) -- the end of a row, `kept` of its new tokens having been answered
+--
+-- Past context_length only the last context_length tokens are run, afresh: positions are learned, so none can be kept.
+local core = require "gpt.core"
+local rules = require "gpt.rules"
+
+local source = {}
+
+-- The last n of ids (all of them where there are fewer), from first on.
+local function window(ids, n, first)
+  return table.move(ids, math.max(first or 1, #ids - n + 1), #ids, 1, {})
+end
+
+-- What the session has to be fed so that it has seen ids.
+local function missing(session, ids, context_length)
+  if #ids <= context_length then return window(ids, context_length, session.length + 1) end
+  session:rewind(0)
+  return window(ids, context_length)
+end
+
+local Sessions = {}
+Sessions.__index = Sessions
+
+--- With a KV cache: a session of its own for each row, all advanced together.
+function source.sessions(model, context_length)
+  return setmetatable({ model = model, context_length = context_length, cached = true }, Sessions)
+end
+
+--- Without: each step runs all of them again.
+function source.afresh(model, context_length)
+  return setmetatable({ model = model, context_length = context_length, cached = false }, Sessions)
+end
+
+function Sessions:advance(rows)
+  local sessions, lists = {}, {}
+  for i, row in ipairs(rows) do
+    row.session = row.session or self.model:session()
+    if not self.cached then row.session:rewind(0) end
+    sessions[i], lists[i] = row.session, missing(row.session, row.ids, self.context_length)
+  end
+  local logits = #rows == 1 and sessions[1]:feed(lists[1]) or core.feed(sessions, lists)
+  return function(i) return logits, i end
+end
+
+function Sessions.append() end
+
+function Sessions.close(_, row)
+  if row.session then row.session:free() end
+  row.session = nil
+end
+
+local Held = {}
+Held.__index = Held
+
+--- One session that its owner holds. It goes on from what was fed, and keeps the new tokens that were answered.
+function source.held(session, context_length)
+  return setmetatable({ session = session, context_length = context_length, fed = 0 }, Held)
+end
+
+-- Its logits are not kept between calls: the last token is fed again.
+function Held:advance(rows)
+  if not self.logits then
+    self.session:rewind(self.session.length - 1)
+    self.logits = self.session:feed { rows[1].ids[#rows[1].ids] }
+  end
+  return function() return self.logits, -1 end
+end
+
+function Held:append(row)
+  local ids = row.ids
+  if self.session.length == self.context_length then
+    self.session:rewind(0)
+    self.logits = self.session:feed(window(ids, self.context_length))
+  else
+    self.logits = self.session:feed { ids[#ids] }
+  end
+  self.fed = self.fed + 1
+end
+
+function Held:close(_, kept)
+  self.session:rewind(math.max(self.session.length - (self.fed - kept), 0))
+  self.fed = kept
+end
+
+local Whole = {}
+Whole.__index = Whole
+
+function Whole:advance(rows)
+  local logits = {}
+  for i, row in ipairs(rows) do logits[i] = self.run(window(row.ids, self.context_length)) end
+  return function(i) return logits[i], -1 end
+end
+
+function Whole.append() end
+
+function Whole.close() end
+
+local function check_logits(what, logits)
+  local dtype, shape = core._describe(logits)
+  if dtype == "f32" and #shape <= 3 and (#shape < 3 or shape[1] == 1) and #shape > 0 then
+    local size = 1
+    for _, n in ipairs(shape) do size = size * n end
+    if size > 0 then return logits end
+  end
+  local got = dtype and ("%s of shape [%s]"):format(dtype, table.concat(shape, ", ")) or rules.show(logits)
+  return core._raise(("%s: the function has to answer f32 logits of shape [tokens, vocab_size] or "
+    .. "[1, tokens, vocab_size], got %s"):format(what, got))
+end
+
+--- A function of the user's from an array of ids to logits, of which the last row counts. Nothing is recorded.
+function source.of_function(what, fn, context_length)
+  local function run(ids) return check_logits(what, core.no_grad(fn, ids)) end
+  return setmetatable({ run = run, context_length = context_length }, Whole)
+end
+
+return source
