@@ -57,6 +57,20 @@ describe("the module", function()
     assert.same({ "1000 0", true }, { output, ok })
   end)
 
+  it("shares one environment among all who open it in a state, so that values of the first live on", function()
+    local output, ok = process.lua [[
+      local value = require("gpt").tokenizer("spec/fixtures/tokenizer")
+      for name in pairs(package.loaded) do
+        if name:match("^gpt") then package.loaded[name] = nil end
+      end
+      local second = require "gpt"
+      collectgarbage()
+      assert(second.memory().live > 0 and value:decode(value:encode("mouse")) == "mouse")
+      os.exit(0, true)
+    ]]
+    assert.same({ "", true }, { output, ok })
+  end)
+
   it("serves two Lua states in two threads at once", function()
     if not process.host() then
       pending("build/states is not built; make test builds it")

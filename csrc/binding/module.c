@@ -23,8 +23,12 @@ static void collect_garbage(void *host) {
   if (L != NULL && lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCCOLLECT);
 }
 
-/* The first thing in the state, so the last to be finalized. */
+/* The first thing in the state, so the last to be finalized. Whoever opens the module again gets the same one,
+   because values made before live on. */
 static void make_env(lua_State *L) {
+  bool made = lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env") != LUA_TNIL;
+  lua_pop(L, 1);
+  if (made) return;
   GptEnv **box = lua_newuserdatauv(L, sizeof(GptEnv *), 0);
   *box = NULL;
   luaL_newmetatable(L, ENV_TYPE);
