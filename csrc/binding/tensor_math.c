@@ -195,7 +195,7 @@ The Gaussian error linear unit itself: x times the normal distribution function 
 static int gelu_exact(lua_State *L) { return single(L, gpt_gelu_exact); }
 
 /***
-Each element, but no less than low and no more than high. The gradient passes where low <= x <= high.
+Each element, but no less than low and no more than high. The gradient passes where low < x < high.
 @function Tensor:clamp
 @tparam[opt] number low nil leaves this side open
 @tparam[opt] number high nil leaves this side open
@@ -206,7 +206,7 @@ static int clamp(lua_State *L) {
   GptTensor *x = bind_tensor(L, 1);
   if (lua_isnoneornil(L, 2) && lua_isnoneornil(L, 3))
     return bind_error(L, "clamp: a lowest number, a highest one or both expected, got neither");
-  double low = luaL_optnumber(L, 2, -HUGE_VAL), high = luaL_optnumber(L, 3, HUGE_VAL);
+  double low = luaL_optnumber(L, 2, (double)NAN), high = luaL_optnumber(L, 3, (double)NAN);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_clamp(bind_env(L), x, low, high);
   return bind_tensor_done(L, box);

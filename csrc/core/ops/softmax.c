@@ -30,12 +30,15 @@ static void softmax_rows_backward(void *context, int64_t first, int64_t last) {
   }
 }
 
+/* A large log-sum-exp is rounded coarsely: what it left over is taken off as well. */
 static void log_softmax_rows(void *context, int64_t first, int64_t last) {
   const Rows *rows = context;
   for (int64_t row = first; row < last; row++) {
     const float *x = rows->x + row * rows->n;
     float *y = rows->y + row * rows->n, total = gpt_kernels()->log_sum_exp(x, rows->n);
     for (int64_t i = 0; i < rows->n; i++) y[i] = x[i] - total;
+    float rest = gpt_kernels()->log_sum_exp(y, rows->n);
+    for (int64_t i = 0; i < rows->n; i++) y[i] -= rest;
   }
 }
 

@@ -122,7 +122,7 @@ static void gelu_exact_backward(float *dx, const float *x, const float *dy, int6
     dx[i] = dy[i] * (normal_distribution(x[i]) + x[i] * density_at_0 * expf(-0.5f * x[i] * x[i]));
 }
 
-/* numbers: low, high. A NaN stays one. */
+/* numbers: low, high; a NaN among them leaves that side open. A NaN in x stays one. */
 static void clamp_forward(float *y, const float *x, int64_t n, const double *numbers) {
   float low = (float)numbers[0], high = (float)numbers[1];
   for (int64_t i = 0; i < n; i++) {
@@ -133,7 +133,7 @@ static void clamp_forward(float *y, const float *x, int64_t n, const double *num
 
 static void clamp_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
   float low = (float)numbers[0], high = (float)numbers[1];
-  for (int64_t i = 0; i < n; i++) dx[i] = x[i] >= low && x[i] <= high ? dy[i] : 0;
+  for (int64_t i = 0; i < n; i++) dx[i] = x[i] <= low || x[i] >= high || x[i] != x[i] ? 0 : dy[i];
 }
 
 static void gather(float *block, const float *x, int64_t n, int64_t stride) {

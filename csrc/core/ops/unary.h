@@ -16,7 +16,7 @@ GptTensor *gpt_relu(GptEnv *env, GptTensor *x); /* gradient at 0: 0 */
 GptTensor *gpt_gelu(GptEnv *env, GptTensor *x);
 GptTensor *gpt_gelu_exact(GptEnv *env, GptTensor *x);
 
-/* min(max(x, low), high); infinities leave a side open. The gradient passes where low <= x <= high, edges included. */
+/* min(max(x, low), high); NaN leaves a side open. The gradient passes where low < x < high. */
 GptTensor *gpt_clamp(GptEnv *env, GptTensor *x, double low, double high);
 
 #endif
