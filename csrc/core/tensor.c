@@ -200,3 +200,13 @@ GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor) {
 GptTensor *gpt_tensor_packed(GptEnv *env, GptTensor *tensor) {
   return gpt_tensor_contiguous(tensor) ? gpt_tensor_retain(tensor) : gpt_tensor_copy(env, tensor);
 }
+
+GptTensor *gpt_tensor_packed_floats(GptEnv *env, GptTensor *tensor) {
+  if (tensor->storage->dtype == GPT_F32) return gpt_tensor_packed(env, tensor);
+  GptTensor *packed = gpt_tensor_packed(env, tensor), *floats = NULL;
+  if (packed != NULL) floats = gpt_tensor_new(env, GPT_F32, tensor->ndim, tensor->shape);
+  int64_t n = floats != NULL ? gpt_tensor_numel(floats) : 0;
+  for (int64_t i = 0; i < n; i++) gpt_floats(floats)[i] = (float)gpt_integers(packed)[i];
+  gpt_tensor_release(packed);
+  return floats;
+}

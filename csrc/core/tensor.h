@@ -74,6 +74,9 @@ GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor);
 /* The tensor itself (a new reference) where it is contiguous, otherwise a copy; unrecorded, for reading in kernels. */
 GptTensor *gpt_tensor_packed(GptEnv *env, GptTensor *tensor);
 
+/* The same in f32, converted where it is i64. */
+GptTensor *gpt_tensor_packed_floats(GptEnv *env, GptTensor *tensor);
+
 GptTensor *gpt_tensor_retain(GptTensor *tensor); /* NULL is fine; answers it */
 void gpt_tensor_release(GptTensor *tensor);      /* NULL is fine */
 
