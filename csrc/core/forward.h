@@ -1,0 +1,28 @@
+/*
+ * What a forward pass carries with it, through any containers and layers written in Lua, down to the attentions.
+ */
+#ifndef GPT_FORWARD_H
+#define GPT_FORWARD_H
+
+#include "core/kv_cache.h"
+
+/* Rows of one conversation in a pass over several: they follow the tokens its cache already holds. */
+typedef struct GptSegment {
+  GptKvCache *cache;
+  int64_t count; /* rows in this pass */
+} GptSegment;
+
+typedef struct GptForward {
+  bool training;     /* dropout drops */
+  bool last_only;    /* a Model answers logits for the last token of each row or segment only */
+  GptRandom *random; /* dropout draws its seeds here */
+
+  /* With segments the input is [1, rows, ...]: the rows of all segments after each other. Without (NULL), it is a
+     plain batch [batch, tokens, ...] that begins at position 1 and is not cached. */
+  const GptSegment *segments;
+  int64_t n_segments;
+
+  int attention_calls; /* so far in this pass: the next one's cache slot */
+} GptForward;
+
+#endif

@@ -1,0 +1,112 @@
+#include "core/ops/attention_tile.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/kernels/kernels.h"
+#include "core/matrix.h"
+#include "core/ops/dropout.h"
+
+int64_t gpt_attention_scratch(int64_t keys) { return GPT_QUERY_TILE * keys; }
+int64_t gpt_attention_backward_scratch(int64_t keys) { return 2 * GPT_QUERY_TILE * keys; }
+
+static GptMatrix matrix(GptHeadRows rows, int64_t count, int64_t head_dim) {
+  return (GptMatrix){rows.data, count, head_dim, rows.stride, 1};
+}
+
+static GptMatrix transposed(GptMatrix m) {
+  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
+}
+
+static GptMatrix scores_matrix(float *scores, int64_t queries, int64_t keys) {
+  return (GptMatrix){scores, queries, keys, keys, 1};
+}
+
+static int64_t keys_of(const GptAttentionTile *t) { return t->past + t->queries; }
+
+static float scale_of(const GptAttentionTile *t) { return 1 / sqrtf((float)t->head_dim); }
+
+/* scores[i, j] = q_i . k_j, unscaled */
+static void score(const GptAttentionTile *t, float *scores) {
+  int64_t keys = keys_of(t);
+  if (t->queries <= GPT_SKINNY_ROWS)
+    gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, t->queries, t->head_dim, 0, keys);
+  else
+    gpt_matrix_multiply_serial(scores_matrix(scores, t->queries, keys), matrix(t->q, t->queries, t->head_dim),
+                               transposed(matrix(t->k, keys, t->head_dim)), 1, false);
+}
+
+/* out = weights v */
+static void mix(const GptAttentionTile *t, float *weights) {
+  int64_t keys = keys_of(t);
+  if (t->queries <= GPT_SKINNY_ROWS)
+    gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, t->queries, keys, 0,
+                                  t->head_dim);
+  else
+    gpt_matrix_multiply_serial(matrix(t->out, t->queries, t->head_dim), scores_matrix(weights, t->queries, keys),
+                               matrix(t->v, keys, t->head_dim), 1, false);
+}
+
+/* row[j] *= mask(i, j) / (1 - rate) for the keys that query i sees */
+static void drop_row(const GptAttentionTile *t, int64_t i, float *row) {
+  uint32_t threshold = gpt_dropout_threshold(t->drop_rate);
+  float scale = (float)(1 / (1 - t->drop_rate));
+  uint64_t at = (t->mask_row + (uint64_t)i) * (uint64_t)t->mask_columns;
+  for (int64_t j = 0; j <= t->past + i; j++) row[j] = gpt_dropout_keeps(t->seed, at + (uint64_t)j, threshold) ? row[j] * scale : 0;
+}
+
+/* Keys after query i are not seen. */
+static void clear_unseen(const GptAttentionTile *t, int64_t i, float *row) {
+  int64_t seen = t->past + i + 1;
+  memset(row + seen, 0, (size_t)(keys_of(t) - seen) * sizeof *row);
+}
+
+void gpt_attention_tile(const GptAttentionTile *t, float *scores) {
+  score(t, scores);
+  for (int64_t i = 0; i < t->queries; i++) {
+    float *row = scores + i * keys_of(t);
+    float lse = gpt_kernels()->softmax(row, row, scale_of(t), t->past + i + 1);
+    if (t->lse != NULL) t->lse[i] = lse;
+    if (t->drop_rate > 0) drop_row(t, i, row);
+    clear_unseen(t, i, row);
+  }
+  mix(t, scores);
+}
+
+/* The attention weights again, from the scores and their log-sum-exp. */
+static void weights_again(const GptAttentionTile *t, float *scores) {
+  float scale = scale_of(t);
+  score(t, scores);
+  for (int64_t i = 0; i < t->queries; i++) {
+    float *row = scores + i * keys_of(t);
+    for (int64_t j = 0; j <= t->past + i; j++) row[j] = scale * row[j] - t->lse[i];
+    gpt_kernels()->exp(row, row, t->past + i + 1);
+    clear_unseen(t, i, row);
+  }
+}
+
+/* One row of the gradient of the scores, in place of dweights: w (dw - out . dout) / sqrt(head_dim). */
+static void score_gradient(const GptAttentionTile *t, int64_t i, GptHeadRows dout, const float *weights, float *dweights) {
+  float scale = scale_of(t);
+  float delta = gpt_kernels()->dot(t->out.data + i * t->out.stride, dout.data + i * dout.stride, t->head_dim);
+  for (int64_t j = 0; j <= t->past + i; j++) dweights[j] = scale * weights[j] * (dweights[j] - delta);
+  clear_unseen(t, i, dweights);
+}
+
+void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk, GptHeadRows dv,
+                                 int first, float *scratch) {
+  int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
+  float *weights = scratch, *other = scratch + n * keys;
+  GptMatrix o = scores_matrix(other, n, keys), doutm = matrix(dout, n, d);
+  weights_again(t, weights);
+  memcpy(other, weights, (size_t)(n * keys) * sizeof *other);
+  for (int64_t i = 0; t->drop_rate > 0 && i < n; i++) drop_row(t, i, other + i * keys);
+  gpt_matrix_multiply_serial(matrix(dv, keys, d), transposed(o), doutm, 1, !first);
+  gpt_matrix_multiply_serial(o, doutm, transposed(matrix(t->v, keys, d)), 1, false);
+  for (int64_t i = 0; i < n; i++) {
+    if (t->drop_rate > 0) drop_row(t, i, other + i * keys);
+    score_gradient(t, i, dout, weights + i * keys, other + i * keys);
+  }
+  gpt_matrix_multiply_serial(matrix(dq, n, d), o, matrix(t->k, keys, d), 1, false);
+  gpt_matrix_multiply_serial(matrix(dk, keys, d), transposed(o), matrix(t->q, n, d), 1, !first);
+}

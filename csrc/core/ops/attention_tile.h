@@ -1,0 +1,36 @@
+/* The unit of attention's work: some queries of one head against its keys and values. */
+#ifndef GPT_ATTENTION_TILE_H
+#define GPT_ATTENTION_TILE_H
+
+#include <stdint.h>
+
+#define GPT_QUERY_TILE 64 /* queries handled at once: their scores stay in a core's cache */
+
+/* Rows of one head, each head_dim floats, `stride` floats apart. */
+typedef struct GptHeadRows {
+  float *data;
+  int64_t stride;
+} GptHeadRows;
+
+typedef struct GptAttentionTile {
+  GptHeadRows q, k, v, out; /* q and out begin at the tile's first query, k and v at the first key */
+  int64_t queries;          /* 1 .. GPT_QUERY_TILE */
+  int64_t past;             /* keys before the first query's own: query i sees keys 0 .. past + i */
+  int64_t head_dim;
+  float *lse;               /* [queries], log-sum-exp of the scaled scores, for the backward; or NULL */
+  double drop_rate;
+  uint64_t seed, mask_row;  /* element (i, j) of the tile has index (mask_row + i) * mask_columns + j in the dropout mask */
+  int64_t mask_columns;
+} GptAttentionTile;
+
+/* Floats of scratch for tiles with that many keys. */
+int64_t gpt_attention_scratch(int64_t keys);
+int64_t gpt_attention_backward_scratch(int64_t keys);
+
+void gpt_attention_tile(const GptAttentionTile *tile, float *scratch);
+
+/* From dout (gradient of the tile's out): writes dq, and writes (first) or adds to (not first) dk and dv of the keys the tile sees. */
+void gpt_attention_tile_backward(const GptAttentionTile *tile, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk, GptHeadRows dv,
+                                 int first, float *scratch);
+
+#endif

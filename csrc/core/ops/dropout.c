@@ -1,0 +1,44 @@
+#include "core/ops/dropout.h"
+
+
+#include "core/parallel.h"
+#include "core/record.h"
+
+#define GRAIN 8192
+
+typedef struct Mask {
+  float *y;
+  const float *x;
+  uint64_t seed;
+  uint32_t threshold;
+  float scale;
+} Mask;
+
+static void apply_mask(void *context, int64_t first, int64_t last) {
+  const Mask *m = context;
+  for (int64_t i = first; i < last; i++)
+    m->y[i] = gpt_dropout_keeps(m->seed, (uint64_t)i, m->threshold) ? m->x[i] * m->scale : 0;
+}
+
+static GptTensor *masked(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
+  GptTensor *packed = gpt_tensor_packed(env, x), *y = packed != NULL ? gpt_tensor_like(env, packed) : NULL;
+  if (y != NULL) {
+    Mask mask = {gpt_floats(y), gpt_floats(packed), seed, gpt_dropout_threshold(rate), (float)(1 / (1 - rate))};
+    gpt_parallel_for(gpt_tensor_numel(y), GRAIN, apply_mask, &mask);
+  }
+  gpt_tensor_release(packed);
+  return y;
+}
+
+/* The mask is made again from its seed. */
+static bool dropout_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  return gpt_node_give(env, node, 0, masked(env, grad, node->numbers[0], (uint64_t)node->integers[0]));
+}
+
+static const GptOp dropout_op = {"dropout", dropout_backward};
+
+GptTensor *gpt_dropout(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
+  if (rate == 0) return gpt_tensor_retain(x);
+  GptTensor *y = masked(env, x, rate, seed);
+  return gpt_record(env, y, (GptRecord){.op = &dropout_op, GPT_INPUTS(x), .integers = {(int64_t)seed}, .numbers = {rate}});
+}

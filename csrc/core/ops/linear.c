@@ -1,0 +1,178 @@
+#include "core/ops/linear.h"
+
+#include <string.h>
+
+#include "core/matrix.h"
+#include "core/record.h"
+
+/* A tensor of two dimensions as a matrix, or its transpose. */
+static GptMatrix matrix_of(const GptTensor *t) {
+  return (GptMatrix){gpt_floats(t), t->shape[0], t->shape[1], t->stride[0], t->stride[1]};
+}
+
+static GptMatrix transposed(GptMatrix m) {
+  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
+}
+
+/* x [..., k] packed, as rows of k. */
+static GptMatrix rows_of(const GptTensor *x) {
+  int64_t k = x->shape[x->ndim - 1], rows = k > 0 ? gpt_tensor_numel(x) / k : 0;
+  return (GptMatrix){gpt_floats(x), rows, k, k, 1};
+}
+
+static GptMatrix columns_of(GptMatrix m, int64_t first, int64_t count) {
+  return (GptMatrix){m.data + first * m.column_stride, m.rows, count, m.row_stride, m.column_stride};
+}
+
+/* Does b begin where a ends, along out, in the same storage with the same strides? */
+static bool weights_adjoin(const GptTensor *a, const GptTensor *b) {
+  return a->storage == b->storage && a->stride[0] == b->stride[0] && a->stride[1] == b->stride[1] &&
+         b->offset == a->offset + a->shape[0] * a->stride[0];
+}
+
+static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
+  if (a == NULL || b == NULL) return a == b;
+  return a->storage == b->storage && a->stride[0] == 1 && b->stride[0] == 1 && b->offset == a->offset + a->shape[0];
+}
+
+/* How many of the weights from i on run as one product; their outputs are counted into *out. */
+static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const *biases, int64_t *out) {
+  int last = i;
+  *out = weights[i]->shape[0];
+  while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) && biases_adjoin(biases[last], biases[last + 1]))
+    *out += weights[++last]->shape[0];
+  return last - i + 1;
+}
+
+/* Packs a bias and a weight of which no stride is 1; the answers are new references. */
+static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
+  bool lies_well = weight->stride[0] == 1 || weight->stride[1] == 1;
+  *w = lies_well ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
+  *b = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
+  return *w != NULL && (bias == NULL || *b != NULL);
+}
+
+static bool multiply_run(GptEnv *env, GptMatrix y, GptMatrix x, GptTensor *weight, GptTensor *bias) {
+  GptTensor *w, *b;
+  bool done = usable(env, weight, bias, &w, &b);
+  if (done) {
+    GptMatrix m = matrix_of(w);
+    m.rows = y.columns; /* the whole run */
+    gpt_matrix_multiply(y, x, transposed(m), b != NULL ? gpt_floats(b) : NULL, false);
+  }
+  gpt_tensor_release(w);
+  gpt_tensor_release(b);
+  return done;
+}
+
+static bool multiply_all(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+  GptMatrix out = rows_of(y), in = rows_of(x);
+  int64_t at = 0, width;
+  for (int i = 0; i < n; at += width) {
+    int run = run_length(i, n, weights, biases, &width);
+    if (!multiply_run(env, columns_of(out, at, width), in, weights[i], biases[i])) return false;
+    i += run;
+  }
+  return true;
+}
+
+/* Column sums of dy [rows, n] into a new bias gradient. */
+static GptTensor *sum_rows(GptEnv *env, GptMatrix dy) {
+  GptTensor *sum = gpt_tensor_zeros(env, GPT_F32, 1, &dy.columns);
+  if (sum == NULL) return NULL;
+  float *s = gpt_floats(sum);
+  for (int64_t i = 0; i < dy.rows; i++) {
+    const float *row = dy.data + i * dy.row_stride;
+    for (int64_t j = 0; j < dy.columns; j++) s[j] += row[j];
+  }
+  return sum;
+}
+
+static GptTensor *weight_gradient(GptEnv *env, GptMatrix dy, GptMatrix x) {
+  GptTensor *dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
+  if (dw != NULL) gpt_matrix_multiply(matrix_of(dw), transposed(dy), x, NULL, false);
+  return dw;
+}
+
+/* dx = sum over the weights of dy_i * weight_i */
+static GptTensor *input_gradient(GptEnv *env, GptNode *node, GptMatrix dy, int n) {
+  GptTensor *x = gpt_node_saved(node, 0), *dx = gpt_tensor_like(env, x);
+  int64_t at = 0;
+  for (int i = 0; i < n && dx != NULL; i++) {
+    GptTensor *w, *none, *weight = gpt_node_saved(node, 1 + i);
+    if (!usable(env, weight, NULL, &w, &none)) {
+      gpt_tensor_release(dx);
+      return NULL;
+    }
+    gpt_matrix_multiply(rows_of(dx), columns_of(dy, at, weight->shape[0]), matrix_of(w), NULL, i > 0);
+    at += weight->shape[0];
+    gpt_tensor_release(w);
+  }
+  return dx;
+}
+
+/* inputs: x, the weights, the biases; saves: x (packed), the weights */
+static bool linear_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  int n = (node->n_inputs - 1) / 2;
+  GptTensor *dy = gpt_tensor_packed(env, grad);
+  if (dy == NULL) return false;
+  GptMatrix rows = rows_of(dy), x = rows_of(gpt_node_saved(node, 0));
+  bool done = !gpt_node_wants(node, 0) || gpt_node_give(env, node, 0, input_gradient(env, node, rows, n));
+  int64_t at = 0;
+  for (int i = 0; i < n && done; i++) {
+    int64_t out = gpt_node_saved(node, 1 + i)->shape[0];
+    GptMatrix part = columns_of(rows, at, out);
+    if (gpt_node_wants(node, 1 + i)) done = gpt_node_give(env, node, 1 + i, weight_gradient(env, part, x));
+    if (done && gpt_node_wants(node, 1 + n + i)) done = gpt_node_give(env, node, 1 + n + i, sum_rows(env, part));
+    at += out;
+  }
+  gpt_tensor_release(dy);
+  return done;
+}
+
+static const GptOp linear_op = {"linear", linear_backward};
+
+static bool check_shapes(GptEnv *env, const GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+  char xs[GPT_SHAPE_TEXT], ws[GPT_SHAPE_TEXT];
+  for (int i = 0; i < n; i++) {
+    const GptTensor *w = weights[i], *b = biases[i];
+    if (w->ndim != 2) return gpt_fail(env, "linear: a weight of shape [out, in] expected, got %s", gpt_tensor_shape_text(w, ws));
+    if (x->ndim < 1 || x->shape[x->ndim - 1] != w->shape[1])
+      return gpt_fail(env, "linear: an input of shape [..., %lld] expected for a weight [out, in] of %s, got %s", (long long)w->shape[1],
+                      gpt_tensor_shape_text(w, ws), gpt_tensor_shape_text(x, xs));
+    if (b != NULL && (b->ndim != 1 || b->shape[0] != w->shape[0]))
+      return gpt_fail(env, "linear: a bias of shape [%lld] expected, got %s", (long long)w->shape[0], gpt_tensor_shape_text(b, ws));
+  }
+  return true;
+}
+
+static GptTensor *record_linear(GptEnv *env, GptTensor *y, GptTensor *x, GptTensor *packed, int n, GptTensor *const *weights,
+                                GptTensor *const *biases) {
+  GptTensor *inputs[1 + 2 * GPT_LINEAR_MOST] = {x}, *saves[1 + GPT_LINEAR_MOST] = {packed};
+  memcpy(inputs + 1, weights, (size_t)n * sizeof *weights);
+  memcpy(inputs + 1 + n, biases, (size_t)n * sizeof *biases);
+  memcpy(saves + 1, weights, (size_t)n * sizeof *weights);
+  return gpt_record(env, y, (GptRecord){.op = &linear_op, .inputs = inputs, .n_inputs = 1 + 2 * n, .saves = saves, .n_saves = 1 + n});
+}
+
+/* y [..., sum of out] for a packed x [..., in] */
+static GptTensor *compute(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+  int64_t shape[GPT_MAX_DIMS];
+  memcpy(shape, x->shape, sizeof shape);
+  shape[x->ndim - 1] = 0;
+  for (int i = 0; i < n; i++) shape[x->ndim - 1] += weights[i]->shape[0];
+  GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, shape);
+  if (y == NULL || multiply_all(env, y, x, n, weights, biases)) return y;
+  gpt_tensor_release(y);
+  return NULL;
+}
+
+GptTensor *gpt_linear(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+  if (!check_shapes(env, x, n, weights, biases)) return NULL;
+  GptTensor *packed = gpt_tensor_packed_floats(env, x);
+  if (packed == NULL) return NULL;
+  GptTensor *y = compute(env, packed, n, weights, biases);
+  y = record_linear(env, y, x, packed, n, weights, biases);
+  gpt_tensor_release(packed);
+  return y;
+}
