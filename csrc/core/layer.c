@@ -131,17 +131,16 @@ GptTensor *gpt_layer_forward(GptEnv *env, GptForward *forward, GptLayer *layer, 
   return layer->kind->forward(env, forward, layer, x);
 }
 
-GptTensor *gpt_layer_run(GptEnv *env, GptForward *forward, GptLayer *layer, int i, GptTensor *x) {
-  GptTensor *y = gpt_layer_forward(env, forward, layer->children[i].layer, x);
-  if (y == NULL) gpt_fail_inside(env, layer->children[i].name);
+GptTensor *gpt_child_run(GptEnv *env, GptForward *forward, const GptChild *child, GptTensor *x) {
+  GptTensor *y = gpt_layer_forward(env, forward, child->layer, x);
+  if (y == NULL) gpt_fail_inside(env, child->name);
   return y;
 }
 
-GptTensor *gpt_layer_chain(GptEnv *env, GptForward *forward, GptLayer *layer, int i, GptTensor *x) {
-  if (x == NULL) return NULL;
-  GptTensor *y = gpt_layer_run(env, forward, layer, i, x);
-  gpt_tensor_release(x);
-  return y;
+GptTensor *gpt_layer_run(GptEnv *env, GptForward *forward, GptLayer *layer, const char *name, GptTensor *x) {
+  int i = child_index(layer, name);
+  if (i < 0) return gpt_fail_null(env, "this %s has lost its part '%s'", layer->kind->name, name);
+  return gpt_child_run(env, forward, &layer->children[i], x);
 }
 
 /* Splits the first name off a path: copies it and answers the rest ("" at the end), or NULL where it is empty or too long. */

@@ -64,9 +64,11 @@ GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name);
 /* Runs a layer. x is borrowed. */
 GptTensor *gpt_layer_forward(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x);
 
-/* Runs child i; a failure gains the child's name. gpt_layer_chain consumes x, may be given NULL, and answers NULL then. */
-GptTensor *gpt_layer_run(GptEnv *env, GptForward *forward, GptLayer *layer, int i, GptTensor *x);
-GptTensor *gpt_layer_chain(GptEnv *env, GptForward *forward, GptLayer *layer, int i, GptTensor *x);
+/* Runs a child; a failure gains its name. */
+GptTensor *gpt_child_run(GptEnv *env, GptForward *forward, const GptChild *child, GptTensor *x);
+
+/* Runs the child of that name. */
+GptTensor *gpt_layer_run(GptEnv *env, GptForward *forward, GptLayer *layer, const char *name, GptTensor *x);
 
 /* The layer at a path such as "blocks.3.attention" ("" is the layer itself), or NULL and a message. */
 GptLayer *gpt_layer_find(GptEnv *env, GptLayer *layer, const char *path);

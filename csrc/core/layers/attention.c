@@ -1,0 +1,123 @@
+/* Multi-head attention as a layer: projections around ops/attention. */
+#include "core/ops/attention.h"
+
+#include "core/layers/kinds.h"
+#include "core/layers/weights.h"
+#include "core/memory.h"
+#include "core/ops/linear.h"
+#include "core/ops/shape.h"
+
+typedef struct Attention {
+  GptLayer layer;
+  GptAttentionOptions options;
+} Attention;
+
+static const char *const projections[3] = {"query", "key", "value"};
+
+static bool all_linear(const GptLayer *layer) {
+  for (int i = 0; i < 3; i++) {
+    const GptLayer *child = gpt_layer_child(layer, projections[i]);
+    if (child == NULL || child->kind != &gpt_linear_kind) return false;
+  }
+  return true;
+}
+
+/* Plain projections run side by side in one product, [batch, tokens, 3 * dim]. */
+static GptTensor *project_together(GptEnv *env, GptLayer *layer, GptTensor *x) {
+  GptTensor *weights[3], *biases[3];
+  for (int i = 0; i < 3; i++) {
+    GptLayer *child = gpt_layer_child(layer, projections[i]);
+    weights[i] = gpt_layer_parameter(child, "weight");
+    biases[i] = gpt_layer_parameter(child, "bias");
+  }
+  return gpt_linear(env, x, 3, weights, biases);
+}
+
+/* Others, whatever they are, run one by one. */
+static GptTensor *project_apart(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
+  GptTensor *parts[3] = {NULL, NULL, NULL}, *joined = NULL;
+  bool done = true;
+  for (int i = 0; i < 3 && done; i++) {
+    parts[i] = gpt_layer_run(env, forward, layer, projections[i], x);
+    done = parts[i] != NULL;
+  }
+  if (done) joined = gpt_cat(env, 3, parts, x->ndim - 1);
+  for (int i = 0; i < 3; i++) gpt_tensor_release(parts[i]);
+  return joined;
+}
+
+static bool check_input(GptEnv *env, const Attention *attention, const GptForward *forward, const GptTensor *x) {
+  char text[GPT_SHAPE_TEXT];
+  long long dim = (long long)attention->options.emb_dim, most = (long long)attention->options.context_length;
+  if (x->ndim != 3 || x->shape[2] != dim)
+    return gpt_fail(env, "attention: an input of shape [batch, tokens, %lld] expected, got %s", dim, gpt_tensor_shape_text(x, text));
+  for (int64_t s = 0; s < forward->n_segments; s++) {
+    long long tokens = (long long)(forward->segments[s].cache->length + forward->segments[s].count);
+    if (tokens > most) return gpt_fail(env, "attention: %lld tokens are more than its context_length, %lld", tokens, most);
+  }
+  if (forward->segments == NULL && x->shape[1] > most)
+    return gpt_fail(env, "attention: %lld tokens are more than its context_length, %lld", (long long)x->shape[1], most);
+  return true;
+}
+
+/* The slots of this call in every segment's cache. */
+static GptTensor *attend_cached(GptEnv *env, GptForward *forward, Attention *attention, GptTensor *qkv) {
+  int64_t n = forward->n_segments, heads = attention->options.n_heads, head_dim = attention->options.emb_dim / heads;
+  GptKvSlot **slots = gpt_alloc(env, (size_t)n * sizeof *slots);
+  bool done = slots != NULL;
+  for (int64_t s = 0; s < n && done; s++) {
+    slots[s] = gpt_kv_cache_slot(forward->segments[s].cache, forward->attention_calls, attention, heads, head_dim);
+    done = slots[s] != NULL;
+  }
+  forward->attention_calls++;
+  GptTensor *y = done ? gpt_attention_cached(env, qkv, heads, forward, slots) : NULL;
+  gpt_free(env, slots);
+  return y;
+}
+
+static GptTensor *attend(GptEnv *env, GptForward *forward, Attention *attention, GptTensor *qkv) {
+  bool drops = forward->training && attention->layer.training && attention->options.drop_rate > 0;
+  if (forward->segments != NULL) return attend_cached(env, forward, attention, qkv);
+  return gpt_attention(env, qkv, attention->options.n_heads, drops ? attention->options.drop_rate : 0,
+                       drops ? gpt_random_bits64(forward->random) : 0);
+}
+
+static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
+  Attention *attention = (Attention *)layer;
+  if (!check_input(env, attention, forward, x)) return NULL;
+  GptTensor *qkv = all_linear(layer) ? project_together(env, layer, x) : project_apart(env, forward, layer, x);
+  GptTensor *mixed = qkv != NULL ? attend(env, forward, attention, qkv) : NULL;
+  GptTensor *y = mixed != NULL ? gpt_layer_run(env, forward, layer, "output", mixed) : NULL;
+  gpt_tensor_release(qkv);
+  gpt_tensor_release(mixed);
+  return y;
+}
+
+static void describe(const GptLayer *layer, GptText *text) {
+  const GptAttentionOptions *o = &((const Attention *)layer)->options;
+  gpt_text_add(text, "emb_dim = %lld, n_heads = %lld, context_length = %lld, drop_rate = %g, qkv_bias = %s", (long long)o->emb_dim,
+               (long long)o->n_heads, (long long)o->context_length, o->drop_rate, o->qkv_bias ? "true" : "false");
+}
+
+const GptLayerKind gpt_attention_kind = {.name = "MultiHeadAttention", .container = true, .forward = run, .describe = describe};
+
+static bool add_projections(GptEnv *env, GptLayer *layer, const GptAttentionOptions *o, GptInit init) {
+  GptLayer *three[3];
+  bool done = gpt_linear_new_three(env, o->emb_dim, o->emb_dim, o->qkv_bias, init, three);
+  for (int i = 0; i < 3; i++) done = gpt_layer_adopt_child(env, layer, projections[i], three[i]) && done;
+  return done;
+}
+
+GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual) {
+  if (options.n_heads < 1 || options.emb_dim % options.n_heads != 0)
+    return gpt_fail_null(env, "MultiHeadAttention: emb_dim (%lld) must be divisible by n_heads (%lld)", (long long)options.emb_dim,
+                         (long long)options.n_heads);
+  Attention *attention = gpt_layer_new(env, &gpt_attention_kind, sizeof *attention);
+  if (attention == NULL) return NULL;
+  attention->options = options;
+  if (add_projections(env, &attention->layer, &options, init) &&
+      gpt_layer_adopt_child(env, &attention->layer, "output", gpt_linear_new(env, options.emb_dim, options.emb_dim, true, residual)))
+    return &attention->layer;
+  gpt_layer_release(&attention->layer);
+  return NULL;
+}

@@ -1,0 +1,27 @@
+/* The GPT: token and position embeddings, blocks, final norm, output head (Radford et al. 2019). */
+#ifndef GPT_MODEL_H
+#define GPT_MODEL_H
+
+#include "core/layers/layers.h"
+
+typedef struct GptModel {
+  GptLayer layer; /* children: token_embedding, position_embedding (may be missing), blocks, final_norm, head */
+  GptConfig config;
+} GptModel;
+
+/*
+ * Where the caller has a part of its own. Called in construction order, with index counting blocks from 0 (and 0 for the rest). Leaves in
+ * *layer a new reference to the caller's part, or NULL for the model's own; *absent leaves a position_embedding out. False is a failure.
+ */
+typedef bool (*GptPartMaker)(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer, bool *absent);
+
+/* A model of that config; maker may be NULL. Fails before allocating anything large if the weights do not fit into memory. */
+GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker, void *context);
+
+/* Is the layer a Model? */
+bool gpt_layer_is_model(const GptLayer *layer);
+
+/* Parameters of a plain model of that config, the tied head once; bytes are four times that. */
+int64_t gpt_config_parameters(const GptConfig *config);
+
+#endif
