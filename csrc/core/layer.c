@@ -22,21 +22,37 @@ GptLayer *gpt_layer_retain(GptLayer *layer) {
   return layer;
 }
 
+static void remove_child(GptLayer *layer, int i) {
+  GptChild child = layer->children[i];
+  layer->n_children--;
+  memmove(&layer->children[i], &layer->children[i + 1], (size_t)(layer->n_children - i) * sizeof child);
+  gpt_free(layer->env, child.name);
+  gpt_layer_release(child.layer);
+}
+
+static void remove_parameter(GptLayer *layer, int i) {
+  GptParameter parameter = layer->parameters[i];
+  layer->n_parameters--;
+  memmove(&layer->parameters[i], &layer->parameters[i + 1], (size_t)(layer->n_parameters - i) * sizeof parameter);
+  gpt_free(layer->env, parameter.name);
+  gpt_tensor_release(parameter.tensor);
+}
+
+void gpt_layer_clear(GptLayer *layer) {
+  while (layer->n_children > 0) remove_child(layer, layer->n_children - 1);
+  while (layer->n_parameters > 0) remove_parameter(layer, layer->n_parameters - 1);
+}
+
 void gpt_layer_release(GptLayer *layer) {
   if (layer == NULL || --layer->refs > 0) return;
-  GptEnv *env = layer->env;
-  for (int i = 0; i < layer->n_children; i++) {
-    if (!layer->borrows) gpt_layer_release(layer->children[i].layer);
-    gpt_free(env, layer->children[i].name);
-  }
-  for (int i = 0; i < layer->n_parameters; i++) {
-    gpt_tensor_release(layer->parameters[i].tensor);
-    gpt_free(env, layer->parameters[i].name);
-  }
-  gpt_free(env, layer->children);
-  gpt_free(env, layer->parameters);
-  gpt_free(env, layer);
+  gpt_layer_clear(layer);
+  gpt_free(layer->env, layer->children);
+  gpt_free(layer->env, layer->parameters);
+  gpt_free(layer->env, layer->label);
+  gpt_free(layer->env, layer);
 }
+
+const char *gpt_layer_name(const GptLayer *layer) { return layer->label != NULL ? layer->label : layer->kind->name; }
 
 static char *copy_name(GptEnv *env, const char *name) {
   size_t bytes = strlen(name) + 1;
@@ -80,8 +96,8 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
   int i = child_index(layer, name);
   if (i >= 0) {
     GptLayer *old = layer->children[i].layer;
-    layer->children[i].layer = layer->borrows ? child : gpt_layer_retain(child);
-    if (!layer->borrows) gpt_layer_release(old);
+    layer->children[i].layer = gpt_layer_retain(child);
+    gpt_layer_release(old);
     return true;
   }
   GptChild *children = grow(env, layer->children, layer->n_children, &layer->children_capacity, sizeof *children);
@@ -89,7 +105,7 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
   layer->children = children;
   char *copy = copy_name(env, name);
   if (copy == NULL) return false;
-  children[layer->n_children++] = (GptChild){copy, layer->borrows ? child : gpt_layer_retain(child)};
+  children[layer->n_children++] = (GptChild){copy, gpt_layer_retain(child)};
   return true;
 }
 
@@ -112,19 +128,9 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
 
 void gpt_layer_remove(GptLayer *layer, const char *name) {
   int i = child_index(layer, name);
-  if (i >= 0) {
-    if (!layer->borrows) gpt_layer_release(layer->children[i].layer);
-    gpt_free(layer->env, layer->children[i].name);
-    layer->n_children--;
-    memmove(&layer->children[i], &layer->children[i + 1], (size_t)(layer->n_children - i) * sizeof *layer->children);
-  }
+  if (i >= 0) remove_child(layer, i);
   i = parameter_index(layer, name);
-  if (i >= 0) {
-    gpt_tensor_release(layer->parameters[i].tensor);
-    gpt_free(layer->env, layer->parameters[i].name);
-    layer->n_parameters--;
-    memmove(&layer->parameters[i], &layer->parameters[i + 1], (size_t)(layer->n_parameters - i) * sizeof *layer->parameters);
-  }
+  if (i >= 0) remove_parameter(layer, i);
 }
 
 GptTensor *gpt_layer_forward(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
@@ -139,7 +145,7 @@ GptTensor *gpt_child_run(GptEnv *env, GptForward *forward, const GptChild *child
 
 GptTensor *gpt_layer_run(GptEnv *env, GptForward *forward, GptLayer *layer, const char *name, GptTensor *x) {
   int i = child_index(layer, name);
-  if (i < 0) return gpt_fail_null(env, "this %s has lost its part '%s'", layer->kind->name, name);
+  if (i < 0) return gpt_fail_null(env, "this %s has lost its part '%s'", gpt_layer_name(layer), name);
   return gpt_child_run(env, forward, &layer->children[i], x);
 }
 
@@ -159,8 +165,8 @@ static void *no_child(GptEnv *env, const GptLayer *layer, const char *name, cons
   for (int i = 0; i < layer->n_children && at < sizeof list; i++)
     at += (size_t)snprintf(list + at, sizeof list - at, i == 0 ? "%s" : ", %s", layer->children[i].name);
   if (at >= sizeof list) memcpy(list + sizeof list - 5, ", ...", 5), list[sizeof list - 1] = '\0';
-  if (layer->n_children == 0) return gpt_fail_null(env, "no layer '%s' in path '%s': %s has no parts", name, path, layer->kind->name);
-  return gpt_fail_null(env, "no layer '%s' in path '%s': %s has %s", name, path, layer->kind->name, list);
+  if (layer->n_children == 0) return gpt_fail_null(env, "no layer '%s' in path '%s': %s has no parts", name, path, gpt_layer_name(layer));
+  return gpt_fail_null(env, "no layer '%s' in path '%s': %s has %s", name, path, gpt_layer_name(layer), list);
 }
 
 GptLayer *gpt_layer_find(GptEnv *env, GptLayer *layer, const char *path) {
@@ -188,8 +194,7 @@ bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer 
   GptLayer *parent = gpt_layer_find(env, layer, parent_path);
   if (parent == NULL) return false;
   if (child_index(parent, name) < 0) return no_child(env, parent, name, path), false;
-  if (!parent->borrows && !gpt_layer_visit(with, is_another, parent))
-    return gpt_fail(env, "'%s' cannot be replaced by a layer that contains it", path);
+  if (!gpt_layer_visit(with, is_another, parent)) return gpt_fail(env, "'%s' cannot be replaced by a layer that contains it", path);
   return gpt_layer_set_child(env, parent, name, with);
 }
 

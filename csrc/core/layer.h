@@ -2,9 +2,8 @@
  * A layer: one kind of object for Linear, TransformerBlock, a whole Model, and for layers that a host language writes.
  *
  * A layer has named children and named parameters, in the order in which they were made, and a kind that says how to
- * compute, to print and to be drawn anew. Counts of references are not atomic. A layer written by the host does not own its children: the
- * host keeps them alive, and may so build circles that its collector can free; walks over a tree pass over a layer that stands
- * on its own path.
+ * compute and to print. Counts of references are not atomic. Layers that a host writes may form circles: the host breaks them with
+ * gpt_layer_clear when its collector finds them, and walks over a tree pass over a layer that stands on its own path.
  */
 #ifndef GPT_LAYER_H
 #define GPT_LAYER_H
@@ -38,7 +37,7 @@ struct GptLayer {
   int64_t refs;
   bool training;     /* as train() and eval() set it; new layers are in training */
   bool positionwise; /* its own forward mixes no positions, or mixes them through attention, which the cache knows */
-  bool borrows;      /* children are the host's to keep alive */
+  char *label;       /* a host's layer: its name instead of the kind's; or NULL */
   int n_children, children_capacity;
   GptChild *children;
   int n_parameters, parameters_capacity;
@@ -50,12 +49,16 @@ void *gpt_layer_new(GptEnv *env, const GptLayerKind *kind, size_t bytes);
 GptLayer *gpt_layer_retain(GptLayer *layer);
 void gpt_layer_release(GptLayer *layer); /* NULL is fine */
 
-/* Adds a child or a parameter, or exchanges the one of that name. Takes a reference of its own (of a child, unless the layer borrows). */
+/* "Linear", or what the host called it. */
+const char *gpt_layer_name(const GptLayer *layer);
+
+/* Adds a child or a parameter, or exchanges the one of that name. Takes a reference of its own. */
 bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLayer *child);
 bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, GptTensor *tensor);
 
-/* Takes a child or parameter out; nothing where there is none of that name. */
+/* Takes a child or parameter out (nothing where there is none of that name), or all of them. */
 void gpt_layer_remove(GptLayer *layer, const char *name);
+void gpt_layer_clear(GptLayer *layer);
 
 /* By name, or NULL. */
 GptLayer *gpt_layer_child(const GptLayer *layer, const char *name);
@@ -93,6 +96,9 @@ void gpt_parameter_list_free(GptParameterList *list);
 /* Visits the layer and everything below it, parents first, each place once. Stops where visit answers false, and answers that. */
 typedef bool (*GptLayerVisit)(void *context, GptLayer *layer);
 bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context);
+
+/* Prints the tree as the Lua that makes it, with counts of parameters as comments. */
+void gpt_layer_print(GptLayer *layer, GptText *text);
 
 void gpt_layer_set_training(GptLayer *layer, bool training);
 

@@ -1,0 +1,120 @@
+/* A tree of layers as text. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/layer.h"
+
+#define DEEPEST 40
+
+static void add_count(GptText *text, int64_t n) {
+  char digits[32], grouped[48];
+  int length = snprintf(digits, sizeof digits, "%" PRId64, n), at = 0;
+  for (int i = 0; i < length; i++) {
+    if (i > 0 && (length - i) % 3 == 0) grouped[at++] = ',';
+    grouped[at++] = digits[i];
+  }
+  gpt_text_add_bytes(text, grouped, (size_t)at);
+}
+
+/* Parameters of a tree, shared ones once; -1 where memory is short. */
+static int64_t count_parameters(GptEnv *env, GptLayer *layer) {
+  GptParameterList list;
+  int64_t n = 0;
+  if (!gpt_layer_parameters(env, layer, &list)) return -1;
+  for (int64_t i = 0; i < list.count; i++) n += gpt_tensor_numel(list.items[i].tensor);
+  gpt_parameter_list_free(&list);
+  return n;
+}
+
+static void indent(GptText *text, int depth) { gpt_text_add(text, "%*s", 2 * depth, ""); }
+
+static void add_comment(GptText *text, GptLayer *layer) {
+  int64_t n = count_parameters(text->env, layer);
+  if (n <= 0) return;
+  gpt_text_add(text, "  -- ");
+  add_count(text, n);
+}
+
+/* Counts from 1 name themselves; others are written. */
+static bool is_number(const char *name) { return name[0] >= '1' && name[0] <= '9'; }
+
+static void print_layer(GptLayer *layer, GptText *text, int depth);
+
+/* The tree of a child without its name, to see whether neighbours are alike. */
+static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env) {
+  GptText left, right;
+  gpt_text_init(&left, env);
+  gpt_text_init(&right, env);
+  print_layer(a, &left, 0);
+  print_layer(b, &right, 0);
+  bool same = !left.failed && !right.failed && left.length == right.length && memcmp(left.data, right.data, left.length) == 0;
+  gpt_text_free(&left);
+  gpt_text_free(&right);
+  return same;
+}
+
+/* How many children from i on print alike: only layers with parts of their own are folded. */
+static int alike(const GptLayer *layer, int i, GptEnv *env) {
+  int n = 1;
+  if (!is_number(layer->children[i].name) || layer->children[i].layer->n_children == 0) return 1;
+  while (i + n < layer->n_children && same_text(layer->children[i].layer, layer->children[i + n].layer, env)) n++;
+  return n;
+}
+
+static void print_children(GptLayer *layer, GptText *text, int depth) {
+  for (int i = 0, n; i < layer->n_children; i += n) {
+    const GptChild *child = &layer->children[i];
+    n = alike(layer, i, text->env);
+    indent(text, depth);
+    if (n > 1) gpt_text_add(text, "-- %s to %s: %d times\n", child->name, layer->children[i + n - 1].name, n), indent(text, depth);
+    if (!is_number(child->name)) gpt_text_add(text, "%s = ", child->name);
+    print_layer(child->layer, text, depth);
+    gpt_text_add(text, ",");
+    if (child->layer->n_children == 0) add_comment(text, child->layer);
+    gpt_text_add(text, "\n");
+  }
+}
+
+static void print_parameters(const GptLayer *layer, GptText *text, int depth) {
+  char shape[GPT_SHAPE_TEXT];
+  for (int i = 0; i < layer->n_parameters; i++) {
+    indent(text, depth);
+    gpt_text_add(text, "%s = parameter %s,\n", layer->parameters[i].name, gpt_tensor_shape_text(layer->parameters[i].tensor, shape));
+  }
+}
+
+static void print_block(GptLayer *layer, GptText *text, int depth) {
+  gpt_text_add(text, "%s {", gpt_layer_name(layer));
+  add_comment(text, layer);
+  gpt_text_add(text, "\n");
+  if (layer->kind->describe != NULL) {
+    size_t before = text->length;
+    indent(text, depth + 1);
+    size_t start = text->length;
+    layer->kind->describe(layer, text);
+    if (text->length > start) gpt_text_add(text, ",\n");
+    else if (!text->failed) text->length = before;
+  }
+  if (layer->label != NULL) print_parameters(layer, text, depth + 1);
+  print_children(layer, text, depth + 1);
+  indent(text, depth);
+  gpt_text_add(text, "}");
+}
+
+static void print_layer(GptLayer *layer, GptText *text, int depth) {
+  if (depth > DEEPEST) {
+    gpt_text_add(text, "%s { ... }", gpt_layer_name(layer));
+  } else if (layer->n_children > 0 || (layer->label != NULL && layer->n_parameters > 0)) {
+    print_block(layer, text, depth);
+  } else {
+    gpt_text_add(text, layer->kind->container ? "%s {" : "%s(", gpt_layer_name(layer));
+    if (layer->kind->describe != NULL) layer->kind->describe(layer, text);
+    gpt_text_add(text, layer->kind->container ? "}" : ")");
+  }
+}
+
+void gpt_layer_print(GptLayer *layer, GptText *text) {
+  print_layer(layer, text, 0);
+  if (layer->n_children == 0) add_comment(text, layer);
+}
