@@ -48,7 +48,22 @@ int bind_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+/* Raises what a protected call left: the error itself, a string behind the path of the layer. */
+static int raise_host_error(lua_State *L, GptEnv *env) {
+  char path[GPT_PATH_SIZE], unused[GPT_ERROR_SIZE];
+  memcpy(path, env->path, sizeof path);
+  gpt_take_error(env, unused);
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ERROR_KEY);
+  if (lua_type(L, -1) == LUA_TSTRING && path[0] != '\0') {
+    lua_pushfstring(L, "%s: ", path);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
 int bind_raise(lua_State *L, GptEnv *env) {
+  if (env->host_error) return raise_host_error(L, env);
   char message[GPT_ERROR_SIZE];
   gpt_take_error(env, message);
   return bind_error(L, "%s", message);

@@ -40,6 +40,8 @@ void *bind_check(lua_State *L, int index, const char *type);
 /* The same, or NULL where the value is of another type (freed ones still raise). */
 void *bind_test(lua_State *L, int index, const char *type);
 
+#define BIND_ERROR_KEY "gpt.error" /* registry: the error of the last protected call */
+
 /* Raises the core's error at the line of the user's code that called into the package. */
 int bind_raise(lua_State *L, GptEnv *env);
 
@@ -54,6 +56,12 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
 
 /* Openers: each adds its functions to the module's table on top of the stack. */
 void bind_open_memory(lua_State *L);
+void bind_open_layer(lua_State *L);
+void bind_open_layer_methods(lua_State *L);
+void bind_open_layer_host(lua_State *L);
+void bind_open_nn(lua_State *L);
+void bind_open_model(lua_State *L);
+void bind_open_session(lua_State *L);
 void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);

@@ -92,5 +92,11 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_sample(L);
   bind_open_files(L);
   bind_open_tokenizer(L);
+  bind_open_layer_methods(L);
+  bind_open_layer(L);
+  bind_open_layer_host(L);
+  bind_open_nn(L);
+  bind_open_model(L);
+  bind_open_session(L);
   return 1;
 }

@@ -1,5 +1,6 @@
 #include "core/session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -27,6 +28,8 @@ void gpt_session_free(GptSession *session) {
 
 GptRandom *gpt_session_random(GptSession *session) { return session->seeded ? &session->random : &session->env->random; }
 
+static bool cacheable(const GptSession *session) { return !session->uncached && gpt_layer_cacheable(session->model); }
+
 static bool reserve_ids(GptSession *session, int64_t tokens) {
   if (tokens <= session->capacity) return true;
   int64_t capacity = tokens < 64 ? 64 : tokens + tokens / 2;
@@ -40,7 +43,7 @@ static bool reserve_ids(GptSession *session, int64_t tokens) {
 bool gpt_session_reserve(GptSession *session, int64_t tokens) {
   if (tokens > session->context_length) tokens = session->context_length;
   if (!reserve_ids(session, tokens)) return false;
-  return !gpt_layer_cacheable(session->model) || gpt_kv_cache_reserve(&session->cache, tokens);
+  return !cacheable(session) || gpt_kv_cache_reserve(&session->cache, tokens);
 }
 
 bool gpt_session_rewind(GptSession *session, int64_t n) {
@@ -56,6 +59,7 @@ GptSession *gpt_session_fork(const GptSession *session) {
   GptEnv *env = session->env;
   GptSession *fork = gpt_session_new(env, (GptModel *)session->model, NULL);
   if (fork == NULL) return NULL;
+  fork->uncached = session->uncached;
   fork->seeded = session->seeded;
   fork->random = session->random;
   if (reserve_ids(fork, session->length) && gpt_kv_cache_copy(&fork->cache, &session->cache)) {
@@ -67,7 +71,19 @@ GptSession *gpt_session_fork(const GptSession *session) {
   return NULL;
 }
 
-static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+static bool check_vocabulary(const GptSession *session, int64_t n, int64_t i, const int64_t *ids, int64_t count) {
+  int64_t vocab = ((const GptModel *)session->model)->config.vocab_size;
+  for (int64_t t = 0; t < count; t++) {
+    if (ids[t] >= 0 && ids[t] < vocab) continue;
+    char which[40] = "";
+    if (n > 1) snprintf(which, sizeof which, " of list %lld", (long long)i + 1);
+    return gpt_fail(session->env, "id %lld at position %lld%s is out of the vocabulary: ids are 0 .. %lld", (long long)ids[t], (long long)t + 1,
+                    which, (long long)vocab - 1);
+  }
+  return true;
+}
+
+static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts) {
   for (int64_t i = 0; i < n; i++) {
     const GptSession *s = sessions[i];
     if (s->model != sessions[0]->model) return gpt_fail(env, "feed: all sessions must be of one model; session %lld is of another", (long long)i + 1);
@@ -77,6 +93,7 @@ static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, cons
     if (counts[i] > s->context_length - s->length)
       return gpt_fail(env, "feed: %lld tokens after %lld go past context_length, %lld; rewind the session or begin a new one",
                       (long long)counts[i], (long long)s->length, (long long)s->context_length);
+    if (!check_vocabulary(s, n, i, ids[i], counts[i])) return false;
   }
   return true;
 }
@@ -197,8 +214,9 @@ static GptTensor *as_rows(GptEnv *env, GptTensor *logits) {
 
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts) {
   if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
-  if (!check_feed(env, n, sessions, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
-  bool cached = gpt_layer_cacheable(sessions[0]->model);
+  if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
+  bool cached = true;
+  for (int64_t i = 0; i < n; i++) cached = cached && cacheable(sessions[i]);
   GptTensor *logits = cached ? feed_together(env, n, sessions, counts) : feed_apart(env, n, sessions, counts);
   logits = as_rows(env, logits);
   for (int64_t i = 0; i < n && logits != NULL; i++) sessions[i]->length += counts[i];

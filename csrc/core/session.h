@@ -14,6 +14,7 @@ typedef struct GptSession {
   GptKvCache cache;
   int64_t *ids; /* what was fed: [length] */
   int64_t length, capacity;
+  bool uncached;    /* runs everything again even where a cache could serve */
   bool seeded;      /* random is the session's own; otherwise it draws from the environment's */
   GptRandom random;
 } GptSession;
@@ -28,7 +29,7 @@ void gpt_session_free(GptSession *session); /* NULL is fine */
  */
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts);
 
-/* Makes room for that many tokens in all, so that feeding up to there asks the system for no memory. */
+/* Makes room for that many tokens in all (at most the context length), so that feeding up to there asks the system for no memory. */
 bool gpt_session_reserve(GptSession *session, int64_t tokens);
 
 /* Keeps the first n tokens (0 .. length). */

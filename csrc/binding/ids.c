@@ -1,0 +1,76 @@
+#include "binding/ids.h"
+
+#include <string.h>
+
+#include "binding/tensor.h"
+
+/* Copies the array of integers at index; row (from 1) is named in messages, 0: there is only one. */
+static void copy_ids(lua_State *L, int index, lua_Integer row, int64_t *to, lua_Integer count) {
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, index, i);
+    int whole;
+    lua_Integer id = lua_tointegerx(L, -1, &whole);
+    if (!whole || lua_type(L, -1) != LUA_TNUMBER) {
+      const char *got = luaL_tolstring(L, -1, NULL);
+      if (row > 0) bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, luaL_typename(L, -2), (int)i, (int)row);
+      bind_error(L, "token ids are integers: got %s (%s) at position %d", got, luaL_typename(L, -2), (int)i);
+    }
+    to[i - 1] = id;
+    lua_pop(L, 1);
+  }
+}
+
+const int64_t *bind_ids(lua_State *L, int index, int64_t *count) {
+  index = lua_absindex(L, index);
+  GptTensor *tensor = bind_test_tensor(L, index);
+  if (tensor == NULL) luaL_argexpected(L, lua_istable(L, index), index, "an array of token ids");
+  if (tensor != NULL && (tensor->ndim != 1 || tensor->storage->dtype != GPT_I64))
+    luaL_argerror(L, index, "token ids in a tensor must be i64 of shape [tokens]");
+  *count = tensor != NULL ? tensor->shape[0] : (int64_t)lua_rawlen(L, index);
+  int64_t *ids = lua_newuserdatauv(L, (size_t)*count * sizeof *ids + 1, 0);
+  if (tensor == NULL) copy_ids(L, index, 0, ids, *count);
+  for (int64_t i = 0; tensor != NULL && i < *count; i++) ids[i] = gpt_integers(tensor)[i * tensor->stride[0]];
+  return ids;
+}
+
+static lua_Integer row_length(lua_State *L, int index, lua_Integer row) {
+  lua_rawgeti(L, index, row);
+  if (!lua_istable(L, -1)) bind_error(L, "row %d of the token ids is a %s; every row must be an array", (int)row, luaL_typename(L, -1));
+  lua_Integer length = (lua_Integer)lua_rawlen(L, -1);
+  lua_pop(L, 1);
+  return length;
+}
+
+/* The common length of all rows. */
+static lua_Integer common_length(lua_State *L, int index, lua_Integer rows) {
+  lua_Integer length = row_length(L, index, 1);
+  for (lua_Integer i = 2; i <= rows; i++) {
+    lua_Integer other = row_length(L, index, i);
+    if (other != length)
+      bind_error(L, "rows of token ids must be equally long: row 1 has %d, row %d has %d", (int)length, (int)i, (int)other);
+  }
+  return length;
+}
+
+static GptTensor *new_ids(lua_State *L, int ndim, const int64_t *shape) {
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_tensor_new(bind_env(L), GPT_I64, ndim, shape);
+  bind_tensor_done(L, box);
+  return *box;
+}
+
+void bind_ids_tensor(lua_State *L, int index, bool batch) {
+  lua_Integer rows = (lua_Integer)lua_rawlen(L, index);
+  bool nested = rows > 0 && lua_rawgeti(L, index, 1) == LUA_TTABLE;
+  if (rows > 0) lua_pop(L, 1);
+  lua_Integer columns = nested ? common_length(L, index, rows) : rows;
+  int64_t shape[2] = {nested ? rows : 1, columns};
+  GptTensor *ids = nested || batch ? new_ids(L, 2, shape) : new_ids(L, 1, &shape[1]);
+  if (!nested) copy_ids(L, index, 0, gpt_integers(ids), columns);
+  for (lua_Integer i = 1; nested && i <= rows; i++) {
+    lua_rawgeti(L, index, i);
+    copy_ids(L, lua_gettop(L), i, gpt_integers(ids) + (i - 1) * columns, columns);
+    lua_pop(L, 1);
+  }
+  lua_replace(L, index);
+}

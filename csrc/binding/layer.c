@@ -1,0 +1,311 @@
+/* The type gpt.Layer: its box, its fields, its call. */
+#include "binding/layer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "binding/ids.h"
+#include "binding/tensor.h"
+#include "core/layers/kinds.h"
+#include "core/ops/shape.h"
+#include "core/suggest.h"
+
+#define LAYERS_KEY "gpt.layers" /* registry: core pointer -> userdata, weak */
+#define FIELDS 1                /* user values */
+#define CLASS 2
+#define MOST_NAMES 128
+
+GptLayer *bind_layer(lua_State *L, int index) { return bind_check(L, index, BIND_LAYER); }
+
+GptLayer *bind_test_layer(lua_State *L, int index) { return bind_test(L, index, BIND_LAYER); }
+
+GptModel *bind_model(lua_State *L, int index) {
+  GptLayer *layer = bind_layer(L, index);
+  if (!gpt_layer_is_model(layer))
+    luaL_argerror(L, index, lua_pushfstring(L, "a Model expected, got a layer of kind %s", gpt_layer_name(layer)));
+  return (GptModel *)layer;
+}
+
+GptLayer **bind_new_layer(lua_State *L) { return (GptLayer **)bind_push_box(L, BIND_LAYER, 2); }
+
+/* Gives the userdata at the top its table of fields and its entry in the registry's table. */
+static void enter_layer(lua_State *L, const GptLayer *layer) {
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, FIELDS);
+  lua_getfield(L, LUA_REGISTRYINDEX, LAYERS_KEY);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, layer);
+  lua_pop(L, 1);
+}
+
+/* Mirrors the core's edges from the userdata at the top to its children. */
+static void mirror_children(lua_State *L, const GptLayer *layer) {
+  luaL_checkstack(L, 8, "layers are nested too deep");
+  lua_getiuservalue(L, -1, FIELDS);
+  for (int i = 0; i < layer->n_children; i++) {
+    bind_push_layer(L, layer->children[i].layer);
+    lua_setfield(L, -2, layer->children[i].name);
+  }
+  lua_pop(L, 1);
+}
+
+void bind_push_layer(lua_State *L, GptLayer *layer) {
+  luaL_checkstack(L, 8, "layers are nested too deep");
+  lua_getfield(L, LUA_REGISTRYINDEX, LAYERS_KEY);
+  bool known = lua_rawgetp(L, -1, layer) == LUA_TUSERDATA;
+  lua_remove(L, -2);
+  if (known) return;
+  lua_pop(L, 1);
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_layer_retain(layer);
+  enter_layer(L, layer);
+  mirror_children(L, layer);
+}
+
+int bind_layer_done(lua_State *L, GptLayer **box) {
+  GptEnv *env = bind_env(L);
+  if (*box == NULL) return bind_raise(L, env);
+  enter_layer(L, *box);
+  mirror_children(L, *box);
+  bind_account(L, env);
+  return 1;
+}
+
+void bind_set_child(lua_State *L, int layer, const char *name, int child) {
+  GptEnv *env = bind_env(L);
+  layer = lua_absindex(L, layer);
+  child = lua_absindex(L, child);
+  lua_getiuservalue(L, layer, FIELDS);
+  lua_pushvalue(L, child);
+  lua_setfield(L, -2, name); /* first the edge that the collector sees */
+  lua_pop(L, 1);
+  if (!gpt_layer_set_child(env, bind_layer(L, layer), name, bind_layer(L, child))) bind_raise(L, env);
+}
+
+/* __gc: a layer with Lua behind it lets go of its parts, which breaks circles. */
+static int collect(lua_State *L) {
+  GptLayer **box = luaL_checkudata(L, 1, BIND_LAYER);
+  GptLayer *layer = *box;
+  *box = NULL;
+  if (layer == NULL) return 0;
+  if (bind_layer_is_host(layer)) gpt_layer_clear(layer);
+  gpt_layer_release(layer);
+  return 0;
+}
+
+/* ids for a Model or an Embedding may come as plain arrays; everything else is a tensor. Leaves the tensor at index 2. */
+static GptTensor *input_tensor(lua_State *L, const GptLayer *layer) {
+  bool takes_ids = layer->kind == &gpt_model_kind || layer->kind == &gpt_embedding_kind;
+  if (takes_ids && lua_istable(L, 2)) bind_ids_tensor(L, 2, layer->kind == &gpt_model_kind);
+  GptTensor *x = bind_test_tensor(L, 2);
+  if (x == NULL)
+    luaL_argerror(L, 2, lua_pushfstring(L, "%s expects a tensor%s, got %s", gpt_layer_name(layer),
+                                        takes_ids ? " or an array of token ids" : "", luaL_typename(L, 2)));
+  if (layer->kind != &gpt_model_kind || x->ndim != 1) return x;
+  GptTensor **row = bind_new_tensor(L); /* [tokens] is a batch of one */
+  *row = gpt_unsqueeze(bind_env(L), x, 0);
+  bind_tensor_done(L, row);
+  lua_replace(L, 2);
+  return *row;
+}
+
+/* layer(x): inside the forward of a layer written in Lua it is part of the pass that runs; outside it begins one. */
+static int call(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptLayer *layer = bind_layer(L, 1);
+  lua_settop(L, 2);
+  GptTensor *x = input_tensor(L, layer);
+  GptForward fresh = {.training = layer->training, .random = &env->random};
+  GptForward *forward = env->forward != NULL ? env->forward : &fresh;
+  GptTensor **y = bind_new_tensor(L);
+  *y = gpt_layer_forward(env, forward, layer, x);
+  return bind_tensor_done(L, y);
+}
+
+static int print(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
+  gpt_text_init(text, env);
+  gpt_layer_print(bind_layer(L, 1), text);
+  if (text->failed) {
+    gpt_text_free(text);
+    return bind_raise(L, env);
+  }
+  luaL_Buffer buffer; /* the text is the core's: it is freed before anything of Lua's can fail */
+  char *copy = luaL_buffinitsize(L, &buffer, text->length);
+  memcpy(copy, text->data, text->length);
+  size_t length = text->length;
+  gpt_text_free(text);
+  luaL_pushresultsize(&buffer, length);
+  return 1;
+}
+
+static int length(lua_State *L) {
+  const GptLayer *layer = bind_layer(L, 1);
+  lua_pushinteger(L, layer->n_children);
+  return 1;
+}
+
+/* Methods are upvalue 2 of __index and __newindex. */
+#define METHODS lua_upvalueindex(2)
+
+static size_t collect_keys(lua_State *L, int table, const char **names, size_t count) {
+  lua_pushnil(L);
+  while (count < MOST_NAMES && lua_next(L, table) != 0) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING) names[count++] = lua_tostring(L, -1);
+  }
+  return count;
+}
+
+static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
+  const char *names[MOST_NAMES];
+  size_t count = 0;
+  for (int i = 0; i < layer->n_children && count < MOST_NAMES / 2; i++) names[count++] = layer->children[i].name;
+  for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
+  count = collect_keys(L, METHODS, names, count);
+  const char *near = gpt_suggest(key, names, count), *kind = gpt_layer_name(layer);
+  if (near == NULL) return bind_error(L, "%s has no field or method '%s'", kind, key);
+  return bind_error(L, "%s has no field or method '%s'; did you mean '%s'?", kind, key, near);
+}
+
+/* layer[i]: its i-th child, nil past the end, so that ipairs works; -1 is the last */
+static int index_child(lua_State *L, const GptLayer *layer, lua_Integer i) {
+  if (i < 0) i += layer->n_children + 1;
+  if (i < 1 || i > layer->n_children) return 0;
+  bind_push_layer(L, layer->children[i - 1].layer);
+  return 1;
+}
+
+/* Pushes what the table at the top holds at the key of __index (2); pops the table. */
+static bool found_in_table(lua_State *L) {
+  if (lua_istable(L, -1)) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+  if (!lua_isnil(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static bool is_training(const GptEnv *env, const GptLayer *layer) {
+  return layer->training && (env->forward == NULL || env->forward->training);
+}
+
+static int index_layer(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptLayer *layer = bind_layer(L, 1);
+  if (lua_isinteger(L, 2)) return index_child(L, layer, lua_tointeger(L, 2));
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+  if (key == NULL) return bind_error(L, "a field of %s expected, got a %s", gpt_layer_name(layer), luaL_typename(L, 2));
+  if (lua_getiuservalue(L, 1, FIELDS), found_in_table(L)) return 1;
+  GptTensor *parameter = gpt_layer_parameter(layer, key);
+  if (parameter != NULL) return bind_share_tensor(L, parameter), 1;
+  if (lua_getiuservalue(L, 1, CLASS), found_in_table(L)) return 1;
+  if (lua_pushvalue(L, METHODS), found_in_table(L)) return 1;
+  if (strcmp(key, "training") == 0) return lua_pushboolean(L, is_training(env, layer)), 1;
+  if (bind_layer_is_host(layer) || strcmp(key, "tokenizer") == 0) return 0; /* as a Lua table answers */
+  return unknown_field(L, layer, key);
+}
+
+static void set_field(lua_State *L, int value) {
+  lua_getiuservalue(L, 1, FIELDS);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, value);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static void refuse_plain_list(lua_State *L, const GptLayer *layer, const char *key) {
+  if (!lua_istable(L, 3)) return;
+  lua_rawgeti(L, 3, 1);
+  if (luaL_testudata(L, -1, BIND_LAYER) != NULL)
+    bind_error(L, "%s.%s: a plain table of layers would hide their parameters; use gpt.nn.List { ... }", gpt_layer_name(layer), key);
+  lua_pop(L, 1);
+}
+
+/* self.name = value in a layer written in Lua: layers and parameters register, everything else is a plain field. */
+static int assign_host(lua_State *L, GptEnv *env, GptLayer *layer, const char *key) {
+  GptTensor *tensor = bind_test_tensor(L, 3);
+  refuse_plain_list(L, layer, key);
+  if (bind_test_layer(L, 3) != NULL) {
+    if (gpt_layer_parameter(layer, key) != NULL) gpt_layer_remove(layer, key);
+    bind_set_child(L, 1, key, 3);
+    return 0;
+  }
+  bool registers = tensor != NULL && tensor->parameter;
+  if (gpt_layer_child(layer, key) != NULL || (!registers && gpt_layer_parameter(layer, key) != NULL)) gpt_layer_remove(layer, key);
+  if (registers) {
+    if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
+    lua_settop(L, 2);
+    lua_pushnil(L);
+  }
+  set_field(L, 3);
+  return 0;
+}
+
+/* layer.part = other in a layer of the core: only what is there can be exchanged. */
+static int assign_part(lua_State *L, GptEnv *env, GptLayer *layer, const char *key) {
+  char before[GPT_SHAPE_TEXT], after[GPT_SHAPE_TEXT];
+  GptTensor *parameter = gpt_layer_parameter(layer, key);
+  if (gpt_layer_child(layer, key) != NULL) {
+    if (bind_test_layer(L, 3) == NULL) return bind_error(L, "%s.%s: a layer expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
+    if (!gpt_layer_replace(env, layer, key, bind_layer(L, 3))) return bind_raise(L, env);
+    set_field(L, 3);
+    return 0;
+  }
+  if (parameter == NULL) return unknown_field(L, layer, key);
+  GptTensor *tensor = bind_test_tensor(L, 3);
+  if (tensor == NULL) return bind_error(L, "%s.%s: a tensor expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
+  if (!gpt_same_shape(tensor, parameter) || tensor->storage->dtype != GPT_F32)
+    return bind_error(L, "%s.%s: an f32 tensor of shape %s expected, got %s of %s", gpt_layer_name(layer), key,
+                      gpt_tensor_shape_text(parameter, before), gpt_dtype_name(tensor->storage->dtype), gpt_tensor_shape_text(tensor, after));
+  if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
+  return 0;
+}
+
+static int assign(lua_State *L) {
+  char number[32];
+  GptEnv *env = bind_env(L);
+  GptLayer *layer = bind_layer(L, 1);
+  if (lua_isinteger(L, 2)) {
+    snprintf(number, sizeof number, "%lld", (long long)lua_tointeger(L, 2));
+    lua_pushstring(L, number);
+    lua_replace(L, 2);
+  }
+  const char *key = luaL_checkstring(L, 2);
+  if (strcmp(key, "tokenizer") == 0 && layer->kind == &gpt_model_kind) return set_field(L, 3), 0;
+  if (strcmp(key, "training") == 0) return bind_error(L, "%s.training is read-only: call train() or eval()", gpt_layer_name(layer));
+  return bind_layer_is_host(layer) ? assign_host(L, env, layer, key) : assign_part(L, env, layer, key);
+}
+
+static const luaL_Reg meta[] = {{"__gc", collect}, {"__call", call}, {"__tostring", print}, {"__len", length}, {NULL, NULL}};
+
+/* Sets a metamethod with the environment and the methods (on top of the stack) as upvalues. */
+static void set_with_methods(lua_State *L, const char *name, lua_CFunction function) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, function, 2);
+  lua_setfield(L, -3, name);
+}
+
+/* _layer_methods: the table of methods, for those that are written in Lua. */
+void bind_open_layer(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, LUA_REGISTRYINDEX, LAYERS_KEY);
+  luaL_newmetatable(L, BIND_LAYER);
+  bind_functions(L, meta);
+  lua_newtable(L);
+  bind_functions(L, bind_layer_methods);
+  set_with_methods(L, "__index", index_layer);
+  set_with_methods(L, "__newindex", assign);
+  lua_setfield(L, -3, "_layer_methods");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}

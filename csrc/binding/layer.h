@@ -1,0 +1,39 @@
+/*
+ * Layers in Lua. Every layer has one userdata while it can be reached, found through a weak table in the registry. Each edge from
+ * a layer to its child has a twin in Lua: the userdata's table of fields (its first user value) refers to the child's userdata. So the collector
+ * sees all edges, and a layer written in Lua (its second user value: its class) lives as long as the stack that it stands in.
+ */
+#ifndef GPT_BINDING_LAYER_H
+#define GPT_BINDING_LAYER_H
+
+#include "binding/binding.h"
+#include "core/layer.h"
+#include "core/model.h"
+
+#define BIND_LAYER "gpt.Layer"
+
+/* The layer at index, borrowed; an argument error for anything else. Or NULL where the value is no layer. */
+GptLayer *bind_layer(lua_State *L, int index);
+GptLayer *bind_test_layer(lua_State *L, int index);
+GptModel *bind_model(lua_State *L, int index);
+
+/* Pushes the userdata of a layer, and makes those that it and the tree below it do not have yet. */
+void bind_push_layer(lua_State *L, GptLayer *layer);
+
+/* Pushes an empty box, to be filled with a new reference; then finishes it: raises the core's error where it is NULL. Answers 1. */
+GptLayer **bind_new_layer(lua_State *L);
+int bind_layer_done(lua_State *L, GptLayer **box);
+
+/* Puts a child under a layer, in the core and in Lua. */
+void bind_set_child(lua_State *L, int layer, const char *name, int child);
+
+/* Calls the function below its arguments, protected; on failure the error is left in the environment, for bind_raise. */
+bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results);
+
+/* layer_methods.c */
+extern const luaL_Reg bind_layer_methods[];
+
+/* layer_host.c: does this layer have Lua behind it? */
+bool bind_layer_is_host(const GptLayer *layer);
+
+#endif

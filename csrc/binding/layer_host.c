@@ -1,0 +1,108 @@
+/* Layers written in Lua: a layer of the core whose forward calls a Lua function. */
+#include <string.h>
+
+#include "binding/layer.h"
+#include "binding/tensor.h"
+#include "core/memory.h"
+
+/* Message handler: adds the traceback once, where the error happened. */
+static int add_traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL || strstr(message, "\nstack traceback:") != NULL) return 1;
+  if (strstr(message, "attempt to yield across a C-call boundary") != NULL)
+    message = lua_pushfstring(L, "%s: a layer's forward cannot yield, because the core runs it", message);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results) {
+  int base = lua_gettop(L) - arguments;
+  lua_pushcfunction(L, add_traceback);
+  lua_insert(L, base);
+  GptForward *running = env->forward;
+  bool done = lua_pcall(L, arguments, results, base) == LUA_OK;
+  env->forward = running;
+  env->host = L;
+  lua_remove(L, base);
+  if (done) return true;
+  lua_setfield(L, LUA_REGISTRYINDEX, BIND_ERROR_KEY);
+  gpt_fail(env, "an error in Lua");
+  env->host_error = true;
+  return false;
+}
+
+/* Protected: calls self's forward; answers the tensor. */
+static int call_forward(lua_State *L) {
+  GptLayer *layer = bind_layer(L, 1);
+  lua_getfield(L, 1, "forward");
+  lua_insert(L, 1);
+  lua_call(L, 2, 1);
+  if (bind_test_tensor(L, 1) == NULL)
+    luaL_error(L, "forward of %s must answer a tensor, got %s", gpt_layer_name(layer), luaL_typename(L, 1));
+  return 1;
+}
+
+static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
+  lua_State *L = env->host;
+  GptForward *outer = env->forward;
+  GptTensor *y = NULL;
+  if (!lua_checkstack(L, 20)) return gpt_fail_null(env, "layers are nested too deep for Lua's stack");
+  env->forward = forward;
+  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.call_forward");
+  bind_push_layer(L, layer);
+  bind_share_tensor(L, x);
+  if (bind_protected(L, env, 2, 1)) {
+    y = gpt_tensor_retain(bind_test_tensor(L, -1));
+    lua_pop(L, 1);
+  }
+  env->forward = outer;
+  return y;
+}
+
+static const GptLayerKind host_kind = {.name = "Layer", .forward = run};
+
+bool bind_layer_is_host(const GptLayer *layer) { return layer->kind == &host_kind; }
+
+/* _new_layer(name, class, positionwise): an empty layer of a class, a table with forward. */
+static int new_layer(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  size_t bytes;
+  const char *name = luaL_checklstring(L, 1, &bytes);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_layer_new(env, &host_kind, sizeof(GptLayer));
+  if (*box == NULL) return bind_raise(L, env);
+  (*box)->positionwise = lua_toboolean(L, 3);
+  (*box)->label = gpt_alloc(env, bytes + 1);
+  if ((*box)->label == NULL) return bind_raise(L, env);
+  memcpy((*box)->label, name, bytes + 1);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, 2);
+  return bind_layer_done(L, box);
+}
+
+/***
+Makes a tensor a parameter: it wants a gradient, and registers itself where it is assigned to a field of a layer written in Lua.
+@function nn.parameter
+@tparam Tensor tensor of f32, not the result of a recorded op
+@treturn Tensor the same
+*/
+static int parameter(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  if (tensor->storage->dtype != GPT_F32) return luaL_argerror(L, 1, "a parameter must be f32");
+  if (tensor->node != NULL) return luaL_argerror(L, 1, "the result of a recorded op cannot be a parameter; detach() it first");
+  tensor->requires_grad = tensor->parameter = true;
+  lua_settop(L, 1);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"_new_layer", new_layer}, {"_parameter", parameter}, {NULL, NULL}};
+
+static const luaL_Reg callbacks[] = {{"gpt.call_forward", call_forward}, {NULL, NULL}};
+
+void bind_open_layer_host(lua_State *L) {
+  lua_pushvalue(L, LUA_REGISTRYINDEX);
+  bind_functions(L, callbacks);
+  lua_pop(L, 1);
+  bind_functions(L, functions);
+}

@@ -1,0 +1,214 @@
+/* Methods that every layer has. */
+#include <string.h>
+
+#include "binding/layer.h"
+#include "binding/tensor.h"
+
+/* A list that Lua frees, whatever happens. */
+#define LIST_TYPE "gpt.ParameterList"
+
+static int free_list(lua_State *L) {
+  gpt_parameter_list_free(luaL_checkudata(L, 1, LIST_TYPE));
+  return 0;
+}
+
+static GptParameterList *push_list(lua_State *L, GptLayer *layer) {
+  GptEnv *env = bind_env(L);
+  GptParameterList *list = lua_newuserdatauv(L, sizeof *list, 0);
+  *list = (GptParameterList){.env = env};
+  luaL_setmetatable(L, LIST_TYPE);
+  if (!gpt_layer_parameters(env, layer, list)) bind_raise(L, env);
+  return list;
+}
+
+static int next_parameter(lua_State *L) {
+  lua_Integer i = lua_tointeger(L, lua_upvalueindex(3)) + 1;
+  lua_rawgeti(L, lua_upvalueindex(1), i);
+  lua_rawgeti(L, lua_upvalueindex(2), i);
+  lua_pushinteger(L, i);
+  lua_replace(L, lua_upvalueindex(3));
+  return 2;
+}
+
+/***
+Iterates over all parameters, in creation order, a shared one once: `for path, tensor in layer:parameters() do`.
+@function Layer:parameters
+@treturn function iterator of path ("blocks.3.attention.query.weight") and tensor
+*/
+static int parameters(lua_State *L) {
+  GptParameterList *list = push_list(L, bind_layer(L, 1));
+  lua_createtable(L, (int)list->count, 0);
+  lua_createtable(L, (int)list->count, 0);
+  for (int64_t i = 0; i < list->count; i++) {
+    lua_pushstring(L, list->items[i].path);
+    lua_rawseti(L, -3, i + 1);
+    bind_share_tensor(L, list->items[i].tensor);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, next_parameter, 3);
+  return 1;
+}
+
+/***
+How many numbers all parameters hold, shared ones counted once.
+@function Layer:num_parameters
+@treturn integer
+*/
+static int num_parameters(lua_State *L) {
+  GptParameterList *list = push_list(L, bind_layer(L, 1));
+  int64_t n = 0;
+  for (int64_t i = 0; i < list->count; i++) n += gpt_tensor_numel(list->items[i].tensor);
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+static int next_child(lua_State *L) {
+  const GptLayer *layer = bind_layer(L, lua_upvalueindex(2));
+  lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
+  if (i >= layer->n_children) return 0;
+  lua_pushinteger(L, i + 1);
+  lua_replace(L, lua_upvalueindex(3));
+  lua_pushstring(L, layer->children[i].name);
+  bind_push_layer(L, layer->children[i].layer);
+  return 2;
+}
+
+/***
+Iterates over the layer's own parts: `for name, child in layer:children() do`.
+@function Layer:children
+@treturn function iterator of name and layer
+*/
+static int children(lua_State *L) {
+  bind_layer(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, next_child, 3);
+  return 1;
+}
+
+/***
+The layer at a path: `model:find("blocks.3.attention")`.
+@function Layer:find
+@tparam string path names joined by dots
+@treturn Layer
+*/
+static int find(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptLayer *found = gpt_layer_find(env, bind_layer(L, 1), luaL_checkstring(L, 2));
+  if (found == NULL) return bind_raise(L, env);
+  bind_push_layer(L, found);
+  return 1;
+}
+
+/***
+Puts another layer at a path: `model:replace("blocks.3.feed_forward", other)`.
+@function Layer:replace
+@tparam string path of the part to replace
+@tparam Layer layer to stand there
+@treturn Layer the layer itself
+*/
+static int replace(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptLayer *layer = bind_layer(L, 1), *with = bind_layer(L, 3);
+  const char *path = luaL_checkstring(L, 2), *dot = strrchr(path, '.');
+  lua_settop(L, 3);
+  lua_pushlstring(L, path, dot != NULL ? (size_t)(dot - path) : 0);
+  GptLayer *parent = gpt_layer_find(env, layer, lua_tostring(L, -1));
+  if (parent == NULL) return bind_raise(L, env);
+  bind_push_layer(L, parent);
+  lua_getiuservalue(L, -1, 1);
+  if (!gpt_layer_replace(env, layer, path, with)) return bind_raise(L, env);
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, dot != NULL ? dot + 1 : path);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* Calls the function at 2 with the layer on top, then goes down; the table at 3 remembers who was visited. */
+static void apply_below(lua_State *L, GptLayer *layer) {
+  luaL_checkstack(L, 6, "layers are nested too deep");
+  if (lua_rawgetp(L, 3, layer) != LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pop(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, 3, layer);
+  for (int i = 0; i < layer->n_children; i++) {
+    bind_push_layer(L, layer->children[i].layer);
+    apply_below(L, layer->children[i].layer);
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, 2);
+  bind_push_layer(L, layer);
+  lua_call(L, 1, 0);
+}
+
+/***
+Calls a function with every layer of the tree, parts before the whole, each once.
+@function Layer:apply
+@tparam function fn called with a layer
+@treturn Layer the layer itself
+*/
+static int apply(lua_State *L) {
+  GptLayer *layer = bind_layer(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_newtable(L);
+  apply_below(L, layer);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+Takes all parameters out of training: they want no gradient any more, and lose the one they have.
+@function Layer:freeze
+@treturn Layer the layer itself
+*/
+static int freeze(lua_State *L) {
+  GptParameterList *list = push_list(L, bind_layer(L, 1));
+  for (int64_t i = 0; i < list->count; i++) {
+    list->items[i].tensor->requires_grad = false;
+    gpt_tensor_release(list->items[i].tensor->grad);
+    list->items[i].tensor->grad = NULL;
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int set_training(lua_State *L, bool training) {
+  gpt_layer_set_training(bind_layer(L, 1), training);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+Puts the layer and all below it into training: dropout drops.
+@function Layer:train
+@treturn Layer the layer itself
+*/
+static int train(lua_State *L) {
+  if (!lua_isnoneornil(L, 2))
+    return bind_error(L, "train() only turns training mode on and takes no arguments; gpt.train { model = model, data = data } trains");
+  return set_training(L, true);
+}
+
+/***
+Takes the layer and all below it out of training: dropout passes everything.
+@function Layer:eval
+@treturn Layer the layer itself
+*/
+static int eval(lua_State *L) { return set_training(L, false); }
+
+const luaL_Reg bind_layer_methods[] = {
+    {"parameters", parameters}, {"num_parameters", num_parameters}, {"children", children}, {"find", find}, {"replace", replace},
+    {"apply", apply}, {"freeze", freeze}, {"train", train}, {"eval", eval}, {NULL, NULL}};
+
+void bind_open_layer_methods(lua_State *L) {
+  luaL_newmetatable(L, LIST_TYPE);
+  lua_pushcfunction(L, free_list);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,82 @@
+/* Building a Model, with parts that Lua makes. */
+#include "core/model.h"
+
+#include "binding/config.h"
+#include "binding/layer.h"
+#include "binding/tensor.h"
+
+/* What make_part needs of the call: where the parts table lies, and a table that keeps the parts alive until the model is. */
+typedef struct Parts {
+  lua_State *L;
+  int config, parts, kept;
+} Parts;
+
+/* Pushes the part's entry; a function is called with the config and, for a block, its number. */
+static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t index) {
+  lua_State *L = p->L;
+  if (lua_getfield(L, p->parts, part) != LUA_TFUNCTION) return true;
+  lua_pushvalue(L, p->config);
+  lua_pushinteger(L, index + 1);
+  return bind_protected(L, env, 2, 1);
+}
+
+static bool refuse_part(const Parts *p, GptEnv *env, const char *part) {
+  return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that answers one; got %s", part, luaL_typename(p->L, -1));
+}
+
+static bool make_part(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer, bool *absent) {
+  const Parts *p = context;
+  lua_State *L = p->L;
+  if (!push_part(p, env, part, index)) return false;
+  bool missing = lua_isboolean(L, -1) && !lua_toboolean(L, -1) && part[0] == 'p';
+  GptLayer **box = luaL_testudata(L, -1, BIND_LAYER);
+  bool given = !lua_isnil(L, -1) && !missing;
+  if (given && (box == NULL || *box == NULL)) return refuse_part(p, env, part);
+  *absent = missing;
+  *layer = given ? gpt_layer_retain(*box) : NULL;
+  if (given) lua_rawseti(L, p->kept, (lua_Integer)lua_rawlen(L, p->kept) + 1);
+  else lua_pop(L, 1);
+  return true;
+}
+
+/* _model(config, parts or nil): config is checked and complete */
+static int model(lua_State *L) {
+  static const char *const names[] = {"block", "token_embedding", "position_embedding", "final_norm", "head", NULL};
+  GptEnv *env = bind_env(L);
+  GptConfig config;
+  bool has_parts = !lua_isnoneornil(L, 2);
+  lua_settop(L, 2);
+  if (has_parts) luaL_checktype(L, 2, LUA_TTABLE), bind_check_options(L, 2, "gpt.Model: parts", names);
+  bind_config(L, 1, &config);
+  lua_newtable(L);
+  Parts parts = {L, 1, 2, 3};
+  GptLayer **box = bind_new_layer(L);
+  *box = (GptLayer *)gpt_model_new(env, &config, has_parts ? make_part : NULL, &parts);
+  return bind_layer_done(L, box);
+}
+
+/* _set_parameter(layer, name, tensor): exchanges a parameter of that layer for another of its shape */
+static int set_parameter(lua_State *L) {
+  char before[GPT_SHAPE_TEXT], after[GPT_SHAPE_TEXT];
+  GptEnv *env = bind_env(L);
+  GptLayer *layer = bind_layer(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  GptTensor *tensor = bind_tensor(L, 3), *old = gpt_layer_parameter(layer, name);
+  if (old == NULL) return luaL_argerror(L, 2, lua_pushfstring(L, "%s has no parameter '%s'", gpt_layer_name(layer), name));
+  if (!gpt_same_shape(tensor, old))
+    return luaL_argerror(L, 3, lua_pushfstring(L, "shape %s expected, got %s", gpt_tensor_shape_text(old, before),
+                                               gpt_tensor_shape_text(tensor, after)));
+  tensor->requires_grad = old->requires_grad;
+  if (!gpt_layer_set_parameter(env, layer, name, tensor)) return bind_raise(L, env);
+  return 0;
+}
+
+/* _kind(layer): "Model", "Linear", ... */
+static int kind(lua_State *L) {
+  lua_pushstring(L, bind_layer(L, 1)->kind->name);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"_model", model}, {"_set_parameter", set_parameter}, {"_kind", kind}, {NULL, NULL}};
+
+void bind_open_model(lua_State *L) { bind_functions(L, functions); }

@@ -1,0 +1,224 @@
+/* The constructors of gpt.nn. */
+#include <math.h>
+#include <stdio.h>
+
+#include "binding/config.h"
+#include "binding/fields.h"
+#include "binding/layer.h"
+#include "core/layers/layers.h"
+
+static int64_t check_size(lua_State *L, int index, const char *what) {
+  lua_Integer n = luaL_checkinteger(L, index);
+  if (n < 1) luaL_argerror(L, index, lua_pushfstring(L, "%s must be at least 1, got %I", what, n));
+  return n;
+}
+
+/* The optional table at index must have those keys only. */
+static bool has_options(lua_State *L, int index, const char *what, const char *const names[]) {
+  if (lua_isnoneornil(L, index)) return false;
+  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_options(L, index, what, names);
+  return true;
+}
+
+/***
+A linear map y = x W' + b; weight [out, in] and bias [out] are drawn uniformly within 1 / sqrt(in), as PyTorch's.
+@function nn.Linear
+@tparam integer inputs size of the last dimension of x
+@tparam integer outputs size of the last dimension of y
+@tparam[opt] table options `bias` (true)
+@treturn Layer [..., inputs] -> [..., outputs]
+@usage gpt.nn.Linear(768, 50257, { bias = false })
+*/
+static int linear(lua_State *L) {
+  static const char *const names[] = {"bias", NULL};
+  int64_t in = check_size(L, 1, "the number of inputs"), out = check_size(L, 2, "the number of outputs");
+  bool bias = !has_options(L, 3, "nn.Linear", names) || bind_opt_boolean_field(L, 3, "nn.Linear", "bias", true);
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_linear_new(bind_env(L), in, out, bias, gpt_init_torch);
+  return bind_layer_done(L, box);
+}
+
+/***
+A table of n rows of numbers, looked up by ids from 0 to n - 1; weight [n, dim] is drawn from normal(0, 1), as PyTorch's.
+@function nn.Embedding
+@tparam integer n
+@tparam integer dim
+@treturn Layer ids [...] -> [..., dim]
+*/
+static int embedding(lua_State *L) {
+  int64_t n = check_size(L, 1, "the number of rows"), dim = check_size(L, 2, "dim");
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_embedding_new(bind_env(L), n, dim, gpt_init_torch);
+  return bind_layer_done(L, box);
+}
+
+/***
+Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016): mean 0 and variance 1, then times weight, plus bias.
+@function nn.LayerNorm
+@tparam integer dim
+@tparam[opt] table options `eps` (1e-5), added to the variance
+@treturn Layer [..., dim] -> the same
+*/
+static int layer_norm(lua_State *L) {
+  static const char *const names[] = {"eps", NULL};
+  int64_t dim = check_size(L, 1, "dim");
+  double eps = has_options(L, 2, "nn.LayerNorm", names) ? bind_opt_number_field(L, 2, "nn.LayerNorm", "eps", 0, 1, 1e-5) : 1e-5;
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_layer_norm_new(bind_env(L), dim, eps, gpt_init_torch);
+  return bind_layer_done(L, box);
+}
+
+/***
+Dropout (Srivastava et al. 2014): in training each element becomes 0 with probability p, the others are divided by 1 - p.
+@function nn.Dropout
+@tparam number p from 0 to less than 1
+@treturn Layer any shape -> the same
+*/
+static int dropout(lua_State *L) {
+  char got[32];
+  double p = luaL_checknumber(L, 1);
+  snprintf(got, sizeof got, "%g", p);
+  if (!(p >= 0 && p < 1)) luaL_argerror(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", got));
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_dropout_new(bind_env(L), p);
+  return bind_layer_done(L, box);
+}
+
+/***
+GELU (Hendrycks and Gimpel 2016), in the tanh form that GPT-2 uses: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+@function nn.GELU
+@tparam[opt] table options `exact` (false): x times the normal distribution function instead
+@treturn Layer any shape -> the same
+*/
+static int gelu(lua_State *L) {
+  static const char *const names[] = {"exact", NULL};
+  bool exact = has_options(L, 1, "nn.GELU", names) && bind_opt_boolean_field(L, 1, "nn.GELU", "exact", false);
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_activation_new(bind_env(L), exact ? GPT_GELU_EXACT : GPT_GELU);
+  return bind_layer_done(L, box);
+}
+
+/***
+max(x, 0).
+@function nn.ReLU
+@treturn Layer any shape -> the same
+*/
+static int relu(lua_State *L) {
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_activation_new(bind_env(L), GPT_RELU);
+  return bind_layer_done(L, box);
+}
+
+/***
+Passes its input through.
+@function nn.Identity
+@treturn Layer any shape -> the same
+*/
+static int identity(lua_State *L) {
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_identity_new(bind_env(L));
+  return bind_layer_done(L, box);
+}
+
+/***
+Causal multi-head attention (Vaswani et al. 2017): every token sees itself and those before it.
+Its parts are the Linear layers `query`, `key`, `value` and `output`.
+@function nn.MultiHeadAttention
+@tparam table options `emb_dim`, `n_heads` (which must divide it), `context_length` (the most tokens), `drop_rate` (0) of the
+attention weights, `qkv_bias` (false)
+@treturn Layer [batch, tokens, emb_dim] -> the same
+*/
+static int attention(lua_State *L) {
+  static const char what[] = "nn.MultiHeadAttention";
+  static const char *const names[] = {"emb_dim", "n_heads", "context_length", "drop_rate", "qkv_bias", NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_options(L, 1, what, names);
+  GptAttentionOptions options = {
+      .emb_dim = bind_integer_field(L, 1, what, "emb_dim", 1),
+      .n_heads = bind_integer_field(L, 1, what, "n_heads", 1),
+      .context_length = bind_integer_field(L, 1, what, "context_length", 1),
+      .drop_rate = bind_opt_number_field(L, 1, what, "drop_rate", 0, 1, 0),
+      .qkv_bias = bind_opt_boolean_field(L, 1, what, "qkv_bias", false),
+  };
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_attention_new(bind_env(L), options, gpt_init_torch, gpt_init_torch);
+  return bind_layer_done(L, box);
+}
+
+/***
+Two Linear layers, `expand` and `project`, around an `activation`.
+@function nn.FeedForward
+@tparam table options `emb_dim`, `hidden_dim` (4 * emb_dim), `activation` ("gelu", "gelu_exact" or "relu")
+@treturn Layer [..., emb_dim] -> the same
+*/
+static int feed_forward(lua_State *L) {
+  static const char what[] = "nn.FeedForward";
+  static const char *const names[] = {"emb_dim", "hidden_dim", "activation", NULL};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_options(L, 1, what, names);
+  int64_t emb_dim = bind_integer_field(L, 1, what, "emb_dim", 1);
+  int64_t hidden_dim = bind_opt_integer_field(L, 1, what, "hidden_dim", 1, 4 * emb_dim);
+  GptActivation activation = bind_activation_field(L, 1, what);
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_feed_forward_new(bind_env(L), emb_dim, hidden_dim, activation, gpt_init_torch, gpt_init_torch);
+  return bind_layer_done(L, box);
+}
+
+/* _block(config): a block of a checked config, drawn as PyTorch's layers */
+static int block(lua_State *L) {
+  GptConfig config;
+  bind_config(L, 1, &config);
+  config.init = GPT_INIT_TORCH;
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_block_new(bind_env(L), &config);
+  return bind_layer_done(L, box);
+}
+
+/***
+x + layer(x), where the layer must keep the shape of x.
+@function nn.Shortcut
+@tparam Layer layer
+@treturn Layer any shape -> the same
+*/
+static int shortcut(lua_State *L) {
+  GptLayer *inner = bind_layer(L, 1);
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_shortcut_new(bind_env(L), inner);
+  return bind_layer_done(L, box);
+}
+
+/* A container over the array of layers at 1. */
+static int container(lua_State *L, const char *what, GptLayer *(*make)(GptEnv *)) {
+  char name[32];
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
+  GptLayer **box = bind_new_layer(L);
+  *box = make(bind_env(L));
+  bind_layer_done(L, box);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, 1, i);
+    if (bind_test_layer(L, -1) == NULL) bind_error(L, "%s: item %d must be a layer, got %s", what, (int)i, luaL_typename(L, -1));
+    snprintf(name, sizeof name, "%lld", (long long)i);
+    bind_set_child(L, -2, name, -1);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+/* _sequential(layers), _list(layers) */
+static int sequential(lua_State *L) { return container(L, "nn.Sequential", gpt_sequential_new); }
+static int list(lua_State *L) { return container(L, "nn.List", gpt_list_new); }
+
+static const luaL_Reg constructors[] = {
+    {"Linear", linear}, {"Embedding", embedding}, {"LayerNorm", layer_norm}, {"Dropout", dropout}, {"GELU", gelu}, {"ReLU", relu},
+    {"Identity", identity}, {"MultiHeadAttention", attention}, {"FeedForward", feed_forward}, {"Shortcut", shortcut}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"_block", block}, {"_sequential", sequential}, {"_list", list}, {NULL, NULL}};
+
+void bind_open_nn(lua_State *L) {
+  bind_functions(L, functions);
+  lua_newtable(L);
+  bind_functions(L, constructors);
+  lua_setfield(L, -2, "nn");
+}

@@ -1,0 +1,200 @@
+/* Sessions in Lua. The userdata's user value is the model, so that the collector sees that it is in use. */
+#include "core/session.h"
+
+#include "binding/fields.h"
+#include "binding/ids.h"
+#include "binding/layer.h"
+#include "binding/tensor.h"
+#include "core/ops/shape.h"
+
+#define SESSION "gpt.Session"
+
+static GptSession *check_session(lua_State *L, int index) { return bind_check(L, index, SESSION); }
+
+/***
+Begins a conversation with the model: it keeps the tokens fed so far and their keys and values.
+@function Model:session
+@tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true)
+@treturn Session
+*/
+static int new_session(lua_State *L) {
+  static const char *const names[] = {"seed", "use_cache", NULL};
+  GptModel *model = bind_model(L, 1);
+  uint64_t seed = 0;
+  bool seeded = false, cached = true;
+  if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    bind_check_options(L, 2, "session", names);
+    seeded = lua_getfield(L, 2, "seed") != LUA_TNIL;
+    lua_pop(L, 1);
+    if (seeded) seed = (uint64_t)bind_integer_field(L, 2, "session", "seed", 0);
+    cached = bind_opt_boolean_field(L, 2, "session", "use_cache", true);
+  }
+  GptSession **box = (GptSession **)bind_push_box(L, SESSION, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  *box = gpt_session_new(bind_env(L), model, seeded ? &seed : NULL);
+  if (*box == NULL) return bind_raise(L, bind_env(L));
+  (*box)->uncached = !cached;
+  return 1;
+}
+
+static int collect(lua_State *L) {
+  GptSession **box = luaL_checkudata(L, 1, SESSION);
+  GptSession *session = *box;
+  *box = NULL;
+  gpt_session_free(session);
+  return 0;
+}
+
+/* The row of logits [1, vocab] in the box on top, as [vocab]. */
+static int as_vector(lua_State *L, GptTensor *rows) {
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_select(bind_env(L), rows, 0, 0);
+  return bind_tensor_done(L, box);
+}
+
+/***
+Feeds token ids to the session, behind those it has; a long prompt may come in slices. On an error nothing was fed.
+@function Session:feed
+@tparam {integer,...}|Tensor ids at least one
+@treturn Tensor the logits after the last one, [vocab_size]
+*/
+static int feed(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptSession *session = check_session(L, 1);
+  int64_t count;
+  const int64_t *ids = bind_ids(L, 2, &count);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_session_feed(env, 1, &session, &ids, &count);
+  bind_tensor_done(L, box);
+  return as_vector(L, *box);
+}
+
+/* Scratch that Lua owns. */
+static void *scratch(lua_State *L, lua_Integer n, size_t size) { return lua_newuserdatauv(L, (size_t)n * size + 1, 0); }
+
+/***
+Feeds several sessions of one model in one pass over its weights.
+@function feed
+@tparam {Session,...} sessions
+@tparam {{integer,...},...} lists token ids, a list for each session, of any lengths
+@treturn Tensor the logits after each one's last token, [sessions, vocab_size]
+*/
+static int feed_many(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 1), lists = (lua_Integer)lua_rawlen(L, 2);
+  if (n < 1) return luaL_argerror(L, 1, "at least one session expected");
+  if (n != lists) return luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", n, lists));
+  GptSession **sessions = scratch(L, n, sizeof *sessions);
+  const int64_t **ids = scratch(L, n, sizeof *ids);
+  int64_t *counts = scratch(L, n, sizeof *counts);
+  luaL_checkstack(L, (int)n + 10, "too many sessions");
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, 1, i);
+    sessions[i - 1] = bind_test(L, lua_gettop(L), SESSION);
+    if (sessions[i - 1] == NULL) return luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, luaL_typename(L, -1)));
+    lua_rawgeti(L, 2, i);
+    if (!lua_istable(L, -1) && bind_test_tensor(L, -1) == NULL)
+      return luaL_argerror(L, 2, lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, luaL_typename(L, -1)));
+    ids[i - 1] = bind_ids(L, -1, &counts[i - 1]);
+    lua_replace(L, -3); /* the buffer stays, in the session's place */
+    lua_pop(L, 1);
+  }
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_session_feed(env, n, sessions, ids, counts);
+  return bind_tensor_done(L, box);
+}
+
+/***
+Forgets all but the first n tokens.
+@function Session:rewind
+@tparam integer n from 0 to the session's length
+@treturn Session itself
+*/
+static int rewind_session(lua_State *L) {
+  if (!gpt_session_rewind(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+A session that goes on from the same tokens, on its own.
+@function Session:fork
+@treturn Session
+*/
+static int fork_session(lua_State *L) {
+  GptSession *session = check_session(L, 1);
+  GptSession **box = (GptSession **)bind_push_box(L, SESSION, 1);
+  lua_getiuservalue(L, 1, 1);
+  lua_setiuservalue(L, -2, 1);
+  *box = gpt_session_fork(session);
+  if (*box == NULL) return bind_raise(L, bind_env(L));
+  bind_account(L, bind_env(L));
+  return 1;
+}
+
+/***
+Makes room for that many tokens in all, so that feeding up to there asks the system for no more memory.
+@function Session:reserve
+@tparam integer tokens
+@treturn Session itself
+*/
+static int reserve(lua_State *L) {
+  if (!gpt_session_reserve(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+The token ids fed so far.
+@function Session:ids
+@treturn {integer,...}
+*/
+static int ids_of(lua_State *L) {
+  const GptSession *session = check_session(L, 1);
+  lua_createtable(L, (int)session->length, 0);
+  for (int64_t i = 0; i < session->length; i++) {
+    lua_pushinteger(L, session->ids[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static int get_length(lua_State *L) {
+  lua_pushinteger(L, check_session(L, 1)->length);
+  return 1;
+}
+
+static int get_context_length(lua_State *L) {
+  lua_pushinteger(L, check_session(L, 1)->context_length);
+  return 1;
+}
+
+static int get_model(lua_State *L) {
+  check_session(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+static int print(lua_State *L) {
+  const GptSession *session = check_session(L, 1);
+  lua_pushfstring(L, "Session(%d of %d tokens%s)", (int)session->length, (int)session->context_length,
+                  session->uncached || !gpt_layer_cacheable(session->model) ? ", uncached" : "");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"feed", feed}, {"rewind", rewind_session}, {"fork", fork_session}, {"reserve", reserve}, {"ids", ids_of},
+                                   {"free", collect}, {NULL, NULL}};
+static const luaL_Reg fields[] = {{"length", get_length}, {"context_length", get_context_length}, {"model", get_model}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", print}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"feed", feed_many}, {"_session", new_session}, {NULL, NULL}};
+
+void bind_open_session(lua_State *L) {
+  static const BindType type = {.name = SESSION, .methods = methods, .fields = fields, .meta = meta};
+  bind_type(L, &type);
+  bind_functions(L, functions);
+}
