@@ -39,20 +39,25 @@ static bool make_part(GptEnv *env, void *context, const char *part, int64_t inde
   return true;
 }
 
-/* _model(config, parts or nil): config is checked and complete */
+/* _model(config, parts or nil, shown): config is checked and complete; shown becomes the field `config` */
 static int model(lua_State *L) {
   static const char *const names[] = {"block", "token_embedding", "position_embedding", "final_norm", "head", NULL};
   GptEnv *env = bind_env(L);
   GptConfig config;
   bool has_parts = !lua_isnoneornil(L, 2);
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   if (has_parts) luaL_checktype(L, 2, LUA_TTABLE), bind_check_options(L, 2, "gpt.Model: parts", names);
   bind_config(L, 1, &config);
   lua_newtable(L);
-  Parts parts = {L, 1, 2, 3};
+  Parts parts = {L, 1, 2, 4};
   GptLayer **box = bind_new_layer(L);
   *box = (GptLayer *)gpt_model_new(env, &config, has_parts ? make_part : NULL, &parts);
-  return bind_layer_done(L, box);
+  bind_layer_done(L, box);
+  lua_getiuservalue(L, -1, 1);
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "config");
+  lua_pop(L, 1);
+  return 1;
 }
 
 /* _set_parameter(layer, name, tensor): exchanges a parameter of that layer for another of its shape */

@@ -16,5 +16,7 @@ gpt.config = require("gpt.config").config
 gpt.size = require("gpt.size").size
 gpt.generate = require("gpt.generate").generate
 gpt.stream = require("gpt.generate").stream
+gpt.nn = require "gpt.nn"
+gpt.Model = require("gpt.model").Model
 
 return gpt

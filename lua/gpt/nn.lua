@@ -1,0 +1,76 @@
+--- Layers: gpt.nn.
+-- @module gpt.nn
+local core = require "gpt.core"
+local config = require "gpt.config"
+
+local nn = core.nn
+nn.parameter = core._parameter
+
+--- A new kind of layer, written in Lua.
+--
+-- Layers and `gpt.nn.parameter(tensor)`s that are assigned to fields of `self` become its parts, in the order of assignment; other values
+-- are plain fields. Further functions in `definition` are methods of the layer.
+-- @function nn.layer
+-- @tparam string name what it is called when it prints
+-- @tparam table definition `forward = function(self, x)` answers a tensor; `init = function(self, ...)` takes the constructor's arguments;
+-- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that a KV cache stays usable
+-- @treturn function the constructor
+-- @usage
+-- local Scale = gpt.nn.layer("Scale", {
+--   init = function(self, dim) self.weight = gpt.nn.parameter(gpt.ones(dim)) end,
+--   forward = function(self, x) return x * self.weight end,
+--   positionwise = true,
+-- })
+-- print(Scale(3)(gpt.ones(2, 3)))
+function nn.layer(name, definition)
+  if type(name) ~= "string" then core._raise(("nn.layer: a name expected, got %s"):format(type(name))) end
+  if type(definition) ~= "table" or type(definition.forward) ~= "function" then
+    core._raise(("nn.layer: %s: a table with forward = function(self, x) ... end expected"):format(name))
+  end
+  local init = definition.init
+  return function(...)
+    local self = core._new_layer(name, definition, definition.positionwise == true)
+    if init then init(self, ...) end
+    return self
+  end
+end
+
+local Function = nn.layer("Function", {
+  init = function(self, fn) self.fn = fn end,
+  forward = function(self, x) return self.fn(x) end,
+})
+
+--- Layers in turn, each fed what the one before it made; plain functions are welcome.
+-- @function nn.Sequential
+-- @tparam {Layer|function,...} layers
+-- @treturn Layer
+-- @usage gpt.nn.Sequential { gpt.nn.Linear(3, 4), gpt.nn.GELU(), function(x) return x * 2 end }
+function nn.Sequential(layers)
+  if type(layers) ~= "table" then
+    core._raise(("nn.Sequential: a table of layers expected, got %s: nn.Sequential { a, b }"):format(type(layers)))
+  end
+  local list = {}
+  for i, layer in ipairs(layers) do list[i] = type(layer) == "function" and Function(layer) or layer end
+  return core._sequential(list)
+end
+
+--- Layers that something else calls, as `list[i](x)`; a field of layers that counts, trains and saves with its owner.
+-- @function nn.List
+-- @tparam {Layer,...} layers
+-- @treturn Layer
+function nn.List(layers)
+  if type(layers) ~= "table" then
+    core._raise(("nn.List: a table of layers expected, got %s: nn.List { a, b }"):format(type(layers)))
+  end
+  return core._list(layers)
+end
+
+--- A transformer block as GPT-2's (Radford et al. 2019): x + attention(norm1(x)), then x + feed_forward(norm2(x)), with dropout on both.
+-- @function nn.TransformerBlock
+-- @tparam table|string given a config, as for gpt.Model
+-- @treturn Layer [batch, tokens, emb_dim] -> the same
+function nn.TransformerBlock(given)
+  return core._block(config.check(given, "nn.TransformerBlock"))
+end
+
+return nn
