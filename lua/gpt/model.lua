@@ -6,12 +6,15 @@ local model = {}
 
 --- A GPT of that config: token and position embeddings, transformer blocks, final norm, output head.
 --
--- Its parts are the fields `token_embedding`, `position_embedding`, `blocks`, `final_norm` and `head`; `config` is a checked copy.
+-- Its parts are the fields `token_embedding`, `position_embedding`, `blocks`, `final_norm` and `head`; `config` is
+-- a checked copy.
 -- A new model is in training mode, as in PyTorch.
 -- @function Model
 -- @tparam table|string given a config table, or a preset's name
--- @tparam[opt] table parts replaces pieces: `token_embedding`, `position_embedding` (false leaves it out), `block`, `final_norm`, `head`, each a layer,
--- or a function that makes one; they are called in construction order with the config, `block` also with the block's number
+-- @tparam[opt] table parts replaces pieces: `token_embedding`, `position_embedding` (false leaves it out),
+-- `block`, `final_norm`, `head`, each a layer,
+-- or a function that makes one; they are called in construction order with the config, `block` also with the
+-- block's number
 -- @treturn Layer model(ids) answers logits [batch, tokens, vocab_size]
 -- @usage local model = gpt.Model(gpt.config("gpt2-small", { n_layers = 2 }))
 -- print(model { 1, 2, 3 })

@@ -8,12 +8,15 @@ nn.parameter = core._parameter
 
 --- A new kind of layer, written in Lua.
 --
--- Layers and `gpt.nn.parameter(tensor)`s that are assigned to fields of `self` become its parts, in the order of assignment; other values
+-- Layers and `gpt.nn.parameter(tensor)`s that are assigned to fields of `self` become its parts, in the order of
+-- assignment; other values
 -- are plain fields. Further functions in `definition` are methods of the layer.
 -- @function nn.layer
 -- @tparam string name what it is called when it prints
--- @tparam table definition `forward = function(self, x)` answers a tensor; `init = function(self, ...)` takes the constructor's arguments;
--- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that a KV cache stays usable
+-- @tparam table definition `forward = function(self, x)` answers a tensor; `init = function(self, ...)` takes the
+-- constructor's arguments;
+-- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that a KV cache stays
+-- usable
 -- @treturn function the constructor
 -- @usage
 -- local Scale = gpt.nn.layer("Scale", {
@@ -65,7 +68,8 @@ function nn.List(layers)
   return core._list(layers)
 end
 
---- A transformer block as GPT-2's (Radford et al. 2019): x + attention(norm1(x)), then x + feed_forward(norm2(x)), with dropout on both.
+--- A transformer block as GPT-2's (Radford et al. 2019): x + attention(norm1(x)), then x + feed_forward(norm2(x)),
+-- with dropout on both.
 -- @function nn.TransformerBlock
 -- @tparam table|string given a config, as for gpt.Model
 -- @treturn Layer [batch, tokens, emb_dim] -> the same
