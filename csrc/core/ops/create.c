@@ -7,11 +7,12 @@
 GptTensor *gpt_full(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, GptNumber value) {
   GptTensor *y = gpt_tensor_new(env, dtype, ndim, shape);
   if (y == NULL) return NULL;
-  int64_t n = gpt_tensor_numel(y);
+  int64_t n = gpt_tensor_numel(y), *integers = gpt_integers(y);
+  float *floats = gpt_floats(y);
   if (dtype == GPT_I64)
-    for (int64_t i = 0; i < n; i++) gpt_integers(y)[i] = value.integer;
+    for (int64_t i = 0; i < n; i++) integers[i] = value.integer;
   else
-    for (int64_t i = 0; i < n; i++) gpt_floats(y)[i] = (float)value.number;
+    for (int64_t i = 0; i < n; i++) floats[i] = (float)value.number;
   return y;
 }
 
@@ -82,22 +83,28 @@ static int64_t cut(float x) {
   return x <= -0x1p63f ? INT64_MIN : (int64_t)x;
 }
 
+static void convert_elements(GptTensor *y, const GptTensor *x) {
+  int64_t n = gpt_tensor_numel(x), *integers = gpt_integers(y->storage->dtype == GPT_I64 ? y : x);
+  float *floats = gpt_floats(y->storage->dtype == GPT_I64 ? x : y);
+  if (y->storage->dtype == GPT_I64)
+    for (int64_t i = 0; i < n; i++) integers[i] = cut(floats[i]);
+  else
+    for (int64_t i = 0; i < n; i++) floats[i] = (float)integers[i];
+}
+
 GptTensor *gpt_convert(GptEnv *env, const GptTensor *x, GptDtype dtype) {
   GptTensor *packed = gpt_tensor_copy(env, x);
   if (packed == NULL || x->storage->dtype == dtype) return packed;
   GptTensor *y = gpt_tensor_new(env, dtype, x->ndim, x->shape);
-  int64_t n = gpt_tensor_numel(x);
-  for (int64_t i = 0; y != NULL && i < n; i++) {
-    if (dtype == GPT_I64) gpt_integers(y)[i] = cut(gpt_floats(packed)[i]);
-    else gpt_floats(y)[i] = (float)gpt_integers(packed)[i];
-  }
+  if (y != NULL) convert_elements(y, packed);
   gpt_tensor_release(packed);
   return y;
 }
 
 GptTensor *gpt_shifted(GptEnv *env, const GptTensor *x, int64_t by) {
   GptTensor *y = gpt_tensor_copy(env, x);
-  int64_t n = gpt_tensor_numel(x);
-  for (int64_t i = 0; y != NULL && i < n; i++) gpt_integers(y)[i] += by;
+  if (y == NULL) return NULL;
+  int64_t n = gpt_tensor_numel(y), *integers = gpt_integers(y);
+  for (int64_t i = 0; i < n; i++) integers[i] += by;
   return y;
 }

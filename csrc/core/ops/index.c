@@ -153,18 +153,19 @@ GptTensor *gpt_tril(GptEnv *env, GptTensor *x, int64_t diagonal) { return triang
 
 GptTensor *gpt_triu(GptEnv *env, GptTensor *x, int64_t diagonal) { return triangle(env, &triu_op, x, diagonal, false); }
 
-GptTensor *gpt_scatter(GptEnv *env, const GptTensor *grad, const GptTensor *positions, int dim, int64_t size) {
+static void add_scattered(float *y, const float *grad, const int64_t *position, Lanes lanes, int64_t size) {
+  for (int64_t o = 0; o < lanes.outer; o++)
+    for (int64_t k = 0; k < lanes.n; k++)
+      for (int64_t i = 0; i < lanes.inner; i++) y[(o * size + *position++) * lanes.inner + i] += *grad++;
+}
+
+GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions, int dim, int64_t size) {
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, grad->shape, sizeof shape);
   shape[dim] = size;
-  Lanes lanes = lanes_of(grad, dim);
-  GptTensor *dy = gpt_tensor_copy(env, grad);
-  GptTensor *y = dy != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
-  const int64_t *position = gpt_integers(positions);
-  for (int64_t at = 0; y != NULL && at < gpt_tensor_numel(grad); at++) {
-    int64_t outer = at / (lanes.n * lanes.inner), inner = at % lanes.inner;
-    gpt_floats(y)[(outer * size + position[at]) * lanes.inner + inner] += gpt_floats(dy)[at];
-  }
-  gpt_tensor_release(dy);
+  GptTensor *packed = gpt_tensor_packed(env, grad);
+  GptTensor *y = packed != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
+  if (y != NULL) add_scattered(gpt_floats(y), gpt_floats(packed), gpt_integers(positions), lanes_of(grad, dim), size);
+  gpt_tensor_release(packed);
   return y;
 }

@@ -21,10 +21,18 @@ static uint64_t float_key(float x) {
   return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
 }
 
-static uint64_t key_at(const GptTensor *x, int64_t at, bool descending) {
-  uint64_t key =
-      x->storage->dtype == GPT_I64 ? (uint64_t)gpt_integers(x)[at] ^ (uint64_t)1 << 63 : float_key(gpt_floats(x)[at]);
-  return descending ? ~key : key;
+/* What is ordered: n elements, stride apart, of which the first k in order are wanted. */
+typedef struct Lane {
+  const char *data;
+  GptDtype dtype;
+  int64_t n, stride, k;
+  bool descending;
+} Lane;
+
+static uint64_t key_at(const Lane *lane, int64_t i) {
+  uint64_t key = lane->dtype == GPT_I64 ? (uint64_t)((const int64_t *)lane->data)[i * lane->stride] ^ (uint64_t)1 << 63
+                                        : float_key(((const float *)lane->data)[i * lane->stride]);
+  return lane->descending ? ~key : key;
 }
 
 static bool before(Entry a, Entry b) { return a.key < b.key || (a.key == b.key && a.position < b.position); }
@@ -41,18 +49,17 @@ static void sink(Entry *heap, int64_t n, int64_t at) {
   heap[at] = entry;
 }
 
-/* The first k in order of n elements of x, stride apart, into best. */
-static void pick(const GptTensor *x, int64_t first, int64_t stride, int64_t n, int64_t k, bool descending,
-                 Entry *best) {
-  for (int64_t i = 0; i < k; i++) best[i] = (Entry){key_at(x, first + i * stride, descending), i};
-  for (int64_t i = k / 2; i-- > 0;) sink(best, k, i);
-  for (int64_t i = k; k > 0 && i < n; i++) {
-    Entry entry = {key_at(x, first + i * stride, descending), i};
+/* The first k in order, into best. */
+static void pick(const Lane *lane, Entry *best) {
+  for (int64_t i = 0; i < lane->k; i++) best[i] = (Entry){key_at(lane, i), i};
+  for (int64_t i = lane->k / 2; i-- > 0;) sink(best, lane->k, i);
+  for (int64_t i = lane->k; lane->k > 0 && i < lane->n; i++) {
+    Entry entry = {key_at(lane, i), i};
     if (!before(entry, best[0])) continue;
     best[0] = entry;
-    sink(best, k, 0);
+    sink(best, lane->k, 0);
   }
-  for (int64_t left = k - 1; left > 0; left--) {
+  for (int64_t left = lane->k - 1; left > 0; left--) {
     Entry last = best[0];
     best[0] = best[left];
     best[left] = last;
@@ -60,29 +67,30 @@ static void pick(const GptTensor *x, int64_t first, int64_t stride, int64_t n, i
   }
 }
 
-static void put(GptTensor *values, GptTensor *positions, int64_t at, int64_t stride, const GptTensor *x, int64_t first,
-                int64_t x_stride, const Entry *best, int64_t k) {
-  for (int64_t i = 0; i < k; i++) {
-    int64_t from = first + best[i].position * x_stride;
-    gpt_integers(positions)[at + i * stride] = best[i].position;
-    if (x->storage->dtype == GPT_I64) gpt_integers(values)[at + i * stride] = gpt_integers(x)[from];
-    else gpt_floats(values)[at + i * stride] = gpt_floats(x)[from];
+/* values and positions, stride apart as in the lane. */
+static void put(const Lane *lane, const Entry *best, char *values, int64_t *positions) {
+  size_t size = gpt_dtype_size(lane->dtype), step = (size_t)lane->stride * size;
+  for (int64_t i = 0; i < lane->k; i++) {
+    positions[i * lane->stride] = best[i].position;
+    memcpy(values + (size_t)i * step, lane->data + (size_t)best[i].position * step, size);
   }
 }
 
 /* For every lane of x [outer, n, inner] along dim. */
 static bool pick_lanes(GptEnv *env, const GptTensor *x, int dim, int64_t k, bool descending, GptTensor *values,
                        GptTensor *positions) {
-  int64_t outer = 1, inner = 1, n = x->shape[dim];
+  int64_t outer = 1, inner = 1, n = x->shape[dim], size = (int64_t)gpt_dtype_size(x->storage->dtype);
   for (int d = 0; d < dim; d++) outer *= x->shape[d];
   for (int d = dim + 1; d < x->ndim; d++) inner *= x->shape[d];
   Entry *best = gpt_alloc(env, (size_t)k * sizeof *best);
   if (best == NULL) return false;
-  for (int64_t o = 0; o < outer; o++)
-    for (int64_t i = 0; i < inner; i++) {
-      pick(x, o * n * inner + i, inner, n, k, descending, best);
-      put(values, positions, o * k * inner + i, inner, x, o * n * inner + i, inner, best, k);
-    }
+  const char *data = (const char *)x->storage->data + x->offset * size;
+  for (int64_t lane = 0; lane < outer * inner; lane++) {
+    int64_t from = lane / inner * n * inner + lane % inner, to = lane / inner * k * inner + lane % inner;
+    Lane now = {data + from * size, x->storage->dtype, n, inner, k, descending};
+    pick(&now, best);
+    put(&now, best, (char *)values->storage->data + to * size, gpt_integers(positions) + to);
+  }
   gpt_free(env, best);
   return true;
 }
