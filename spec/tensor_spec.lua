@@ -6,7 +6,8 @@ local nan, inf = 0 / 0, 1 / 0
 
 describe("gpt.tensor", function()
   it("takes numbers and nested arrays", function()
-    for _, nested in ipairs { { 1, 2, 3 }, { { 1, 2 }, { 3, 4 } }, { { { 1 }, { 2 } } }, { { 0.5, 2.5 } }, { {}, {} } } do
+    for _, nested in ipairs { { 1, 2, 3 }, { { 1, 2 }, { 3, 4 } }, { { { 1 }, { 2 } } },
+      { { 0.5, 2.5 } }, { {}, {} } } do
       assert.same(nested, gpt.tensor(nested):totable())
     end
     assert.equal(7, gpt.tensor(7):totable())
@@ -38,7 +39,8 @@ describe("gpt.tensor", function()
       local arguments = table.pack(...)
       return raised(function() gpt.tensor(table.unpack(arguments, 1, arguments.n)) end)
     end
-    assert.equal(start .. "the array at [2] has 1 elements, the first one at its depth has 2)", message { { 1, 2 }, { 3 } })
+    assert.equal(start .. "the array at [2] has 1 elements, the first one at its depth has 2)",
+      message { { 1, 2 }, { 3 } })
     assert.equal(start .. "the array at [2][1] has 2 elements, the first one at its depth has 1)",
       message { { { 1 }, { 2 } }, { { 1, 2 }, { 3 } } })
     assert.equal(start .. "element [2][2]: a number expected, got string)", message { { 1, 2 }, { 3, "x" } })
@@ -46,7 +48,8 @@ describe("gpt.tensor", function()
     assert.equal(start .. "element [2]: an array expected, got 5)", message { { 1 }, 5 })
     assert.equal(start .. "element [2]: a number expected, got table)", message { 1, { 5 } })
     assert.equal(start .. "element [2]: a number expected, got nil)", message { 1, nil, nil, 4 })
-    assert.equal(start .. "the array has 2 elements and a key 'dtype' beside them: an array without holes or names expected)",
+    assert.equal(start .. "the array has 2 elements and a key 'dtype' beside them: an array without holes or names "
+      .. "expected)",
       message { 1, 2, dtype = "i64" })
     assert.equal(start .. "the array at [1] has 1 elements and a key '9' beside them: an array without holes or names "
       .. "expected)", message { { 1, [9] = 5 } })
@@ -123,9 +126,11 @@ describe("making tensors", function()
       { "bad argument #2 to 'full' (number expected, got no value)", function() gpt.full({ 2 }) end },
       { "bad argument #1 to 'full' (a shape expected, as one array or one size, got no value)",
         function() gpt.full() end },
-      { "bad argument #2 to 'randint' (a number above low (3) expected, got 3)", function() gpt.randint(3, 3, { 2 }) end },
+      { "bad argument #2 to 'randint' (a number above low (3) expected, got 3)",
+        function() gpt.randint(3, 3, { 2 }) end },
       { "bad argument #1 to 'randperm' (a count of 0 or more expected, got -1)", function() gpt.randperm(-1) end },
-      { "bad argument #3 to 'linspace' (a count of 0 or more expected, got -1)", function() gpt.linspace(1, 2, -1) end },
+      { "bad argument #3 to 'linspace' (a count of 0 or more expected, got -1)",
+        function() gpt.linspace(1, 2, -1) end },
       { "bad argument #3 to 'arange' (a step other than 0 expected)", function() gpt.arange(1, 3, 0) end },
       { "bad argument #3 to 'arange' (a step other than 0 expected)", function() gpt.arange(1, 3, 0.0) end },
       { "arange: from 0 to inf in steps of 1 makes no finite number of elements",
@@ -144,8 +149,8 @@ describe("making tensors", function()
     gpt.memory { limit = gpt.memory().live + 100000 }
     local message = raised(function() gpt.zeros(1 << 20) end)
     gpt.memory { limit = 0 }
-    assert.match("^not enough memory: 4%.00 MiB wanted, .* live, the limit is .* %(gpt%.memory{limit = bytes} sets it%)$",
-      message)
+    assert.match("^not enough memory: 4%.00 MiB wanted, .* live, the limit is .* "
+      .. "%(gpt%.memory{limit = bytes} sets it%)$", message)
   end)
 end)
 
@@ -219,7 +224,8 @@ describe("a tensor", function()
     assert.equal(live, gpt.memory().live)
     assert.equal("tensor (freed)", tostring(big))
     assert.equal("calling 'shape' on bad self (this gpt.Tensor was freed)", raised(function() big:shape() end))
-    assert.equal("bad argument #1 to 'cat' (element [1]: this tensor was freed)", raised(function() gpt.cat { big } end))
+    assert.equal("bad argument #1 to 'cat' (element [1]: this tensor was freed)",
+      raised(function() gpt.cat { big } end))
     do
       local scoped <close> = gpt.zeros(1000)
       assert.equal(1000, #scoped)
@@ -271,8 +277,8 @@ describe("writing in place", function()
     local x = gpt.tensor({ 1.5, 2.5 }, { requires_grad = true })
     local y = x:clone()
     local leaf = "this tensor requires a gradient, and the write would not be recorded; write inside gpt.no_grad"
-    local recorded = "this tensor was recorded, and its gradient would no longer be true; write into detach() or clone() "
-      .. "of it, or inside gpt.no_grad"
+    local recorded = "this tensor was recorded, and its gradient would no longer be true; write into detach() or "
+      .. "clone() of it, or inside gpt.no_grad"
     local plain = gpt.zeros(2)
     assert.equal("t[i] = v: " .. leaf, raised(function() x[1] = 1 end))
     assert.equal("fill: " .. leaf, raised(function() x:fill(1) end))
@@ -292,7 +298,8 @@ describe("writing in place", function()
     local a, b = gpt.tensor({ 1.5 }, { requires_grad = true }), gpt.tensor { 2.5 }
     local y = a:matmul(b)
     b:fill(3)
-    assert.equal("backward: a tensor that matmul needs was changed in place after it was used; change a clone() instead",
+    assert.equal("backward: a tensor that matmul needs was changed in place after it was used; change a clone() "
+      .. "instead",
       raised(function() y:backward() end))
   end)
 end)

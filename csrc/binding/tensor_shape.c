@@ -153,6 +153,7 @@ const luaL_Reg bind_tensor_shape[] = {
 /* The tensors of the array at argument 1, in memory that the stack owns; answers how many. */
 static int check_list(lua_State *L, GptTensor ***list) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
   luaL_argcheck(L, count >= 1, 1, "at least one tensor expected, got an empty array");
   luaL_argcheck(L, count < 0x7fffffff, 1, "too many tensors");

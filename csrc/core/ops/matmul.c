@@ -122,15 +122,10 @@ static bool multiply_rows(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b)
   return done;
 }
 
+/* For a and b with at least two dims, that fit. */
 static GptTensor *forward(GptEnv *env, GptTensor *a, GptTensor *b) {
-  char text_a[GPT_SHAPE_TEXT], text_b[GPT_SHAPE_TEXT];
   int64_t shape[GPT_MAX_DIMS];
-  int batches = a->shape[a->ndim - 1] == b->shape[b->ndim - 2] ? batch_shape(a, b, shape) : -1;
-  if (batches < 0)
-    return gpt_fail_null(
-        env,
-        "matmul: shapes %s and %s do not fit: [..., m, k] and [..., k, n] expected, and equal sizes (or 1) before them",
-        gpt_tensor_shape_text(a, text_a), gpt_tensor_shape_text(b, text_b));
+  int batches = batch_shape(a, b, shape);
   shape[batches] = a->shape[a->ndim - 2];
   shape[batches + 1] = b->shape[b->ndim - 1];
   GptTensor *y = gpt_tensor_new(env, GPT_F32, batches + 2, shape);
@@ -184,12 +179,27 @@ static GptTensor *drop_dim(GptEnv *env, GptTensor *y, int from_last) {
   return squeezed;
 }
 
-GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b) {
+static bool check_fit(GptEnv *env, const GptTensor *a, const GptTensor *b) {
   char text_a[GPT_SHAPE_TEXT], text_b[GPT_SHAPE_TEXT];
+  int64_t shape[GPT_MAX_DIMS];
+  gpt_tensor_shape_text(a, text_a);
+  gpt_tensor_shape_text(b, text_b);
   if (a->ndim == 0 || b->ndim == 0)
-    return gpt_fail_null(
-        env, "matmul: tensors with at least one dimension expected, got shapes %s and %s; * multiplies by a number",
-        gpt_tensor_shape_text(a, text_a), gpt_tensor_shape_text(b, text_b));
+    return gpt_fail(env,
+                    "matmul: tensors with at least one dimension expected, got shapes %s and %s; * multiplies by a "
+                    "number",
+                    text_a, text_b);
+  int64_t depth_b = b->ndim == 1 ? b->shape[0] : b->shape[b->ndim - 2];
+  bool vectors = a->ndim == 1 && b->ndim == 1;
+  if (a->shape[a->ndim - 1] == depth_b && (vectors || batch_shape(a, b, shape) >= 0)) return true;
+  return gpt_fail(env,
+                  "matmul: shapes %s and %s do not fit: [..., m, k] and [..., k, n] expected, and equal sizes (or 1) "
+                  "before them",
+                  text_a, text_b);
+}
+
+GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b) {
+  if (!check_fit(env, a, b)) return NULL;
   GptTensor *rows = a->ndim == 1 ? gpt_unsqueeze(env, a, 0) : gpt_tensor_retain(a);
   GptTensor *columns = rows == NULL ? NULL : b->ndim == 1 ? gpt_unsqueeze(env, b, 1) : gpt_tensor_retain(b);
   GptTensor *y = columns != NULL ? multiply(env, rows, columns) : NULL;
