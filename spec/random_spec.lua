@@ -87,3 +87,21 @@ describe("random tensors", function()
     assert.same(b, gpt.rand(700):totable())
   end)
 end)
+
+describe("bare layers", function()
+  local sequence = fixture.layers[1]
+
+  it("begin as PyTorch's do, one after the other", function()
+    gpt.seed(sequence.seed)
+    for i, made in ipairs(sequence) do
+      local kind, sizes, expected = table.unpack(made)
+      local layer = gpt.nn[kind](sizes[1], sizes[2], kind == "Linear" and { bias = #expected == 2 } or nil)
+      local drawn = {}
+      for _, parameter in layer:parameters() do
+        table.insert(drawn, parameter:detach():reshape(-1):totable())
+      end
+      assert.same(expected, drawn, ("layer %d, a %s"):format(i, kind))
+    end
+    assert.equal(5, #sequence)
+  end)
+end)

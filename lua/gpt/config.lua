@@ -1,4 +1,5 @@
--- The configs of GPT models: presets, the check that everything goes through, and how they print.
+--- The configs of GPT models: presets, the check that everything goes through, and how they print.
+-- @submodule gpt
 local core = require "gpt.core"
 local rules = require "gpt.rules"
 

@@ -1,4 +1,5 @@
--- Sizes on paper: what a config's model takes and costs, without allocating it.
+--- Sizes on paper: what a config's model takes and costs, without allocating it.
+-- @submodule gpt
 local config = require "gpt.config"
 local core = require "gpt.core"
 local rules = require "gpt.rules"
