@@ -165,6 +165,14 @@ void bind_type(lua_State *L, const BindType *type) {
   lua_pop(L, 1);
 }
 
+void bind_push_methods(lua_State *L, const char *type) {
+  luaL_getmetatable(L, type);
+  lua_getfield(L, -1, "__index");
+  lua_getupvalue(L, -1, 3);
+  lua_insert(L, -3);
+  lua_pop(L, 2);
+}
+
 void bind_check_options(lua_State *L, int index, const char *what, const char *const names[]) {
   size_t count = 0;
   while (names[count] != NULL) count++;

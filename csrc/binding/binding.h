@@ -31,6 +31,9 @@ void bind_functions(lua_State *L, const luaL_Reg *functions);
 /* Creates the metatable of a type. Unknown names raise, and suggest the near one. */
 void bind_type(lua_State *L, const BindType *type);
 
+/* Pushes the table of a type's methods. */
+void bind_push_methods(lua_State *L, const char *type);
+
 /* Pushes an empty box of that type and answers where to put the pointer. */
 void **bind_push_box(lua_State *L, const char *type, int user_values);
 
@@ -62,6 +65,7 @@ void bind_open_layer_host(lua_State *L);
 void bind_open_nn(lua_State *L);
 void bind_open_model(lua_State *L);
 void bind_open_session(lua_State *L);
+void bind_open_infer(lua_State *L);
 void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);

@@ -98,5 +98,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_nn(L);
   bind_open_model(L);
   bind_open_session(L);
+  bind_open_infer(L);
   return 1;
 }

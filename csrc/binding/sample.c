@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "binding/session.h"
 #include "binding/tensor.h"
 
 #define GENERATOR "gpt.Generator"
@@ -72,7 +73,7 @@ static void push_generator(lua_State *L, int options, const char *what, int64_t 
   gpt_random_seed(random, seed + (uint64_t)more);
 }
 
-/* Pushes a sampler that draws with the generator on top of the stack (or nil), which it replaces. */
+/* Pushes a sampler that draws with the generator or session on top of the stack (or nil), which it replaces. */
 static GptSampler *push_sampler(lua_State *L, GptSampling sampling) {
   GptEnv *env = bind_env(L);
   GptSampler **box = (GptSampler **)bind_push_box(L, SAMPLER, 1);
@@ -83,10 +84,12 @@ static GptSampler *push_sampler(lua_State *L, GptSampling sampling) {
   return *box;
 }
 
-/* What the sampler at index draws with. */
+/* What the sampler at index draws with: its generator, its session's, or the state's. */
 static GptRandom *sampler_random(lua_State *L, int index) {
-  GptRandom *random = &bind_env(L)->random;
-  if (lua_getiuservalue(L, index, 1) != LUA_TNIL) random = luaL_checkudata(L, -1, GENERATOR);
+  lua_getiuservalue(L, index, 1);
+  GptSession *session = bind_test_session(L, -1);
+  GptRandom *own = luaL_testudata(L, -1, GENERATOR);
+  GptRandom *random = session != NULL ? gpt_session_random(session) : own != NULL ? own : &bind_env(L)->random;
   lua_pop(L, 1);
   return random;
 }
@@ -262,11 +265,11 @@ static int generator(lua_State *L) {
   return 1;
 }
 
-/* _sampler(options, what, generator or nil): checks the sampling options. */
+/* _sampler(options, what, generator or session or nil): checks the sampling options. */
 static int sampler(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 3);
-  if (!lua_isnil(L, 3)) luaL_checkudata(L, 3, GENERATOR);
+  if (!lua_isnil(L, 3) && bind_test_session(L, 3) == NULL) luaL_checkudata(L, 3, GENERATOR);
   push_sampler(L, read_sampling(L, 1, luaL_checkstring(L, 2)));
   return 1;
 }

@@ -1,5 +1,5 @@
 /* Sessions in Lua. The userdata's user value is the model, so that the collector sees that it is in use. */
-#include "core/session.h"
+#include "binding/session.h"
 
 #include "binding/fields.h"
 #include "binding/ids.h"
@@ -7,7 +7,9 @@
 #include "binding/tensor.h"
 #include "core/ops/shape.h"
 
-#define SESSION "gpt.Session"
+#define SESSION BIND_SESSION
+
+GptSession *bind_test_session(lua_State *L, int index) { return bind_test(L, index, SESSION); }
 
 static GptSession *check_session(lua_State *L, int index) { return bind_check(L, index, SESSION); }
 
@@ -193,8 +195,11 @@ static const luaL_Reg fields[] = {{"length", get_length}, {"context_length", get
 static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", print}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"feed", feed_many}, {"_session", new_session}, {NULL, NULL}};
 
+/* _session_methods: the table of methods, for those that are written in Lua. */
 void bind_open_session(lua_State *L) {
   static const BindType type = {.name = SESSION, .methods = methods, .fields = fields, .meta = meta};
   bind_type(L, &type);
   bind_functions(L, functions);
+  bind_push_methods(L, SESSION);
+  lua_setfield(L, -2, "_session_methods");
 }

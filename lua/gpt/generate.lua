@@ -52,11 +52,11 @@ end
 
 -- What the loop needs to know of a model or function.
 local function describe(what, model, settings)
-  local is_model = field(model, "session") ~= nil
+  local is_model = type(model) == "userdata" and pcall(core._kind, model) and core._kind(model) == "Model"
   if not is_model and not callable(model) then
     raise("%s: a model, or a function from ids to logits, expected, got %s", what, rules.show(model))
   end
-  local config = is_model and field(model, "config") or {}
+  local config = is_model and model.config or {}
   local length = context_length(what, config.context_length, settings.context_length)
   if not length then
     raise("%s: a function in place of a model needs the option context_length, the most tokens it takes", what)
@@ -90,8 +90,7 @@ end
 
 local function choose_source(what, model, known, settings)
   if not known.is_model then return source.of_function(what, model, known.context_length) end
-  if settings.use_cache then return source.sessions(model, known.context_length) end
-  return source.afresh(model, known.context_length)
+  return source.sessions(model, known.context_length, settings.use_cache)
 end
 
 -- A run over a model or function, and its prompts as they were read.
@@ -110,9 +109,9 @@ local function start_session(what, session, given)
   local settings = options.read(what, given)
   settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
   check_stop_strings(what, settings)
-  local ids, config = session.ids, session.model.config
+  local ids = session:ids()
   if #ids == 0 then raise("%s: the session is empty: feed it a prompt first, session:feed(ids)", what) end
-  local length = context_length(what, config.context_length, settings.context_length)
+  local length = context_length(what, session.context_length, settings.context_length)
   local rows = { { form = "ids", ids = ids } }
   check_overflow(what, rows, settings, length, true)
   if settings.given.seed == nil then settings.random = session end
@@ -185,5 +184,9 @@ end
 function generate.session_stream(session, opts)
   return iterator(start_session("session:stream", session, opts), true)
 end
+
+local layer, session = core._layer_methods, core._session_methods
+layer.generate, layer.stream = generate.generate, generate.stream
+session.generate, session.stream = generate.session_generate, generate.session_stream
 
 return generate

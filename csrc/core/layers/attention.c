@@ -82,8 +82,21 @@ static GptTensor *attend(GptEnv *env, GptForward *forward, Attention *attention,
                        drops ? gpt_random_bits64(forward->random) : 0);
 }
 
+static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x);
+
+/* [tokens, emb_dim] is a batch of one, and is answered without it. */
+static GptTensor *run_alone(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
+  GptTensor *batch = gpt_unsqueeze(env, x, 0);
+  GptTensor *y = batch != NULL ? run(env, forward, layer, batch) : NULL;
+  GptTensor *rows = y != NULL ? gpt_select(env, y, 0, 0) : NULL;
+  gpt_tensor_release(batch);
+  gpt_tensor_release(y);
+  return rows;
+}
+
 static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
   Attention *attention = (Attention *)layer;
+  if (x->ndim == 2) return run_alone(env, forward, layer, x);
   if (!check_input(env, attention, forward, x)) return NULL;
   GptTensor *qkv = all_linear(layer) ? project_together(env, layer, x) : project_apart(env, forward, layer, x);
   GptTensor *mixed = qkv != NULL ? attend(env, forward, attention, qkv) : NULL;

@@ -16,7 +16,7 @@ end
 
 local function make_row(what, settings, prompt, i)
   local random = settings.random or core._generator(settings.given, what, i - 1)
-  local row = { ids = table.move(prompt.ids, 1, #prompt.ids, 1, {}) }
+  local row = { ids = table.move(prompt.ids, 1, #prompt.ids, 1, {}), limit = settings.max_new_tokens }
   row.sampler = core._sampler(settings.given, what, random)
   row.sampler:see(row.ids)
   row.output = Output.new {

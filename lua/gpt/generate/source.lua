@@ -25,21 +25,21 @@ end
 local Sessions = {}
 Sessions.__index = Sessions
 
---- With a KV cache: a session of its own for each row, all advanced together.
-function source.sessions(model, context_length)
-  return setmetatable({ model = model, context_length = context_length, cached = true }, Sessions)
+--- A session for each row, all advanced together.
+function source.sessions(model, context_length, use_cache)
+  return setmetatable({ model = model, context_length = context_length, use_cache = use_cache }, Sessions)
 end
 
---- Without: each step runs all of them again.
-function source.afresh(model, context_length)
-  return setmetatable({ model = model, context_length = context_length, cached = false }, Sessions)
+-- A session with room for all that may come, so that no step asks for memory.
+local function open(self, row)
+  local session = self.model:session { use_cache = self.use_cache }
+  return session:reserve(math.min(#row.ids + row.limit, self.context_length))
 end
 
 function Sessions:advance(rows)
   local sessions, lists = {}, {}
   for i, row in ipairs(rows) do
-    row.session = row.session or self.model:session()
-    if not self.cached then row.session:rewind(0) end
+    row.session = row.session or open(self, row)
     sessions[i], lists[i] = row.session, missing(row.session, row.ids, self.context_length)
   end
   local logits = #rows == 1 and sessions[1]:feed(lists[1]) or core.feed(sessions, lists)
@@ -111,9 +111,13 @@ local function check_logits(what, logits)
     .. "[1, tokens, vocab_size], got %s"):format(what, got))
 end
 
---- A function of the user's from an array of ids to logits, of which the last row counts. Nothing is recorded.
+--- A function of the user's from an array of ids to logits, of which the last row counts; a layer gets an i64 tensor
+-- [1, tokens]. Nothing is recorded, and nothing drops.
 function source.of_function(what, fn, context_length)
-  local function run(ids) return check_logits(what, core.no_grad(fn, ids)) end
+  local is_layer = type(fn) == "userdata"
+  local function run(ids)
+    return check_logits(what, core._infer(fn, is_layer and core.tensor({ ids }) or ids))
+  end
   return setmetatable({ run = run, context_length = context_length }, Whole)
 end
 
