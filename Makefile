@@ -152,7 +152,7 @@ docs:
 	@rm -rf $(BUILD)/docs-source && mkdir -p $(BUILD)/docs-source && cp -R lua/gpt $(BUILD)/docs-source
 	@mv $(BUILD)/docs-source/gpt/init.lua $(BUILD)/docs-source/gpt/0.lua # ldoc wants the module first
 	@for f in csrc/binding/*.c; do \
-	  { printf '/***\n@submodule gpt\n*/\n'; cat $$f; } > $(BUILD)/docs-source/gpt/$${f##*/}; done
+	  { grep -qE '@(sub|class)?mod' $$f || printf '/***\n@submodule gpt\n*/\n'; cat $$f; } > $(BUILD)/docs-source/gpt/$${f##*/}; done
 	@cp docs/config.ld $(BUILD)/docs-source
 	@cd $(BUILD)/docs-source && ldoc -q -d ../docs .
 

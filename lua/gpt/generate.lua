@@ -17,7 +17,7 @@
 -- - `context_length`: how many tokens are seen; a function in place of a model needs it, a model has its own
 -- - `tokenizer`: in place of model.tokenizer
 --
--- @module gpt
+-- @submodule gpt
 local core = require "gpt.core"
 local options = require "gpt.generate.options"
 local prompts = require "gpt.generate.prompt"
