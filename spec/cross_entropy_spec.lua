@@ -59,8 +59,8 @@ describe("gpt.cross_entropy", function()
   it("names the target that is no token", function()
     assert.equal("user:1: cross_entropy: target 3 at [2] is no token id of a vocabulary of 3 (0 to 2; -1 leaves a "
       .. "position out)", message(logits, gpt.tensor { 0, 3 }))
-    assert.equal("user:1: cross_entropy: target -100 at [1, 2] is no token id of a vocabulary of 3 (0 to 2; -1 leaves a "
-      .. "position out)", message(logits:view(1, 2, 3), gpt.tensor { { 0, -100 } }))
+    assert.equal("user:1: cross_entropy: target -100 at [1, 2] is no token id of a vocabulary of 3 (0 to 2; -1 leaves "
+      .. "a position out)", message(logits:view(1, 2, 3), gpt.tensor { { 0, -100 } }))
   end)
 
   it("needs a target that counts", function()
@@ -71,8 +71,8 @@ describe("gpt.cross_entropy", function()
   end)
 
   it("names both shapes where they do not fit", function()
-    assert.equal("user:1: cross_entropy: logits [2, 3] and targets [3] do not fit; logits of shape [..., vocabulary] need "
-      .. "targets of shape [...]", message(logits, gpt.tensor { 0, 1, 2 }))
+    assert.equal("user:1: cross_entropy: logits [2, 3] and targets [3] do not fit; logits of shape [..., vocabulary] "
+      .. "need targets of shape [...]", message(logits, gpt.tensor { 0, 1, 2 }))
     assert.equal("user:1: cross_entropy: logits [] and targets [] do not fit; logits of shape [..., vocabulary] need "
       .. "targets of shape [...]", message(logits:sum(), gpt.tensor(1)))
   end)
@@ -80,6 +80,7 @@ describe("gpt.cross_entropy", function()
   it("takes token ids only", function()
     assert.equal("user:1: cross_entropy: targets are token ids, an i64 tensor; got f32 of shape [2]",
       message(logits, gpt.tensor { 0.0, 1.0 }))
-    assert.equal("user:1: bad argument #2 to 'cross_entropy' (gpt.Tensor expected, got table)", message(logits, { 0, 1 }))
+    assert.equal("user:1: bad argument #2 to 'cross_entropy' (gpt.Tensor expected, got table)",
+      message(logits, { 0, 1 }))
   end)
 end)

@@ -109,7 +109,8 @@ describe("a reduction", function()
   end)
 
   it("has no positions to choose where there is nothing", function()
-    assert.equal("user:1: max: nothing to choose from in a tensor of shape [0, 3]", message("a:max(1)", gpt.zeros(0, 3)))
+    assert.equal("user:1: max: nothing to choose from in a tensor of shape [0, 3]",
+      message("a:max(1)", gpt.zeros(0, 3)))
     assert.equal("user:1: min: nothing to choose from in a tensor of shape [0]", message("a:min()", gpt.zeros(0)))
     assert.equal("user:1: argmax: nothing to choose from in a tensor of shape [3, 0]",
       message("a:argmax(-1)", gpt.zeros(3, 0)))
@@ -117,8 +118,8 @@ describe("a reduction", function()
   end)
 
   it("refuses wrong arguments", function()
-    assert.equal("user:1: bad argument #1 to 'sum' (dim 3 out of range: the tensor has 2, counted 1..2, or -1 for the last)",
-      message("a:sum(3)", a))
+    assert.equal("user:1: bad argument #1 to 'sum' (dim 3 out of range: the tensor has 2, counted 1..2, "
+      .. "or -1 for the last)", message("a:sum(3)", a))
     assert.equal("user:1: bad argument #2 to 'mean' (boolean expected, got number)", message("a:mean(1, 2)", a))
     assert.equal("user:1: var: unknown option 'corection'; did you mean 'correction'?",
       message("a:var { corection = 1 }", a))
