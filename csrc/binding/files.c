@@ -86,6 +86,20 @@ static int mapped_file_tensor(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
+/* file:same(offset, other, its offset, count): whether both have the same bytes there. */
+static int mapped_file_same(lua_State *L) {
+  const GptMappedFile *files[2] = {bind_check(L, 1, MAPPED_FILE), bind_check(L, 3, MAPPED_FILE)};
+  lua_Integer offsets[2] = {luaL_checkinteger(L, 2), luaL_checkinteger(L, 4)}, count = luaL_checkinteger(L, 5);
+  bool inside = count >= 0;
+  for (int i = 0; i < 2; i++) {
+    lua_Integer size = (lua_Integer)files[i]->size;
+    inside = inside && offsets[i] >= 0 && offsets[i] <= size && count <= size - offsets[i];
+  }
+  bool same = inside && (count == 0 || memcmp(files[0]->data + offsets[0], files[1]->data + offsets[1], (size_t)count) == 0);
+  lua_pushboolean(L, same);
+  return 1;
+}
+
 /* _file_writer(path): a file that is being written; closing it without a commit removes it. */
 static int new_writer(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -156,6 +170,7 @@ static const luaL_Reg functions[] = {{"_map_file", map_file},
 
 static const luaL_Reg mapped_methods[] = {{"bytes", mapped_file_bytes},
                                           {"tensor", mapped_file_tensor},
+                                          {"same", mapped_file_same},
                                           {"close", close_mapped_file},
                                           {NULL, NULL}};
 static const luaL_Reg mapped_fields[] = {{"size", mapped_file_size}, {NULL, NULL}};

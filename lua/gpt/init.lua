@@ -19,4 +19,6 @@ gpt.stream = require("gpt.generate").stream
 gpt.nn = require "gpt.nn"
 gpt.Model = require("gpt.model").Model
 
+gpt.load = require("gpt.huggingface.load").load
+
 return gpt

@@ -26,5 +26,8 @@ function model.Model(given, parts)
 end
 
 core._layer_methods.session = core._session
+core._layer_methods.save = require "gpt.huggingface.save"
+core._layer_methods.save_parameters = require("gpt.parameter_files").save
+core._layer_methods.load_parameters = require("gpt.parameter_files").load
 
 return model

@@ -15,9 +15,16 @@ function Group:add(path)
   return file
 end
 
+--- Brings all files to the disk, under their temporary names; only now is it certain that they fit.
+function Group:finish()
+  if self.finished then return end
+  for _, file in ipairs(self) do file:finish() end
+  self.finished = true
+end
+
 --- All files take their names, in the order they were begun.
 function Group:commit()
-  for _, file in ipairs(self) do file:finish() end
+  self:finish()
   for _, file in ipairs(self) do file:commit() end
 end
 

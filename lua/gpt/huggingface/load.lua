@@ -1,0 +1,246 @@
+--- Model directories as Hugging Face's tools write and read them: gpt.load and model:save.
+-- @module gpt.huggingface.load
+-- @local
+local configs = require "gpt.config"
+local core = require "gpt.core"
+local fold = require "gpt.fold"
+local model_config = require "gpt.huggingface.config"
+local layout = require "gpt.huggingface.weights"
+local json = require "gpt.json"
+local rules = require "gpt.rules"
+local safetensors = require "gpt.safetensors"
+
+local huggingface = {}
+
+local WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+
+-- Files that a tokenizer consists of: one of these sets is enough.
+local TOKENIZERS = { { "tokenizer.json" }, { "vocab.json", "merges.txt" } }
+
+local function exists(dir, name)
+  return core._file_exists(dir .. "/" .. name)
+end
+
+-- The files that the index names, in order, and which of them holds each tensor.
+local function read_index(dir)
+  local path = dir .. "/" .. INDEX
+  local index = json.decode(model_config.read_text(path), path)
+  local map = json.is_object(index) and index.weight_map
+  if not json.is_object(map) then core._raise(path .. ": weight_map is not an object") end
+  local names, seen = {}, {}
+  for tensor, name in pairs(map) do
+    if type(name) ~= "string" or name:find("[/\\%z]") or name:sub(1, 1) == "." then
+      core._raise(("%s: weight_map: %s does not name a file of this directory"):format(path, rules.show(tensor)))
+    end
+    if not seen[name] then names[#names + 1], seen[name] = name, true end
+  end
+  table.sort(names)
+  return names, map
+end
+
+local function missing_weights(dir)
+  for _, name in ipairs { "pytorch_model.bin", "pytorch_model.bin.index.json" } do
+    if exists(dir, name) then
+      core._raise(("%s: only %s is there, which is read by running code in it; convert it once in Python: "
+        .. "transformers.AutoModelForCausalLM.from_pretrained(dir).save_pretrained(dir)"):format(dir, name))
+    end
+  end
+  core._raise(("%s: no %s and no %s there"):format(dir, WEIGHTS, INDEX))
+end
+
+local Weights = {}
+Weights.__index = Weights
+
+function Weights:__close()
+  for _, file in ipairs(self.files) do file:close() end
+end
+
+-- The name that a tensor goes by here.
+local function plain(name)
+  return name:match("^transformer%.(.+)$") or name
+end
+
+local function add_entries(weights, file, map)
+  for _, entry in ipairs(file.entries) do
+    local name = plain(entry.name)
+    if weights.entries[name] then
+      core._raise(("%s: tensor %s comes twice"):format(file.path, fold.line { name }))
+    end
+    if not map or map[entry.name] then weights.entries[name] = entry end
+  end
+end
+
+-- Opens the directory's safetensors, one file or shards, and collects their tensors by name.
+local function open_weights(dir)
+  local weights = setmetatable({ files = {}, entries = {}, path = dir .. "/" .. WEIGHTS }, Weights)
+  local names, map = { WEIGHTS }, nil
+  if not exists(dir, WEIGHTS) then
+    if not exists(dir, INDEX) then missing_weights(dir) end
+    names, map = read_index(dir)
+    weights.path = dir .. "/" .. INDEX
+  end
+  for i, name in ipairs(names) do
+    weights.files[i] = safetensors.open(dir .. "/" .. name)
+    add_entries(weights, weights.files[i], map)
+  end
+  return weights
+end
+
+local function shape_text(shape)
+  return "[" .. table.concat(shape, ", ") .. "]"
+end
+
+local function same_shape(a, b)
+  if #a ~= #b then return false end
+  for d = 1, #a do
+    if a[d] ~= b[d] then return false end
+  end
+  return true
+end
+
+-- Holds what the files have against what the config asks for; all that differs comes in one error.
+local function check_fit(weights, list, config_path)
+  local missing, misshaped, unexpected, known = {}, {}, {}, {}
+  for _, item in ipairs(list) do
+    local entry = weights.entries[item.name]
+    known[item.name] = true
+    if not entry then
+      missing[#missing + 1] = item.name
+    elseif not same_shape(entry.shape, item.shape) then
+      local found, wanted = shape_text(entry.shape), shape_text(item.shape)
+      misshaped[#misshaped + 1] = ("%s is %s, not %s"):format(item.name, found, wanted)
+    end
+  end
+  for name in pairs(weights.entries) do
+    if not known[name] and not layout.is_mask(name) then unexpected[#unexpected + 1] = name end
+  end
+  table.sort(unexpected)
+  local lines = {}
+  local function tell(what, names)
+    if #names > 0 then lines[#lines + 1] = ("\n  %s: %s"):format(what, fold.line(names)) end
+  end
+  tell("missing", missing)
+  tell("unexpected", unexpected)
+  tell("of another shape", misshaped)
+  if #lines > 0 then
+    core._raise(("%s does not fit %s%s"):format(weights.path, config_path, table.concat(lines)))
+  end
+end
+
+-- Whether two tensors of the files hold the same bytes.
+local function same_bytes(a, b)
+  return a.dtype == b.dtype and same_shape(a.shape, b.shape)
+    and a.source.file:same(a.offset, b.source.file, b.offset, a.last - a.first)
+end
+
+-- The weights have the last word on what the config says of them: a head of their own, query, key and value biases.
+local function heed_weights(weights, config, config_path)
+  local head, embedding = weights.entries[layout.head], weights.entries["wte.weight"]
+  local function correct(said, found)
+    warn(("gpt.load: %s says %s, but %s; the weights win"):format(config_path, said, found))
+  end
+  if config.tie_weights and head and embedding and same_bytes(head, embedding) then
+    weights.entries[layout.head] = nil
+  elseif config.tie_weights and head then
+    config.tie_weights = false
+    correct("tie_word_embeddings = true", "lm_head.weight is another than wte.weight")
+  elseif not config.tie_weights and not head then
+    config.tie_weights = true
+    correct("tie_word_embeddings = false", "there is no lm_head.weight")
+  end
+  if not config.qkv_bias then
+    for name, entry in pairs(weights.entries) do
+      config.qkv_bias = config.qkv_bias or layout.is_qkv_bias(name) and not safetensors.is_zero(entry)
+    end
+    if config.qkv_bias then correct("qkv_bias = false", "an attn.c_attn.bias is not zero") end
+  end
+end
+
+-- The parts of one of the files' tensors, as a Model has them: views, where the tensor is one.
+local function parts_of(item, tensor)
+  local count, last = #item.paths, tensor:dim()
+  local width, parts = tensor:size(last) // count, {}
+  for i = 1, count do
+    local part = count > 1 and tensor:narrow(last, (i - 1) * width + 1, width) or tensor
+    parts[i] = item.turned and part:transpose(1, 2) or part
+  end
+  return parts
+end
+
+-- A Model whose weights are shapes without memory.
+local function empty_model(config)
+  local absent = configs.check(config, "gpt.load")
+  absent.init = "absent"
+  return core._model(absent, nil, configs.config(config))
+end
+
+local function set_parameter(model, path, tensor)
+  local parent, name = path:match("^(.*)%.([^.]+)$")
+  core._set_parameter(model:find(parent), name, tensor)
+end
+
+local function fill(model, weights, list, config, view)
+  for _, item in ipairs(list) do
+    if config.qkv_bias or not layout.is_qkv_bias(item.name) then
+      local parts = parts_of(item, safetensors.read(weights.entries[item.name], view))
+      for i, path in ipairs(item.paths) do set_parameter(model, path, parts[i]) end
+      if config.tie_weights and item.name == "wte.weight" then set_parameter(model, "head.weight", parts[1]) end
+    end
+  end
+end
+
+local function load_tokenizer(dir)
+  for _, names in ipairs(TOKENIZERS) do
+    local all = true
+    for _, name in ipairs(names) do all = all and exists(dir, name) end
+    if all then return core.tokenizer(dir) end
+  end
+end
+
+local OPTIONS = { { "dtype", rules.one_of { "f32" }, optional = true }, { "map", rules.boolean, optional = true } }
+
+-- Whether aligned weights are to be mapped.
+local function read_options(dir, options)
+  if type(dir) ~= "string" then core._raise("gpt.load: a directory's name expected, got " .. rules.show(dir)) end
+  if options ~= nil and type(options) ~= "table" then
+    core._raise("gpt.load: a table of options expected, got " .. rules.show(options))
+  end
+  local values, problems = rules.read(options or {}, OPTIONS)
+  rules.raise("gpt.load", problems)
+  return values.map ~= false
+end
+
+--- Loads a GPT-2 directory, as Hugging Face's tools write it.
+--
+-- It holds config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts, a
+-- tokenizer. Weights may be float32, float16, bfloat16 or float64, and compute in float32. Float32 weights that lie
+-- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
+-- training the model changes only this process's copy. Do not shorten or overwrite such a file in place while it is in
+-- use (replacing it by a rename, as `model:save` does, is fine).
+--
+-- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so.
+-- @function load
+-- @string dir
+-- @tparam[opt] table options `dtype` ("f32"), `map` (true; false copies all weights)
+-- @treturn Model in eval mode
+-- @treturn Tokenizer or nil, where the directory has none; also the model's field `tokenizer`
+-- @raise where a file is missing, cut short or not what its format allows, where config.json asks for another
+-- architecture, and where weights are missing, unexpected or of another shape: all of them in one error
+-- @usage local model, tokenizer = gpt.load "gpt2"
+-- print(model:generate("Hello, I am", { max_new_tokens = 20 }))
+function huggingface.load(dir, options)
+  local view = read_options(dir, options)
+  local config_path = dir .. "/" .. CONFIG
+  local config = model_config.read(config_path)
+  local weights <close> = open_weights(dir)
+  heed_weights(weights, config, config_path)
+  local list = layout.list(config)
+  check_fit(weights, list, config_path)
+  local tokenizer = load_tokenizer(dir)
+  local model = empty_model(config)
+  fill(model, weights, list, config, view)
+  model.tokenizer = tokenizer
+  return model:eval(), tokenizer
+end
+
+return huggingface
