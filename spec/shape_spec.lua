@@ -36,6 +36,22 @@ describe("view and reshape", function()
     assert.equal(9, t[1][1]:item())
   end)
 
+  it("copy large ones right, whatever the strides", function()
+    local t = gpt.arange(1, 70 * 50):view(70, 50)
+    for _, x in ipairs { t, t:float(), t:view(2, 35, 50):transpose(1, 3), t:view(7, 10, 5, 10):permute(4, 2, 1, 3) } do
+      local copy, sizes = x:contiguous(), x:shape()
+      for n = 1, 200 do
+        local a, b = x, copy
+        for d, size in ipairs(sizes) do
+          local i = (n * 7919 + d * 10007 * n) % size + 1
+          a, b = a[i], b[i]
+        end
+        assert.equal(a:item(), b:item())
+      end
+    end
+    assert.same({ 2, 52, 102 }, t:select(2, 2):contiguous():narrow(1, 1, 3):totable())
+  end)
+
   it("split what lies apart", function()
     local t = count:view(2, 3, 4)
     assert.same(t:transpose(1, 2):contiguous():view(3, 2, 2, 2):totable(), t:transpose(1, 2):view(3, 2, 2, 2):totable())

@@ -278,17 +278,6 @@ static int variance(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
-/* Positions as Lua counts them, in place of the core's, which a record may hold. */
-static int positions_done(lua_State *L, GptTensor **box) {
-  bind_tensor_done(L, box);
-  GptTensor *from_zero = *box;
-  *box = gpt_tensor_copy(bind_env(L), from_zero);
-  gpt_tensor_release(from_zero);
-  bind_tensor_done(L, box);
-  for (int64_t i = gpt_tensor_numel(*box) - 1; i >= 0; i--) gpt_integers(*box)[i]++;
-  return 1;
-}
-
 static int extreme(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool, GptTensor **)) {
   GptTensor *x = bind_tensor(L, 1);
   int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
@@ -296,7 +285,7 @@ static int extreme(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bo
   GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
   *values = op(bind_env(L), x, dim, keepdim, positions);
   bind_tensor_done(L, values);
-  if (dim != GPT_ALL_DIMS) return positions_done(L, positions) + 1;
+  if (dim != GPT_ALL_DIMS) return bind_positions_done(L, positions) + 1;
   lua_pop(L, 1);
   return 1;
 }
@@ -324,7 +313,7 @@ static int min(lua_State *L) { return extreme(L, gpt_min); }
 
 static int extreme_position(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool)) {
   reduce(L, op);
-  return positions_done(L, lua_touserdata(L, -1));
+  return bind_positions_done(L, lua_touserdata(L, -1));
 }
 
 /***

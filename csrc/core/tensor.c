@@ -166,29 +166,59 @@ void gpt_tensor_release(GptTensor *tensor) {
   gpt_free(env, tensor);
 }
 
-/* One copy between equally shaped walks over memory; contiguous runs go by memcpy. */
-static void copy_strided(char *dst, const int64_t *dst_stride, const char *src, const int64_t *src_stride, const int64_t *shape, int ndim,
-                         size_t size) {
-  if (ndim == 0) {
-    memcpy(dst, src, size);
-    return;
+/* A matrix of elements of that many bytes, strides in bytes. The rows are taken in narrow strips, so that a transposing
+   copy finds the lines of memory it touched a row ago still in the cache. */
+static inline __attribute__((always_inline)) void copy_matrix(char *dst, const int64_t *dst_stride, const char *src,
+                                                              const int64_t *src_stride, int64_t rows, int64_t columns,
+                                                              size_t size) {
+  const int64_t strip = 16;
+  for (int64_t first = 0; first < columns; first += strip) {
+    int64_t last = first + strip < columns ? first + strip : columns;
+    for (int64_t i = 0; i < rows; i++) {
+      char *to = dst + i * dst_stride[0];
+      const char *from = src + i * src_stride[0];
+      for (int64_t j = first; j < last; j++) memcpy(to + j * dst_stride[1], from + j * src_stride[1], size);
+    }
   }
-  if (ndim == 1 && dst_stride[0] == 1 && src_stride[0] == 1) {
+}
+
+/* One copy between equally shaped walks over memory, strides in bytes; contiguous runs go by memcpy. */
+static void copy_strided(char *dst, const int64_t *dst_stride, const char *src, const int64_t *src_stride,
+                         const int64_t *shape, int ndim, size_t size) {
+  bool run = ndim >= 1 && dst_stride[ndim - 1] == (int64_t)size && src_stride[ndim - 1] == (int64_t)size;
+  if (ndim == 1 && run) {
     memcpy(dst, src, (size_t)shape[0] * size);
-    return;
+  } else if (ndim == 2 && !run) {
+    if (size == 4) copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], 4);
+    else if (size == 8) copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], 8);
+    else copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], size);
+  } else if (ndim == 1) {
+    copy_strided(dst, (int64_t[]){0, dst_stride[0]}, src, (int64_t[]){0, src_stride[0]}, (int64_t[]){1, shape[0]}, 2,
+                 size);
+  } else if (ndim == 0) {
+    memcpy(dst, src, size);
+  } else {
+    for (int64_t i = 0; i < shape[0]; i++)
+      copy_strided(dst + i * dst_stride[0], dst_stride + 1, src + i * src_stride[0], src_stride + 1, shape + 1,
+                   ndim - 1, size);
   }
-  for (int64_t i = 0; i < shape[0]; i++)
-    copy_strided(dst + (size_t)(i * dst_stride[0]) * size, dst_stride + 1, src + (size_t)(i * src_stride[0]) * size, src_stride + 1, shape + 1,
-                 ndim - 1, size);
+}
+
+static void byte_strides(const GptTensor *tensor, int64_t *stride) {
+  for (int d = 0; d < tensor->ndim; d++)
+    stride[d] = tensor->stride[d] * (int64_t)gpt_dtype_size(tensor->storage->dtype);
 }
 
 void gpt_copy_elements(GptTensor *dst, const GptTensor *src) {
   size_t size = gpt_dtype_size(dst->storage->dtype);
   char *to = (char *)dst->storage->data + (size_t)dst->offset * size;
   const char *from = (const char *)src->storage->data + (size_t)src->offset * size;
+  int64_t to_stride[GPT_MAX_DIMS], from_stride[GPT_MAX_DIMS];
   if (gpt_tensor_numel(dst) == 0) return;
+  byte_strides(dst, to_stride);
+  byte_strides(src, from_stride);
   if (gpt_tensor_contiguous(dst) && gpt_tensor_contiguous(src)) memmove(to, from, (size_t)gpt_tensor_numel(dst) * size);
-  else copy_strided(to, dst->stride, from, src->stride, dst->shape, dst->ndim, size);
+  else copy_strided(to, to_stride, from, from_stride, dst->shape, dst->ndim, size);
 }
 
 GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor) {
