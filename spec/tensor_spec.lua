@@ -505,4 +505,38 @@ describe("memory", function()
     collectgarbage()
     assert.equal(live, gpt.memory().live)
   end)
+
+  it("that is short anywhere is an error, and comes back", function()
+    local function scenario()
+      local x = gpt.tensor({ { 1.5, 2.5, 3.5 }, { 4.5, 5.5, 6.5 } }, { requires_grad = true })
+      local y = gpt.cat({ x, x:transpose(1, 2):reshape(2, 3) }, 1):index(1, { 1, 4, 1 })
+      local z = gpt.stack { y:tril(), y:triu(1):masked_fill(y:detach(), 2) }:matmul(y):permute(3, 1, 2)
+      local values, positions = z:sort(2)
+      values = values:topk(1):expand(2, 3, 2, 4):narrow(4, 1, 2):select(1, 1):contiguous()
+      values:reshape(-1):matmul(gpt.ones(12)):backward()
+      x.grad = x.grad:clone()
+      x:detach():copy(gpt.arange(1, 3))
+      x:detach()[1] = 5
+      return tostring(positions), x.grad:bytes()
+    end
+    local expected = scenario()
+    collectgarbage()
+    collectgarbage()
+    local live, failures, limit, ok, result = gpt.memory().live, 0, 0, nil, nil
+    repeat
+      limit = limit + 96
+      gpt.memory { limit = live + limit }
+      ok, result = pcall(scenario)
+      gpt.memory { limit = 0 }
+      if not ok then
+        failures = failures + 1
+        assert.match("not enough memory: .* wanted, .* live, the limit is ", result)
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.equal(live, gpt.memory().live)
+    until ok
+    assert.equal(expected, result)
+    assert.is_true(failures > 50, failures)
+  end)
 end)
