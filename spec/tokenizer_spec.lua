@@ -358,10 +358,10 @@ describe("gpt.tokenizer refuses", function()
     for change_to, expected in pairs {
       ['"x1": 5, "'] = 'two tokens have the id 5: "x1" and "&"',
       ['"!": 500, "'] = 'the token "!" has two ids: 500 and 0',
-      ['"x1": -1, "'] = 'the id of the token "x1" is not a whole number from 0 to 16777215',
-      ['"x1": 1.5, "'] = 'the id of the token "x1" is not a whole number from 0 to 16777215',
-      ['"x1": 16777216, "'] = 'the id of the token "x1" is not a whole number from 0 to 16777215',
-      ['"x1": "7", "'] = 'the id of the token "x1" is not a whole number from 0 to 16777215',
+      ['"x1": -1, "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
+      ['"x1": 1.5, "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
+      ['"x1": 8388608, "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
+      ['"x1": "7", "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
     } do
       assert.equal("DIR/vocab.json: " .. expected, refused { ["vocab.json"] = change(VOCAB, '"', change_to) })
     end

@@ -24,6 +24,12 @@ static bool reserve(GptEnv *env, GptMergeSpace *space, size_t n) {
   return true;
 }
 
+void gpt_byte_tokens_rank(GptByteTokens *bytes, const GptMerges *merges) {
+  for (int left = 0; left < 256; left++)
+    for (int right = 0; right < 256; right++)
+      bytes->ranks[left][right] = gpt_merges_rank(merges, bytes->ids[left], bytes->ids[right]);
+}
+
 static void sift_down(uint64_t *heap, size_t count, size_t at) {
   uint64_t value = heap[at];
   for (size_t child; (child = 2 * at + 1) < count; at = child) {
@@ -48,13 +54,11 @@ static uint64_t pop(uint64_t *heap, size_t *count) {
 }
 
 /* Lists the bytes and the merges of neighbours; answers how many candidates the heap has. */
-static size_t list_bytes(const GptMerges *merges, const uint32_t *byte_ids, GptMergeSpace *space, const uint8_t *word,
-                         size_t n) {
+static size_t list_bytes(const GptByteTokens *bytes, GptMergeSpace *space, const uint8_t *word, size_t n) {
   size_t count = 0;
   for (size_t i = 0; i < n; i++) {
-    uint32_t id = byte_ids[word[i]];
-    uint32_t rank = i + 1 < n ? gpt_merges_rank(merges, id, byte_ids[word[i + 1]]) : GPT_NO_RANK;
-    space->parts[i] = (GptPart){id, rank, (uint32_t)i - 1, i + 1 < n ? (uint32_t)i + 1 : END};
+    uint32_t rank = i + 1 < n ? bytes->ranks[word[i]][word[i + 1]] : GPT_NO_RANK;
+    space->parts[i] = (GptPart){bytes->ids[word[i]], rank, (uint32_t)i - 1, i + 1 < n ? (uint32_t)i + 1 : END};
     if (rank != GPT_NO_RANK) space->heap[count++] = (uint64_t)rank << 32 | i;
   }
   for (size_t i = count / 2; i-- > 0;) sift_down(space->heap, count, i);
@@ -85,10 +89,10 @@ static bool append(const GptMergeSpace *space, size_t n, GptIds *out) {
   return true;
 }
 
-bool gpt_merge_word(GptEnv *env, const GptMerges *merges, const uint32_t *byte_ids, GptMergeSpace *space,
+bool gpt_merge_word(GptEnv *env, const GptMerges *merges, const GptByteTokens *bytes, GptMergeSpace *space,
                     const uint8_t *word, size_t n, GptIds *out) {
   if (!reserve(env, space, n)) return false;
-  size_t count = list_bytes(merges, byte_ids, space, word, n), left = n;
+  size_t count = list_bytes(bytes, space, word, n), left = n;
   while (count > 0) {
     uint64_t candidate = pop(space->heap, &count);
     uint32_t at = (uint32_t)candidate;

@@ -25,8 +25,18 @@ typedef struct GptMergeSpace {
 
 void gpt_merge_space_free(GptEnv *env, GptMergeSpace *space);
 
-/* Appends the tokens of a word of n > 0 bytes; byte_ids[256] are the tokens of single bytes. */
-bool gpt_merge_word(GptEnv *env, const GptMerges *merges, const uint32_t *byte_ids, GptMergeSpace *space,
+/* What every word begins with: the tokens of single bytes, and the ranks of their merges, which would otherwise be half
+   of all that is looked up. */
+typedef struct GptByteTokens {
+  uint32_t ids[256];
+  uint32_t ranks[256][256]; /* [left byte][right byte] */
+} GptByteTokens;
+
+/* Fills in the ranks from the ids. */
+void gpt_byte_tokens_rank(GptByteTokens *bytes, const GptMerges *merges);
+
+/* Appends the tokens of a word of n > 0 bytes. */
+bool gpt_merge_word(GptEnv *env, const GptMerges *merges, const GptByteTokens *bytes, GptMergeSpace *space,
                     const uint8_t *word, size_t n, GptIds *out);
 
 #endif

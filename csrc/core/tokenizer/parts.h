@@ -13,7 +13,7 @@ struct GptTokenizer {
   GptMerges merges;
   int64_t roles[GPT_ROLES]; /* ids, or -1 */
   /* made by gpt_tokenizer_finish: */
-  uint32_t byte_ids[256];
+  GptByteTokens *bytes;
   GptSpecials specials;
   GptClasses *classes;
   GptCacheSlot *cache; /* [GPT_CACHE_SLOTS] */

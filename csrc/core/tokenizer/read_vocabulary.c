@@ -1,5 +1,4 @@
 /* vocab.json and merges.txt. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/json.h"
@@ -20,25 +19,23 @@ bool gpt_read_vocabulary(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json
   return true;
 }
 
-/* The id of a token that a merge names, or -1 and a message that shows both. */
-static int64_t find_named(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, const char *both) {
+/* The id of a token that a merge names, or -1 and a message. */
+static int64_t find_named(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n) {
   char quoted[GPT_QUOTE_SIZE];
   int64_t id = gpt_vocabulary_find_spelled(env, &tokenizer->vocabulary, text, n);
-  if (id == -1) gpt_fail(env, "%s: the token %s is not in the vocabulary", both, gpt_quote(text, n, quoted));
-  return id < 0 ? -1 : id;
+  if (id == -1) gpt_fail(env, "the token %s is not in the vocabulary", gpt_quote(text, n, quoted));
+  return id;
 }
 
 bool gpt_read_merge(GptEnv *env, GptTokenizer *tokenizer, const char *left, size_t left_length, const char *right,
                     size_t right_length) {
-  char a[GPT_QUOTE_SIZE], b[GPT_QUOTE_SIZE], both[2 * GPT_QUOTE_SIZE + 16], error[GPT_ERROR_SIZE];
-  int64_t first, second;
-  size_t la = left_length, lb = right_length;
-  snprintf(both, sizeof both, "merge of %s and %s", gpt_quote(left, la, a), gpt_quote(right, lb, b));
-  if ((first = find_named(env, tokenizer, left, la, both)) < 0) return false;
-  if ((second = find_named(env, tokenizer, right, lb, both)) < 0) return false;
-  if (gpt_tokenizer_add_merge(env, tokenizer, first, second)) return true;
+  char a[GPT_QUOTE_SIZE], b[GPT_QUOTE_SIZE], error[GPT_ERROR_SIZE];
+  int64_t first = find_named(env, tokenizer, left, left_length);
+  int64_t second = first < 0 ? -1 : find_named(env, tokenizer, right, right_length);
+  if (first >= 0 && second >= 0 && gpt_tokenizer_add_merge(env, tokenizer, first, second)) return true;
   memcpy(error, env->error, sizeof error);
-  return gpt_fail(env, "%s: %s", both, error);
+  return gpt_fail(env, "merge of %s and %s: %s", gpt_quote(left, left_length, a), gpt_quote(right, right_length, b),
+                  error);
 }
 
 /* One line, without its end: two tokens with a space between. */

@@ -23,6 +23,7 @@ void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer) {
   gpt_merges_free(env, &tokenizer->merges);
   gpt_specials_free(env, &tokenizer->specials);
   gpt_merge_space_free(env, &tokenizer->space);
+  gpt_free(env, tokenizer->bytes);
   gpt_free(env, tokenizer->classes);
   gpt_free(env, tokenizer->cache);
   gpt_free(env, tokenizer);
@@ -32,25 +33,13 @@ size_t gpt_tokenizer_size(const GptTokenizer *tokenizer) { return tokenizer->voc
 
 int64_t gpt_tokenizer_role(const GptTokenizer *tokenizer, GptRole role) { return tokenizer->roles[role]; }
 
-/* The token that two become, or -1; -2 without memory. */
-static int64_t find_joined(GptEnv *env, const GptVocabulary *v, const GptToken *left, const GptToken *right) {
-  size_t n = (size_t)left->length + right->length;
-  uint8_t *bytes = gpt_alloc(env, n);
-  if (bytes == NULL) return -2;
-  memcpy(bytes, v->bytes + left->start, left->length);
-  memcpy(bytes + left->length, v->bytes + right->start, right->length);
-  int64_t id = gpt_vocabulary_find(v, bytes, n, false);
-  gpt_free(env, bytes);
-  return id;
-}
-
 bool gpt_tokenizer_add_merge(GptEnv *env, GptTokenizer *tokenizer, int64_t left, int64_t right) {
-  const GptVocabulary *v = &tokenizer->vocabulary;
+  GptVocabulary *v = &tokenizer->vocabulary;
   uint32_t rank = gpt_merges_rank(&tokenizer->merges, (uint32_t)left, (uint32_t)right);
   if (rank != GPT_NO_RANK) return gpt_fail(env, "this pair is merge %u already", rank + 1);
   if ((v->tokens[left].flags | v->tokens[right].flags) & GPT_TOKEN_LITERAL)
     return gpt_fail(env, "a token that is not written in the byte alphabet cannot be merged");
-  int64_t made = find_joined(env, v, &v->tokens[left], &v->tokens[right]);
+  int64_t made = gpt_vocabulary_find_joined(env, v, left, right);
   if (made == -1) return gpt_fail(env, "the token that the two become is not in the vocabulary");
   if (made < 0) return false;
   return gpt_merges_add(env, &tokenizer->merges, (GptMerge){(uint32_t)left, (uint32_t)right, (uint32_t)made});
@@ -105,13 +94,15 @@ static bool find_bytes(GptEnv *env, GptTokenizer *tokenizer) {
     int64_t id = gpt_vocabulary_find(&tokenizer->vocabulary, &byte, 1, false);
     missing[b] = id < 0;
     complete = complete && id >= 0;
-    tokenizer->byte_ids[b] = (uint32_t)id;
+    tokenizer->bytes->ids[b] = (uint32_t)id;
   }
   return complete || fail_missing_bytes(env, missing);
 }
 
 bool gpt_tokenizer_finish(GptEnv *env, GptTokenizer *tokenizer) {
-  if (!find_bytes(env, tokenizer)) return false;
+  tokenizer->bytes = gpt_alloc(env, sizeof *tokenizer->bytes);
+  if (tokenizer->bytes == NULL || !find_bytes(env, tokenizer)) return false;
+  gpt_byte_tokens_rank(tokenizer->bytes, &tokenizer->merges);
   if (!gpt_specials_collect(env, &tokenizer->vocabulary, &tokenizer->specials)) return false;
   tokenizer->classes = gpt_alloc(env, sizeof *tokenizer->classes);
   if (tokenizer->classes == NULL) return false;
@@ -124,7 +115,7 @@ bool gpt_tokenizer_finish(GptEnv *env, GptTokenizer *tokenizer) {
 static inline bool encode_word(GptEnv *env, GptTokenizer *tokenizer, const uint8_t *word, size_t n, size_t after,
                                GptIds *out) {
   if (n > GPT_CACHED_BYTES)
-    return gpt_merge_word(env, &tokenizer->merges, tokenizer->byte_ids, &tokenizer->space, word, n, out);
+    return gpt_merge_word(env, &tokenizer->merges, tokenizer->bytes, &tokenizer->space, word, n, out);
   GptCacheKey key = gpt_cache_key(tokenizer->cache, word, n, after);
   if (gpt_cache_holds(&key)) {
     if (!gpt_ids_reserve(out, GPT_CACHED_IDS)) return false;
@@ -133,7 +124,7 @@ static inline bool encode_word(GptEnv *env, GptTokenizer *tokenizer, const uint8
     return true;
   }
   size_t first = out->length;
-  if (!gpt_merge_word(env, &tokenizer->merges, tokenizer->byte_ids, &tokenizer->space, word, n, out)) return false;
+  if (!gpt_merge_word(env, &tokenizer->merges, tokenizer->bytes, &tokenizer->space, word, n, out)) return false;
   gpt_cache_put(&key, out->data + first, out->length - first);
   return true;
 }

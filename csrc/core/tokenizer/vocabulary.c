@@ -5,6 +5,8 @@
 #include "core/json.h"
 #include "core/memory.h"
 
+#define ID_MASK (((uint32_t)1 << 24) - 1)
+
 void gpt_vocabulary_init(GptVocabulary *vocabulary) {
   *vocabulary = (GptVocabulary){0};
   gpt_alphabet_init(&vocabulary->alphabet);
@@ -22,19 +24,22 @@ const GptToken *gpt_vocabulary_token(const GptVocabulary *v, int64_t id) {
 }
 
 /* FNV-1a, with its high bits stirred in for tables of a power of two. */
-static size_t hash(const uint8_t *bytes, size_t n, bool literal) {
+static uint64_t hash(const uint8_t *bytes, size_t n, bool literal) {
   uint64_t h = literal ? 14695981039346656036u ^ 0xff : 14695981039346656036u;
   for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 1099511628211u;
-  return (size_t)(h ^ h >> 32);
+  return h ^ h >> 32;
 }
+
+static uint32_t tag_of(uint64_t hash) { return (uint32_t)(hash >> 32) & ~ID_MASK; }
 
 static bool is_literal(uint32_t flags) { return (flags & GPT_TOKEN_LITERAL) != 0; }
 
 /* The slot of a token, or the empty one where it would go. */
-static size_t find_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
-  size_t mask = v->slot_count - 1, at = hash(bytes, n, literal) & mask;
+static size_t find_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal, uint64_t h) {
+  size_t mask = v->slot_count - 1, at = (size_t)h & mask;
   for (; v->slots[at] != 0; at = (at + 1) & mask) {
-    const GptToken *token = &v->tokens[v->slots[at] - 1];
+    if ((v->slots[at] & ~ID_MASK) != tag_of(h)) continue;
+    const GptToken *token = &v->tokens[(v->slots[at] & ID_MASK) - 1];
     if (token->length == n && is_literal(token->flags) == literal && memcmp(v->bytes + token->start, bytes, n) == 0)
       break;
   }
@@ -43,7 +48,14 @@ static size_t find_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, 
 
 int64_t gpt_vocabulary_find(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
   if (v->slot_count == 0) return -1;
-  return (int64_t)v->slots[find_slot(v, bytes, n, literal)] - 1;
+  return (int64_t)(v->slots[find_slot(v, bytes, n, literal, hash(bytes, n, literal))] & ID_MASK) - 1;
+}
+
+static void fill_slot(GptVocabulary *v, size_t id) {
+  const GptToken *token = &v->tokens[id];
+  const uint8_t *bytes = v->bytes + token->start;
+  uint64_t h = hash(bytes, token->length, is_literal(token->flags));
+  v->slots[find_slot(v, bytes, token->length, is_literal(token->flags), h)] = tag_of(h) | ((uint32_t)id + 1);
 }
 
 /* Keeps the hash table at most half full. */
@@ -55,11 +67,8 @@ static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
   gpt_free(env, v->slots);
   v->slots = slots;
   v->slot_count = count;
-  for (size_t id = 0; id < v->size; id++) {
-    const GptToken *token = &v->tokens[id];
-    if (token->flags == 0) continue;
-    slots[find_slot(v, v->bytes + token->start, token->length, is_literal(token->flags))] = (uint32_t)id + 1;
-  }
+  for (size_t id = 0; id < v->size; id++)
+    if (v->tokens[id].flags != 0) fill_slot(v, id);
   return true;
 }
 
@@ -111,7 +120,7 @@ bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t
   if (!reserve_bytes(env, v, n) || !reserve_id(env, v, id) || !reserve_slot(env, v)) return false;
   if (!inside) memcpy(v->bytes + v->used, bytes, n);
   v->tokens[id] = (GptToken){v->used, (uint32_t)n, flags | GPT_TOKEN_PRESENT};
-  v->slots[find_slot(v, v->bytes + v->used, n, is_literal(flags))] = (uint32_t)id + 1;
+  fill_slot(v, (size_t)id);
   v->used += n;
   v->present++;
   return true;
@@ -139,6 +148,15 @@ int64_t gpt_vocabulary_find_spelled(GptEnv *env, GptVocabulary *v, const char *t
   bool literal;
   if (!read_spelling(env, v, text, n, &length, &literal)) return -2;
   return gpt_vocabulary_find(v, v->bytes + v->used, length, literal);
+}
+
+int64_t gpt_vocabulary_find_joined(GptEnv *env, GptVocabulary *v, int64_t left, int64_t right) {
+  const GptToken *a = &v->tokens[left], *b = &v->tokens[right];
+  size_t n = (size_t)a->length + b->length;
+  if (!reserve_bytes(env, v, n)) return -2;
+  memcpy(v->bytes + v->used, v->bytes + a->start, a->length);
+  memcpy(v->bytes + v->used + a->length, v->bytes + b->start, b->length);
+  return gpt_vocabulary_find(v, v->bytes + v->used, n, false);
 }
 
 void gpt_vocabulary_spell(const GptVocabulary *v, int64_t id, GptText *out) {

@@ -10,7 +10,7 @@
 #include "core/env.h"
 #include "core/tokenizer/alphabet.h"
 
-#define GPT_MOST_TOKENS ((int64_t)1 << 24) /* ids lie below */
+#define GPT_MOST_TOKENS ((int64_t)1 << 23) /* ids lie below */
 
 enum {
   GPT_TOKEN_PRESENT = 1, /* not a hole */
@@ -34,7 +34,7 @@ typedef struct GptVocabulary {
   size_t size;        /* the highest id plus 1 */
   size_t capacity;
   size_t present;     /* tokens that are there */
-  uint32_t *slots;    /* hash table: id + 1, or 0 */
+  uint32_t *slots;    /* hash table: id + 1 and above it 8 bits of the hash, so that most misses end here; or 0 */
   size_t slot_count;
 } GptVocabulary;
 
@@ -54,6 +54,9 @@ int64_t gpt_vocabulary_find(const GptVocabulary *vocabulary, const uint8_t *byte
 
 /* The same for a token as the files write it; -2 without memory. */
 int64_t gpt_vocabulary_find_spelled(GptEnv *env, GptVocabulary *vocabulary, const char *text, size_t n);
+
+/* The id of the token that two tokens make, one after the other, or -1; -2 without memory. */
+int64_t gpt_vocabulary_find_joined(GptEnv *env, GptVocabulary *vocabulary, int64_t left, int64_t right);
 
 /* Appends a token as the files write it. */
 void gpt_vocabulary_spell(const GptVocabulary *vocabulary, int64_t id, GptText *out);
