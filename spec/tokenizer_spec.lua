@@ -136,6 +136,18 @@ describe("a tokenizer", function()
       message("tokenizer:token(402)", other))
   end)
 
+  it("decodes tensors", function()
+    local ids = gpt.tensor(tokenizer:encode("The miller's cat"))
+    assert.equal("The miller's cat", tokenizer:decode(ids))
+    assert.equal("", tokenizer:decode(ids:narrow(1, 1, 0)))
+    assert.equal(tokenizer:token(ids[2]:item()), tokenizer:decode(ids:narrow(1, 2, 1)))
+    assert.equal(" cat", tokenizer:decode(gpt.tensor { { 5, ids[-1]:item() } }:select(1, 1):narrow(1, 2, 1)))
+    assert.equal("user:1: decode: an i64 tensor of one dimension expected, got i64 [1, 2]",
+      message("tokenizer:decode(gpt.tensor { { 1, 2 } })", tokenizer))
+    assert.equal("user:1: decode: an i64 tensor of one dimension expected, got f32 [1]",
+      message("tokenizer:decode(gpt.zeros(1))", tokenizer))
+  end)
+
   it("gives every string of bytes back", function()
     local all = {}
     for i = 0, 255 do all[i + 1] = string.char(i) end
@@ -312,7 +324,7 @@ describe("Tokenizer:save", function()
     local tokenizer, target = gpt.tokenizer(SMALL), directory { ["vocab.json"] = "old" }
     assert(lfs.mkdir(target .. "/tokenizer.json"))
     local text = message("tokenizer:save(x)", tokenizer, target)
-    assert.equal(("user:1: cannot write %s/tokenizer.json: Is a directory"):format(target), text)
+    assert.equal(("user:1: %s/tokenizer.json: cannot be replaced: Is a directory"):format(target), text)
     assert.equal("old", read(target .. "/vocab.json"))
     lfs.rmdir(target .. "/tokenizer.json")
     local names = 0

@@ -1,7 +1,7 @@
 /* gpt.tokenizer and its values. */
 #include "core/tokenizer/tokenizer.h"
 
-#include "binding/binding.h"
+#include "binding/tensor.h"
 
 #define TYPE "gpt.Tokenizer"
 #define IDS "gpt.Ids" /* scratch, seen by no user */
@@ -86,8 +86,23 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-/* Pushes the ids of an array as a list. */
+/* Pushes the ids of an i64 tensor of one dimension as a list. */
+static GptIds *read_tensor(lua_State *L, GptEnv *env, const GptTensor *tensor) {
+  char shape[GPT_SHAPE_TEXT];
+  if (tensor->storage->dtype != GPT_I64 || tensor->ndim != 1)
+    bind_error(L, "decode: an i64 tensor of one dimension expected, got %s %s", gpt_dtype_name(tensor->storage->dtype),
+               gpt_tensor_shape_text(tensor, shape));
+  GptIds *ids = push_ids(L, env);
+  if (!gpt_ids_reserve(ids, (size_t)tensor->shape[0])) bind_raise(L, env);
+  for (int64_t i = 0; i < tensor->shape[0]; i++) ids->data[i] = gpt_integers(tensor)[i * tensor->stride[0]];
+  ids->length = (size_t)tensor->shape[0];
+  return ids;
+}
+
+/* Pushes the ids of an array or a tensor as a list. */
 static GptIds *check_ids(lua_State *L, GptEnv *env, int index) {
+  const GptTensor *tensor = bind_test_tensor(L, index);
+  if (tensor != NULL) return read_tensor(L, env, tensor);
   luaL_checktype(L, index, LUA_TTABLE);
   size_t count = (size_t)luaL_len(L, index);
   GptIds *ids = push_ids(L, env);
@@ -107,7 +122,7 @@ static GptIds *check_ids(lua_State *L, GptEnv *env, int index) {
 /***
 The text that ids stand for. A text cut at any token may end amid a UTF-8 character.
 @function Tokenizer:decode
-@tparam {integer,...} ids
+@tparam {integer,...} ids an array, or an i64 tensor of one dimension
 @treturn string
 @raise where an id is no token's
 */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file_writer.h"
 #include "core/memory.h"
 
 bool gpt_file_exists(const char *path) {
@@ -65,17 +66,6 @@ bool gpt_fail_in_file(GptEnv *env, const char *path) {
   return gpt_fail(env, "%s: %s", path, message);
 }
 
-static bool write_all(int file, const char *data, size_t n) {
-  while (n > 0) {
-    ssize_t done = write(file, data, n);
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return false;
-    data += done;
-    n -= (size_t)done;
-  }
-  return true;
-}
-
 /* mkdir -p; path is changed on the way and whole again at the end. */
 static bool make_directories(char *path) {
   for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
@@ -91,56 +81,6 @@ static bool make_directories(char *path) {
   return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
 }
 
-/* The temporary name of a file, beside it. */
-static char *temporary_path(GptEnv *env, const char *dir, const char *name) {
-  char temporary[256];
-  snprintf(temporary, sizeof temporary, ".%.200s.%ld", name, (long)getpid());
-  return gpt_file_path(env, dir, temporary);
-}
-
-static bool write_file(GptEnv *env, const char *path, const GptText *text) {
-  unlink(path); /* left by a process of the same number that was killed */
-  int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  bool good = file >= 0 && write_all(file, text->data, text->length) && fsync(file) == 0;
-  int reason = errno;
-  if (file >= 0 && close(file) != 0 && good) good = false, reason = errno;
-  return good || gpt_fail(env, "cannot write %s: %s", path, strerror(reason));
-}
-
-static bool write_temporary(GptEnv *env, const char *dir, const GptNewFile *file) {
-  char *path = temporary_path(env, dir, file->name);
-  bool good = path != NULL && !file->text.failed && write_file(env, path, &file->text);
-  gpt_free(env, path);
-  return good;
-}
-
-static bool rename_temporary(GptEnv *env, const char *dir, const GptNewFile *file) {
-  char *from = temporary_path(env, dir, file->name), *to = gpt_file_path(env, dir, file->name);
-  bool good = from != NULL && to != NULL;
-  if (good && rename(from, to) != 0) good = gpt_fail(env, "cannot write %s: %s", to, strerror(errno));
-  gpt_free(env, from);
-  gpt_free(env, to);
-  return good;
-}
-
-/* Keeps the message of what went wrong before. */
-static void remove_temporary(GptEnv *env, const char *dir, const GptNewFile *file) {
-  char message[GPT_ERROR_SIZE];
-  memcpy(message, env->error, sizeof message);
-  char *path = temporary_path(env, dir, file->name);
-  if (path != NULL) unlink(path);
-  gpt_free(env, path);
-  gpt_fail(env, "%s", message);
-}
-
-/* Makes the renames themselves reach the disk. */
-static void sync_directory(const char *dir) {
-  int file = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return;
-  fsync(file);
-  close(file);
-}
-
 static bool ensure_directory(GptEnv *env, const char *dir) {
   char *path = gpt_alloc(env, strlen(dir) + 1);
   if (path == NULL) return false;
@@ -150,11 +90,22 @@ static bool ensure_directory(GptEnv *env, const char *dir) {
   return good;
 }
 
+/* Begins a file and brings all of it to the disk, under a temporary name. */
+static GptFileWriter *write_file(GptEnv *env, const char *dir, const GptNewFile *file) {
+  char *path = file->text.failed ? NULL : gpt_file_path(env, dir, file->name);
+  GptFileWriter *writer = path != NULL ? gpt_file_writer_open(env, path) : NULL;
+  gpt_free(env, path);
+  if (writer == NULL) return NULL;
+  if (gpt_file_writer_write(writer, file->text.data, file->text.length) && gpt_file_writer_finish(writer)) return writer;
+  gpt_file_writer_free(writer);
+  return NULL;
+}
+
 bool gpt_files_replace(GptEnv *env, const char *dir, const GptNewFile *files, size_t count) {
+  GptFileWriter *writers[GPT_MOST_NEW_FILES] = {NULL};
   bool good = ensure_directory(env, dir);
-  for (size_t i = 0; good && i < count; i++) good = write_temporary(env, dir, &files[i]);
-  for (size_t i = 0; good && i < count; i++) good = rename_temporary(env, dir, &files[i]);
-  if (good) return sync_directory(dir), true;
-  for (size_t i = 0; i < count; i++) remove_temporary(env, dir, &files[i]);
-  return false;
+  for (size_t i = 0; good && i < count; i++) good = (writers[i] = write_file(env, dir, &files[i])) != NULL;
+  for (size_t i = 0; good && i < count; i++) good = gpt_file_writer_commit(writers[i]);
+  for (size_t i = 0; i < count; i++) gpt_file_writer_free(writers[i]);
+  return good;
 }

@@ -23,9 +23,10 @@ typedef struct GptNewFile {
   GptText text;
 } GptNewFile;
 
-/* Puts files into a directory, which is made if absent (its parents too). All are first written to temporary names
-   and reach the disk; then each is renamed, in the order given. On failure no file of that directory has changed,
-   unless a rename itself failed. */
+#define GPT_MOST_NEW_FILES 8
+
+/* Puts at most that many files into a directory, which is made if absent (its parents too). All are whole on the disk
+   before the first takes its name, in the order given: on failure nothing has changed, unless a rename itself failed. */
 bool gpt_files_replace(GptEnv *env, const char *dir, const GptNewFile *files, size_t count);
 
 #endif
