@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "core/kernels/kernels.h"
 #include "core/memory.h"
+#include "core/parallel.h"
+
+#define ADD_GRAIN 65536 /* elements */
 
 bool gpt_records(const GptEnv *env, int n_inputs, GptTensor *const *inputs) {
   if (!env->recording) return false;
@@ -111,11 +115,20 @@ static bool exclusive(const GptTensor *tensor) {
   return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL && gpt_tensor_contiguous(tensor);
 }
 
+typedef struct Addition {
+  float *to;
+  const float *from;
+} Addition;
+
+static void add_range(void *context, int64_t first, int64_t last) {
+  const Addition *addition = context;
+  float *to = addition->to + first;
+  gpt_kernels()->add(to, to, addition->from + first, last - first);
+}
+
 /* to += from, in place. */
 static void add_into(GptTensor *to, const float *from) {
-  float *sum = gpt_floats(to);
-  int64_t n = gpt_tensor_numel(to);
-  for (int64_t i = 0; i < n; i++) sum[i] += from[i];
+  gpt_parallel_for(gpt_tensor_numel(to), ADD_GRAIN, add_range, &(Addition){gpt_floats(to), from});
   gpt_tensor_written(to);
 }
 
