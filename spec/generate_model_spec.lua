@@ -1,16 +1,7 @@
 -- Generating with models and sessions; spec/generate_spec.lua has what any function shows.
 local gpt = require "gpt"
-local message = require "spec.support.raised"
+local raised = require "spec.support.raised"
 local script = require "spec.support.script"
-
--- What fn(...), called from this file, raises.
-local function raised(fn, ...)
-  local arguments = table.pack(...)
-  return message(function()
-    local answer = fn(table.unpack(arguments, 1, arguments.n))
-    return answer
-  end)
-end
 
 local function make(overrides)
   local config = { vocab_size = 40, context_length = 12, emb_dim = 16, n_heads = 2, n_layers = 2, drop_rate = 0.2,
@@ -117,6 +108,20 @@ describe("model:generate", function()
       for _ in model:stream({ 1 }, { max_new_tokens = 3 }) do end
     end
     assert.equal(before, live())
+  end)
+
+  it("asks the system for no memory, token by token", function()
+    local long = make { context_length = 100 }
+    local session = long:session():reserve(100)
+    session:feed { 1, 2 }
+    local options = { max_new_tokens = 90 }
+    for _, step in ipairs { (long:stream({ 1, 2 }, options)), (session:stream(options)) } do
+      for _ = 1, 5 do step() end
+      local before = gpt.memory()
+      for _ = 1, 50 do step() end
+      local after = gpt.memory()
+      assert.same({ before.system_calls, before.live }, { after.system_calls, after.live })
+    end
   end)
 
   it("says what is wrong with the ids", function()

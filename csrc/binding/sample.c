@@ -130,6 +130,13 @@ static Rows push_rows(lua_State *L, GptTensor *logits) {
   return (Rows){gpt_floats(*box), gpt_tensor_numel(logits) / vocab, vocab};
 }
 
+/* Lets go of what push_rows pushed to index: else it would keep the logits until a collection. */
+static void drop_rows(lua_State *L, int index) {
+  GptTensor **box = lua_touserdata(L, index), *tensor = *box;
+  *box = NULL;
+  gpt_tensor_release(tensor);
+}
+
 /* The logits argument of a public function: [vocab] or [batch, vocab]. */
 static GptTensor *check_logits(lua_State *L, const char *what) {
   GptTensor *logits = bind_tensor(L, 1);
@@ -145,7 +152,9 @@ static GptTensor *check_logits(lua_State *L, const char *what) {
   return logits;
 }
 
-#define SAMPLER_AT 3 /* the index of the sampler in a public function */
+/* Indexes in a public function: of the sampler, and of what keeps the rows. */
+#define SAMPLER_AT 3
+#define ROWS_AT 4
 
 /* Checks the options at index 2 (absent: none) and leaves a table there; pushes a sampler for them, to SAMPLER_AT. */
 static GptSampler *push_call_sampler(lua_State *L, const char *what) {
@@ -225,12 +234,14 @@ static int sample(lua_State *L) {
   if (logits->ndim == 1) {
     int top = lua_gettop(L);
     sample_row(L, sampler, rows, 0, 0, wanted ? top : 0);
+    drop_rows(L, ROWS_AT);
     return lua_gettop(L) - top;
   }
   lua_createtable(L, (int)rows.count, 0);
   int ids = lua_gettop(L);
   if (wanted) lua_createtable(L, (int)rows.count, 0);
   for (int64_t row = 1; row <= rows.count; row++) sample_row(L, sampler, rows, row, ids, wanted ? ids + 1 : 0);
+  drop_rows(L, ROWS_AT);
   return wanted ? 2 : 1;
 }
 
@@ -255,6 +266,7 @@ static int probabilities(lua_State *L) {
     see_option(L, sampler, "gpt.probabilities", name);
     if (!gpt_sampler_distribution(sampler, rows.data + at, rows.vocab, gpt_floats(*box) + at)) raise_row(L, name);
   }
+  drop_rows(L, ROWS_AT);
   return 1;
 }
 
@@ -291,13 +303,15 @@ static int draw(lua_State *L) {
   if (logits->storage->dtype != GPT_F32 || logits->ndim == 0 || gpt_tensor_numel(logits) == 0)
     return bind_error(L, "f32 logits [.., vocab] expected");
   Rows rows = push_rows(L, logits);
+  int at = lua_gettop(L);
   int64_t id, row = bind_position(L, 3, rows.count);
   bool wanted = lua_toboolean(L, 4);
   double logprob = 0;
   const float *data = rows.data + row * rows.vocab;
-  if (!gpt_sampler_draw(self, sampler_random(L, 1), data, rows.vocab, &id, wanted ? &logprob : NULL) ||
-      !gpt_sampler_see(self, &id, 1))
-    return bind_raise(L, env);
+  bool drawn = gpt_sampler_draw(self, sampler_random(L, 1), data, rows.vocab, &id, wanted ? &logprob : NULL) &&
+               gpt_sampler_see(self, &id, 1);
+  drop_rows(L, at);
+  if (!drawn) return bind_raise(L, env);
   lua_pushinteger(L, id);
   if (wanted) lua_pushnumber(L, logprob);
   return wanted ? 2 : 1;

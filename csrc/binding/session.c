@@ -49,10 +49,12 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-/* The row of logits [1, vocab] in the box on top, as [vocab]. */
-static int as_vector(lua_State *L, GptTensor *rows) {
+/* The row of logits [1, vocab] in the box on top, as [vocab]. The box lets go: it would wait for a collection. */
+static int as_vector(lua_State *L, GptTensor **rows) {
   GptTensor **box = bind_new_tensor(L);
-  *box = gpt_select(bind_env(L), rows, 0, 0);
+  *box = gpt_select(bind_env(L), *rows, 0, 0);
+  gpt_tensor_release(*rows);
+  *rows = NULL;
   return bind_tensor_done(L, box);
 }
 
@@ -70,7 +72,7 @@ static int feed(lua_State *L) {
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_session_feed(env, 1, &session, &ids, &count);
   bind_tensor_done(L, box);
-  return as_vector(L, *box);
+  return as_vector(L, box);
 }
 
 /* Scratch that Lua owns. */

@@ -22,6 +22,13 @@ local function missing(session, ids, context_length)
   return window(ids, context_length)
 end
 
+-- Feeds, and lets go of the logits of the feed before: the collector would be late.
+local function feed(self, sessions, lists)
+  if self.logits then self.logits:free() end
+  self.logits = core.feed(sessions, lists)
+  return self.logits
+end
+
 local Sessions = {}
 Sessions.__index = Sessions
 
@@ -42,7 +49,7 @@ function Sessions:advance(rows)
     row.session = row.session or open(self, row)
     sessions[i], lists[i] = row.session, missing(row.session, row.ids, self.context_length)
   end
-  local logits = #rows == 1 and sessions[1]:feed(lists[1]) or core.feed(sessions, lists)
+  local logits = feed(self, sessions, lists)
   return function(i) return logits, i end
 end
 
@@ -65,18 +72,17 @@ end
 function Held:advance(rows)
   if not self.logits then
     self.session:rewind(self.session.length - 1)
-    self.logits = self.session:feed { rows[1].ids[#rows[1].ids] }
+    feed(self, { self.session }, { { rows[1].ids[#rows[1].ids] } })
   end
   return function() return self.logits, -1 end
 end
 
 function Held:append(row)
-  local ids = row.ids
-  if self.session.length == self.context_length then
+  if self.session.length >= self.context_length then
     self.session:rewind(0)
-    self.logits = self.session:feed(window(ids, self.context_length))
+    feed(self, { self.session }, { window(row.ids, self.context_length) })
   else
-    self.logits = self.session:feed { ids[#ids] }
+    feed(self, { self.session }, { { row.ids[#row.ids] } })
   end
   self.fed = self.fed + 1
 end
