@@ -10,8 +10,10 @@
 #include "core/parallel.h"
 
 #define SKINNY_WORK (1 << 16)  /* multiplications worth a hand-over to another thread */
-#define TILE_ROWS 256
-#define TILE_COLUMNS 768
+#define LONG_RUN 384           /* floats */
+#define TILE_ROWS 512          /* OpenBLAS packs both sides of every tile: smaller ones cost some percent, */
+#define TILE_COLUMNS 384       /* larger ones leave threads without work; */
+#define FEW_TILES 4            /* below so many, tiles are halved */
 
 typedef struct Product {
   GptMatrix c, a, b;
@@ -113,9 +115,18 @@ static void fit_int(Product *p) {
 }
 
 static int64_t count_tiles(Product *p) {
-  fit_int(p);
   p->column_tiles = (p->c.columns + p->tile_columns - 1) / p->tile_columns;
   return (p->c.rows + p->tile_rows - 1) / p->tile_rows * p->column_tiles;
+}
+
+/* Cuts by shape alone, never by the number of threads: OpenBLAS's last bits may depend on the cut. Answers how many tiles. */
+static int64_t cut(Product *p) {
+  p->tile_rows = TILE_ROWS;
+  p->tile_columns = TILE_COLUMNS;
+  if (count_tiles(p) < FEW_TILES) p->tile_rows /= 2;
+  if (count_tiles(p) < FEW_TILES) p->tile_columns /= 2;
+  fit_int(p);
+  return count_tiles(p);
 }
 
 static void multiply_skinny(void *context, int64_t first, int64_t last) {
@@ -130,24 +141,31 @@ static void multiply_skinny(void *context, int64_t first, int64_t last) {
                             m, k, first, last);
 }
 
+/* Columns of a piece: whole cache lines and work worth a hand-over; a thread's share, or half of it where rows of the weight
+   still come in long runs. No sum depends on it. */
+static int64_t skinny_grain(const Product *p) {
+  int64_t share = p->c.columns / gpt_threads() + 1;
+  int64_t least = SKINNY_WORK / larger(p->a.columns, 1);
+  if (share > 2 * LONG_RUN) share = (share + 1) / 2;
+  return (larger(share, least) + 15) / 16 * 16;
+}
+
 static bool is_skinny(const Product *p) {
   return p->c.rows <= GPT_SKINNY_ROWS && !p->add && (p->a.column_stride == 1 || p->a.columns <= 1);
 }
 
 void gpt_matrix_multiply(GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add) {
-  Product p = {.c = c, .a = a, .b = b, .bias = bias, .alpha = 1.0f, .add = add, .tile_rows = TILE_ROWS,
-               .tile_columns = TILE_COLUMNS, .tile_depth = INT64_MAX};
+  Product p = {.c = c, .a = a, .b = b, .bias = bias, .alpha = 1.0f, .add = add, .tile_depth = INT64_MAX};
   if (c.rows <= 0 || c.columns <= 0) return;
-  if (is_skinny(&p)) {
-    int64_t grain = larger(64, SKINNY_WORK / larger(a.columns, 1));
-    gpt_parallel_for(c.columns, grain, multiply_skinny, &p);
-  } else {
-    gpt_parallel_for(count_tiles(&p), 1, multiply_tiles, &p);
-  }
+  if (is_skinny(&p)) gpt_parallel_for(c.columns, skinny_grain(&p), multiply_skinny, &p);
+  else gpt_parallel_for(cut(&p), 1, multiply_tiles, &p);
 }
 
 void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, float alpha, bool add) {
-  Product p = {.c = c, .a = a, .b = b, .alpha = alpha, .add = add, .tile_rows = INT_MAX, .tile_columns = INT_MAX,
+  Product p = {.c = c, .a = a, .b = b, .alpha = alpha, .add = add, .tile_rows = INT64_MAX, .tile_columns = INT64_MAX,
                .tile_depth = INT64_MAX};
-  if (c.rows > 0 && c.columns > 0) multiply_tiles(&p, 0, count_tiles(&p));
+  if (c.rows <= 0 || c.columns <= 0) return;
+  fit_int(&p);
+  int64_t tiles = count_tiles(&p);
+  multiply_tiles(&p, 0, tiles);
 }

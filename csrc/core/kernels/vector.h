@@ -24,6 +24,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Before a loop of few steps, known when it is compiled: without it, arrays of vectors would not become registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 typedef float Vec __attribute__((vector_size(WIDTH * 4)));
 typedef int32_t Ints __attribute__((vector_size(WIDTH * 4)));
 typedef float VecInMemory __attribute__((vector_size(WIDTH * 4), aligned(4), may_alias));
@@ -50,11 +57,27 @@ INLINE Vec at_least(Vec a, Vec least) { return choose(a < least, least, a); }
 INLINE Vec magnitude(Vec a) { return (Vec)((Ints)a & 0x7fffffff); }
 INLINE Vec with_sign(Vec a, Vec sign) { return (Vec)((Ints)a | ((Ints)sign & INT32_MIN)); }
 
-/* The sum of the lanes: halves, then quarters, and so on. */
+/* The lanes moved down by half, by a quarter, and so on; what follows them does not matter. */
+#if WIDTH == 16
+#define DOWN_8(v) __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
+#define DOWN_4(v) __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7)
+#define DOWN_2(v) __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3)
+#elif WIDTH == 8
+#define DOWN_8(v) ((Vec){0})
+#define DOWN_4(v) __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7)
+#define DOWN_2(v) __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3)
+#else
+#define DOWN_8(v) ((Vec){0})
+#define DOWN_4(v) ((Vec){0})
+#define DOWN_2(v) __builtin_shufflevector(v, v, 2, 3, 2, 3)
+#endif
+
+/* The sum of the lanes: of halves, then of quarters, and so on */
 INLINE float sum_lanes(Vec v) {
-  for (int half = WIDTH / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) v[i] += v[i + half];
-  return v[0];
+  v += DOWN_8(v);
+  v += DOWN_4(v);
+  v += DOWN_2(v);
+  return v[0] + v[1];
 }
 
 INLINE float max_lanes(Vec v) {
