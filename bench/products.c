@@ -1,7 +1,7 @@
 /*
- * Matrix products in the shapes of GPT-2 small, beside their bounds, in one run: products with few rows beside a plain read of
- * the same weights (GB/s), products with many beside OpenBLAS's own threads (GFLOP/s). Each figure is the median of several
- * rounds, in which all of them take turns; weights come from a set larger than the caches.
+ * Matrix products in the shapes of GPT-2 small, beside their bounds, in one run: products with few rows beside a
+ * plain read of the same weights (GB/s), products with many beside OpenBLAS's own threads (GFLOP/s). Each figure is
+ * the median of several rounds, in which all of them take turns; weights come from a set larger than the caches.
  *
  * products [threads [rounds]]
  */

@@ -6,8 +6,8 @@
 #include "binding/binding.h"
 
 /***
-Sets how many threads compute, the calling one included. It holds for the whole process, from the next operation on; results do
-not depend on it.
+Sets how many threads compute, the calling one included. It holds for the whole process, from the next operation
+on; results do not depend on it.
 @function set_threads
 @tparam[opt=0] integer n 0 or nil: as many as the process may use (its processor affinity and its cgroup's quota)
 */

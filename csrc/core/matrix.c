@@ -119,7 +119,8 @@ static int64_t count_tiles(Product *p) {
   return (p->c.rows + p->tile_rows - 1) / p->tile_rows * p->column_tiles;
 }
 
-/* Cuts by shape alone, never by the number of threads: OpenBLAS's last bits may depend on the cut. Answers how many tiles. */
+/* Cuts by shape alone, never by the number of threads: OpenBLAS's last bits may depend on the cut. Answers how many
+   tiles. */
 static int64_t cut(Product *p) {
   p->tile_rows = TILE_ROWS;
   p->tile_columns = TILE_COLUMNS;
@@ -141,8 +142,8 @@ static void multiply_skinny(void *context, int64_t first, int64_t last) {
                             m, k, first, last);
 }
 
-/* Columns of a piece: whole cache lines and work worth a hand-over; a thread's share, or half of it where rows of the weight
-   still come in long runs. No sum depends on it. */
+/* Columns of a piece: whole cache lines and work worth a hand-over; a thread's share, or half of it where rows of
+   the weight still come in long runs. No sum depends on it. */
 static int64_t skinny_grain(const Product *p) {
   int64_t share = p->c.columns / gpt_threads() + 1;
   int64_t least = SKINNY_WORK / larger(p->a.columns, 1);

@@ -20,8 +20,8 @@
 
 /*
  * One loop runs at a time; whoever holds `running` owns the plain fields. A loop is announced by a new `generation`.
- * A thread takes part by adding itself to `members`, which the caller closes when no items are left: so a thread that wakes
- * late finds the loop closed, and nobody waits for it.
+ * A thread takes part by adding itself to `members`, which the caller closes when no items are left: so a thread
+ * that wakes late finds the loop closed, and nobody waits for it.
  */
 static struct {
   pthread_mutex_t running;

@@ -16,12 +16,14 @@ typedef void (*GptTask)(void *context, int64_t first, int64_t last);
 
 /*
  * Runs task over the items 0 .. n-1 in pieces of `grain` items, on the calling thread and the pool; returns when all
- * are done. A loop inside a loop, and one that comes while another Lua state's loop holds the pool, runs on the calling thread alone.
- * grain says how many items are worth a hand-over to another thread (some 20 microseconds of work).
+ * are done. A loop inside a loop, and one that comes while another Lua state's loop holds the pool, runs on the
+ * calling thread alone. grain says how many items are worth a hand-over to another thread (some 20 microseconds of
+ * work).
  */
 void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context);
 
-/* How many threads compute, the caller included. 0 at set: as many as the process may use (affinity, cgroup quota); that is also the default. */
+/* How many threads compute, the caller included. 0 at set: as many as the process may use (affinity, cgroup quota);
+   that is also the default. */
 void gpt_threads_set(int count);
 int gpt_threads(void);
 

@@ -23,11 +23,11 @@ typedef struct GptKernels {
   /* For few rows (m = 1 .. GPT_SKINNY_ROWS), weights read once from memory:
      y[i, j] = sum over k of x[i, k] * w[j, k] (+ bias[j], bias may be NULL), j in [first, last).
      The sum of one element never depends on m, nor on where first and last lie. */
-  void (*skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw, const float *bias, int64_t m, int64_t k,
-                      int64_t first, int64_t last);
+  void (*skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
+                      const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
   /* The same for a weight stored [in, out]: y[i, j] = sum over k of x[i, k] * w[k, j] (+ bias[j]). */
-  void (*skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw, const float *bias, int64_t m,
-                         int64_t k, int64_t first, int64_t last);
+  void (*skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
+                         const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
 
   /* Elementwise, y may be x. exp is good to about 2 ulp over the whole range (0 for -inf, inf and nan kept). */
   void (*exp)(float *y, const float *x, int64_t n);
@@ -42,9 +42,10 @@ typedef struct GptKernels {
   /* log-sum-exp of a row */
   float (*log_sum_exp)(const float *x, int64_t n);
 
-  /* One row of layer norm: y = (x - mean) / sqrt(variance + eps) * weight + bias (weight and bias may be NULL: 1 and 0);
-     mean and 1 / sqrt(variance + eps) are answered through the pointers, which may be NULL. */
-  void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n, float *mean, float *rstd);
+  /* One row of layer norm: y = (x - mean) / sqrt(variance + eps) * weight + bias (weight and bias may be NULL: 1
+     and 0); mean and 1 / sqrt(variance + eps) are answered through the pointers, which may be NULL. */
+  void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
+                     float *mean, float *rstd);
 
   /* y[i] = a[i] + b[i] */
   void (*add)(float *y, const float *a, const float *b, int64_t n);
@@ -54,7 +55,8 @@ typedef struct GptKernels {
 
 #define GPT_SKINNY_ROWS 8
 
-/* The best table for this processor. The environment variable LUAGPT_KERNELS=generic|avx2|avx512 chooses a lesser one. */
+/* The best table for this processor. The environment variable LUAGPT_KERNELS=generic|avx2|avx512 chooses a lesser
+   one. */
 const GptKernels *gpt_kernels(void);
 
 #endif

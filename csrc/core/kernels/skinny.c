@@ -1,6 +1,7 @@
 /*
- * Products with few rows: their time is that of reading the weights, so each weight is read from memory once, and what comes
- * next is asked for ahead. The order of an element's sum depends on k alone: neither m nor the cut changes it.
+ * Products with few rows: their time is that of reading the weights, so each weight is read from memory once, and
+ * what comes next is asked for ahead. The order of an element's sum depends on k alone: neither m nor the cut
+ * changes it.
  */
 #include "core/kernels/table.h"
 
@@ -75,8 +76,8 @@ void gpt_kernel(skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx,
   for (; j < last; j++) rows_strip(&o, j, 1);
 }
 
-/* sums[i, j] += x[i, 0] w[0, j] + .. + x[i, D-1] w[D-1, j], added from left to right, for M rows and V vectors of columns
-   at once. Asks for the D rows of w that follow. */
+/* sums[i, j] += x[i, 0] w[0, j] + .. + x[i, D-1] w[D-1, j], added from left to right, for M rows and V vectors of
+   columns at once. Asks for the D rows of w that follow. */
 INLINE void add_rows(float *sums, const float *x, int64_t ldx, const float *w, int64_t ldw, int64_t n, const int M,
                      const int D, const int V) {
   float factors[DEEP][MOST];
@@ -101,8 +102,8 @@ INLINE void add_rows(float *sums, const float *x, int64_t ldx, const float *w, i
       for (int d = 0; d < D; d++) sums[i * STRIP + j] += factors[d][i] * w[d * ldw + j];
 }
 
-/* The sums stand side by side in a place of their own: at y, whose rows may be a power of two apart, and beside rows of w that
-   are, they would drive each other out of the cache. */
+/* The sums stand side by side in a place of their own: at y, whose rows may be a power of two apart, and beside
+   rows of w that are, they would drive each other out of the cache. */
 INLINE void columns_strip(const Product *o, int64_t j, int64_t n, const int M, const int V) {
   float sums[MOST * STRIP] __attribute__((aligned(64)));
   const float *w = o->w + j;
