@@ -132,6 +132,17 @@ describe("safetensors", function()
         'model.safetensors: tensor "a" has 9 dimensions, more than 8', 1, true)
     end)
 
+    it("says so where the file was cut short after it was checked, and the tensor is copied", function()
+      for _, dtype in ipairs { "F32", "BF16" } do
+        local size = dtype == "F32" and 16 or 8
+        build({ a = entry(dtype, { 4 }, 0, size) }, ("x"):rep(size))
+        local opened <close> = safetensors.open(path)
+        raw("gone")
+        assert.error_matches(function() safetensors.read(opened.by_name.a, false) end,
+          "model.safetensors: cannot be read: it was cut short meanwhile", 1, true)
+      end
+    end)
+
     it("gives every byte back", function()
       collectgarbage()
       collectgarbage()

@@ -26,7 +26,7 @@ static int map_file(lua_State *L) {
 
 static int release_mapped_file(lua_State *L) {
   void **box = lua_touserdata(L, 1);
-  gpt_mapped_file_release(*box);
+  gpt_mapped_file_close(*box);
   *box = NULL;
   return 0;
 }
@@ -95,8 +95,8 @@ static int mapped_file_same(lua_State *L) {
     lua_Integer size = (lua_Integer)files[i]->size;
     inside = inside && offsets[i] >= 0 && offsets[i] <= size && count <= size - offsets[i];
   }
-  bool same = inside && (count == 0 || memcmp(files[0]->data + offsets[0], files[1]->data + offsets[1], (size_t)count) == 0);
-  lua_pushboolean(L, same);
+  const char *a = files[0]->data, *b = files[1]->data;
+  lua_pushboolean(L, inside && (count == 0 || memcmp(a + offsets[0], b + offsets[1], (size_t)count) == 0));
   return 1;
 }
 

@@ -10,42 +10,49 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-#define GRAIN 65536 /* elements worth a hand-over to another thread */
+#define GRAIN 65536                    /* elements worth a hand-over to another thread */
+#define BUFFER 16384                   /* bytes that are converted at a time */
+#define HUGE_PAGE ((size_t)2 << 20)
 
-/* Maps the open file; the description may be closed afterwards. */
-static bool map(GptMappedFile *file, int fd, const char *path) {
+static bool map(GptMappedFile *file) {
   struct stat about;
-  if (fstat(fd, &about) != 0) return gpt_fail(file->env, "%s: %s", path, strerror(errno));
-  if (!S_ISREG(about.st_mode)) return gpt_fail(file->env, "%s: not a regular file", path);
+  if (fstat(file->fd, &about) != 0) return gpt_fail(file->env, "%s: %s", file->path, strerror(errno));
+  if (!S_ISREG(about.st_mode)) return gpt_fail(file->env, "%s: not a regular file", file->path);
   file->size = (size_t)about.st_size;
   if (file->size == 0) return true;
-  void *data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
-  if (data == MAP_FAILED) return gpt_fail(file->env, "%s: cannot be mapped: %s", path, strerror(errno));
+  void *data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file->fd, 0);
+  if (data == MAP_FAILED) return gpt_fail(file->env, "%s: cannot be mapped: %s", file->path, strerror(errno));
   file->data = data;
   file->env->memory.mapped += file->size;
   return true;
 }
 
 GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path) {
-  GptMappedFile *file = gpt_alloc_zeroed(env, sizeof *file);
+  size_t length = strlen(path) + 1;
+  GptMappedFile *file = gpt_alloc(env, sizeof *file + length);
   if (file == NULL) return NULL;
-  file->refs = 1;
-  file->env = env;
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
-  bool mapped = fd >= 0 ? map(file, fd, path) : gpt_fail(env, "%s: %s", path, strerror(errno));
-  if (fd >= 0) close(fd);
-  if (mapped) return file;
-  gpt_free(env, file);
+  *file = (GptMappedFile){.refs = 1, .env = env};
+  memcpy(file->path, path, length);
+  file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
+  if (file->fd >= 0 ? map(file) : gpt_fail(env, "%s: %s", path, strerror(errno))) return file;
+  gpt_mapped_file_close(file);
   return NULL;
 }
 
-void gpt_mapped_file_release(GptMappedFile *file) {
-  if (file == NULL || --file->refs > 0) return;
+static void release(GptMappedFile *file) {
+  if (--file->refs > 0) return;
   if (file->data != NULL) {
     munmap(file->data, file->size);
     file->env->memory.mapped -= file->size;
   }
   gpt_free(file->env, file);
+}
+
+void gpt_mapped_file_close(GptMappedFile *file) {
+  if (file == NULL) return;
+  if (file->fd >= 0) close(file->fd);
+  file->fd = -1;
+  release(file);
 }
 
 static const struct {
@@ -59,19 +66,6 @@ static const struct {
 const char *gpt_file_dtype_name(GptFileDtype dtype) { return dtypes[dtype].name; }
 
 size_t gpt_file_dtype_size(GptFileDtype dtype) { return dtypes[dtype].size; }
-
-/* One copy or conversion; the source may be unaligned. */
-typedef struct Copy {
-  const char *from;
-  char *to;
-  size_t size; /* of an element that is copied as it is */
-} Copy;
-
-static void copy_plain(void *context, int64_t first, int64_t last) {
-  const Copy *copy = context;
-  size_t at = (size_t)first * copy->size;
-  memcpy(copy->to + at, copy->from + at, (size_t)(last - first) * copy->size);
-}
 
 static float float_of(uint32_t bits) {
   float value;
@@ -90,42 +84,90 @@ static float half_to_float(uint16_t half) {
   return float_of(sign | (exponent == 0 ? bits : normal));
 }
 
-static void convert_f16(void *context, int64_t first, int64_t last) {
-  const Copy *copy = context;
-  float *to = (float *)copy->to;
-  for (int64_t i = first; i < last; i++) {
+/* Conversions of n elements, which may be unaligned. */
+static void convert_f16(const char *from, float *to, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
     uint16_t half;
-    memcpy(&half, copy->from + 2 * i, sizeof half);
+    memcpy(&half, from + 2 * i, sizeof half);
     to[i] = half_to_float(half);
   }
 }
 
-static void convert_bf16(void *context, int64_t first, int64_t last) {
-  const Copy *copy = context;
-  float *to = (float *)copy->to;
-  for (int64_t i = first; i < last; i++) {
+static void convert_bf16(const char *from, float *to, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
     uint16_t half;
-    memcpy(&half, copy->from + 2 * i, sizeof half);
+    memcpy(&half, from + 2 * i, sizeof half);
     to[i] = float_of((uint32_t)half << 16);
   }
 }
 
-static void convert_f64(void *context, int64_t first, int64_t last) {
-  const Copy *copy = context;
-  float *to = (float *)copy->to;
-  for (int64_t i = first; i < last; i++) {
+static void convert_f64(const char *from, float *to, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
     double value;
-    memcpy(&value, copy->from + 8 * i, sizeof value);
+    memcpy(&value, from + 8 * i, sizeof value);
     to[i] = (float)value;
   }
 }
 
-static const GptTask tasks[GPT_FILE_DTYPES] = {
-    [GPT_FILE_F32] = copy_plain,  [GPT_FILE_F16] = convert_f16, [GPT_FILE_BF16] = convert_bf16,
-    [GPT_FILE_F64] = convert_f64, [GPT_FILE_I64] = copy_plain,
-};
+/* NULL: elements are read as they are. */
+static void (*const conversions[GPT_FILE_DTYPES])(const char *, float *, int64_t) = {
+    [GPT_FILE_F16] = convert_f16, [GPT_FILE_BF16] = convert_bf16, [GPT_FILE_F64] = convert_f64};
 
-static void release_owner(GptStorage *storage) { gpt_mapped_file_release(storage->owner); }
+/* The reading of one tensor, in pieces. */
+typedef struct Reading {
+  const GptMappedFile *file;
+  size_t offset;
+  GptFileDtype dtype;
+  void *to;
+  _Atomic int problem; /* errno of a failed read; -1 where the file was cut short meanwhile */
+} Reading;
+
+static void read_bytes(Reading *reading, void *to, size_t offset, size_t count) {
+  char *at = to;
+  while (count > 0) {
+    ssize_t got = pread(reading->file->fd, at, count, (off_t)offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      reading->problem = got < 0 ? errno : -1;
+      return;
+    }
+    at += got;
+    offset += (size_t)got;
+    count -= (size_t)got;
+  }
+}
+
+static void read_plain(void *context, int64_t first, int64_t last) {
+  Reading *reading = context;
+  size_t size = dtypes[reading->dtype].size, at = (size_t)first * size;
+  read_bytes(reading, (char *)reading->to + at, reading->offset + at, (size_t)(last - first) * size);
+}
+
+static void read_converted(void *context, int64_t first, int64_t last) {
+  Reading *reading = context;
+  char buffer[BUFFER];
+  size_t size = dtypes[reading->dtype].size;
+  int64_t most = (int64_t)(sizeof buffer / size);
+  for (int64_t i = first; i < last; i += most) {
+    int64_t n = last - i < most ? last - i : most;
+    read_bytes(reading, buffer, reading->offset + (size_t)i * size, (size_t)n * size);
+    if (reading->problem != 0) return;
+    conversions[reading->dtype](buffer, (float *)reading->to + i, n);
+  }
+}
+
+/* Fresh memory in huge pages is there several times sooner. A hint; systems without them lose nothing. */
+static void prefer_huge_pages(void *data, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t first = ((uintptr_t)data + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+  uintptr_t last = ((uintptr_t)data + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
+  if (last > first) madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
+static void release_owner(GptStorage *storage) { release(storage->owner); }
 
 static GptTensor *view_of(GptEnv *env, GptMappedFile *file, char *data, GptDtype dtype, size_t bytes, int ndim,
                           const int64_t *shape) {
@@ -137,13 +179,17 @@ static GptTensor *view_of(GptEnv *env, GptMappedFile *file, char *data, GptDtype
   return tensor;
 }
 
-static GptTensor *copy_of(GptEnv *env, const char *data, GptFileDtype from, GptDtype to, int ndim,
-                          const int64_t *shape) {
-  GptTensor *tensor = gpt_tensor_new(env, to, ndim, shape);
+static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, GptFileDtype dtype, GptDtype kind,
+                          int ndim, const int64_t *shape) {
+  GptTensor *tensor = gpt_tensor_new(env, kind, ndim, shape);
   if (tensor == NULL) return NULL;
-  Copy copy = {.from = data, .to = tensor->storage->data, .size = dtypes[from].size};
-  gpt_parallel_for(gpt_tensor_numel(tensor), GRAIN, tasks[from], &copy);
-  return tensor;
+  prefer_huge_pages(tensor->storage->data, tensor->storage->bytes);
+  Reading reading = {.file = file, .offset = offset, .dtype = dtype, .to = tensor->storage->data};
+  gpt_parallel_for(gpt_tensor_numel(tensor), GRAIN, conversions[dtype] != NULL ? read_converted : read_plain, &reading);
+  if (reading.problem == 0) return tensor;
+  gpt_tensor_release(tensor);
+  const char *why = reading.problem < 0 ? "it was cut short meanwhile" : strerror(reading.problem);
+  return gpt_fail_null(env, "%s: cannot be read: %s", file->path, why);
 }
 
 /* Bytes of that many elements, or SIZE_MAX where they cannot be counted. */
@@ -163,5 +209,5 @@ GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offse
   char *data = file->data + offset;
   bool plain = dtype == GPT_FILE_F32 || dtype == GPT_FILE_I64, aligned = (uintptr_t)data % dtypes[dtype].size == 0;
   if (view && plain && aligned && bytes > 0) return view_of(env, file, data, kind, bytes, ndim, shape);
-  return copy_of(env, data, dtype, kind, ndim, shape);
+  return copy_of(env, file, offset, dtype, kind, ndim, shape);
 }

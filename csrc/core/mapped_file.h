@@ -4,8 +4,8 @@
  * env->memory.mapped, not as live ones.
  *
  * A file that somebody replaces by renaming another one over it stays as it was for those who have it mapped. One that
- * is cut short in place raises SIGBUS at the next read of a lost page, as with every mapped file; sizes are checked at
- * opening only.
+ * is cut short in place raises SIGBUS at the next use of a lost page, as with every mapped file; sizes are checked at
+ * opening only. Tensors that are copied are read from the file itself, where that is an error like any other.
  */
 #ifndef GPT_MAPPED_FILE_H
 #define GPT_MAPPED_FILE_H
@@ -15,8 +15,10 @@
 typedef struct GptMappedFile {
   int64_t refs;
   GptEnv *env;
+  int fd;     /* -1: closed */
   char *data; /* NULL where size is 0 */
   size_t size;
+  char path[];
 } GptMappedFile;
 
 /* Element types as files have them, little-endian. */
@@ -29,9 +31,10 @@ typedef enum GptFileDtype {
   GPT_FILE_DTYPES, /* how many there are */
 } GptFileDtype;
 
-/* A new reference, which the caller releases. NULL and a message where path is no readable regular file. */
+/* An open file, to be closed; views of it keep the mapping for longer. NULL and a message where path is no readable
+   regular file. */
 GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path);
-void gpt_mapped_file_release(GptMappedFile *file); /* NULL is fine */
+void gpt_mapped_file_close(GptMappedFile *file); /* NULL is fine */
 
 /* "F32", and the bytes of one element. */
 const char *gpt_file_dtype_name(GptFileDtype dtype);

@@ -216,7 +216,8 @@ end
 -- tokenizer. Weights may be float32, float16, bfloat16 or float64, and compute in float32. Float32 weights that lie
 -- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
 -- training the model changes only this process's copy. Do not shorten or overwrite such a file in place while it is in
--- use (replacing it by a rename, as `model:save` does, is fine).
+-- use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a page which is
+-- gone from a mapped file. With `map = false` nothing stays mapped.
 --
 -- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so.
 -- @function load
