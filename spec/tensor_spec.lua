@@ -15,6 +15,20 @@ describe("gpt.tensor", function()
     assert.same({ 2, 0 }, gpt.tensor({ {}, {} }):shape())
   end)
 
+  it("takes arrays that are made as they are read", function()
+    local function array(n, element)
+      return setmetatable({}, { __len = function() return n end, __index = function(_, i) return element(i) end })
+    end
+    local nested = array(2, function(i) return array(3, function(j) return 10 * i + j end) end)
+    assert.same({ { 11, 12, 13 }, { 21, 22, 23 } }, gpt.tensor(nested):totable())
+    assert.equal("bad argument #1 to 'tensor' (element [3]: a number expected, got nil)",
+      raised(function() gpt.tensor(array(3, function(i) return i < 3 and i or nil end)) end))
+    local err = {}
+    local ok, came = pcall(gpt.tensor, array(2, function() error(err) end))
+    assert.is_false(ok)
+    assert.equal(err, came)
+  end)
+
   it("makes i64 of integers alone, f32 with any float, and what dtype says", function()
     assert.equal("i64", gpt.tensor({ 1, 2 }):dtype())
     assert.equal("f32", gpt.tensor({ 1, 2.0 }):dtype())
@@ -522,7 +536,8 @@ describe("memory", function()
     local expected = scenario()
     collectgarbage()
     collectgarbage()
-    local live, failures, limit, ok, result = gpt.memory().live, 0, 0, nil, nil
+    local live, failures, limit = gpt.memory().live, 0, 0
+    local ok, result
     repeat
       limit = limit + 96
       gpt.memory { limit = live + limit }

@@ -41,10 +41,10 @@ static void find_shape(lua_State *L, Nested *walk) {
       luaL_argerror(
           L, 1,
           lua_pushfstring(L, "a tensor has at most %d dimensions, and these arrays are nested deeper", GPT_MAX_DIMS));
-    int64_t size = (int64_t)lua_rawlen(L, -1);
+    int64_t size = luaL_len(L, -1);
     walk->shape[walk->ndim++] = size;
     if (size == 0) break;
-    lua_rawgeti(L, -1, 1);
+    lua_geti(L, -1, 1);
   }
   lua_settop(L, top);
 }
@@ -52,13 +52,17 @@ static void find_shape(lua_State *L, Nested *walk) {
 /* The array on top of the stack must have the length found first at its depth, and no other keys. */
 static void check_array(lua_State *L, const Nested *walk) {
   char text[GPT_SHAPE_TEXT];
-  int64_t size = walk->shape[walk->depth], came = (int64_t)lua_rawlen(L, -1);
+  int64_t size = walk->shape[walk->depth], came = luaL_len(L, -1);
   const char *at = walk->depth > 0 ? " at " : "";
   place_text(walk, text);
   if (came != size)
     luaL_argerror(L, 1,
                   lua_pushfstring(L, "the array%s%s has %I elements, the first one at its depth has %I", at, text,
                                   (lua_Integer)came, (lua_Integer)size));
+  if (lua_getmetatable(L, -1)) { /* its elements may be made as they are read */
+    lua_pop(L, 1);
+    return;
+  }
   if (size > 0) lua_pushinteger(L, size);
   else lua_pushnil(L);
   while (lua_next(L, -2) != 0) { /* behind the last element there should be nothing */
@@ -98,7 +102,7 @@ static void visit(lua_State *L, Nested *walk) {
   int depth = walk->depth++;
   for (int64_t i = 1; i <= walk->shape[depth]; i++) {
     walk->place[depth] = i;
-    lua_rawgeti(L, -1, i);
+    lua_geti(L, -1, i);
     visit(L, walk);
     lua_pop(L, 1);
   }
