@@ -1,25 +1,7 @@
 --- Generating: from a prompt, token by token, to its continuation.
---
--- Options, of all the functions here:
---
--- - `max_new_tokens` (50)
--- - `temperature` (0: greedy), `top_k`, `top_p`, `min_p`, `repetition_penalty` (over the prompt and what is new): see
---   `gpt.sample`
--- - `seed`: in a batch row i draws from a generator of its own, seeded with seed + i - 1, so that a batch of one equals
---   the call alone. Without a seed the state's random numbers go on
--- - `stop`: a token id, a string, or a list of these. What stopped it is left out, and with a stop string every token
---   that reaches into it. For a string prompt the tokenizer's end of text stops too, unless `stop = false`
--- - `use_cache` (true): false runs the whole context again for each token; the tokens are the same
--- - `overflow`: "crop" (default): past context_length only the last context_length tokens are seen, exactly as if run
---   afresh; "error": a prompt and max_new_tokens that go past it are an error before anything is run
--- - `logprobs`: true answers the log probabilities of the new tokens too, under the model's own distribution (the
---   log-softmax of its logits, whatever the sampling options)
--- - `context_length`: how many tokens are seen; a function in place of a model needs it, a model has its own
--- - `tokenizer`: in place of model.tokenizer
---
 -- @submodule gpt
 local core = require "gpt.core"
-local options = require "gpt.generate.options"
+local checks = require "gpt.generate.options"
 local prompts = require "gpt.generate.prompt"
 local rules = require "gpt.rules"
 local source = require "gpt.generate.source"
@@ -95,7 +77,7 @@ end
 
 -- A run over a model or function, and its prompts as they were read.
 local function start(what, model, prompt, given)
-  local settings = options.read(what, given)
+  local settings = checks.read(what, given)
   local known = describe(what, model, settings)
   settings.tokenizer = known.tokenizer
   check_stop_strings(what, settings)
@@ -106,7 +88,7 @@ end
 
 -- A run that goes on in a session.
 local function start_session(what, session, given)
-  local settings = options.read(what, given)
+  local settings = checks.read(what, given)
   settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
   check_stop_strings(what, settings)
   local ids = session:ids()
@@ -126,18 +108,36 @@ end
 
 --- Goes on from a prompt. Also `model:generate(prompt, options)`.
 -- @function generate
--- @param model a model; or any function from ids, an array, to logits `[tokens, vocab_size]` or
--- `[1, tokens, vocab_size]` (the last row counts), with the option `context_length`
--- @param prompt token ids (an array, or an i64 tensor `[tokens]`), or a string where the model has a tokenizer, or a
--- list of either, of any lengths (or an i64 tensor `[batch, tokens]`)
--- @tparam[opt] table opts the options
--- @return the prompt and its continuation, in the prompt's form. Rows of a tensor that end with different lengths are a
--- list of tensors
+-- @param model a model; or any function from ids, an array, to logits `[tokens, vocab_size]` or `[1, tokens,
+-- vocab_size]` (the last row counts), with the option `context_length`
+-- @param prompt token ids (an array, or an i64 tensor `[tokens]`), or a string where the model has a tokenizer, or
+-- a list of either, of any lengths (or an i64 tensor `[batch, tokens]`)
+-- @tparam[opt] table options what follows
+-- @tparam[opt=50] integer options.max_new_tokens how many tokens at most
+-- @tparam[opt=0] number options.temperature 0 is greedy; and `top_k`, `top_p`, `min_p`, `repetition_penalty` (over
+-- the prompt and what is new): see `gpt.sample`
+-- @tparam[opt] integer options.seed in a batch row i draws from a generator of its own, seeded with seed + i - 1,
+-- so that a batch of one equals the call alone. Without a seed the state's random numbers go on
+-- @param[opt] options.stop a token id, a string, or a list of these. What stopped it is left out: of an answer of
+-- ids every token that reaches into a stop string. For a string prompt the tokenizer's end of text stops too,
+-- unless this is false
+-- @tparam[opt=true] boolean options.use_cache false runs the whole context again for each token; the tokens are the
+-- same
+-- @tparam[opt="crop"] string options.overflow "crop": past context_length only the last context_length tokens are
+-- seen, exactly as if run afresh; "error": a prompt that goes past it with its max_new_tokens is an error, and
+-- nothing is run
+-- @tparam[opt=false] boolean options.logprobs answers a second value
+-- @tparam[opt] integer options.context_length how many tokens are seen: needed for a function, at most the model's
+-- own
+-- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
+-- @return the prompt and its continuation, in the prompt's form. Rows of a tensor that end with different lengths
+-- are a list of tensors
 -- @return with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
+-- under the model's own distribution: the log-softmax of its logits, whatever the sampling options
 -- @usage model:generate({ 15496, 11 }, { max_new_tokens = 10 })
 -- model:generate("Hello,", { temperature = 0.8, top_k = 50, seed = 1, stop = "\n" })
-function generate.generate(model, prompt, opts)
-  local run, read = start("gpt.generate", model, prompt, opts)
+function generate.generate(model, prompt, options)
+  local run, read = start("gpt.generate", model, prompt, options)
   local _ <close> = run
   while run:step() do end
   local answer, logprobs = prompts.answer(read, run.outputs)
@@ -150,27 +150,27 @@ end
 -- @function stream
 -- @param model as for `gpt.generate`
 -- @param prompt as for `gpt.generate`
--- @tparam[opt] table opts the options
--- @return an iterator, for `for ... in`: over new ids, or for a string over pieces of text that are whole UTF-8; for a
--- list over tables from the prompt's place to what is new there. What may be the beginning of a stop string is held
--- back until that is known. With `logprobs` a second value: the id's log probability, or the array of those of the
--- tokens that end in the piece
+-- @tparam[opt] table options as for `gpt.generate`
+-- @return an iterator, for `for ... in`: over new ids, or for a string over pieces of text that are whole UTF-8;
+-- for a list over tables from the prompt's place to what is new there. What may be the beginning of a stop string
+-- is held back until that is known. With `logprobs` a second value: the id's log probability, or the array of those
+-- of the tokens that end in the piece
 -- @usage for piece in model:stream("Hello,", { max_new_tokens = 100 }) do io.write(piece) io.flush() end
-function generate.stream(model, prompt, opts)
-  local run, read = start("gpt.stream", model, prompt, opts)
+function generate.stream(model, prompt, options)
+  local run, read = start("gpt.stream", model, prompt, options)
   return iterator(run, read.form ~= "list" and read.form ~= "tensors")
 end
 
 --- Goes on with a session's conversation; the new tokens stay in it.
 -- Without a seed it draws from the session's random numbers.
 -- @function Session:generate
--- @tparam[opt] table opts the options
+-- @tparam[opt] table options as for `gpt.generate`
 -- @treturn table the new ids, an array
 -- @treturn table with `logprobs`, their log probabilities
 -- @usage session:feed { 15496, 11 }
 -- session:generate { max_new_tokens = 10 }
-function generate.session_generate(session, opts)
-  local run <close> = start_session("session:generate", session, opts)
+function generate.session_generate(session, options)
+  local run <close> = start_session("session:generate", session, options)
   while run:step() do end
   local output = run.outputs[1]
   if run.logprobs then return output.ids, output.logprobs end
@@ -179,10 +179,10 @@ end
 
 --- The same as an iterator over the new ids. Where the loop is left early, the ids that it answered stay.
 -- @function Session:stream
--- @tparam[opt] table opts the options
+-- @tparam[opt] table options as for `gpt.generate`
 -- @return an iterator, for `for ... in`
-function generate.session_stream(session, opts)
-  return iterator(start_session("session:stream", session, opts), true)
+function generate.session_stream(session, options)
+  return iterator(start_session("session:stream", session, options), true)
 end
 
 local layer, session = core._layer_methods, core._session_methods

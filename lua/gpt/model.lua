@@ -1,4 +1,5 @@
--- gpt.Model and the methods of models.
+--- gpt.Model and the methods of models.
+-- @submodule gpt
 local core = require "gpt.core"
 local config = require "gpt.config"
 

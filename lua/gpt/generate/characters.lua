@@ -13,7 +13,7 @@ local function expected(first)
   return 1, 0x80, 0xBF
 end
 
---- How many bytes at the end of text are a character that is not whole yet. Bytes that no more bytes could make UTF-8
+-- How many bytes at the end of text are a character that is not whole yet. Bytes that no more bytes could make UTF-8
 -- are not waited for.
 function characters.unfinished(text)
   for n = 1, math.min(3, #text) do

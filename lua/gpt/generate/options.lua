@@ -71,7 +71,7 @@ local function read_overflow(what, value)
   return raise(what, [[overflow: "crop" or "error" expected, got %s]], rules.show(value))
 end
 
---- Checks what the caller gave; `what` begins the messages. The sampling options are checked by core._sampler.
+-- Checks what the caller gave; `what` begins the messages. The sampling options are checked by core._sampler.
 function options.read(what, given)
   if given == nil then given = {} end
   if type(given) ~= "table" then raise(what, "options: a table expected, got %s", rules.show(given)) end

@@ -6,7 +6,7 @@ local stop = require "gpt.generate.stop"
 local Output = {}
 Output.__index = Output
 
---- settings: { stop_ids = set, stop_strings = list, tokenizer, text = answers text, limit = most new tokens }
+-- settings: { stop_ids = set, stop_strings = list, tokenizer, text = answers text, limit = most new tokens }
 function Output.new(settings)
   local follows = settings.text or #settings.stop_strings > 0
   return setmetatable({
@@ -60,7 +60,7 @@ local function follow(self, id, logprob)
   let_out(self, safe)
 end
 
---- Takes the next token.
+-- Takes the next token.
 function Output:add(id, logprob)
   self.drawn = self.drawn + 1
   local stopped = self.settings.stop_ids[id]
@@ -73,12 +73,12 @@ function Output:add(id, logprob)
   end
 end
 
---- Will the last token not be part of the answer?
+-- Will the last token not be part of the answer?
 function Output:dropped()
   return self.done and #self.ids < self.drawn
 end
 
---- What is new since the last call: for text a piece and the log probabilities of the tokens that end in it, otherwise
+-- What is new since the last call: for text a piece and the log probabilities of the tokens that end in it, otherwise
 -- an id and its log probability; nil where nothing is.
 function Output:take()
   if not self.settings.text then
@@ -93,7 +93,7 @@ function Output:take()
   return piece, logprobs
 end
 
---- All text that was let out.
+-- All text that was let out.
 function Output:text()
   return table.concat(self.pieces)
 end

@@ -63,7 +63,7 @@ local function is_list(value)
   return type(first) == "table" or type(first) == "string" or core._describe(first) ~= nil
 end
 
---- model: { tokenizer, vocab_size }, either may be nil.
+-- model: { tokenizer, vocab_size }, either may be nil.
 function prompt.read(what, value, model)
   local name = what .. ": prompt"
   if not is_list(value) then
@@ -93,7 +93,7 @@ local function stacked(answers)
   return core.stack(answers, 1)
 end
 
---- The prompt followed by what its rows' outputs hold, in the prompt's form; and the log probabilities likewise.
+-- The prompt followed by what its rows' outputs hold, in the prompt's form; and the log probabilities likewise.
 function prompt.answer(read, outputs)
   local answers, logprobs = {}, {}
   for i, row in ipairs(read.rows) do

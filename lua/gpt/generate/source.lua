@@ -32,7 +32,7 @@ end
 local Sessions = {}
 Sessions.__index = Sessions
 
---- A session for each row, all advanced together.
+-- A session for each row, all advanced together.
 function source.sessions(model, context_length, use_cache)
   return setmetatable({ model = model, context_length = context_length, use_cache = use_cache }, Sessions)
 end
@@ -63,7 +63,7 @@ end
 local Held = {}
 Held.__index = Held
 
---- One session that its owner holds. It goes on from what was fed, and keeps the new tokens that were answered.
+-- One session that its owner holds. It goes on from what was fed, and keeps the new tokens that were answered.
 function source.held(session, context_length)
   return setmetatable({ session = session, context_length = context_length, fed = 0 }, Held)
 end
@@ -117,7 +117,7 @@ local function check_logits(what, logits)
     .. "[1, tokens, vocab_size], got %s"):format(what, got))
 end
 
---- A function of the user's from an array of ids to logits, of which the last row counts; a layer gets an i64 tensor
+-- A function of the user's from an array of ids to logits, of which the last row counts; a layer gets an i64 tensor
 -- [1, tokens]. Nothing is recorded, and nothing drops.
 function source.of_function(what, fn, context_length)
   local is_layer = type(fn) == "userdata"

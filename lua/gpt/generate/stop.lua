@@ -9,7 +9,7 @@ local function beginning(text, word)
   return 0
 end
 
---- Where the first of the strings begins in text; or nil, and how many bytes at the end may become one.
+-- Where the first of the strings begins in text; or nil, and how many bytes at the end may become one.
 function stop.find(text, strings)
   local first, held = nil, 0
   for _, word in ipairs(strings) do
