@@ -7,6 +7,19 @@
 
 #define DEEPEST 40
 
+/* Where a line stands: how deep, and below which layers, so that a circle is printed once. */
+typedef struct Place {
+  const struct Place *up;
+  const GptLayer *layer;
+  int depth;
+} Place;
+
+static bool is_above(const Place *place, const GptLayer *layer) {
+  for (; place != NULL; place = place->up)
+    if (place->layer == layer) return true;
+  return false;
+}
+
 static void add_count(GptText *text, int64_t n) {
   char digits[32], grouped[48];
   int length = snprintf(digits, sizeof digits, "%" PRId64, n), at = 0;
@@ -39,15 +52,15 @@ static void add_comment(GptText *text, GptLayer *layer) {
 /* Counts from 1 name themselves; others are written. */
 static bool is_number(const char *name) { return name[0] >= '1' && name[0] <= '9'; }
 
-static void print_layer(GptLayer *layer, GptText *text, int depth);
+static void print_layer(GptLayer *layer, GptText *text, const Place *up);
 
 /* The tree of a child without its name, to see whether neighbours are alike. */
-static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env) {
+static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env, const Place *up) {
   GptText left, right;
   gpt_text_init(&left, env);
   gpt_text_init(&right, env);
-  print_layer(a, &left, 0);
-  print_layer(b, &right, 0);
+  print_layer(a, &left, up);
+  print_layer(b, &right, up);
   bool same = !left.failed && !right.failed && left.length == right.length && memcmp(left.data, right.data, left.length) == 0;
   gpt_text_free(&left);
   gpt_text_free(&right);
@@ -55,21 +68,22 @@ static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env) {
 }
 
 /* How many children from i on print alike: only layers with parts of their own are folded. */
-static int alike(const GptLayer *layer, int i, GptEnv *env) {
+static int alike(const GptLayer *layer, int i, GptEnv *env, const Place *up) {
   int n = 1;
   if (!is_number(layer->children[i].name) || layer->children[i].layer->n_children == 0) return 1;
-  while (i + n < layer->n_children && same_text(layer->children[i].layer, layer->children[i + n].layer, env)) n++;
+  while (i + n < layer->n_children && same_text(layer->children[i].layer, layer->children[i + n].layer, env, up)) n++;
   return n;
 }
 
-static void print_children(GptLayer *layer, GptText *text, int depth) {
+static void print_children(GptLayer *layer, GptText *text, const Place *here) {
+  int depth = here->depth + 1;
   for (int i = 0, n; i < layer->n_children; i += n) {
     const GptChild *child = &layer->children[i];
-    n = alike(layer, i, text->env);
+    n = alike(layer, i, text->env, here);
     indent(text, depth);
     if (n > 1) gpt_text_add(text, "-- %s to %s: %d times\n", child->name, layer->children[i + n - 1].name, n), indent(text, depth);
     if (!is_number(child->name)) gpt_text_add(text, "%s = ", child->name);
-    print_layer(child->layer, text, depth);
+    print_layer(child->layer, text, here);
     gpt_text_add(text, ",");
     if (child->layer->n_children == 0) add_comment(text, child->layer);
     gpt_text_add(text, "\n");
@@ -84,7 +98,8 @@ static void print_parameters(const GptLayer *layer, GptText *text, int depth) {
   }
 }
 
-static void print_block(GptLayer *layer, GptText *text, int depth) {
+static void print_block(GptLayer *layer, GptText *text, const Place *here) {
+  int depth = here->depth;
   gpt_text_add(text, "%s {", gpt_layer_name(layer));
   add_comment(text, layer);
   gpt_text_add(text, "\n");
@@ -97,16 +112,17 @@ static void print_block(GptLayer *layer, GptText *text, int depth) {
     else if (!text->failed) text->length = before;
   }
   if (layer->label != NULL) print_parameters(layer, text, depth + 1);
-  print_children(layer, text, depth + 1);
+  print_children(layer, text, here);
   indent(text, depth);
   gpt_text_add(text, "}");
 }
 
-static void print_layer(GptLayer *layer, GptText *text, int depth) {
-  if (depth > DEEPEST) {
+static void print_layer(GptLayer *layer, GptText *text, const Place *up) {
+  Place here = {up, layer, up != NULL ? up->depth + 1 : 0};
+  if (here.depth > DEEPEST || is_above(up, layer)) {
     gpt_text_add(text, "%s { ... }", gpt_layer_name(layer));
   } else if (layer->n_children > 0 || (layer->label != NULL && layer->n_parameters > 0)) {
-    print_block(layer, text, depth);
+    print_block(layer, text, &here);
   } else {
     gpt_text_add(text, layer->kind->container ? "%s {" : "%s(", gpt_layer_name(layer));
     if (layer->kind->describe != NULL) layer->kind->describe(layer, text);
@@ -115,6 +131,6 @@ static void print_layer(GptLayer *layer, GptText *text, int depth) {
 }
 
 void gpt_layer_print(GptLayer *layer, GptText *text) {
-  print_layer(layer, text, 0);
+  print_layer(layer, text, NULL);
   if (layer->n_children == 0) add_comment(text, layer);
 }

@@ -1,0 +1,306 @@
+local gpt = require "gpt"
+local nn = gpt.nn
+
+local function difference(a, b) return (a - b):abs():max():item() end
+
+local function paths(layer)
+  local list = {}
+  for path in layer:parameters() do table.insert(list, path) end
+  return list
+end
+
+local function live()
+  collectgarbage()
+  collectgarbage()
+  return gpt.memory().live
+end
+
+describe("layers", function()
+  it("print as the Lua that makes them", function()
+    assert.equal("Linear(768, 50257, { bias = false })  -- 38,597,376", tostring(nn.Linear(768, 50257, { bias = false })))
+    assert.equal("Linear(3, 4)  -- 16", tostring(nn.Linear(3, 4)))
+    assert.equal("Embedding(5, 2)  -- 10", tostring(nn.Embedding(5, 2)))
+    assert.equal("LayerNorm(8)  -- 16", tostring(nn.LayerNorm(8)))
+    assert.equal("LayerNorm(8, { eps = 1e-06 })  -- 16", tostring(nn.LayerNorm(8, { eps = 1e-6 })))
+    assert.equal("Dropout(0.1)", tostring(nn.Dropout(0.1)))
+    assert.equal("GELU()", tostring(nn.GELU()))
+    assert.equal("GELU({ exact = true })", tostring(nn.GELU { exact = true }))
+    assert.equal("ReLU()", tostring(nn.ReLU()))
+    assert.equal("Identity()", tostring(nn.Identity()))
+    assert.equal([[
+Sequential {  -- 12
+  Linear(3, 3),  -- 12
+  Shortcut {
+    layer = GELU(),
+  },
+}]], tostring(nn.Sequential { nn.Linear(3, 3), nn.Shortcut(nn.GELU()) }))
+    assert.equal("Sequential {}", tostring(nn.Sequential {}))
+    assert.equal("MultiHeadAttention {  -- 64\n  emb_dim = 4, n_heads = 2, context_length = 8, drop_rate = 0, qkv_bias = false,\n"
+      .. "  query = Linear(4, 4, { bias = false }),  -- 16\n  key = Linear(4, 4, { bias = false }),  -- 16\n"
+      .. "  value = Linear(4, 4, { bias = false }),  -- 16\n  output = Linear(4, 4),  -- 20\n}",
+      (tostring(nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 8 }):gsub("-- 68", "-- 64", 1)))
+  end)
+
+  it("compute", function()
+    local x = gpt.randn(2, 5, 3)
+    local linear = nn.Linear(3, 4)
+    assert.is_true(difference(linear(x), x:matmul(linear.weight:transpose(1, 2)) + linear.bias) < 1e-5)
+    local normed = nn.LayerNorm(3)(x)
+    assert.is_true(normed:mean(-1):abs():max():item() < 1e-5)
+    local shortcut = nn.Shortcut(nn.ReLU())
+    assert.is_true(difference(shortcut(x), x + x:clamp(0, nil)) < 1e-6)
+    assert.same({ 3, 4 }, nn.Embedding(9, 4)({ 0, 8, 3 }):shape())
+    assert.same({ 2, 2, 4 }, nn.Embedding(9, 4)({ { 0, 8 }, { 1, 2 } }):shape())
+    assert.same({ 2, 5, 3 }, nn.FeedForward { emb_dim = 3, activation = "relu" }(x):shape())
+    assert.equal(0, difference(nn.Identity()(x), x))
+    assert.same({ 2, 3 }, nn.Linear(2, 3)(gpt.tensor { { 1, 2 }, { 3, 4 } }):shape()) -- integers become f32
+  end)
+
+  it("mask the future in attention", function()
+    local attention = nn.MultiHeadAttention { emb_dim = 6, n_heads = 2, context_length = 9 }
+    local x = gpt.randn(1, 9, 6)
+    local whole = attention(x)
+    for n = 1, 9 do assert.is_true(difference(whole:narrow(2, 1, n), attention(x:narrow(2, 1, n))) < 1e-5) end
+  end)
+
+  it("give the same attention for parts that are not plain Linear layers", function()
+    local attention = nn.MultiHeadAttention { emb_dim = 6, n_heads = 3, context_length = 70, qkv_bias = true }
+    local x = gpt.randn(2, 70, 6)
+    local together = attention(x)
+    attention.key = nn.Sequential { attention.key }
+    assert.is_true(difference(together, attention(x)) < 1e-5)
+    assert.equal("key.1.weight", paths(attention)[3])
+  end)
+
+  it("drop a share of the elements in training", function()
+    local drop = nn.Dropout(0.25)
+    local y = drop(gpt.ones(10000))
+    local kept = y:gt(0):sum():item()
+    assert.is_true(kept > 7300 and kept < 7700)
+    assert.is_true(math.abs(y:max():item() - 1 / 0.75) < 1e-6)
+    assert.equal(0, difference(drop:eval()(gpt.ones(10)), gpt.ones(10)))
+    gpt.seed(5)
+    local a = nn.Dropout(0.5)(gpt.ones(100))
+    gpt.seed(5)
+    assert.equal(0, difference(a, nn.Dropout(0.5)(gpt.ones(100))))
+  end)
+
+  it("find, list, count and exchange their parts", function()
+    local block = nn.TransformerBlock { vocab_size = 5, context_length = 4, emb_dim = 4, n_heads = 2, n_layers = 1, drop_rate = 0,
+      qkv_bias = false }
+    local names = {}
+    for name in block:children() do table.insert(names, name) end
+    assert.same({ "norm1", "attention", "norm2", "feed_forward" }, names)
+    assert.equal(block.attention.query, block:find("attention.query"))
+    assert.equal("attention.query.weight", paths(block)[3])
+    local other = nn.Identity()
+    assert.equal(block, block:replace("feed_forward.activation", other))
+    assert.equal(other, block.feed_forward.activation)
+    block.norm2 = other -- shared: its parameters would count once
+    assert.equal(other, block.norm2)
+    local visited = {}
+    block:apply(function(layer) table.insert(visited, layer) end)
+    assert.equal(block, visited[#visited])
+    assert.equal(11, #visited)
+    local list = nn.List { nn.Linear(1, 1), nn.Linear(2, 2) }
+    assert.equal(2, #list)
+    assert.equal(list[2], list[-1])
+    assert.is_nil(list[3])
+    local seen = 0
+    for i, layer in ipairs(list) do seen = seen + i assert.equal(list[i], layer) end
+    assert.equal(3, seen)
+  end)
+
+  it("tie what is shared", function()
+    local linear = nn.Linear(3, 3)
+    local stack = nn.Sequential { linear, nn.ReLU(), linear }
+    assert.equal(12, stack:num_parameters())
+    assert.same({ "1.weight", "1.bias" }, paths(stack))
+  end)
+
+  it("freeze", function()
+    local linear = nn.Linear(3, 3)
+    assert.is_true(linear.weight:requires_grad())
+    assert.equal(linear, linear:freeze())
+    assert.is_false(linear.weight:requires_grad())
+    assert.is_false(linear(gpt.ones(1, 3)):requires_grad())
+  end)
+
+  it("take a tensor of the right shape as parameter", function()
+    local linear = nn.Linear(3, 2)
+    linear.bias = gpt.tensor { 1.0, 2.0 }
+    assert.same({ 1.0, 2.0 }, linear.bias:totable())
+    assert.error_matches(function() linear.bias = gpt.ones(3) end,
+      "Linear.bias: an f32 tensor of shape [2] expected, got f32 of [3]", 1, true)
+    assert.error_matches(function() linear.bias = 3 end, "Linear.bias: a tensor expected, got number", 1, true)
+  end)
+
+  it("refuse nonsense", function()
+    local message = assert.error_matches
+    message(function() nn.Linear(0, 3) end, "bad argument #1 to 'Linear' (the number of inputs must be at least 1, got 0)", 1, true)
+    message(function() nn.Linear(3, 3, { bais = false }) end, "nn.Linear: unknown option 'bais'; did you mean 'bias'?", 1, true)
+    message(function() nn.Linear(3, 3, { bias = 1 }) end, "nn.Linear: 'bias': true or false expected, got 1", 1, true)
+    message(function() nn.Dropout(1) end, "a probability from 0 to less than 1 expected, got 1", 1, true)
+    message(function() nn.LayerNorm(3, { eps = -1 }) end, "nn.LayerNorm: 'eps': a number from 0 to less than 1 expected, got -1", 1, true)
+    message(function() nn.MultiHeadAttention { emb_dim = 4, n_heads = 3, context_length = 2 } end,
+      "MultiHeadAttention: emb_dim (4) must be divisible by n_heads (3)", 1, true)
+    message(function() nn.MultiHeadAttention { emb_dim = 4, n_heads = 2 } end,
+      "nn.MultiHeadAttention: 'context_length' is missing: a whole number of at least 1 expected", 1, true)
+    message(function() nn.FeedForward { emb_dim = 2.5 } end,
+      "nn.FeedForward: 'emb_dim': a whole number of at least 1 expected, got 2.5", 1, true)
+    message(function() nn.FeedForward { emb_dim = 2, activation = "gleu" } end,
+      "nn.FeedForward: 'activation': \"gelu\", \"gelu_exact\" or \"relu\" expected, got gleu", 1, true)
+    message(function() nn.Sequential { nn.ReLU(), 3 } end, "nn.Sequential: item 2 must be a layer, got number", 1, true)
+    message(function() nn.Sequential(nn.ReLU()) end, "nn.Sequential: a table of layers expected, got userdata: nn.Sequential { a, b }", 1, true)
+    message(function() nn.List(3) end, "nn.List: a table of layers expected, got number: nn.List { a, b }", 1, true)
+    message(function() nn.List { nn.ReLU() }(gpt.ones(1)) end,
+      "a List only holds layers: call its members, list[i](x), or use a Sequential", 1, true)
+    message(function() nn.Linear(3, 3)(3) end, "Linear expects a tensor, got number", 1, true)
+    message(function() nn.Linear(3, 3)(gpt.ones(2, 4)) end,
+      "linear: an input of shape [..., 3] expected for a weight [out, in] of [3, 3], got [2, 4]", 1, true)
+    message(function() nn.LayerNorm(3)(gpt.ones(2, 4)) end, "layer_norm: an input of shape [..., 3] expected, got [2, 4]", 1, true)
+    message(function() nn.Embedding(3, 3)(gpt.ones(2)) end, "embedding: ids must be integers (i64), got a tensor of f32", 1, true)
+    message(function() nn.Embedding(3, 3) { 3 } end, "id 3 at position 1 is out of the vocabulary: ids are 0 .. 2", 1, true)
+    message(function() nn.Shortcut(nn.Linear(3, 4))(gpt.ones(2, 3)) end,
+      "Shortcut: its layer must keep the shape to be added to its input, but made [2, 4] of [2, 3]", 1, true)
+    local attention = nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 2 }
+    message(function() attention(gpt.ones(3, 4)) end, "attention: an input of shape [batch, tokens, 4] expected, got [3, 4]", 1, true)
+    message(function() attention(gpt.ones(1, 3, 4)) end, "attention: 3 tokens are more than its context_length, 2", 1, true)
+    message(function() nn.Sequential { nn.Linear(3, 3), nn.Sequential { nn.ReLU(), nn.Linear(4, 4) } }(gpt.ones(1, 3)) end,
+      "2.2: linear: an input of shape [..., 4] expected for a weight [out, in] of [4, 4], got [1, 3]", 1, true)
+    message(function() return nn.Linear(3, 3).wieght end, "Linear has no field or method 'wieght'; did you mean 'weight'?", 1, true)
+    message(function() nn.Linear(3, 3):paramters() end, "Linear has no field or method 'paramters'; did you mean 'parameters'?", 1, true)
+    message(function() nn.Linear(3, 3).foo = nn.ReLU() end, "Linear has no field or method 'foo'", 1, true)
+    message(function() nn.ReLU().training = true end, "ReLU.training is read-only: call train() or eval()", 1, true)
+    message(function() nn.ReLU():train {} end,
+      "train() only turns training mode on and takes no arguments; gpt.train { model = model, data = data } trains", 1, true)
+    local stack = nn.Sequential { nn.ReLU(), nn.FeedForward { emb_dim = 2 } }
+    message(function() stack:find("2.expnad") end, "no layer 'expnad' in path '2.expnad': FeedForward has expand, activation, project", 1, true)
+    message(function() stack:find("1.x") end, "no layer 'x' in path '1.x': ReLU has no parts", 1, true)
+    message(function() stack:find("1..x") end, "'1..x' is no path: names joined by single dots expected", 1, true)
+    message(function() stack:replace("3", nn.ReLU()) end, "no layer '3' in path '3': Sequential has 1, 2", 1, true)
+    message(function() stack:replace("2.expand", stack) end, "'2.expand' cannot be replaced by a layer that contains it", 1, true)
+  end)
+end)
+
+describe("layers written in Lua", function()
+  local Scale = nn.layer("Scale", {
+    init = function(self, dim)
+      self.note = "plain"
+      self.weight = nn.parameter(gpt.ones(dim))
+      self.inner = nn.Linear(dim, dim)
+      self.bias = nn.parameter(gpt.zeros(dim))
+    end,
+    forward = function(self, x) return self.inner(x) * self.weight + self.bias end,
+    double = function(self) return self.weight * 2 end,
+    positionwise = true,
+  })
+
+  it("register parts in order of assignment, count, print and train", function()
+    local scale = Scale(3)
+    assert.same({ "weight", "bias", "inner.weight", "inner.bias" }, paths(scale))
+    assert.equal(18, scale:num_parameters())
+    assert.equal("plain", scale.note)
+    assert.same({ 2.0, 2.0, 2.0 }, scale:double():totable())
+    assert.equal([[
+Scale {  -- 18
+  weight = parameter [3],
+  bias = parameter [3],
+  inner = Linear(3, 3),  -- 12
+}]], tostring(scale))
+    scale(gpt.ones(2, 3)):sum():backward()
+    assert.same({ 2.0, 2.0, 2.0 }, scale.bias.grad:totable())
+    scale.inner = nil
+    assert.same({ "weight", "bias" }, paths(scale))
+    scale.weight = gpt.ones(3) -- no parameter any more
+    assert.same({ "bias" }, paths(scale))
+  end)
+
+  it("know the pass's mode", function()
+    local modes = {}
+    local Probe = nn.layer("Probe", { positionwise = true, forward = function(self, x) table.insert(modes, self.training) return x end })
+    local config = { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 2, n_layers = 1, drop_rate = 0, qkv_bias = false }
+    local model = gpt.Model(config, { block = Probe })
+    model { 1 }
+    model:session():feed { 1 }
+    model:eval()
+    model { 1 }
+    assert.same({ true, false, false }, modes)
+  end)
+
+  it("stay usable with a cache where they mix no positions, and twice in a pass", function()
+    local Twice = nn.layer("Twice", {
+      init = function(self, config)
+        self.attention = nn.MultiHeadAttention { emb_dim = config.emb_dim, n_heads = 2, context_length = config.context_length }
+      end,
+      forward = function(self, x) return x + self.attention(self.attention(x)) end,
+      positionwise = true,
+    })
+    local config = { vocab_size = 9, context_length = 8, emb_dim = 4, n_heads = 2, n_layers = 2, drop_rate = 0, qkv_bias = false }
+    local model = gpt.Model(config, { block = Twice }):eval()
+    local session = model:session()
+    assert.equal("Session(0 of 8 tokens)", tostring(session))
+    session:feed { 1, 2, 3 }
+    assert.is_true(difference(session:feed { 4 }, gpt.no_grad(model, { 1, 2, 3, 4 })[1][4]) < 1e-5)
+  end)
+
+  it("keep their errors, which gain the path", function()
+    local Boom = nn.layer("Boom", { forward = function(_, x) return x:matmul(gpt.ones(9, 9)) end })
+    local stack = nn.Sequential { nn.ReLU(), Boom() }
+    local ok, message = pcall(stack, gpt.ones(2, 3))
+    assert.is_false(ok)
+    assert.matches("^2: [^\n]*layers_spec.lua:%d+: matmul: shapes %[2, 3%] and %[9, 9%]", message)
+    assert.matches("\nstack traceback:\n", message)
+    local thrown = setmetatable({}, { __tostring = function() return "mine" end })
+    local Throw = nn.layer("Throw", { forward = function() error(thrown) end })
+    local _, caught = pcall(nn.Sequential { Throw() }, gpt.ones(1))
+    assert.equal(thrown, caught)
+    local Nothing = nn.layer("Nothing", { forward = function() end })
+    _, message = pcall(nn.Sequential { Nothing() }, gpt.ones(1))
+    assert.matches("^1: forward of Nothing must answer a tensor, got nil\n", message)
+    _, message = pcall(nn.Sequential { nn.ReLU(), function() return 3 end }, gpt.ones(1))
+    assert.matches("^2: forward of Function must answer a tensor, got number\n", message)
+    local Yields = nn.layer("Yields", { forward = function(_, x) coroutine.yield() return x end })
+    local thread = coroutine.create(function() return Yields()(gpt.ones(1)) end)
+    local _, yielded = coroutine.resume(thread)
+    assert.matches("a layer's forward cannot yield, because the core runs it", yielded, 1, true)
+  end)
+
+  it("refuse plain tables of layers, and definitions without a forward", function()
+    local Mixture = nn.layer("Mixture", {
+      init = function(self) self.experts = { nn.ReLU(), nn.ReLU() } end,
+      forward = function(_, x) return x end,
+    })
+    assert.error_matches(Mixture, "Mixture.experts: a plain table of layers would hide their parameters; use gpt.nn.List { ... }", 1, true)
+    assert.error_matches(function() nn.layer("X", {}) end, "nn.layer: X: a table with forward = function(self, x) ... end expected", 1, true)
+    assert.error_matches(function() nn.layer(3) end, "nn.layer: a name expected, got number", 1, true)
+    assert.error_matches(function() nn.parameter(gpt.tensor { 1 }) end, "a parameter must be f32", 1, true)
+    assert.error_matches(function() nn.parameter(nn.Linear(1, 1)(gpt.ones(1, 1))) end,
+      "the result of a recorded op cannot be a parameter; detach() it first", 1, true)
+  end)
+
+  it("are collected in circles, and kept by the stacks they stand in", function()
+    local Node = nn.layer("Node", {
+      init = function(self, parent)
+        self.weight = nn.parameter(gpt.ones(100))
+        self.parent = parent
+        self.me = self
+      end,
+      forward = function(_, x) return x end,
+    })
+    local before = live()
+    do
+      local root = Node()
+      root.child = Node(root)
+      root.other = nn.Sequential { Node(root) }
+      assert.equal(3, #paths(root))
+      assert.equal(300, root:num_parameters())
+      assert.is_string(tostring(root))
+    end
+    assert.equal(before, live())
+    local stack = nn.Sequential { nn.Sequential { Node() } }
+    live()
+    assert.same({ 2 }, stack(gpt.ones(2)):shape())
+    assert.equal(100, stack[1][1]:num_parameters())
+  end)
+end)
