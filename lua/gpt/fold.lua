@@ -1,6 +1,4 @@
---- Long lists of names, made short for messages.
--- @module gpt.fold
--- @local
+-- Long lists of names, made short for messages.
 local fold = {}
 
 local MOST_NAME = 150 -- bytes of one name
@@ -44,7 +42,7 @@ local function groups(names)
   return list
 end
 
---- Folds names that differ in their first number only: `h.2..h.8.attn.c_attn.weight`.
+-- Folds names that differ in their first number only: `h.2..h.8.attn.c_attn.weight`.
 -- @tparam {string,...} names what belongs to a name may follow it after a space
 -- @treturn {string,...}
 function fold.names(names)
@@ -59,7 +57,7 @@ function fold.names(names)
   return folded
 end
 
---- One line of a message: the folded names, and how many more there are where the line would grow too long.
+-- One line of a message: the folded names, and how many more there are where the line would grow too long.
 -- @tparam {string,...} names
 -- @treturn string
 function fold.line(names)

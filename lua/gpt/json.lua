@@ -1,31 +1,28 @@
---- JSON in and out. Decoding is strict and keeps integers; encoding sorts keys, so that equal values give equal text.
--- @module gpt.json
--- @local
+-- JSON in and out. Decoding is strict and keeps integers; encoding sorts keys, so that equal values give equal text.
 local core = require "gpt.core"
 
 local json = {}
 
---- Stands for JSON's null.
+-- Stands for JSON's null.
 json.null = core._json_null
 
---- The value of a text.
--- @function json.decode
+-- The value of a text.
 -- @string text UTF-8
 -- @string[opt] what whose text it is: messages begin with it
 -- @return tables, strings, integers, floats, booleans, `json.null`; an empty array is marked, so that `encode` knows it
 json.decode = core._json_decode
 
---- Marks a table as an array, which matters where it is empty.
+-- Marks a table as an array, which matters where it is empty.
 function json.array(list)
   return setmetatable(list, core._json_array)
 end
 
---- Whether a value is an array, empty ones included.
+-- Whether a value is an array, empty ones included.
 function json.is_array(value)
   return type(value) == "table" and (#value > 0 or getmetatable(value) == core._json_array)
 end
 
---- Whether a value is an object.
+-- Whether a value is an object.
 function json.is_object(value)
   return type(value) == "table" and not json.is_array(value)
 end
@@ -36,7 +33,7 @@ local function escape(char)
   return escapes[char] or ("\\u%04x"):format(char:byte())
 end
 
---- A string in quotes.
+-- A string in quotes.
 function json.quote(text)
   return '"' .. text:gsub('[%c"\\]', escape) .. '"'
 end
@@ -83,7 +80,7 @@ function encode(value, indent, margin)
   error("JSON has no " .. kind)
 end
 
---- The text of a value: keys sorted, integers without a point, floats with the fewest digits that read back.
+-- The text of a value: keys sorted, integers without a point, floats with the fewest digits that read back.
 -- @param value tables (arrays where they have elements or are marked), strings, numbers, booleans, `json.null`
 -- @int[opt] spaces indentation per level, on lines of their own; without it one line
 -- @treturn string

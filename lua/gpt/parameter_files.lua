@@ -1,6 +1,5 @@
 --- layer:save_parameters and layer:load_parameters: any layer's parameters by path, in a safetensors file.
--- @module gpt.parameter_files
--- @local
+-- @submodule gpt
 local core = require "gpt.core"
 local fold = require "gpt.fold"
 local rules = require "gpt.rules"

@@ -1,7 +1,5 @@
---- safetensors, the file format of weights: a header's length (8 bytes), the header (JSON), then the tensors' bytes.
+-- safetensors, the file format of weights: a header's length (8 bytes), the header (JSON), then the tensors' bytes.
 -- A file from outside is checked in full before anything is read from it: what the format forbids is refused, by name.
--- @module gpt.safetensors
--- @local
 local core = require "gpt.core"
 local json = require "gpt.json"
 local new_files = require "gpt.new_files"
@@ -132,13 +130,13 @@ end
 local File = {}
 File.__index = File
 
---- Lets go of the file; tensors that are views of it keep what they need.
+-- Lets go of the file; tensors that are views of it keep what they need.
 function File:close()
   self.file:close()
 end
 File.__close = File.close
 
---- Opens a file and checks it.
+-- Opens a file and checks it.
 -- @string path
 -- @treturn table `path`, `entries` (in the order of their bytes; each `name`, `dtype` as the format calls it, `shape`),
 -- `by_name`, `metadata`; to be closed
@@ -158,7 +156,7 @@ function safetensors.open(path)
   return result
 end
 
---- The tensor of an entry: f32, or i64 for I64.
+-- The tensor of an entry: f32, or i64 for I64.
 -- @tparam table entry of an opened file
 -- @bool view aligned F32 and I64 as views of the file (a write touches only this process's copy), else all copied
 function safetensors.read(entry, view)
@@ -170,7 +168,7 @@ function safetensors.read(entry, view)
   return entry.source.file:tensor(entry.offset, entry.dtype, entry.shape, view)
 end
 
---- Whether all bytes of an entry are 0.
+-- Whether all bytes of an entry are 0.
 function safetensors.is_zero(entry)
   return not entry.source.file:bytes(entry.offset, entry.last - entry.first):find("[^\0]")
 end
@@ -189,7 +187,7 @@ local function header_of(items, metadata)
   return text .. (" "):rep(-#text % 8) -- so that float32 data is aligned and can be mapped
 end
 
---- Writes tensors into an open new file, one after the other.
+-- Writes tensors into an open new file, one after the other.
 -- @param file from gpt.new_files
 -- @tparam table items in the order of their bytes: `name`, `shape`, `dtype` (f32), `tensor` or `make`, a function that
 -- answers it and is called when its turn comes
@@ -202,7 +200,7 @@ function safetensors.write_into(file, items, metadata)
   end
 end
 
---- The same as a file of its own, which appears whole or not at all.
+-- The same as a file of its own, which appears whole or not at all.
 -- @string path
 -- @tparam table items
 -- @tparam[opt] table metadata

@@ -1,6 +1,4 @@
---- config.json of GPT-2, as Hugging Face's tools write it, to a config table and back.
--- @module gpt.huggingface.config
--- @local
+-- config.json of GPT-2, as Hugging Face's tools write it, to a config table and back.
 local core = require "gpt.core"
 local json = require "gpt.json"
 local rules = require "gpt.rules"
@@ -127,7 +125,7 @@ function Reader:config()
   }
 end
 
---- The text of a small file.
+-- The text of a small file.
 -- @string path
 -- @treturn string
 function model_config.read_text(path)
@@ -138,7 +136,7 @@ function model_config.read_text(path)
   return file:bytes(0, file.size)
 end
 
---- Reads a config.json.
+-- Reads a config.json.
 -- @string path
 -- @treturn table a complete config; what its file does not say is as GPT-2's tools take it
 function model_config.read(path)
@@ -147,7 +145,7 @@ function model_config.read(path)
   return setmetatable({ path = path, values = values }, Reader):config()
 end
 
---- The text of a config.json.
+-- The text of a config.json.
 -- @tparam table config with every key
 -- @int[opt] eos the id that ends a text
 -- @treturn string what transformers reads; `qkv_bias` and `init` stand in it where they are not as it thinks

@@ -1,6 +1,5 @@
 --- Model directories as Hugging Face's tools write and read them: gpt.load and model:save.
--- @module gpt.huggingface.load
--- @local
+-- @submodule gpt
 local configs = require "gpt.config"
 local core = require "gpt.core"
 local fold = require "gpt.fold"

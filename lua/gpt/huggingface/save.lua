@@ -1,6 +1,5 @@
 --- model:save: a model directory that Hugging Face's tools load.
--- @module gpt.huggingface.save
--- @local
+-- @submodule gpt
 local configs = require "gpt.config"
 local core = require "gpt.core"
 local fold = require "gpt.fold"
@@ -123,9 +122,9 @@ end
 -- `model.tokenizer` is set, the tokenizer's files.
 --
 -- Every file is whole on the disk under a temporary name before the first one takes its own, so an error, a full disk
--- or a kill leaves the old files as they were. Other files in the directory stay; only shards of an earlier save
--- (model.safetensors.index.json and those it names) go. A model without query, key and value biases is written with
--- zeros, and config.json says `qkv_bias: false`.
+-- or a kill leaves the old files as they were (a kill may leave a temporary file too, `.NAME.gpt-...`). Other files in
+-- the directory stay; only shards of an earlier save (model.safetensors.index.json and those it names) go. A model
+-- without query, key and value biases is written with zeros, and config.json says `qkv_bias: false`.
 -- @function Model:save
 -- @string dir made if absent (the directory above it must exist)
 -- @raise where the model's tree is not GPT-2's (then `layer:save_parameters` does), and where a file cannot be written

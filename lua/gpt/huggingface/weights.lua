@@ -1,6 +1,4 @@
---- Where GPT-2's weights stand: names and layout in Hugging Face's files, paths in a Model.
--- @module gpt.huggingface.weights
--- @local
+-- Where GPT-2's weights stand: names and layout in Hugging Face's files, paths in a Model.
 local layout = {}
 
 -- Per block: the file's name, the parts of ours that lie in it side by side, whether it is turned there ([in, out]).
@@ -36,10 +34,10 @@ local function prefixed(prefix, paths)
   return list
 end
 
---- The name of the output head's weight, which no file has under a prefix.
+-- The name of the output head's weight, which no file has under a prefix.
 layout.head = "lm_head.weight"
 
---- Every tensor of a model of that config, in the order of its layers.
+-- Every tensor of a model of that config, in the order of its layers.
 -- @tparam table config with every key
 -- @treturn {table,...} each: `name` in files, without `transformer.`; `shape` as files have it; `paths` in a Model,
 -- which share the tensor's last dimension evenly; `turned` where a file's [in, out] is a Model's [out, in]
@@ -61,12 +59,12 @@ function layout.list(config)
   return list
 end
 
---- Whether a name is of a query, key or value bias.
+-- Whether a name is of a query, key or value bias.
 function layout.is_qkv_bias(name)
   return name:find("attn.c_attn.bias", 1, true) ~= nil
 end
 
---- Whether a name is of a causal mask, which old files hold and nobody needs.
+-- Whether a name is of a causal mask, which old files hold and nobody needs.
 function layout.is_mask(name)
   return name:find("^h%.%d+%.attn%.bias$") ~= nil or name:find("^h%.%d+%.attn%.masked_bias$") ~= nil
 end
