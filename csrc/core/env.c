@@ -43,6 +43,16 @@ void *gpt_fail_null(GptEnv *env, const char *format, ...) {
   return NULL;
 }
 
+bool gpt_fail_at(GptEnv *env, const char *format, ...) {
+  char place[GPT_ERROR_SIZE], message[GPT_ERROR_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(place, sizeof place, format, arguments);
+  va_end(arguments);
+  memcpy(message, env->error, sizeof message);
+  return gpt_fail(env, "%s: %s", place, message);
+}
+
 void gpt_fail_inside(GptEnv *env, const char *name) {
   char inner[GPT_PATH_SIZE];
   memcpy(inner, env->path, sizeof inner);

@@ -65,6 +65,9 @@ bool gpt_fail(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
 /* The same for functions that answer a pointer. */
 void *gpt_fail_null(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
 
+/* On the way out: says where it happened ("merges.txt", "line 7"), before the message that is there; answers false. */
+bool gpt_fail_at(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
+
 /* On the way out of a failed layer: names the part that failed. Inner names come first, so that
    "query", then "attention", then "blocks.3" gives the path "blocks.3.attention.query". */
 void gpt_fail_inside(GptEnv *env, const char *name);

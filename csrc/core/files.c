@@ -60,12 +60,6 @@ char *gpt_file_read(GptEnv *env, const char *path, size_t *size) {
   return data;
 }
 
-bool gpt_fail_in_file(GptEnv *env, const char *path) {
-  char message[GPT_ERROR_SIZE];
-  memcpy(message, env->error, sizeof message);
-  return gpt_fail(env, "%s: %s", path, message);
-}
-
 /* mkdir -p; path is changed on the way and whole again at the end. */
 static bool make_directories(char *path) {
   for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
@@ -96,7 +90,8 @@ static GptFileWriter *write_file(GptEnv *env, const char *dir, const GptNewFile 
   GptFileWriter *writer = path != NULL ? gpt_file_writer_open(env, path) : NULL;
   gpt_free(env, path);
   if (writer == NULL) return NULL;
-  if (gpt_file_writer_write(writer, file->text.data, file->text.length) && gpt_file_writer_finish(writer)) return writer;
+  bool good = gpt_file_writer_write(writer, file->text.data, file->text.length) && gpt_file_writer_finish(writer);
+  if (good) return writer;
   gpt_file_writer_free(writer);
   return NULL;
 }

@@ -14,9 +14,6 @@ char *gpt_file_path(GptEnv *env, const char *dir, const char *name);
 /* All bytes of a file and a zero after them; the caller frees them. */
 char *gpt_file_read(GptEnv *env, const char *path, size_t *size);
 
-/* Puts the file's name before the message that is there; answers false. */
-bool gpt_fail_in_file(GptEnv *env, const char *path);
-
 /* A file about to be written. */
 typedef struct GptNewFile {
   const char *name;
@@ -26,7 +23,8 @@ typedef struct GptNewFile {
 #define GPT_MOST_NEW_FILES 8
 
 /* Puts at most that many files into a directory, which is made if absent (its parents too). All are whole on the disk
-   before the first takes its name, in the order given: on failure nothing has changed, unless a rename itself failed. */
+   before the first takes its name, in the order given: on failure nothing has changed, unless a rename itself
+   failed. */
 bool gpt_files_replace(GptEnv *env, const char *dir, const GptNewFile *files, size_t count);
 
 #endif

@@ -46,7 +46,7 @@ static bool read_json(GptEnv *env, GptTokenizer *tokenizer, const char *path, Gp
   if (json == NULL) return false;
   bool good = read(env, tokenizer, json);
   cJSON_Delete(json);
-  return good || gpt_fail_in_file(env, path);
+  return good || gpt_fail_at(env, "%s", path);
 }
 
 static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const char *path) {
@@ -55,7 +55,7 @@ static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const char *path) 
   if (text == NULL) return false;
   bool good = gpt_read_merges(env, tokenizer, text, size);
   gpt_free(env, text);
-  return good || gpt_fail_in_file(env, path);
+  return good || gpt_fail_at(env, "%s", path);
 }
 
 /* Reads a file of the directory: JSON by `read`, or merges where that is NULL. */
@@ -103,7 +103,7 @@ static bool read_files(GptEnv *env, GptTokenizer *tokenizer, const char *dir) {
   return read_if_there(env, tokenizer, dir, "added_tokens.json", gpt_read_added_tokens) &&
          read_if_there(env, tokenizer, dir, "tokenizer_config.json", gpt_read_special_tokens) &&
          read_if_there(env, tokenizer, dir, "special_tokens_map.json", gpt_read_special_tokens) &&
-         settle_roles(env, tokenizer) && (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_in_file(env, dir));
+         settle_roles(env, tokenizer) && (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_at(env, "%s", dir));
 }
 
 GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir) {

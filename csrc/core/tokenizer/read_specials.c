@@ -55,11 +55,8 @@ static bool read_role(GptEnv *env, GptTokenizer *tokenizer, GptRole role, const 
   if (value == NULL || tokenizer->roles[role] != GPT_ROLE_UNSAID) return true;
   tokenizer->roles[role] = -1;
   if (text == NULL) return true;
-  if (!gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true)) {
-    char error[GPT_ERROR_SIZE];
-    memcpy(error, env->error, sizeof error);
-    return role != GPT_ROLE_EOS || gpt_fail(env, "%s: %s", gpt_role_names[role], error);
-  }
+  if (!gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true))
+    return role != GPT_ROLE_EOS || gpt_fail_at(env, "%s", gpt_role_names[role]);
   tokenizer->roles[role] = gpt_tokenizer_find(tokenizer, text, strlen(text));
   return true;
 }

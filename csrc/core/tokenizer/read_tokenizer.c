@@ -99,11 +99,7 @@ static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merge
   const cJSON *merge;
   size_t number = 1;
   cJSON_ArrayForEach(merge, merges) {
-    char error[GPT_ERROR_SIZE];
-    if (!read_merge(env, tokenizer, merge)) {
-      memcpy(error, env->error, sizeof error);
-      return gpt_fail(env, "merges[%zu]: %s", number, error);
-    }
+    if (!read_merge(env, tokenizer, merge)) return gpt_fail_at(env, "merges[%zu]", number);
     number++;
   }
   return true;

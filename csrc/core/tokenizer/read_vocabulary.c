@@ -29,25 +29,22 @@ static int64_t find_named(GptEnv *env, GptTokenizer *tokenizer, const char *text
 
 bool gpt_read_merge(GptEnv *env, GptTokenizer *tokenizer, const char *left, size_t left_length, const char *right,
                     size_t right_length) {
-  char a[GPT_QUOTE_SIZE], b[GPT_QUOTE_SIZE], error[GPT_ERROR_SIZE];
+  char a[GPT_QUOTE_SIZE], b[GPT_QUOTE_SIZE];
   int64_t first = find_named(env, tokenizer, left, left_length);
   int64_t second = first < 0 ? -1 : find_named(env, tokenizer, right, right_length);
   if (first >= 0 && second >= 0 && gpt_tokenizer_add_merge(env, tokenizer, first, second)) return true;
-  memcpy(error, env->error, sizeof error);
-  return gpt_fail(env, "merge of %s and %s: %s", gpt_quote(left, left_length, a), gpt_quote(right, right_length, b),
-                  error);
+  return gpt_fail_at(env, "merge of %s and %s", gpt_quote(left, left_length, a), gpt_quote(right, right_length, b));
 }
 
 /* One line, without its end: two tokens with a space between. */
 static bool read_line(GptEnv *env, GptTokenizer *tokenizer, size_t number, const char *line, size_t n) {
-  char error[GPT_ERROR_SIZE], quoted[GPT_QUOTE_SIZE];
+  char quoted[GPT_QUOTE_SIZE];
   const char *space = memchr(line, ' ', n), *end = line + n;
   if (space == NULL || space == line || space + 1 == end || memchr(space + 1, ' ', (size_t)(end - space - 1)) != NULL)
     return gpt_fail(env, "line %zu: two tokens with a space between expected, got %s", number,
                     gpt_quote(line, n, quoted));
   if (gpt_read_merge(env, tokenizer, line, (size_t)(space - line), space + 1, (size_t)(end - space - 1))) return true;
-  memcpy(error, env->error, sizeof error);
-  return gpt_fail(env, "line %zu: %s", number, error);
+  return gpt_fail_at(env, "line %zu", number);
 }
 
 /* Tokens that merging cannot make, though they look as if it should. */
