@@ -164,7 +164,7 @@ Sequential {  -- 12
     message(function() nn.Shortcut(nn.Linear(3, 4))(gpt.ones(2, 3)) end,
       "Shortcut: its layer must keep the shape to be added to its input, but made [2, 4] of [2, 3]", 1, true)
     local attention = nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 2 }
-    message(function() attention(gpt.ones(3, 4)) end, "attention: an input of shape [batch, tokens, 4] expected, got [3, 4]", 1, true)
+    message(function() attention(gpt.ones(2, 3)) end, "attention: an input of shape [batch, tokens, 4] expected, got [1, 2, 3]", 1, true)
     message(function() attention(gpt.ones(1, 3, 4)) end, "attention: 3 tokens are more than its context_length, 2", 1, true)
     message(function() nn.Sequential { nn.Linear(3, 3), nn.Sequential { nn.ReLU(), nn.Linear(4, 4) } }(gpt.ones(1, 3)) end,
       "2.2: linear: an input of shape [..., 4] expected for a weight [out, in] of [4, 4], got [1, 3]", 1, true)
