@@ -73,5 +73,7 @@ void bind_open_tensor(lua_State *L);
 void bind_open_sample(lua_State *L);
 void bind_open_files(lua_State *L);
 void bind_open_tokenizer(lua_State *L);
+void bind_open_tokens(lua_State *L);
+void bind_open_terminal(lua_State *L);
 
 #endif

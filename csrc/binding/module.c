@@ -92,6 +92,8 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_sample(L);
   bind_open_files(L);
   bind_open_tokenizer(L);
+  bind_open_tokens(L);
+  bind_open_terminal(L);
   bind_open_layer_methods(L);
   bind_open_layer(L);
   bind_open_layer_host(L);

@@ -20,5 +20,9 @@ gpt.nn = require "gpt.nn"
 gpt.Model = require("gpt.model").Model
 
 gpt.load = require("gpt.huggingface.load").load
+gpt.dataset = require "gpt.dataset"
+gpt.write_tokens = require "gpt.write_tokens"
+gpt.lr_schedule = require "gpt.lr_schedule"
+gpt.evaluate = require "gpt.evaluate"
 
 return gpt

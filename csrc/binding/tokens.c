@@ -1,0 +1,98 @@
+/* Lists of token ids for the package's Lua side (gpt.dataset, gpt.write_tokens). Positions count from 0 here. */
+#include "core/tokens.h"
+
+#include "binding/ids.h"
+#include "binding/tensor.h"
+#include "core/shuffle.h"
+
+#define TOKENS "gpt.Tokens"
+
+/* _tokens(): an empty list; _tokens(path, width): the ids of a file. */
+static int new_tokens(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  const char *path = luaL_optstring(L, 1, NULL);
+  int width = (int)luaL_optinteger(L, 2, 4);
+  luaL_argcheck(L, width == 2 || width == 4, 2, "2 or 4 expected");
+  void **box = bind_push_box(L, TOKENS, 0);
+  *box = path != NULL ? gpt_tokens_map(env, path, width) : gpt_tokens_new(env);
+  return *box != NULL ? 1 : bind_raise(L, env);
+}
+
+static int collect(lua_State *L) {
+  void **box = lua_touserdata(L, 1);
+  gpt_tokens_free(*box);
+  *box = NULL;
+  return 0;
+}
+
+/* tokens:append(ids) */
+static int append(lua_State *L) {
+  int64_t count;
+  GptTokens *tokens = bind_check(L, 1, TOKENS);
+  luaL_argcheck(L, tokens->file == NULL, 1, "a file's tokens do not grow");
+  const int64_t *ids = bind_ids(L, 2, &count);
+  if (!gpt_tokens_append(tokens, ids, count)) return bind_raise(L, bind_env(L));
+  bind_account(L, bind_env(L));
+  return 0;
+}
+
+static GptTensor *push_batch(lua_State *L, int64_t n, int64_t length) {
+  int64_t shape[2] = {n, length};
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_tensor_new(bind_env(L), GPT_I64, 2, shape);
+  bind_tensor_done(L, box);
+  return *box;
+}
+
+/* tokens:windows(starts, length): ids and targets, see gpt_tokens_windows. */
+static int windows(lua_State *L) {
+  int64_t n;
+  const GptTokens *tokens = bind_check(L, 1, TOKENS);
+  int64_t length = luaL_checkinteger(L, 3);
+  const int64_t *starts = bind_ids(L, 2, &n);
+  luaL_argcheck(L, length > 0, 3, "a length expected");
+  for (int64_t i = 0; i < n; i++)
+    luaL_argcheck(L, starts[i] >= 0 && starts[i] < tokens->count - length, 2, "a window outside the tokens");
+  GptTensor *ids = push_batch(L, n, length), *targets = push_batch(L, n, length);
+  gpt_tokens_windows(tokens, starts, n, length, ids, targets);
+  return 2;
+}
+
+static int count_field(lua_State *L) {
+  lua_pushinteger(L, ((GptTokens *)bind_check(L, 1, TOKENS))->count);
+  return 1;
+}
+
+/* _pack_ids(ids, width): a string as token files have it. */
+static int pack_ids(lua_State *L) {
+  int64_t count;
+  int width = (int)luaL_checkinteger(L, 2);
+  luaL_argcheck(L, width == 2 || width == 4, 2, "2 or 4 expected");
+  const int64_t *ids = bind_ids(L, 1, &count);
+  luaL_Buffer buffer;
+  char *out = luaL_buffinitsize(L, &buffer, (size_t)(count * width));
+  if (!gpt_tokens_pack(bind_env(L), ids, count, width, (uint8_t *)out)) return bind_raise(L, bind_env(L));
+  luaL_pushresultsize(&buffer, (size_t)(count * width));
+  return 1;
+}
+
+/* _shuffled(i, n, seed, epoch): where number i of 0 .. n-1 stands in that epoch's order. */
+static int shuffled(lua_State *L) {
+  lua_Integer i = luaL_checkinteger(L, 1), n = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, 0 <= i && i < n, 1, "a number below the second expected");
+  uint64_t key = gpt_shuffle_key((uint64_t)luaL_checkinteger(L, 3), (uint64_t)luaL_checkinteger(L, 4));
+  lua_pushinteger(L, (lua_Integer)gpt_shuffle((uint64_t)i, (uint64_t)n, key));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"_tokens", new_tokens}, {"_pack_ids", pack_ids}, {"_shuffled", shuffled}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"append", append}, {"windows", windows}, {NULL, NULL}};
+static const luaL_Reg fields[] = {{"count", count_field}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {NULL, NULL}};
+static const BindType type = {.name = TOKENS, .methods = methods, .fields = fields, .meta = meta};
+
+void bind_open_tokens(lua_State *L) {
+  bind_functions(L, functions);
+  bind_type(L, &type);
+}

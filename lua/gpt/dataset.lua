@@ -1,0 +1,154 @@
+--- Datasets: token ids as windows for training.
+-- @classmod Dataset
+local core = require "gpt.core"
+local rules = require "gpt.rules"
+local token_source = require "gpt.token_source"
+
+local Dataset = {}
+Dataset.__index = Dataset
+
+local FIELDS = {
+  { "context_length", rules.whole(1) },
+  { "stride", rules.whole(1), optional = true },
+  { "batch_size", rules.whole(1), optional = true },
+  { "seed", rules.whole(0), optional = true },
+  { "shuffle", rules.boolean, optional = true },
+  { "drop_last", rules.boolean, optional = true },
+  { "tokenizer", token_source.tokenizer, optional = true },
+  { "special", rules.boolean, optional = true },
+  { "dtype", token_source.dtype, optional = true },
+}
+local POSITION = {
+  { "epoch", rules.whole(1), optional = true },
+  { "first", rules.whole(1), optional = true },
+}
+
+local function raise(...)
+  core._raise(string.format(...))
+end
+
+local function read_tokens(source, settings)
+  local kind, dtype
+  if type(source) == "string" then kind, dtype = token_source.kind(source, settings.dtype) end
+  if kind == "tokens" then return core._tokens(source, token_source.width(dtype)) end
+  if settings.dtype then raise("gpt.dataset: dtype is for token files") end
+  local tokens = core._tokens()
+  token_source.put_all("gpt.dataset", source, settings, function(ids) tokens:append(ids) end)
+  return tokens
+end
+
+-- The windows of tokens first .. first + count - 1 (from 0).
+local function new(what, tokens, first, count, settings)
+  local length = settings.context_length
+  if count <= length then
+    raise("%s: %s tokens are shorter than one window: context_length %s takes %s, the last one as a target", what,
+      rules.grouped(count), rules.grouped(length), rules.grouped(length + 1))
+  end
+  local windows = (count - length - 1) // settings.stride + 1
+  local size = settings.batch_size
+  if settings.drop_last and windows < size then
+    raise("%s: %s windows are less than one batch of %s, and drop_last leaves that out", what, rules.grouped(windows),
+      rules.grouped(size))
+  end
+  return setmetatable({
+    tokens = count, windows = windows,
+    n_batches = settings.drop_last and windows // size or (windows + size - 1) // size,
+    context_length = length, stride = settings.stride, batch_size = size,
+    seed = settings.seed, shuffle = settings.shuffle, drop_last = settings.drop_last,
+    epoch = 0, store = tokens, first = first, settings = settings,
+  }, Dataset)
+end
+
+--- Token ids cut into windows: window i takes `context_length` tokens from token (i - 1) * stride + 1 on, and its
+-- targets are the same moved on by one.
+--
+-- A string that names a file is that file: a token file where its name ends in .bin or .u16 (2 bytes an id) or .u32 (4), or
+-- where `dtype` is given, else text. A token file is mapped, so it may be larger than memory (`gpt.write_tokens` makes
+-- one). Any other string is itself the text.
+-- @function gpt.dataset
+-- @param source a text, a file's name, or ids: an array or an i64 tensor [n]
+-- @tparam table options `context_length`; `stride` (context_length: windows that do not overlap), `batch_size` (8),
+-- `seed` (0) and `shuffle` (true) for the order, `drop_last` (false: a last batch may have fewer windows), `tokenizer`
+-- (for texts), `special` (true: special tokens in a text, such as `<|endoftext|>`, become their ids), `dtype` ("u16"
+-- or "u32", for token files)
+-- @treturn Dataset with the fields `tokens`, `windows`, `n_batches`, and the options
+-- @raise where there are fewer tokens than one window takes
+-- @usage local data = gpt.dataset("book.txt", { tokenizer = tokenizer, context_length = 64, batch_size = 8 })
+-- for ids, targets in data:batches() do print(ids, targets) break end
+local function dataset(source, options)
+  if type(options) ~= "table" then
+    raise("gpt.dataset: a table of options expected, got %s", rules.show(options))
+  end
+  local settings, problems = rules.read(options, FIELDS)
+  rules.raise("gpt.dataset", problems)
+  settings.stride = settings.stride or settings.context_length
+  settings.batch_size = settings.batch_size or 8
+  settings.seed = settings.seed or 0
+  if settings.shuffle == nil then settings.shuffle = true end
+  local tokens = read_tokens(source, settings)
+  return new("gpt.dataset", tokens, 0, tokens.count, settings)
+end
+
+--- One batch of an epoch.
+-- The order follows from seed and epoch alone, so any batch can be had at any time.
+-- @tparam integer epoch from 1
+-- @tparam integer i from 1 to n_batches
+-- @treturn Tensor ids, i64 [windows, context_length]
+-- @treturn Tensor targets, of the same shape: the token that follows each
+function Dataset:batch(epoch, i)
+  if math.type(epoch) ~= "integer" or epoch < 1 then
+    raise("batch: epoch: a whole number of at least 1 expected, got %s", rules.show(epoch))
+  end
+  if math.type(i) ~= "integer" or i < 1 or i > self.n_batches then
+    raise("batch: a number from 1 to %d expected, got %s", self.n_batches, rules.show(i))
+  end
+  local starts = {}
+  local last = math.min(i * self.batch_size, self.windows)
+  for at = (i - 1) * self.batch_size, last - 1 do
+    local window = self.shuffle and core._shuffled(at, self.windows, self.seed, epoch) or at
+    starts[#starts + 1] = self.first + window * self.stride
+  end
+  return self.store:windows(starts, self.context_length)
+end
+
+--- The batches of one epoch, for `for ... in`. Every call goes on to the next epoch, which has an order of its own.
+-- @tparam[opt] table position `epoch`: that epoch instead; `first`: begin with that batch
+-- @treturn function iterator of ids and targets, see `batch`
+-- @usage for ids, targets in data:batches() do ... end
+function Dataset:batches(position)
+  local given, problems = rules.read(position or {}, POSITION)
+  rules.raise("batches", problems)
+  if not given.epoch then self.epoch = self.epoch + 1 end
+  local epoch, i = given.epoch or self.epoch, (given.first or 1) - 1
+  return function()
+    i = i + 1
+    if i > self.n_batches then return nil end
+    return self:batch(epoch, i)
+  end
+end
+
+--- Two datasets over the same tokens: the first share for training, the rest for validation.
+-- @tparam[opt=0.9] number share above 0 and below 1
+-- @treturn Dataset training
+-- @treturn Dataset validation
+-- @usage local training, validation = data:split(0.9)
+function Dataset:split(share)
+  share = share == nil and 0.9 or share
+  if type(share) ~= "number" or not (share > 0 and share < 1) then
+    raise("split: a share above 0 and below 1 expected, got %s", rules.show(share))
+  end
+  local cut = math.floor(self.tokens * share)
+  return new("split: training", self.store, self.first, cut, self.settings),
+    new("split: validation", self.store, self.first + cut, self.tokens - cut, self.settings)
+end
+
+function Dataset:__len()
+  return self.n_batches
+end
+
+function Dataset:__tostring()
+  return ("Dataset { %s tokens, %s windows of %d, stride %d, %s batches of %d }"):format(rules.grouped(self.tokens),
+    rules.grouped(self.windows), self.context_length, self.stride, rules.grouped(self.n_batches), self.batch_size)
+end
+
+return dataset

@@ -1,0 +1,38 @@
+--- gpt.evaluate: the loss over a dataset.
+-- @submodule gpt
+local core = require "gpt.core"
+local loss = require "gpt.loss"
+local rules = require "gpt.rules"
+
+local FIELDS = { { "batches", rules.whole(1), optional = true } }
+
+local function mean_loss(model, data, most)
+  local sum, count, batches = 0.0, 0, 0
+  for ids, targets in data:batches { epoch = 1 } do
+    local n = loss.count(targets)
+    if n > 0 then sum = sum + loss.of(model, ids, targets):item() * n end
+    count, batches = count + n, batches + 1
+    if batches == most then break end
+  end
+  return sum / count, count
+end
+
+--- The mean loss of a model over data, without dropping or recording anything, whatever the model's mode.
+-- Every target counts the same, and the same batches are taken at every call. The perplexity is math.exp of it.
+-- @function evaluate
+-- @param model a model, or any layer or function from ids to logits
+-- @tparam Dataset data
+-- @tparam[opt] table options `batches`: at most so many of them
+-- @treturn number mean cross-entropy per token, in nats
+-- @treturn integer how many tokens that was
+-- @usage print(("validation loss %.3f"):format(gpt.evaluate(model, validation)))
+return function(model, data, options)
+  local given, problems = rules.read(options or {}, FIELDS)
+  rules.raise("gpt.evaluate", problems)
+  local ok, batches = pcall(function() return data.batches end)
+  if not ok or type(batches) ~= "function" then
+    core._raise("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got " .. rules.show(data))
+  end
+  local sum, count = core._infer(mean_loss, model, data, given.batches)
+  return sum, count
+end
