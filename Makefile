@@ -114,6 +114,18 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(call pkg_libs,lua5.4,-llua5.4) -lpthread
 
+# Products beside their bounds, then GPT-2 small beside other systems (docs/performance.md says how to get them):
+# make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-ctx'
+PRODUCTS = $(BUILD)/bench/products
+BENCH =
+$(PRODUCTS): bench/products.c $(addprefix $(BUILD)/obj/core/,parallel.o matrix.o kernels/dispatch.o) $(KERNEL_OBJECTS)
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
+bench: $(CORE) $(PRODUCTS)
+	@$(PRODUCTS)
+	@$(RUN) $(LUA) bench/gpt2.lua --products $(PRODUCTS) --work $(BUILD)/bench $(BENCH)
+
 # The whole suite under the address, leak and undefined-behaviour sanitizers.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan: setup-test
@@ -127,7 +139,7 @@ LINT_COMPILERS = gcc clang
 lint: $(LINT_COMPILERS:%=lint-%)
 	@if grep -rnE '^ *# *include *[<"](lua|lauxlib|lualib)' csrc/core; then echo 'csrc/core includes Lua'; exit 1; fi
 	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
-	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples; \
+	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench; \
 	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi
 lint-%:
 	@if command -v $* >/dev/null; then \
@@ -165,8 +177,8 @@ help:
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make install  PREFIX=$(PREFIX), or LUADIR= and LIBDIR=; DESTDIR='
-	@echo 'make lint, make asan, make docs, make clean'
+	@echo 'make lint, make asan, make bench, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-ci demo run-demo test run-test asan run-asan lint env install docs clean help
+.PHONY: all objects always setup setup-test setup-ci demo run-demo test run-test asan run-asan bench lint env install docs clean help
 -include $(OBJECTS:.o=.d)

@@ -4,17 +4,20 @@
  * the median of several rounds, in which all of them take turns; weights come from a set larger than the caches.
  *
  * products [threads [rounds]]
+ * products gpt2 [threads [rounds]] prints the bounds of GPT-2 small itself, as lines of a name and a value: reading
+ * all its weights once (tokens/s of decoding), and OpenBLAS's own rate for the products of a prompt (tokens/s).
  */
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/kernels/kernels.h"
 #include "core/matrix.h"
 #include "core/parallel.h"
 
-#define POOL ((int64_t)100 << 20) /* floats of weights */
+#define WEIGHTS ((int64_t)124439808) /* GPT-2 small, tied, with biases: more than fits in any cache */
 #define MOST_ROUNDS 101
 #define MOST_ROWS 1024
 #define MOST_COLUMNS 50257
@@ -49,7 +52,7 @@ static double seconds(void) {
 }
 
 static float *next_weight(const Shape *s) {
-  if (place + s->k * s->n > POOL) place = 0;
+  if (place + s->k * s->n > WEIGHTS) place = 0;
   float *weight = weights + place;
   place += s->k * s->n;
   return weight;
@@ -121,13 +124,14 @@ static float *random_floats(int64_t n) {
   return data;
 }
 
-int main(int argc, char **argv) {
-  int threads = argc > 1 ? atoi(argv[1]) : 0, rounds = argc > 2 ? atoi(argv[2]) : 11;
-  if (rounds < 1 || rounds > MOST_ROUNDS) rounds = MOST_ROUNDS;
+static void start(int threads) {
   gpt_threads_set(threads);
-  weights = random_floats(POOL);
+  weights = random_floats(WEIGHTS);
   x = random_floats((int64_t)MOST_ROWS * 3072);
   y = random_floats((int64_t)MOST_ROWS * MOST_COLUMNS);
+}
+
+static void compare_all(int rounds) {
   printf("%d threads, %s kernels, %s\n\nfew rows, GB/s        weights    plain read    ours\n", gpt_threads(),
          gpt_kernels()->name, openblas_get_config());
   for (size_t i = 0; i < sizeof few / sizeof *few; i++)
@@ -135,5 +139,39 @@ int main(int argc, char **argv) {
   printf("\nmany rows, GFLOP/s    weights    OpenBLAS      ours\n");
   for (size_t i = 0; i < sizeof many / sizeof *many; i++)
     compare(&many[i], openblas, 2e-9 * (double)(many[i].m * many[i].k * many[i].n), rounds);
+}
+
+/* The products of a prompt: four for each of 12 layers, and the head for its last token. */
+static double prompt_seconds(int64_t m) {
+  static const int64_t sizes[4][2] = {{768, 2304}, {768, 768}, {768, 3072}, {3072, 768}};
+  double begin = seconds();
+  for (int i = 0; i < 48; i++) {
+    const Shape s = {m, sizes[i % 4][0], sizes[i % 4][1], false};
+    openblas(&s, next_weight(&s));
+  }
+  const Shape head = {1, 768, 50257, true};
+  ours(&head, next_weight(&head));
+  return seconds() - begin;
+}
+
+static void tell_bounds(int rounds) {
+  for (int r = 0; r < rounds; r++) {
+    rest();
+    double begin = seconds();
+    gpt_parallel_for(WEIGHTS, 1 << 16, read_part, weights);
+    printf("decode %.6f\n", 1 / (seconds() - begin));
+    printf("prompt_512 %.6f\n", 512 / prompt_seconds(512));
+    printf("prompt_1000 %.6f\n", 1000 / prompt_seconds(1000));
+  }
+}
+
+int main(int argc, char **argv) {
+  bool gpt2 = argc > 1 && strcmp(argv[1], "gpt2") == 0;
+  argc -= gpt2, argv += gpt2;
+  int rounds = argc > 2 ? atoi(argv[2]) : 11;
+  if (rounds < 1 || rounds > MOST_ROUNDS) rounds = MOST_ROUNDS;
+  start(argc > 1 ? atoi(argv[1]) : 0);
+  if (gpt2) tell_bounds(rounds);
+  else compare_all(rounds);
   return 0;
 }
