@@ -5,7 +5,8 @@
 #include "binding/fields.h"
 
 /* Which of the names the string field holds; the first where it is missing. */
-static int choice(lua_State *L, int table, const char *what, const char *field, const char *const names[], const char *listed) {
+static int choice(lua_State *L, int table, const char *what, const char *field, const char *const names[],
+                  const char *listed) {
   int found = 0;
   if (lua_getfield(L, table, field) != LUA_TNIL) {
     const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_tolstring(L, -1, NULL);

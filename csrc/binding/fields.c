@@ -12,18 +12,21 @@ int64_t bind_integer_field(lua_State *L, int table, const char *what, const char
   lua_Integer value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
   if (!given) bind_error(L, "%s: '%s' is missing: a whole number of at least %d expected", what, name, (int)least);
   if (!whole || value < least)
-    bind_error(L, "%s: '%s': a whole number of at least %d expected, got %s", what, name, (int)least, luaL_tolstring(L, -1, NULL));
+    bind_error(L, "%s: '%s': a whole number of at least %d expected, got %s", what, name, (int)least,
+               luaL_tolstring(L, -1, NULL));
   lua_pop(L, 1);
   return value;
 }
 
-int64_t bind_opt_integer_field(lua_State *L, int table, const char *what, const char *name, int64_t least, int64_t otherwise) {
+int64_t bind_opt_integer_field(lua_State *L, int table, const char *what, const char *name, int64_t least,
+                               int64_t otherwise) {
   bool given = get(L, table, name);
   lua_pop(L, 1);
   return given ? bind_integer_field(L, table, what, name, least) : otherwise;
 }
 
-double bind_opt_number_field(lua_State *L, int table, const char *what, const char *name, double low, double high, double otherwise) {
+double bind_opt_number_field(lua_State *L, int table, const char *what, const char *name, double low, double high,
+                             double otherwise) {
   char range[64];
   double value = otherwise;
   if (get(L, table, name)) {
@@ -39,7 +42,8 @@ double bind_opt_number_field(lua_State *L, int table, const char *what, const ch
 bool bind_opt_boolean_field(lua_State *L, int table, const char *what, const char *name, bool otherwise) {
   bool value = otherwise;
   if (get(L, table, name)) {
-    if (!lua_isboolean(L, -1)) bind_error(L, "%s: '%s': true or false expected, got %s", what, name, luaL_tolstring(L, -1, NULL));
+    if (!lua_isboolean(L, -1))
+      bind_error(L, "%s: '%s': true or false expected, got %s", what, name, luaL_tolstring(L, -1, NULL));
     value = lua_toboolean(L, -1);
   }
   lua_pop(L, 1);

@@ -12,7 +12,9 @@ static void copy_ids(lua_State *L, int index, lua_Integer row, int64_t *to, lua_
     lua_Integer id = lua_tointegerx(L, -1, &whole);
     if (!whole || lua_type(L, -1) != LUA_TNUMBER) {
       const char *got = luaL_tolstring(L, -1, NULL);
-      if (row > 0) bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, luaL_typename(L, -2), (int)i, (int)row);
+      if (row > 0)
+        bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, luaL_typename(L, -2), (int)i,
+                   (int)row);
       bind_error(L, "token ids are integers: got %s (%s) at position %d", got, luaL_typename(L, -2), (int)i);
     }
     to[i - 1] = id;
@@ -35,7 +37,8 @@ const int64_t *bind_ids(lua_State *L, int index, int64_t *count) {
 
 static lua_Integer row_length(lua_State *L, int index, lua_Integer row) {
   lua_rawgeti(L, index, row);
-  if (!lua_istable(L, -1)) bind_error(L, "row %d of the token ids is a %s; every row must be an array", (int)row, luaL_typename(L, -1));
+  if (!lua_istable(L, -1))
+    bind_error(L, "row %d of the token ids is a %s; every row must be an array", (int)row, luaL_typename(L, -1));
   lua_Integer length = (lua_Integer)lua_rawlen(L, -1);
   lua_pop(L, 1);
   return length;
@@ -47,7 +50,8 @@ static lua_Integer common_length(lua_State *L, int index, lua_Integer rows) {
   for (lua_Integer i = 2; i <= rows; i++) {
     lua_Integer other = row_length(L, index, i);
     if (other != length)
-      bind_error(L, "rows of token ids must be equally long: row 1 has %d, row %d has %d", (int)length, (int)i, (int)other);
+      bind_error(L, "rows of token ids must be equally long: row 1 has %d, row %d has %d", (int)length, (int)i,
+                 (int)other);
   }
   return length;
 }

@@ -93,7 +93,8 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-/* ids for a Model or an Embedding may come as plain arrays; everything else is a tensor. Leaves the tensor at index 2. */
+/* ids for a Model or an Embedding may come as plain arrays; everything else is a tensor. Leaves the tensor at index 2.
+ */
 static GptTensor *input_tensor(lua_State *L, const GptLayer *layer) {
   bool takes_ids = layer->kind == &gpt_model_kind || layer->kind == &gpt_embedding_kind;
   if (takes_ids && lua_istable(L, 2)) bind_ids_tensor(L, 2, layer->kind == &gpt_model_kind);
@@ -221,7 +222,8 @@ static void refuse_plain_list(lua_State *L, const GptLayer *layer, const char *k
   if (!lua_istable(L, 3)) return;
   lua_rawgeti(L, 3, 1);
   if (luaL_testudata(L, -1, BIND_LAYER) != NULL)
-    bind_error(L, "%s.%s: a plain table of layers would hide their parameters; use gpt.nn.List { ... }", gpt_layer_name(layer), key);
+    bind_error(L, "%s.%s: a plain table of layers would hide their parameters; use gpt.nn.List { ... }",
+               gpt_layer_name(layer), key);
   lua_pop(L, 1);
 }
 
@@ -235,7 +237,8 @@ static int assign_host(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
     return 0;
   }
   bool registers = tensor != NULL && tensor->parameter;
-  if (gpt_layer_child(layer, key) != NULL || (!registers && gpt_layer_parameter(layer, key) != NULL)) gpt_layer_remove(layer, key);
+  if (gpt_layer_child(layer, key) != NULL || (!registers && gpt_layer_parameter(layer, key) != NULL))
+    gpt_layer_remove(layer, key);
   if (registers) {
     if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
     lua_settop(L, 2);
@@ -250,17 +253,20 @@ static int assign_part(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
   char before[GPT_SHAPE_TEXT], after[GPT_SHAPE_TEXT];
   GptTensor *parameter = gpt_layer_parameter(layer, key);
   if (gpt_layer_child(layer, key) != NULL) {
-    if (bind_test_layer(L, 3) == NULL) return bind_error(L, "%s.%s: a layer expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
+    if (bind_test_layer(L, 3) == NULL)
+      return bind_error(L, "%s.%s: a layer expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
     if (!gpt_layer_replace(env, layer, key, bind_layer(L, 3))) return bind_raise(L, env);
     set_field(L, 3);
     return 0;
   }
   if (parameter == NULL) return unknown_field(L, layer, key);
   GptTensor *tensor = bind_test_tensor(L, 3);
-  if (tensor == NULL) return bind_error(L, "%s.%s: a tensor expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
+  if (tensor == NULL)
+    return bind_error(L, "%s.%s: a tensor expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
   if (!gpt_same_shape(tensor, parameter) || tensor->storage->dtype != GPT_F32)
     return bind_error(L, "%s.%s: an f32 tensor of shape %s expected, got %s of %s", gpt_layer_name(layer), key,
-                      gpt_tensor_shape_text(parameter, before), gpt_dtype_name(tensor->storage->dtype), gpt_tensor_shape_text(tensor, after));
+                      gpt_tensor_shape_text(parameter, before), gpt_dtype_name(tensor->storage->dtype),
+                      gpt_tensor_shape_text(tensor, after));
   if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
   return 0;
 }
@@ -276,11 +282,13 @@ static int assign(lua_State *L) {
   }
   const char *key = luaL_checkstring(L, 2);
   if (strcmp(key, "tokenizer") == 0 && layer->kind == &gpt_model_kind) return set_field(L, 3), 0;
-  if (strcmp(key, "training") == 0) return bind_error(L, "%s.training is read-only: call train() or eval()", gpt_layer_name(layer));
+  if (strcmp(key, "training") == 0)
+    return bind_error(L, "%s.training is read-only: call train() or eval()", gpt_layer_name(layer));
   return bind_layer_is_host(layer) ? assign_host(L, env, layer, key) : assign_part(L, env, layer, key);
 }
 
-static const luaL_Reg meta[] = {{"__gc", collect}, {"__call", call}, {"__tostring", print}, {"__len", length}, {NULL, NULL}};
+static const luaL_Reg meta[] = {
+    {"__gc", collect}, {"__call", call}, {"__tostring", print}, {"__len", length}, {NULL, NULL}};
 
 /* Sets a metamethod with the environment and the methods (on top of the stack) as upvalues. */
 static void set_with_methods(lua_State *L, const char *name, lua_CFunction function) {

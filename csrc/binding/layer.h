@@ -1,7 +1,8 @@
 /*
- * Layers in Lua. Every layer has one userdata while it can be reached, found through a weak table in the registry. Each edge from
- * a layer to its child has a twin in Lua: the userdata's table of fields (its first user value) refers to the child's userdata. So the collector
- * sees all edges, and a layer written in Lua (its second user value: its class) lives as long as the stack that it stands in.
+ * Layers in Lua. Every layer has one userdata while it can be reached, found through a weak table in the registry. Each
+ * edge from a layer to its child has a twin in Lua: the userdata's table of fields (its first user value) refers to the
+ * child's userdata. So the collector sees all edges, and a layer written in Lua (its second user value: its class)
+ * lives as long as the stack that it stands in.
  */
 #ifndef GPT_BINDING_LAYER_H
 #define GPT_BINDING_LAYER_H
@@ -20,14 +21,16 @@ GptModel *bind_model(lua_State *L, int index);
 /* Pushes the userdata of a layer, and makes those that it and the tree below it do not have yet. */
 void bind_push_layer(lua_State *L, GptLayer *layer);
 
-/* Pushes an empty box, to be filled with a new reference; then finishes it: raises the core's error where it is NULL. Answers 1. */
+/* Pushes an empty box, to be filled with a new reference; then finishes it: raises the core's error where it is NULL.
+ * Answers 1. */
 GptLayer **bind_new_layer(lua_State *L);
 int bind_layer_done(lua_State *L, GptLayer **box);
 
 /* Puts a child under a layer, in the core and in Lua. */
 void bind_set_child(lua_State *L, int layer, const char *name, int child);
 
-/* Calls the function below its arguments, protected; on failure the error is left in the environment, for bind_raise. */
+/* Calls the function below its arguments, protected; on failure the error is left in the environment, for bind_raise.
+ */
 bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results);
 
 /* layer_methods.c */

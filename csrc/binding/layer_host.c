@@ -82,7 +82,8 @@ static int new_layer(lua_State *L) {
 }
 
 /***
-Makes a tensor a parameter: it wants a gradient, and registers itself where it is assigned to a field of a layer written in Lua.
+Makes a tensor a parameter: it wants a gradient, and registers itself where it is assigned to a field of a layer written
+in Lua.
 @function nn.parameter
 @tparam Tensor tensor of f32, not the result of a recorded op
 @treturn Tensor the same
@@ -90,7 +91,8 @@ Makes a tensor a parameter: it wants a gradient, and registers itself where it i
 static int parameter(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   if (tensor->storage->dtype != GPT_F32) return luaL_argerror(L, 1, "a parameter must be f32");
-  if (tensor->node != NULL) return luaL_argerror(L, 1, "the result of a recorded op cannot be a parameter; detach() it first");
+  if (tensor->node != NULL)
+    return luaL_argerror(L, 1, "the result of a recorded op cannot be a parameter; detach() it first");
   tensor->requires_grad = tensor->parameter = true;
   lua_settop(L, 1);
   return 1;

@@ -191,7 +191,9 @@ Puts the layer and all below it into training: dropout drops.
 */
 static int train(lua_State *L) {
   if (!lua_isnoneornil(L, 2))
-    return bind_error(L, "train() only turns training mode on and takes no arguments; gpt.train { model = model, data = data } trains");
+    return bind_error(
+        L,
+        "train() only turns training mode on and takes no arguments; gpt.train { model = model, data = data } trains");
   return set_training(L, true);
 }
 
@@ -202,9 +204,16 @@ Takes the layer and all below it out of training: dropout passes everything.
 */
 static int eval(lua_State *L) { return set_training(L, false); }
 
-const luaL_Reg bind_layer_methods[] = {
-    {"parameters", parameters}, {"num_parameters", num_parameters}, {"children", children}, {"find", find}, {"replace", replace},
-    {"apply", apply}, {"freeze", freeze}, {"train", train}, {"eval", eval}, {NULL, NULL}};
+const luaL_Reg bind_layer_methods[] = {{"parameters", parameters},
+                                       {"num_parameters", num_parameters},
+                                       {"children", children},
+                                       {"find", find},
+                                       {"replace", replace},
+                                       {"apply", apply},
+                                       {"freeze", freeze},
+                                       {"train", train},
+                                       {"eval", eval},
+                                       {NULL, NULL}};
 
 void bind_open_layer_methods(lua_State *L) {
   luaL_newmetatable(L, LIST_TYPE);

@@ -5,7 +5,8 @@
 #include "binding/layer.h"
 #include "binding/tensor.h"
 
-/* What make_part needs of the call: where the parts table lies, and a table that keeps the parts alive until the model is. */
+/* What make_part needs of the call: where the parts table lies, and a table that keeps the parts alive until the model
+ * is. */
 typedef struct Parts {
   lua_State *L;
   int config, parts, kept;
@@ -21,7 +22,8 @@ static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t ind
 }
 
 static bool refuse_part(const Parts *p, GptEnv *env, const char *part) {
-  return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that answers one; got %s", part, luaL_typename(p->L, -1));
+  return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that answers one; got %s", part,
+                  luaL_typename(p->L, -1));
 }
 
 static bool make_part(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer, bool *absent) {
@@ -67,7 +69,8 @@ static int set_parameter(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   const char *name = luaL_checkstring(L, 2);
   GptTensor *tensor = bind_tensor(L, 3), *old = gpt_layer_parameter(layer, name);
-  if (old == NULL) return luaL_argerror(L, 2, lua_pushfstring(L, "%s has no parameter '%s'", gpt_layer_name(layer), name));
+  if (old == NULL)
+    return luaL_argerror(L, 2, lua_pushfstring(L, "%s has no parameter '%s'", gpt_layer_name(layer), name));
   if (!gpt_same_shape(tensor, old))
     return luaL_argerror(L, 3, lua_pushfstring(L, "shape %s expected, got %s", gpt_tensor_shape_text(old, before),
                                                gpt_tensor_shape_text(tensor, after)));
@@ -82,6 +85,7 @@ static int kind(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"_model", model}, {"_set_parameter", set_parameter}, {"_kind", kind}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"_model", model}, {"_set_parameter", set_parameter}, {"_kind", kind}, {NULL, NULL}};
 
 void bind_open_model(lua_State *L) { bind_functions(L, functions); }

@@ -40,7 +40,8 @@ static int linear(lua_State *L) {
 }
 
 /***
-A table of n rows of numbers, looked up by ids from 0 to n - 1; weight [n, dim] is drawn from normal(0, 1), as PyTorch's.
+A table of n rows of numbers, looked up by ids from 0 to n - 1; weight [n, dim] is drawn from normal(0, 1), as
+PyTorch's.
 @function nn.Embedding
 @tparam integer n
 @tparam integer dim
@@ -54,7 +55,8 @@ static int embedding(lua_State *L) {
 }
 
 /***
-Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016): mean 0 and variance 1, then times weight, plus bias.
+Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016): mean 0 and variance 1, then times weight, plus
+bias.
 @function nn.LayerNorm
 @tparam integer dim
 @tparam[opt] table options `eps` (1e-5), added to the variance
@@ -63,14 +65,16 @@ Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016): mean 0 
 static int layer_norm(lua_State *L) {
   static const char *const names[] = {"eps", NULL};
   int64_t dim = check_size(L, 1, "dim");
-  double eps = has_options(L, 2, "nn.LayerNorm", names) ? bind_opt_number_field(L, 2, "nn.LayerNorm", "eps", 0, 1, 1e-5) : 1e-5;
+  double eps =
+      has_options(L, 2, "nn.LayerNorm", names) ? bind_opt_number_field(L, 2, "nn.LayerNorm", "eps", 0, 1, 1e-5) : 1e-5;
   GptLayer **box = bind_new_layer(L);
   *box = gpt_layer_norm_new(bind_env(L), dim, eps, gpt_init_torch);
   return bind_layer_done(L, box);
 }
 
 /***
-Dropout (Srivastava et al. 2014): in training each element becomes 0 with probability p, the others are divided by 1 - p.
+Dropout (Srivastava et al. 2014): in training each element becomes 0 with probability p, the others are divided by 1 -
+p.
 @function nn.Dropout
 @tparam number p from 0 to less than 1
 @treturn Layer any shape -> the same
@@ -79,7 +83,8 @@ static int dropout(lua_State *L) {
   char got[32];
   double p = luaL_checknumber(L, 1);
   snprintf(got, sizeof got, "%g", p);
-  if (!(p >= 0 && p < 1)) luaL_argerror(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", got));
+  if (!(p >= 0 && p < 1))
+    luaL_argerror(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", got));
   GptLayer **box = bind_new_layer(L);
   *box = gpt_dropout_new(bind_env(L), p);
   return bind_layer_done(L, box);
@@ -125,8 +130,8 @@ static int identity(lua_State *L) {
 Causal multi-head attention (Vaswani et al. 2017): every token sees itself and those before it.
 Its parts are the Linear layers `query`, `key`, `value` and `output`.
 @function nn.MultiHeadAttention
-@tparam table options `emb_dim`, `n_heads` (which must divide it), `context_length` (the most tokens), `drop_rate` (0) of the
-attention weights, `qkv_bias` (false)
+@tparam table options `emb_dim`, `n_heads` (which must divide it), `context_length` (the most tokens), `drop_rate` (0)
+of the attention weights, `qkv_bias` (false)
 @treturn Layer [batch, tokens, emb_dim] -> the same
 */
 static int attention(lua_State *L) {
@@ -198,7 +203,8 @@ static int container(lua_State *L, const char *what, GptLayer *(*make)(GptEnv *)
   bind_layer_done(L, box);
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 1, i);
-    if (bind_test_layer(L, -1) == NULL) bind_error(L, "%s: item %d must be a layer, got %s", what, (int)i, luaL_typename(L, -1));
+    if (bind_test_layer(L, -1) == NULL)
+      bind_error(L, "%s: item %d must be a layer, got %s", what, (int)i, luaL_typename(L, -1));
     snprintf(name, sizeof name, "%lld", (long long)i);
     bind_set_child(L, -2, name, -1);
     lua_pop(L, 1);
@@ -210,9 +216,17 @@ static int container(lua_State *L, const char *what, GptLayer *(*make)(GptEnv *)
 static int sequential(lua_State *L) { return container(L, "nn.Sequential", gpt_sequential_new); }
 static int list(lua_State *L) { return container(L, "nn.List", gpt_list_new); }
 
-static const luaL_Reg constructors[] = {
-    {"Linear", linear}, {"Embedding", embedding}, {"LayerNorm", layer_norm}, {"Dropout", dropout}, {"GELU", gelu}, {"ReLU", relu},
-    {"Identity", identity}, {"MultiHeadAttention", attention}, {"FeedForward", feed_forward}, {"Shortcut", shortcut}, {NULL, NULL}};
+static const luaL_Reg constructors[] = {{"Linear", linear},
+                                        {"Embedding", embedding},
+                                        {"LayerNorm", layer_norm},
+                                        {"Dropout", dropout},
+                                        {"GELU", gelu},
+                                        {"ReLU", relu},
+                                        {"Identity", identity},
+                                        {"MultiHeadAttention", attention},
+                                        {"FeedForward", feed_forward},
+                                        {"Shortcut", shortcut},
+                                        {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"_block", block}, {"_sequential", sequential}, {"_list", list}, {NULL, NULL}};
 

@@ -24,7 +24,8 @@ static int seed(lua_State *L) {
 }
 
 /***
-The state of the random numbers as a string of some 5,000 characters, or back to such a state: what is drawn after it comes again.
+The state of the random numbers as a string of some 5,000 characters, or back to such a state: what is drawn after it
+comes again.
 @function random_state
 @tparam[opt] string state what an earlier call answered, in this process or another
 @treturn string the state, where none was given

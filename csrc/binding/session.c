@@ -92,7 +92,8 @@ static int feed_many(lua_State *L) {
   lua_settop(L, 2);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 1), lists = (lua_Integer)lua_rawlen(L, 2);
   if (n < 1) return luaL_argerror(L, 1, "at least one session expected");
-  if (n != lists) return luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", n, lists));
+  if (n != lists)
+    return luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", n, lists));
   GptSession **sessions = scratch(L, n, sizeof *sessions);
   const int64_t **ids = scratch(L, n, sizeof *ids);
   int64_t *counts = scratch(L, n, sizeof *counts);
@@ -100,10 +101,12 @@ static int feed_many(lua_State *L) {
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 1, i);
     sessions[i - 1] = bind_test(L, lua_gettop(L), SESSION);
-    if (sessions[i - 1] == NULL) return luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, luaL_typename(L, -1)));
+    if (sessions[i - 1] == NULL)
+      return luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, luaL_typename(L, -1)));
     lua_rawgeti(L, 2, i);
     if (!lua_istable(L, -1) && bind_test_tensor(L, -1) == NULL)
-      return luaL_argerror(L, 2, lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, luaL_typename(L, -1)));
+      return luaL_argerror(L, 2,
+                           lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, luaL_typename(L, -1)));
     ids[i - 1] = bind_ids(L, -1, &counts[i - 1]);
     lua_replace(L, -3); /* the buffer stays, in the session's place */
     lua_pop(L, 1);
@@ -191,9 +194,15 @@ static int print(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"feed", feed}, {"rewind", rewind_session}, {"fork", fork_session}, {"reserve", reserve}, {"ids", ids_of},
-                                   {"free", collect}, {NULL, NULL}};
-static const luaL_Reg fields[] = {{"length", get_length}, {"context_length", get_context_length}, {"model", get_model}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"feed", feed},
+                                   {"rewind", rewind_session},
+                                   {"fork", fork_session},
+                                   {"reserve", reserve},
+                                   {"ids", ids_of},
+                                   {"free", collect},
+                                   {NULL, NULL}};
+static const luaL_Reg fields[] = {
+    {"length", get_length}, {"context_length", get_context_length}, {"model", get_model}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", print}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"feed", feed_many}, {"_session", new_session}, {NULL, NULL}};
 

@@ -33,8 +33,9 @@ static bool check_node(GptEnv *env, const GptNode *node) {
   for (int i = 0; i < node->n_saves; i++) {
     const GptSaved *saved = &node->saved[i];
     if (saved->tensor != NULL && saved->tensor->storage->version != saved->version)
-      return gpt_fail(env, "backward: a tensor that %s needs was changed in place after it was used; change a clone() instead",
-                      node->op->name);
+      return gpt_fail(
+          env, "backward: a tensor that %s needs was changed in place after it was used; change a clone() instead",
+          node->op->name);
   }
   return true;
 }
@@ -95,10 +96,12 @@ static GptTensor *ones_like(GptEnv *env, const GptTensor *root) {
 bool gpt_backward(GptEnv *env, GptTensor *root, bool keep) {
   char text[GPT_SHAPE_TEXT];
   if (gpt_tensor_numel(root) != 1)
-    return gpt_fail(env, "backward: a tensor with one element expected (a loss), got shape %s; take its sum() or mean() first",
-                    gpt_tensor_shape_text(root, text));
+    return gpt_fail(
+        env, "backward: a tensor with one element expected (a loss), got shape %s; take its sum() or mean() first",
+        gpt_tensor_shape_text(root, text));
   if (root->node == NULL)
-    return gpt_fail(env, "backward: nothing was recorded for this tensor; does any input require a gradient, outside gpt.no_grad?");
+    return gpt_fail(
+        env, "backward: nothing was recorded for this tensor; does any input require a gradient, outside gpt.no_grad?");
   Walk walk = {.id = ++env->sequence};
   bool recording = env->recording;
   env->recording = false;

@@ -117,7 +117,8 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
     gpt_tensor_release(old);
     return true;
   }
-  GptParameter *parameters = grow(env, layer->parameters, layer->n_parameters, &layer->parameters_capacity, sizeof *parameters);
+  GptParameter *parameters =
+      grow(env, layer->parameters, layer->n_parameters, &layer->parameters_capacity, sizeof *parameters);
   if (parameters == NULL) return false;
   layer->parameters = parameters;
   char *copy = copy_name(env, name);
@@ -149,7 +150,8 @@ GptTensor *gpt_layer_run(GptEnv *env, GptForward *forward, GptLayer *layer, cons
   return gpt_child_run(env, forward, &layer->children[i], x);
 }
 
-/* Splits the first name off a path: copies it and answers the rest ("" at the end), or NULL where it is empty or too long. */
+/* Splits the first name off a path: copies it and answers the rest ("" at the end), or NULL where it is empty or too
+ * long. */
 static const char *first_name(const char *path, char *name, size_t size) {
   size_t length = strcspn(path, ".");
   if (length == 0 || length >= size) return NULL;
@@ -165,7 +167,8 @@ static void *no_child(GptEnv *env, const GptLayer *layer, const char *name, cons
   for (int i = 0; i < layer->n_children && at < sizeof list; i++)
     at += (size_t)snprintf(list + at, sizeof list - at, i == 0 ? "%s" : ", %s", layer->children[i].name);
   if (at >= sizeof list) memcpy(list + sizeof list - 5, ", ...", 5), list[sizeof list - 1] = '\0';
-  if (layer->n_children == 0) return gpt_fail_null(env, "no layer '%s' in path '%s': %s has no parts", name, path, gpt_layer_name(layer));
+  if (layer->n_children == 0)
+    return gpt_fail_null(env, "no layer '%s' in path '%s': %s has no parts", name, path, gpt_layer_name(layer));
   return gpt_fail_null(env, "no layer '%s' in path '%s': %s has %s", name, path, gpt_layer_name(layer), list);
 }
 
@@ -194,7 +197,8 @@ bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer 
   GptLayer *parent = gpt_layer_find(env, layer, parent_path);
   if (parent == NULL) return false;
   if (child_index(parent, name) < 0) return no_child(env, parent, name, path), false;
-  if (!gpt_layer_visit(with, is_another, parent)) return gpt_fail(env, "'%s' cannot be replaced by a layer that contains it", path);
+  if (!gpt_layer_visit(with, is_another, parent))
+    return gpt_fail(env, "'%s' cannot be replaced by a layer that contains it", path);
   return gpt_layer_set_child(env, parent, name, with);
 }
 
@@ -220,7 +224,9 @@ static bool visit_below(GptLayer *layer, const Path *up, GptLayerVisit visit, vo
   return true;
 }
 
-bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context) { return visit_below(layer, NULL, visit, context); }
+bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context) {
+  return visit_below(layer, NULL, visit, context);
+}
 
 static bool set_training(void *context, GptLayer *layer) {
   layer->training = *(bool *)context;

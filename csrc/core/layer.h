@@ -2,8 +2,9 @@
  * A layer: one kind of object for Linear, TransformerBlock, a whole Model, and for layers that a host language writes.
  *
  * A layer has named children and named parameters, in the order in which they were made, and a kind that says how to
- * compute and to print. Counts of references are not atomic. Layers that a host writes may form circles: the host breaks them with
- * gpt_layer_clear when its collector finds them, and walks over a tree pass over a layer that stands on its own path.
+ * compute and to print. Counts of references are not atomic. Layers that a host writes may form circles: the host
+ * breaks them with gpt_layer_clear when its collector finds them, and walks over a tree pass over a layer that stands
+ * on its own path.
  */
 #ifndef GPT_LAYER_H
 #define GPT_LAYER_H
@@ -93,7 +94,8 @@ typedef struct GptParameterList {
 bool gpt_layer_parameters(GptEnv *env, GptLayer *layer, GptParameterList *list);
 void gpt_parameter_list_free(GptParameterList *list);
 
-/* Visits the layer and everything below it, parents first, each place once. Stops where visit answers false, and answers that. */
+/* Visits the layer and everything below it, parents first, each place once. Stops where visit answers false, and
+ * answers that. */
 typedef bool (*GptLayerVisit)(void *context, GptLayer *layer);
 bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context);
 

@@ -61,7 +61,8 @@ static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env, const Place *up) {
   gpt_text_init(&right, env);
   print_layer(a, &left, up);
   print_layer(b, &right, up);
-  bool same = !left.failed && !right.failed && left.length == right.length && memcmp(left.data, right.data, left.length) == 0;
+  bool same =
+      !left.failed && !right.failed && left.length == right.length && memcmp(left.data, right.data, left.length) == 0;
   gpt_text_free(&left);
   gpt_text_free(&right);
   return same;
@@ -81,7 +82,9 @@ static void print_children(GptLayer *layer, GptText *text, const Place *here) {
     const GptChild *child = &layer->children[i];
     n = alike(layer, i, text->env, here);
     indent(text, depth);
-    if (n > 1) gpt_text_add(text, "-- %s to %s: %d times\n", child->name, layer->children[i + n - 1].name, n), indent(text, depth);
+    if (n > 1)
+      gpt_text_add(text, "-- %s to %s: %d times\n", child->name, layer->children[i + n - 1].name, n),
+          indent(text, depth);
     if (!is_number(child->name)) gpt_text_add(text, "%s = ", child->name);
     print_layer(child->layer, text, here);
     gpt_text_add(text, ",");
@@ -94,7 +97,8 @@ static void print_parameters(const GptLayer *layer, GptText *text, int depth) {
   char shape[GPT_SHAPE_TEXT];
   for (int i = 0; i < layer->n_parameters; i++) {
     indent(text, depth);
-    gpt_text_add(text, "%s = parameter %s,\n", layer->parameters[i].name, gpt_tensor_shape_text(layer->parameters[i].tensor, shape));
+    gpt_text_add(text, "%s = parameter %s,\n", layer->parameters[i].name,
+                 gpt_tensor_shape_text(layer->parameters[i].tensor, shape));
   }
 }
 

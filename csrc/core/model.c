@@ -45,7 +45,8 @@ static GptTensor *add_positions(GptEnv *env, GptForward *forward, GptLayer *laye
   return sum;
 }
 
-/* The row of x [batch, tokens, dim] that output row i continues from: the last one of its segment, or of its batch row. */
+/* The row of x [batch, tokens, dim] that output row i continues from: the last one of its segment, or of its batch row.
+ */
 static GptTensor *last_rows(GptEnv *env, const GptForward *forward, GptTensor *x) {
   GptTensor *packed = gpt_tensor_packed(env, x), *last = NULL;
   int64_t dim = x->shape[2], n = forward->segments != NULL ? forward->n_segments : x->shape[0], row = -1;
@@ -71,7 +72,8 @@ static GptTensor *run_blocks(GptEnv *env, GptForward *forward, GptLayer *layer, 
 
 /* May the rows that nobody asked for be dropped before the final norm? */
 static bool end_is_positionwise(const GptLayer *layer) {
-  return gpt_layer_cacheable(gpt_layer_child(layer, "final_norm")) && gpt_layer_cacheable(gpt_layer_child(layer, "head"));
+  return gpt_layer_cacheable(gpt_layer_child(layer, "final_norm")) &&
+         gpt_layer_cacheable(gpt_layer_child(layer, "head"));
 }
 
 /* Final norm and head; consumes x [batch, tokens, dim] */
@@ -91,9 +93,10 @@ static bool check_ids(GptEnv *env, const GptModel *model, const GptForward *forw
   char text[GPT_SHAPE_TEXT];
   long long most = (long long)model->config.context_length;
   if (ids->ndim != 2 || ids->storage->dtype != GPT_I64)
-    return gpt_fail(env, "Model: token ids (i64) of shape [batch, tokens] expected, got %s of %s", gpt_dtype_name(ids->storage->dtype),
-                    gpt_tensor_shape_text(ids, text));
-  if (gpt_tensor_numel(ids) == 0) return gpt_fail(env, "Model: at least one token expected, got ids of shape %s", gpt_tensor_shape_text(ids, text));
+    return gpt_fail(env, "Model: token ids (i64) of shape [batch, tokens] expected, got %s of %s",
+                    gpt_dtype_name(ids->storage->dtype), gpt_tensor_shape_text(ids, text));
+  if (gpt_tensor_numel(ids) == 0)
+    return gpt_fail(env, "Model: at least one token expected, got ids of shape %s", gpt_tensor_shape_text(ids, text));
   if (forward->segments == NULL && ids->shape[1] > most)
     return gpt_fail(env, "Model: %lld tokens are more than context_length, %lld", (long long)ids->shape[1], most);
   return true;
@@ -111,8 +114,9 @@ static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTens
 
 static void describe(const GptLayer *layer, GptText *text) {
   const GptConfig *c = &((const GptModel *)layer)->config;
-  gpt_text_add(text, "vocab_size = %lld, context_length = %lld, emb_dim = %lld, n_heads = %lld, n_layers = %lld", (long long)c->vocab_size,
-               (long long)c->context_length, (long long)c->emb_dim, (long long)c->n_heads, (long long)c->n_layers);
+  gpt_text_add(text, "vocab_size = %lld, context_length = %lld, emb_dim = %lld, n_heads = %lld, n_layers = %lld",
+               (long long)c->vocab_size, (long long)c->context_length, (long long)c->emb_dim, (long long)c->n_heads,
+               (long long)c->n_layers);
 }
 
 const GptLayerKind gpt_model_kind = {.name = "Model", .container = true, .forward = run, .describe = describe};
@@ -136,8 +140,10 @@ static GptLayer *own_part(const Builder *b, const char *part) {
   GptLayer *tokens = gpt_layer_child(b->model, "token_embedding");
   GptTensor *tied = c->tie_weights ? gpt_layer_parameter(tokens, "weight") : NULL;
   if (c->tie_weights && tied == NULL)
-    return gpt_fail_null(b->env, "tie_weights: the given token_embedding has no parameter 'weight' to share with the head");
-  return tied != NULL ? gpt_linear_over(b->env, tied, NULL) : gpt_linear_new(b->env, c->emb_dim, c->vocab_size, false, init);
+    return gpt_fail_null(b->env,
+                         "tie_weights: the given token_embedding has no parameter 'weight' to share with the head");
+  return tied != NULL ? gpt_linear_over(b->env, tied, NULL)
+                      : gpt_linear_new(b->env, c->emb_dim, c->vocab_size, false, init);
 }
 
 /* Adds one part under that name to a parent. */
@@ -176,8 +182,9 @@ GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker
   if (model == NULL) return NULL;
   model->config = *config;
   Builder b = {env, config, maker, context, &model->layer};
-  if (add_part(&b, b.model, "token_embedding", "token_embedding", 0) && add_part(&b, b.model, "position_embedding", "position_embedding", 0) &&
-      add_blocks(&b) && add_part(&b, b.model, "final_norm", "final_norm", 0) && add_part(&b, b.model, "head", "head", 0))
+  if (add_part(&b, b.model, "token_embedding", "token_embedding", 0) &&
+      add_part(&b, b.model, "position_embedding", "position_embedding", 0) && add_blocks(&b) &&
+      add_part(&b, b.model, "final_norm", "final_norm", 0) && add_part(&b, b.model, "head", "head", 0))
     return model;
   gpt_layer_release(&model->layer);
   return NULL;

@@ -10,12 +10,15 @@ typedef struct GptModel {
 } GptModel;
 
 /*
- * Where the caller has a part of its own. Called in construction order, with index counting blocks from 0 (and 0 for the rest). Leaves in
- * *layer a new reference to the caller's part, or NULL for the model's own; *absent leaves a position_embedding out. False is a failure.
+ * Where the caller has a part of its own. Called in construction order, with index counting blocks from 0 (and 0 for
+ * the rest). Leaves in *layer a new reference to the caller's part, or NULL for the model's own; *absent leaves a
+ * position_embedding out. False is a failure.
  */
-typedef bool (*GptPartMaker)(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer, bool *absent);
+typedef bool (*GptPartMaker)(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer,
+                             bool *absent);
 
-/* A model of that config; maker may be NULL. Fails before allocating anything large if the weights do not fit into memory. */
+/* A model of that config; maker may be NULL. Fails before allocating anything large if the weights do not fit into
+ * memory. */
 GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker, void *context);
 
 /* Is the layer a Model? */

@@ -112,7 +112,8 @@ GptTensor *gpt_node_saved(const GptNode *node, int i) { return node->saved[i].te
 
 /* May be written into: nothing else sees it. */
 static bool exclusive(const GptTensor *tensor) {
-  return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL && gpt_tensor_contiguous(tensor);
+  return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL &&
+         gpt_tensor_contiguous(tensor);
 }
 
 typedef struct Addition {

@@ -16,7 +16,8 @@
 
 typedef struct GptNode GptNode;
 
-/* A kind of op. backward gives each wanted input its gradient, by gpt_node_give; grad has the output's shape, any strides. */
+/* A kind of op. backward gives each wanted input its gradient, by gpt_node_give; grad has the output's shape, any
+ * strides. */
 typedef struct GptOp {
   const char *name;
   bool (*backward)(GptEnv *env, GptNode *node, GptTensor *grad);
@@ -80,7 +81,8 @@ bool gpt_node_wants(const GptNode *node, int i);
 /* Saved tensor i, borrowed; NULL where NULL was saved. */
 GptTensor *gpt_node_saved(const GptNode *node, int i);
 
-/* Hands input i its gradient (of the input's shape). Takes over the reference; false where grad is NULL or memory is short. */
+/* Hands input i its gradient (of the input's shape). Takes over the reference; false where grad is NULL or memory is
+ * short. */
 bool gpt_node_give(GptEnv *env, GptNode *node, int i, GptTensor *grad);
 
 #endif

@@ -1,4 +1,5 @@
-/* Scratch memory for the tasks of one parallel loop: as many equal pieces as threads compute at once, claimed task by task. */
+/* Scratch memory for the tasks of one parallel loop: as many equal pieces as threads compute at once, claimed task by
+ * task. */
 #ifndef GPT_SCRATCH_H
 #define GPT_SCRATCH_H
 

@@ -26,7 +26,9 @@ void gpt_session_free(GptSession *session) {
   gpt_free(env, session);
 }
 
-GptRandom *gpt_session_random(GptSession *session) { return session->seeded ? &session->random : &session->env->random; }
+GptRandom *gpt_session_random(GptSession *session) {
+  return session->seeded ? &session->random : &session->env->random;
+}
 
 static bool cacheable(const GptSession *session) { return !session->uncached && gpt_layer_cacheable(session->model); }
 
@@ -77,22 +79,26 @@ static bool check_vocabulary(const GptSession *session, int64_t n, int64_t i, co
     if (ids[t] >= 0 && ids[t] < vocab) continue;
     char which[40] = "";
     if (n > 1) snprintf(which, sizeof which, " of list %lld", (long long)i + 1);
-    return gpt_fail(session->env, "id %lld at position %lld%s is out of the vocabulary: ids are 0 .. %lld", (long long)ids[t], (long long)t + 1,
-                    which, (long long)vocab - 1);
+    return gpt_fail(session->env, "id %lld at position %lld%s is out of the vocabulary: ids are 0 .. %lld",
+                    (long long)ids[t], (long long)t + 1, which, (long long)vocab - 1);
   }
   return true;
 }
 
-static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts) {
+static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                       const int64_t *counts) {
   for (int64_t i = 0; i < n; i++) {
     const GptSession *s = sessions[i];
-    if (s->model != sessions[0]->model) return gpt_fail(env, "feed: all sessions must be of one model; session %lld is of another", (long long)i + 1);
+    if (s->model != sessions[0]->model)
+      return gpt_fail(env, "feed: all sessions must be of one model; session %lld is of another", (long long)i + 1);
     for (int64_t j = 0; j < i; j++)
-      if (s == sessions[j]) return gpt_fail(env, "feed: sessions %lld and %lld are the same one", (long long)j + 1, (long long)i + 1);
+      if (s == sessions[j])
+        return gpt_fail(env, "feed: sessions %lld and %lld are the same one", (long long)j + 1, (long long)i + 1);
     if (counts[i] < 1) return gpt_fail(env, "feed: at least one token expected");
     if (counts[i] > s->context_length - s->length)
-      return gpt_fail(env, "feed: %lld tokens after %lld go past context_length, %lld; rewind the session or begin a new one",
-                      (long long)counts[i], (long long)s->length, (long long)s->context_length);
+      return gpt_fail(
+          env, "feed: %lld tokens after %lld go past context_length, %lld; rewind the session or begin a new one",
+          (long long)counts[i], (long long)s->length, (long long)s->context_length);
     if (!check_vocabulary(s, n, i, ids[i], counts[i])) return false;
   }
   return true;
@@ -131,8 +137,8 @@ static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids
   *count = session->length + fresh - session->cache.length;
 }
 
-static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts, GptSegment *segments,
-                              const int64_t **rows, int64_t *row_counts) {
+static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
+                              GptSegment *segments, const int64_t **rows, int64_t *row_counts) {
   for (int64_t i = 0; i < n; i++) {
     behind_cache(sessions[i], counts[i], &rows[i], &row_counts[i]);
     if (!gpt_kv_cache_reserve(&sessions[i]->cache, sessions[i]->length + counts[i])) return NULL;
@@ -206,13 +212,15 @@ static GptTensor *as_rows(GptEnv *env, GptTensor *logits) {
     int64_t shape[] = {logits->shape[0], logits->shape[2]}, stride[] = {logits->stride[0], logits->stride[2]};
     rows = gpt_tensor_view(env, logits, 2, shape, stride, logits->offset);
   } else {
-    gpt_fail(env, "the model's logits have shape %s; [batch, tokens, vocab_size] expected", gpt_tensor_shape_text(logits, text));
+    gpt_fail(env, "the model's logits have shape %s; [batch, tokens, vocab_size] expected",
+             gpt_tensor_shape_text(logits, text));
   }
   gpt_tensor_release(logits);
   return rows;
 }
 
-GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts) {
+GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                            const int64_t *counts) {
   if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
   if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
   bool cached = true;

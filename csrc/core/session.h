@@ -1,6 +1,6 @@
 /*
- * A session: one conversation with a shared model. The model is only read; the tokens, the KV cache and the random state are the session's.
- * Over a stack that cannot be cached a session keeps the tokens and runs all of them again.
+ * A session: one conversation with a shared model. The model is only read; the tokens, the KV cache and the random
+ * state are the session's. Over a stack that cannot be cached a session keeps the tokens and runs all of them again.
  */
 #ifndef GPT_SESSION_H
 #define GPT_SESSION_H
@@ -24,12 +24,15 @@ GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed);
 void gpt_session_free(GptSession *session); /* NULL is fine */
 
 /*
- * Feeds count[i] (at least 1) new tokens, ids[i], to session i of n, in one pass over the weights where all can be cached. Answers the logits
- * after each one's last token, [n, vocab_size]. The sessions are different ones, over one model. A failure changes none of them.
+ * Feeds count[i] (at least 1) new tokens, ids[i], to session i of n, in one pass over the weights where all can be
+ * cached. Answers the logits after each one's last token, [n, vocab_size]. The sessions are different ones, over one
+ * model. A failure changes none of them.
  */
-GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts);
+GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                            const int64_t *counts);
 
-/* Makes room for that many tokens in all (at most the context length), so that feeding up to there asks the system for no memory. */
+/* Makes room for that many tokens in all (at most the context length), so that feeding up to there asks the system for
+ * no memory. */
 bool gpt_session_reserve(GptSession *session, int64_t tokens);
 
 /* Keeps the first n tokens (0 .. length). */

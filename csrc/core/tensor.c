@@ -75,10 +75,12 @@ static bool count_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *sh
   return true;
 }
 
-GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *), void *owner) {
+GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *),
+                             void *owner) {
   GptStorage *storage = gpt_alloc(env, sizeof *storage);
   if (storage == NULL) return NULL;
-  *storage = (GptStorage){.refs = 1, .env = env, .dtype = dtype, .bytes = bytes, .data = data, .release = release, .owner = owner};
+  *storage = (GptStorage){
+      .refs = 1, .env = env, .dtype = dtype, .bytes = bytes, .data = data, .release = release, .owner = owner};
   return storage;
 }
 
@@ -98,7 +100,8 @@ static GptStorage *new_storage(GptEnv *env, GptDtype dtype, size_t bytes, bool z
 }
 
 /* A tensor that takes over one reference to the storage; releases it on failure. */
-static GptTensor *new_tensor(GptEnv *env, GptStorage *storage, int ndim, const int64_t *shape, const int64_t *stride, int64_t offset) {
+static GptTensor *new_tensor(GptEnv *env, GptStorage *storage, int ndim, const int64_t *shape, const int64_t *stride,
+                             int64_t offset) {
   if (storage == NULL) return NULL;
   GptTensor *tensor = gpt_alloc_zeroed(env, sizeof *tensor);
   if (tensor == NULL) {
@@ -143,7 +146,8 @@ GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int
   return new_tensor(env, storage, ndim, shape, NULL, offset);
 }
 
-GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride, int64_t offset) {
+GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
+                           int64_t offset) {
   tensor->storage->refs++;
   return new_tensor(env, tensor->storage, ndim, shape, stride, offset);
 }

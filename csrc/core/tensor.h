@@ -55,16 +55,18 @@ GptTensor *gpt_tensor_zeros(GptEnv *env, GptDtype dtype, int ndim, const int64_t
 GptTensor *gpt_tensor_like(GptEnv *env, const GptTensor *tensor); /* same shape and dtype, contiguous, uninitialised */
 GptTensor *gpt_tensor_number(GptEnv *env, double value);          /* f32, no dimensions */
 
-/* Storage over memory that something else owns: release(storage) is called once, with the last reference. On failure NULL, and
-   release is not called. */
-GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *), void *owner);
+/* Storage over memory that something else owns: release(storage) is called once, with the last reference. On failure
+   NULL, and release is not called. */
+GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *),
+                             void *owner);
 void gpt_storage_release(GptStorage *storage);
 
 /* A contiguous tensor over part of a storage, from that element on; it takes its own reference to the storage. */
 GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int ndim, const int64_t *shape);
 
 /* A view with any shape and strides, unrecorded: the caller answers for its lying inside the storage. */
-GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride, int64_t offset);
+GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
+                           int64_t offset);
 
 /* The same storage, shape and strides, cut off from the graph. */
 GptTensor *gpt_tensor_detach(GptEnv *env, const GptTensor *tensor);

@@ -50,10 +50,12 @@ static bool check_input(GptEnv *env, const Attention *attention, const GptForwar
   char text[GPT_SHAPE_TEXT];
   long long dim = (long long)attention->options.emb_dim, most = (long long)attention->options.context_length;
   if (x->ndim != 3 || x->shape[2] != dim)
-    return gpt_fail(env, "attention: an input of shape [batch, tokens, %lld] expected, got %s", dim, gpt_tensor_shape_text(x, text));
+    return gpt_fail(env, "attention: an input of shape [batch, tokens, %lld] expected, got %s", dim,
+                    gpt_tensor_shape_text(x, text));
   for (int64_t s = 0; s < forward->n_segments; s++) {
     long long tokens = (long long)(forward->segments[s].cache->length + forward->segments[s].count);
-    if (tokens > most) return gpt_fail(env, "attention: %lld tokens are more than its context_length, %lld", tokens, most);
+    if (tokens > most)
+      return gpt_fail(env, "attention: %lld tokens are more than its context_length, %lld", tokens, most);
   }
   if (forward->segments == NULL && x->shape[1] > most)
     return gpt_fail(env, "attention: %lld tokens are more than its context_length, %lld", (long long)x->shape[1], most);
@@ -108,11 +110,13 @@ static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTens
 
 static void describe(const GptLayer *layer, GptText *text) {
   const GptAttentionOptions *o = &((const Attention *)layer)->options;
-  gpt_text_add(text, "emb_dim = %lld, n_heads = %lld, context_length = %lld, drop_rate = %g, qkv_bias = %s", (long long)o->emb_dim,
-               (long long)o->n_heads, (long long)o->context_length, o->drop_rate, o->qkv_bias ? "true" : "false");
+  gpt_text_add(text, "emb_dim = %lld, n_heads = %lld, context_length = %lld, drop_rate = %g, qkv_bias = %s",
+               (long long)o->emb_dim, (long long)o->n_heads, (long long)o->context_length, o->drop_rate,
+               o->qkv_bias ? "true" : "false");
 }
 
-const GptLayerKind gpt_attention_kind = {.name = "MultiHeadAttention", .container = true, .forward = run, .describe = describe};
+const GptLayerKind gpt_attention_kind = {
+    .name = "MultiHeadAttention", .container = true, .forward = run, .describe = describe};
 
 static bool add_projections(GptEnv *env, GptLayer *layer, const GptAttentionOptions *o, GptInit init) {
   GptLayer *three[3];
@@ -123,13 +127,14 @@ static bool add_projections(GptEnv *env, GptLayer *layer, const GptAttentionOpti
 
 GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual) {
   if (options.n_heads < 1 || options.emb_dim % options.n_heads != 0)
-    return gpt_fail_null(env, "MultiHeadAttention: emb_dim (%lld) must be divisible by n_heads (%lld)", (long long)options.emb_dim,
-                         (long long)options.n_heads);
+    return gpt_fail_null(env, "MultiHeadAttention: emb_dim (%lld) must be divisible by n_heads (%lld)",
+                         (long long)options.emb_dim, (long long)options.n_heads);
   Attention *attention = gpt_layer_new(env, &gpt_attention_kind, sizeof *attention);
   if (attention == NULL) return NULL;
   attention->options = options;
   if (add_projections(env, &attention->layer, &options, init) &&
-      gpt_layer_adopt_child(env, &attention->layer, "output", gpt_linear_new(env, options.emb_dim, options.emb_dim, true, residual)))
+      gpt_layer_adopt_child(env, &attention->layer, "output",
+                            gpt_linear_new(env, options.emb_dim, options.emb_dim, true, residual)))
     return &attention->layer;
   gpt_layer_release(&attention->layer);
   return NULL;

@@ -28,7 +28,8 @@ static void describe_feed_forward(const GptLayer *layer, GptText *text) {
 const GptLayerKind gpt_feed_forward_kind = {
     .name = "FeedForward", .container = true, .forward = run_feed_forward, .describe = describe_feed_forward};
 
-GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init, GptInit residual) {
+GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init,
+                               GptInit residual) {
   GptLayer *layer = gpt_layer_new(env, &gpt_feed_forward_kind, sizeof *layer);
   if (layer == NULL) return NULL;
   if (gpt_layer_adopt_child(env, layer, "expand", gpt_linear_new(env, emb_dim, hidden_dim, true, init)) &&
@@ -45,7 +46,8 @@ typedef struct Block {
 } Block;
 
 /* x + drop(inner(norm(x))); consumes x */
-static GptTensor *residual(GptEnv *env, GptForward *forward, GptLayer *layer, const char *norm, const char *inner, GptTensor *x) {
+static GptTensor *residual(GptEnv *env, GptForward *forward, GptLayer *layer, const char *norm, const char *inner,
+                           GptTensor *x) {
   if (x == NULL) return NULL;
   GptTensor *y = then(env, forward, layer, norm, gpt_tensor_retain(x));
   y = then(env, forward, layer, inner, y);
@@ -66,7 +68,8 @@ static void describe_block(const GptLayer *layer, GptText *text) {
   if (rate > 0) gpt_text_add(text, "shortcut_drop_rate = %g", rate);
 }
 
-const GptLayerKind gpt_block_kind = {.name = "TransformerBlock", .container = true, .forward = run_block, .describe = describe_block};
+const GptLayerKind gpt_block_kind = {
+    .name = "TransformerBlock", .container = true, .forward = run_block, .describe = describe_block};
 
 GptLayer *gpt_block_new(GptEnv *env, const GptConfig *c) {
   GptInit init = {c->init, 0.02}, residual_init = {c->init, 0.02 / sqrt(2 * (double)c->n_layers)};

@@ -24,8 +24,8 @@ static GptTensor *run_shortcut(GptEnv *env, GptForward *forward, GptLayer *layer
   if (y == NULL) return NULL;
   if (gpt_same_shape(x, y)) sum = gpt_add(env, x, y);
   else
-    gpt_fail(env, "Shortcut: its layer must keep the shape to be added to its input, but made %s of %s", gpt_tensor_shape_text(y, after),
-             gpt_tensor_shape_text(x, before));
+    gpt_fail(env, "Shortcut: its layer must keep the shape to be added to its input, but made %s of %s",
+             gpt_tensor_shape_text(y, after), gpt_tensor_shape_text(x, before));
   gpt_tensor_release(y);
   return sum;
 }

@@ -10,7 +10,8 @@ typedef struct LayerNorm {
 
 static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
   (void)forward;
-  return gpt_layer_norm(env, x, gpt_layer_parameter(layer, "weight"), gpt_layer_parameter(layer, "bias"), ((LayerNorm *)layer)->eps);
+  return gpt_layer_norm(env, x, gpt_layer_parameter(layer, "weight"), gpt_layer_parameter(layer, "bias"),
+                        ((LayerNorm *)layer)->eps);
 }
 
 static void describe(const GptLayer *layer, GptText *text) {
@@ -25,7 +26,8 @@ GptLayer *gpt_layer_norm_new(GptEnv *env, int64_t dim, double eps, GptInit init)
   LayerNorm *norm = gpt_layer_new(env, &gpt_layer_norm_kind, sizeof *norm);
   if (norm == NULL) return NULL;
   norm->eps = eps;
-  GptTensor *weight = gpt_weight_new(env, init, 1, &dim), *bias = weight != NULL ? gpt_weight_new(env, init, 1, &dim) : NULL;
+  GptTensor *weight = gpt_weight_new(env, init, 1, &dim),
+            *bias = weight != NULL ? gpt_weight_new(env, init, 1, &dim) : NULL;
   gpt_weight_fill(weight, init, 1);
   gpt_weight_fill(bias, init, 0);
   bool done = gpt_layer_adopt(env, &norm->layer, "weight", weight);

@@ -40,13 +40,14 @@ GptLayer *gpt_dropout_new(GptEnv *env, double rate);
 GptLayer *gpt_activation_new(GptEnv *env, GptActivation activation);
 GptLayer *gpt_identity_new(GptEnv *env);
 
-/* Children are added with gpt_layer_set_child, named "1", "2", ... A Sequential runs them in turn; a List only holds them;
-   a Shortcut has one child, "layer", and answers x + layer(x). */
+/* Children are added with gpt_layer_set_child, named "1", "2", ... A Sequential runs them in turn; a List only holds
+   them; a Shortcut has one child, "layer", and answers x + layer(x). */
 GptLayer *gpt_sequential_new(GptEnv *env);
 GptLayer *gpt_list_new(GptEnv *env);
 GptLayer *gpt_shortcut_new(GptEnv *env, GptLayer *layer);
 
-/* The drop mask of one call: applies dropout where the pass and the layer are in training. Consumes x (NULL is fine). */
+/* The drop mask of one call: applies dropout where the pass and the layer are in training. Consumes x (NULL is fine).
+ */
 GptTensor *gpt_layer_drop(GptEnv *env, GptForward *forward, const GptLayer *layer, double rate, GptTensor *x);
 
 typedef struct GptAttentionOptions {
@@ -55,11 +56,13 @@ typedef struct GptAttentionOptions {
   bool qkv_bias;
 } GptAttentionOptions;
 
-/* [batch, tokens, emb_dim] -> the same, causal; children query, key, value, output. `residual` draws the output projection. */
+/* [batch, tokens, emb_dim] -> the same, causal; children query, key, value, output. `residual` draws the output
+ * projection. */
 GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual);
 
 /* [..., emb_dim] -> the same; children expand, activation, project. `residual` draws project. */
-GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init, GptInit residual);
+GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init,
+                               GptInit residual);
 
 /* All that makes a GPT. */
 typedef struct GptConfig {

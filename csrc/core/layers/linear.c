@@ -48,7 +48,8 @@ GptLayer *gpt_linear_new(GptEnv *env, int64_t in, int64_t out, bool bias, GptIni
 /* Rows [first, first + count) of a fresh parameter, as a parameter of its own. */
 static GptTensor *slice(GptEnv *env, const GptTensor *whole, int64_t first, int64_t count) {
   int64_t shape[2] = {count, whole->shape[1]};
-  GptTensor *part = gpt_tensor_view(env, whole, whole->ndim, shape, whole->stride, whole->offset + first * whole->stride[0]);
+  GptTensor *part =
+      gpt_tensor_view(env, whole, whole->ndim, shape, whole->stride, whole->offset + first * whole->stride[0]);
   if (part != NULL) part->requires_grad = true;
   return part;
 }
@@ -59,7 +60,8 @@ bool gpt_linear_new_three(GptEnv *env, int64_t in, int64_t out, bool bias, GptIn
   bool done = weight != NULL && (biases != NULL || !bias);
   memset(layers, 0, 3 * sizeof *layers);
   for (int i = 0; i < 3 && done; i++) {
-    layers[i] = over_fresh(env, slice(env, weight, i * out, out), bias ? slice(env, biases, i * out, out) : NULL, bias, init);
+    layers[i] =
+        over_fresh(env, slice(env, weight, i * out, out), bias ? slice(env, biases, i * out, out) : NULL, bias, init);
     done = layers[i] != NULL;
   }
   for (int i = 0; i < 3 && !done; i++) gpt_layer_release(layers[i]), layers[i] = NULL;

@@ -15,7 +15,8 @@ static GptTensor *absent(GptEnv *env, int ndim, const int64_t *shape) {
 }
 
 GptTensor *gpt_weight_new(GptEnv *env, GptInit init, int ndim, const int64_t *shape) {
-  GptTensor *weight = init.kind == GPT_INIT_ABSENT ? absent(env, ndim, shape) : gpt_tensor_new(env, GPT_F32, ndim, shape);
+  GptTensor *weight =
+      init.kind == GPT_INIT_ABSENT ? absent(env, ndim, shape) : gpt_tensor_new(env, GPT_F32, ndim, shape);
   if (weight != NULL) weight->requires_grad = true;
   return weight;
 }

@@ -7,8 +7,8 @@
 /* A weight of that shape that wants a gradient, not yet drawn. */
 GptTensor *gpt_weight_new(GptEnv *env, GptInit init, int ndim, const int64_t *shape);
 
-/* Fills one, unless it is absent. fan_in: PyTorch draws a Linear's weight and bias uniformly within 1 / sqrt(fan_in) (its default
-   Kaiming initialisation, He et al. 2015, with a = sqrt(5)). */
+/* Fills one, unless it is absent. fan_in: PyTorch draws a Linear's weight and bias uniformly within 1 / sqrt(fan_in)
+   (its default Kaiming initialisation, He et al. 2015, with a = sqrt(5)). */
 void gpt_weight_draw_linear(GptTensor *weight, GptTensor *bias, GptInit init, int64_t fan_in);
 void gpt_weight_draw_normal(GptTensor *weight, GptInit init);
 void gpt_weight_fill(GptTensor *weight, GptInit init, float value);

@@ -20,7 +20,12 @@ typedef struct Job {
 
 static Job new_job(GptTensor *qkv, int64_t n_heads) {
   int64_t dim = qkv->shape[2] / 3, tokens = qkv->shape[1];
-  return (Job){.qkv = qkv, .batch = qkv->shape[0], .tokens = tokens, .dim = dim, .n_heads = n_heads, .head_dim = dim / n_heads,
+  return (Job){.qkv = qkv,
+               .batch = qkv->shape[0],
+               .tokens = tokens,
+               .dim = dim,
+               .n_heads = n_heads,
+               .head_dim = dim / n_heads,
                .tiles = (tokens + GPT_QUERY_TILE - 1) / GPT_QUERY_TILE};
 }
 
@@ -78,7 +83,8 @@ static void backward_heads(void *context, int64_t first, int64_t last) {
     GptHeadRows dk = part(job, job->dqkv, b, h, 1), dv = part(job, job->dqkv, b, h, 2);
     for (int64_t tile = job->tiles - 1; tile >= 0; tile--) {
       GptAttentionTile t = tile_of(job, b, h, tile);
-      GptHeadRows dout = rows_from(head_of(job, job->dout, b, h), t.past), dq = rows_from(part(job, job->dqkv, b, h, 0), t.past);
+      GptHeadRows dout = rows_from(head_of(job, job->dout, b, h), t.past),
+                  dq = rows_from(part(job, job->dqkv, b, h, 0), t.past);
       gpt_attention_tile_backward(&t, dout, dq, dk, dv, tile == job->tiles - 1, scratch);
     }
   }
@@ -113,7 +119,9 @@ static const GptOp attention_op = {"attention", attention_backward};
 static bool check_shape(GptEnv *env, const GptTensor *qkv, int64_t n_heads) {
   char text[GPT_SHAPE_TEXT];
   if (qkv->ndim == 3 && qkv->shape[2] % (3 * n_heads) == 0 && qkv->shape[2] > 0) return true;
-  return gpt_fail(env, "attention: queries, keys and values of shape [batch, tokens, 3 * dim] with dim divisible by %lld heads expected, got %s",
+  return gpt_fail(env,
+                  "attention: queries, keys and values of shape [batch, tokens, 3 * dim] with dim divisible by %lld "
+                  "heads expected, got %s",
                   (long long)n_heads, gpt_tensor_shape_text(qkv, text));
 }
 
@@ -171,7 +179,8 @@ static void append_rows(const CachedJob *job, const GptSegment *segment, const G
   }
 }
 
-static void cached_head(const CachedJob *job, const GptSegment *segment, const GptKvSlot *slot, int64_t row, int64_t h, float *scratch) {
+static void cached_head(const CachedJob *job, const GptSegment *segment, const GptKvSlot *slot, int64_t row, int64_t h,
+                        float *scratch) {
   int64_t head = h * slot->capacity * job->head_dim;
   for (int64_t first = 0; first < segment->count; first += GPT_QUERY_TILE) {
     int64_t left = segment->count - first, at = row + first;
@@ -202,7 +211,8 @@ static void cached_heads(void *context, int64_t first, int64_t last) {
   gpt_scratch_put(&job->scratch, scratch);
 }
 
-/* Room for the scores of any segment's tile. It follows the slots' capacity, so that it stays the same from token to token. */
+/* Room for the scores of any segment's tile. It follows the slots' capacity, so that it stays the same from token to
+ * token. */
 static int64_t scratch_floats(const GptForward *forward, GptKvSlot *const *slots) {
   int64_t most = 0;
   for (int64_t s = 0; s < forward->n_segments; s++) {
@@ -220,12 +230,18 @@ static void append_all(const CachedJob *job) {
   }
 }
 
-GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, const GptForward *forward, GptKvSlot *const *slots) {
+GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, const GptForward *forward,
+                                GptKvSlot *const *slots) {
   if (!check_shape(env, qkv, n_heads)) return NULL;
   GptTensor *packed = gpt_tensor_packed(env, qkv), *out = packed != NULL ? new_out(env, packed) : NULL;
   int64_t dim = qkv->shape[2] / 3;
   if (out != NULL) {
-    CachedJob job = {.forward = forward, .slots = slots, .qkv = gpt_floats(packed), .out = gpt_floats(out), .dim = dim, .n_heads = n_heads,
+    CachedJob job = {.forward = forward,
+                     .slots = slots,
+                     .qkv = gpt_floats(packed),
+                     .out = gpt_floats(out),
+                     .dim = dim,
+                     .n_heads = n_heads,
                      .head_dim = dim / n_heads};
     if (gpt_scratch_init(&job.scratch, env, scratch_floats(forward, slots))) {
       append_all(&job);

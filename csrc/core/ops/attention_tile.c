@@ -30,7 +30,8 @@ static float scale_of(const GptAttentionTile *t) { return 1 / sqrtf((float)t->he
 static void score(const GptAttentionTile *t, float *scores) {
   int64_t keys = keys_of(t);
   if (t->queries <= GPT_SKINNY_ROWS)
-    gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, t->queries, t->head_dim, 0, keys);
+    gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, t->queries,
+                               t->head_dim, 0, keys);
   else
     gpt_matrix_multiply_serial(scores_matrix(scores, t->queries, keys), matrix(t->q, t->queries, t->head_dim),
                                transposed(matrix(t->k, keys, t->head_dim)), 1, false);
@@ -40,8 +41,8 @@ static void score(const GptAttentionTile *t, float *scores) {
 static void mix(const GptAttentionTile *t, float *weights) {
   int64_t keys = keys_of(t);
   if (t->queries <= GPT_SKINNY_ROWS)
-    gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, t->queries, keys, 0,
-                                  t->head_dim);
+    gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, t->queries,
+                                  keys, 0, t->head_dim);
   else
     gpt_matrix_multiply_serial(matrix(t->out, t->queries, t->head_dim), scores_matrix(weights, t->queries, keys),
                                matrix(t->v, keys, t->head_dim), 1, false);
@@ -52,7 +53,8 @@ static void drop_row(const GptAttentionTile *t, int64_t i, float *row) {
   uint32_t threshold = gpt_dropout_threshold(t->drop_rate);
   float scale = (float)(1 / (1 - t->drop_rate));
   uint64_t at = (t->mask_row + (uint64_t)i) * (uint64_t)t->mask_columns;
-  for (int64_t j = 0; j <= t->past + i; j++) row[j] = gpt_dropout_keeps(t->seed, at + (uint64_t)j, threshold) ? row[j] * scale : 0;
+  for (int64_t j = 0; j <= t->past + i; j++)
+    row[j] = gpt_dropout_keeps(t->seed, at + (uint64_t)j, threshold) ? row[j] * scale : 0;
 }
 
 /* Keys after query i are not seen. */
@@ -86,15 +88,16 @@ static void weights_again(const GptAttentionTile *t, float *scores) {
 }
 
 /* One row of the gradient of the scores, in place of dweights: w (dw - out . dout) / sqrt(head_dim). */
-static void score_gradient(const GptAttentionTile *t, int64_t i, GptHeadRows dout, const float *weights, float *dweights) {
+static void score_gradient(const GptAttentionTile *t, int64_t i, GptHeadRows dout, const float *weights,
+                           float *dweights) {
   float scale = scale_of(t);
   float delta = gpt_kernels()->dot(t->out.data + i * t->out.stride, dout.data + i * dout.stride, t->head_dim);
   for (int64_t j = 0; j <= t->past + i; j++) dweights[j] = scale * weights[j] * (dweights[j] - delta);
   clear_unseen(t, i, dweights);
 }
 
-void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk, GptHeadRows dv,
-                                 int first, float *scratch) {
+void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk,
+                                 GptHeadRows dv, int first, float *scratch) {
   int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
   float *weights = scratch, *other = scratch + n * keys;
   GptMatrix o = scores_matrix(other, n, keys), doutm = matrix(dout, n, d);

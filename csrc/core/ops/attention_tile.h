@@ -19,7 +19,8 @@ typedef struct GptAttentionTile {
   int64_t head_dim;
   float *lse;               /* [queries], log-sum-exp of the scaled scores, for the backward; or NULL */
   double drop_rate;
-  uint64_t seed, mask_row;  /* element (i, j) of the tile has index (mask_row + i) * mask_columns + j in the dropout mask */
+  uint64_t seed,
+      mask_row; /* element (i, j) of the tile has index (mask_row + i) * mask_columns + j in the dropout mask */
   int64_t mask_columns;
 } GptAttentionTile;
 
@@ -29,8 +30,9 @@ int64_t gpt_attention_backward_scratch(int64_t keys);
 
 void gpt_attention_tile(const GptAttentionTile *tile, float *scratch);
 
-/* From dout (gradient of the tile's out): writes dq, and writes (first) or adds to (not first) dk and dv of the keys the tile sees. */
-void gpt_attention_tile_backward(const GptAttentionTile *tile, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk, GptHeadRows dv,
-                                 int first, float *scratch);
+/* From dout (gradient of the tile's out): writes dq, and writes (first) or adds to (not first) dk and dv of the keys
+ * the tile sees. */
+void gpt_attention_tile_backward(const GptAttentionTile *tile, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk,
+                                 GptHeadRows dv, int first, float *scratch);
 
 #endif

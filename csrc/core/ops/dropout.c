@@ -40,5 +40,6 @@ static const GptOp dropout_op = {"dropout", dropout_backward};
 GptTensor *gpt_dropout(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
   if (rate == 0) return gpt_tensor_retain(x);
   GptTensor *y = masked(env, x, rate, seed);
-  return gpt_record(env, y, (GptRecord){.op = &dropout_op, GPT_INPUTS(x), .integers = {(int64_t)seed}, .numbers = {rate}});
+  return gpt_record(env, y,
+                    (GptRecord){.op = &dropout_op, GPT_INPUTS(x), .integers = {(int64_t)seed}, .numbers = {rate}});
 }

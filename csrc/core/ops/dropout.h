@@ -5,8 +5,9 @@
 #include "core/tensor.h"
 
 /*
- * y = x / (1 - rate) where an element is kept, 0 where it is dropped (with probability rate, in [0, 1)). Which ones are dropped
- * follows from the seed and the element's index alone, so that neither the number of threads nor a backward's recomputation changes it.
+ * y = x / (1 - rate) where an element is kept, 0 where it is dropped (with probability rate, in [0, 1)). Which ones are
+ * dropped follows from the seed and the element's index alone, so that neither the number of threads nor a backward's
+ * recomputation changes it.
  */
 GptTensor *gpt_dropout(GptEnv *env, GptTensor *x, double rate, uint64_t seed);
 

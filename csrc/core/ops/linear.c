@@ -39,7 +39,8 @@ static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
 static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const *biases, int64_t *out) {
   int last = i;
   *out = weights[i]->shape[0];
-  while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) && biases_adjoin(biases[last], biases[last + 1]))
+  while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) &&
+         biases_adjoin(biases[last], biases[last + 1]))
     *out += weights[++last]->shape[0];
   return last - i + 1;
 }
@@ -65,7 +66,8 @@ static bool multiply_run(GptEnv *env, GptMatrix y, GptMatrix x, GptTensor *weigh
   return done;
 }
 
-static bool multiply_all(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+static bool multiply_all(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTensor *const *weights,
+                         GptTensor *const *biases) {
   GptMatrix out = rows_of(y), in = rows_of(x);
   int64_t at = 0, width;
   for (int i = 0; i < n; at += width) {
@@ -136,23 +138,26 @@ static bool check_shapes(GptEnv *env, const GptTensor *x, int n, GptTensor *cons
   char xs[GPT_SHAPE_TEXT], ws[GPT_SHAPE_TEXT];
   for (int i = 0; i < n; i++) {
     const GptTensor *w = weights[i], *b = biases[i];
-    if (w->ndim != 2) return gpt_fail(env, "linear: a weight of shape [out, in] expected, got %s", gpt_tensor_shape_text(w, ws));
+    if (w->ndim != 2)
+      return gpt_fail(env, "linear: a weight of shape [out, in] expected, got %s", gpt_tensor_shape_text(w, ws));
     if (x->ndim < 1 || x->shape[x->ndim - 1] != w->shape[1])
-      return gpt_fail(env, "linear: an input of shape [..., %lld] expected for a weight [out, in] of %s, got %s", (long long)w->shape[1],
-                      gpt_tensor_shape_text(w, ws), gpt_tensor_shape_text(x, xs));
+      return gpt_fail(env, "linear: an input of shape [..., %lld] expected for a weight [out, in] of %s, got %s",
+                      (long long)w->shape[1], gpt_tensor_shape_text(w, ws), gpt_tensor_shape_text(x, xs));
     if (b != NULL && (b->ndim != 1 || b->shape[0] != w->shape[0]))
-      return gpt_fail(env, "linear: a bias of shape [%lld] expected, got %s", (long long)w->shape[0], gpt_tensor_shape_text(b, ws));
+      return gpt_fail(env, "linear: a bias of shape [%lld] expected, got %s", (long long)w->shape[0],
+                      gpt_tensor_shape_text(b, ws));
   }
   return true;
 }
 
-static GptTensor *record_linear(GptEnv *env, GptTensor *y, GptTensor *x, GptTensor *packed, int n, GptTensor *const *weights,
-                                GptTensor *const *biases) {
+static GptTensor *record_linear(GptEnv *env, GptTensor *y, GptTensor *x, GptTensor *packed, int n,
+                                GptTensor *const *weights, GptTensor *const *biases) {
   GptTensor *inputs[1 + 2 * GPT_LINEAR_MOST] = {x}, *saves[1 + GPT_LINEAR_MOST] = {packed};
   memcpy(inputs + 1, weights, (size_t)n * sizeof *weights);
   memcpy(inputs + 1 + n, biases, (size_t)n * sizeof *biases);
   memcpy(saves + 1, weights, (size_t)n * sizeof *weights);
-  return gpt_record(env, y, (GptRecord){.op = &linear_op, .inputs = inputs, .n_inputs = 1 + 2 * n, .saves = saves, .n_saves = 1 + n});
+  return gpt_record(
+      env, y, (GptRecord){.op = &linear_op, .inputs = inputs, .n_inputs = 1 + 2 * n, .saves = saves, .n_saves = 1 + n});
 }
 
 /* y [..., sum of out] for a packed x [..., in] */
