@@ -6,9 +6,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/memory.h"
-
-#define LANES 16
-#define BUCKETS 2048
+#include "core/ranking.h"
 
 struct GptSampler {
   GptEnv *env;
@@ -68,7 +66,7 @@ bool gpt_sampler_see(GptSampler *sampler, const int64_t *ids, int64_t n) {
 void gpt_sampler_forget(GptSampler *sampler) { sampler->n_seen = 0; }
 
 static bool make_buffers(GptSampler *sampler, int64_t vocab) {
-  if (vocab <= sampler->vocab) return true;
+  if (vocab <= sampler->vocab || (sampler->options.temperature == 0 && sampler->n_seen == 0)) return true;
   free_buffers(sampler);
   size_t n = (size_t)vocab;
   bool made = (sampler->ids = gpt_alloc(sampler->env, n * sizeof *sampler->ids)) != NULL &&
@@ -98,18 +96,6 @@ static bool refuse_logits(GptEnv *env, const float *logits, int64_t vocab) {
                   (long long)first, what, (long long)others, (long long)vocab);
 }
 
-/* The greatest of the scores (-inf: none is greater), in lanes that the compiler turns into vectors. */
-static float greatest(const float *scores, int64_t n) {
-  float lane[LANES], best = -INFINITY;
-  for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
-  int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) lane[j] = scores[i + j] > lane[j] ? scores[i + j] : lane[j];
-  for (; i < n; i++) best = scores[i] > best ? scores[i] : best;
-  for (int j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
-  return best;
-}
-
 static bool check_seen(GptSampler *sampler, int64_t vocab) {
   for (int64_t i = 0; i < sampler->n_seen; i++) {
     int64_t id = sampler->seen[i];
@@ -126,10 +112,11 @@ static bool check_logits(GptSampler *sampler, const float *logits, int64_t vocab
   int bad = 0;
   for (int64_t i = 0; i < vocab; i++) bad |= !(logits[i] < INFINITY);
   if (bad) return refuse_logits(sampler->env, logits, vocab);
-  if (greatest(logits, vocab) == -INFINITY)
+  if (gpt_rank_first(logits, vocab) == -INFINITY)
     return gpt_fail(sampler->env, "logits are all -inf: there is no id to draw");
   return check_seen(sampler, vocab);
 }
+
 static float penalised(float logit, double penalty) {
   if (logit == -INFINITY) return logit;
   double x = logit > 0 ? logit / penalty : logit * penalty;
@@ -148,109 +135,78 @@ static void penalise(GptSampler *sampler, const float *logits, int64_t vocab) {
   for (int64_t i = 0; i < sampler->n_seen; i++) sampler->marked[sampler->seen[i]] = 0;
 }
 
-/* Less the greatest, over the temperature: at most 0. Adding 0 turns -0 into 0, which sort_key tells apart. */
+/* Less the greatest, over the temperature: at most 0. Adding 0 turns -0 into 0. */
 static void cool(GptSampler *sampler, int64_t vocab) {
-  float best = greatest(sampler->scores, vocab);
-  double temperature = sampler->options.temperature;
-  for (int64_t i = 0; i < vocab; i++) {
-    sampler->scores[i] = (float)(((double)sampler->scores[i] - best) / temperature) + 0.0f;
-    sampler->ids[i] = i;
-  }
+  double best = gpt_rank_first(sampler->scores, vocab);
+  double factor = fmin(1 / sampler->options.temperature, 1e300); /* 0 times it stays 0 */
+  for (int64_t i = 0; i < vocab; i++) sampler->scores[i] = (float)((sampler->scores[i] - best) * factor) + 0.0f;
+  for (int64_t i = 0; i < vocab; i++) sampler->ids[i] = i;
   sampler->count = vocab;
 }
 
-/* An integer that rises with the score. */
-static uint32_t sort_key(float score) {
-  uint32_t bits;
-  memcpy(&bits, &score, sizeof bits);
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-/* Sums weights (NULL: 1 each) by the bits of the key at shift, over the scores whose higher bits are prefix. */
-static void fill_buckets(const GptSampler *sampler, const float *weights, int shift, int bits, uint64_t prefix,
-                         double *bucket) {
-  memset(bucket, 0, BUCKETS * sizeof *bucket);
+/* Keeps the ids with a score of least and more. */
+static void keep_from(GptSampler *sampler, float least) {
+  int64_t count = 0;
   for (int64_t i = 0; i < sampler->count; i++) {
-    uint64_t key = sort_key(sampler->scores[i]);
-    if (key >> (shift + bits) != prefix) continue;
-    bucket[(key >> shift) & ((1u << bits) - 1)] += weights != NULL ? (double)weights[i] : 1;
-  }
-}
-
-/* From the top down, the bucket where `above` plus what is passed reaches `wanted`; above grows by the buckets before
-   it. Sums that fall short by their rounding end in the lowest bucket that holds something. */
-static uint64_t find_bucket(const double *bucket, int bits, double wanted, double *above) {
-  int lowest = 0;
-  while (lowest < (1 << bits) - 1 && bucket[lowest] == 0) lowest++;
-  int b = (1 << bits) - 1;
-  for (; b > lowest && *above + bucket[b] < wanted; b--) *above += bucket[b];
-  return (uint64_t)b;
-}
-
-/* The score at which the weights, summed from the greatest score down, reach `wanted`, as a key; *above is their sum
-   over greater scores. A selection by digits, not a sort: three passes. */
-static uint32_t select_key(const GptSampler *sampler, const float *weights, double wanted, double *above) {
-  static const int digits[] = {11, 11, 10};
-  double bucket[BUCKETS];
-  uint64_t prefix = 0;
-  int shift = 32;
-  *above = 0;
-  for (int level = 0; level < 3; level++) {
-    shift -= digits[level];
-    fill_buckets(sampler, weights, shift, digits[level], prefix, bucket);
-    prefix = prefix << digits[level] | find_bucket(bucket, digits[level], wanted, above);
-  }
-  return (uint32_t)prefix;
-}
-
-static void keep(GptSampler *sampler, int64_t to, int64_t from) {
-  sampler->ids[to] = sampler->ids[from];
-  sampler->scores[to] = sampler->scores[from];
-  sampler->weights[to] = sampler->weights[from];
-}
-
-static void keep_top_k(GptSampler *sampler) {
-  int64_t k = sampler->options.top_k, count = 0;
-  if (k == 0 || k >= sampler->count) return;
-  double above;
-  uint32_t least = select_key(sampler, NULL, (double)k, &above);
-  for (int64_t i = 0; i < sampler->count; i++) {
-    if (sort_key(sampler->scores[i]) < least) continue;
+    float score = sampler->scores[i];
     sampler->ids[count] = sampler->ids[i];
-    sampler->scores[count++] = sampler->scores[i];
+    sampler->scores[count] = score;
+    count += score >= least; /* no branch: processors guess this one badly */
   }
   sampler->count = count;
 }
 
-/* In a fixed order, so that a total and a walk to it agree. */
+static void weigh(GptSampler *sampler) { gpt_kernels()->exp(sampler->weights, sampler->scores, sampler->count); }
+
+/* In lanes that the compiler turns into vectors. */
 static double total_weight(const GptSampler *sampler) {
-  double total = 0;
-  for (int64_t i = 0; i < sampler->count; i++) total += (double)sampler->weights[i];
+  double lane[8] = {0}, total = 0;
+  int64_t i = 0;
+  for (; i + 8 <= sampler->count; i += 8)
+    for (int j = 0; j < 8; j++) lane[j] += (double)sampler->weights[i + j];
+  for (; i < sampler->count; i++) total += (double)sampler->weights[i];
+  for (int j = 0; j < 8; j++) total += lane[j];
   return total;
 }
 
-static void keep_top_p(GptSampler *sampler) {
-  if (sampler->options.top_p >= 1) return;
-  double above, wanted = sampler->options.top_p * total_weight(sampler);
-  uint32_t least = select_key(sampler, sampler->weights, wanted, &above);
+static void keep_top_k(GptSampler *sampler) {
+  int64_t k = sampler->options.top_k;
+  if (k == 0 || k >= sampler->count) return;
+  double above;
+  keep_from(sampler, gpt_rank_bound(sampler->scores, sampler->count, k, sampler->weights));
+  keep_from(sampler, gpt_rank_score(sampler->scores, NULL, sampler->count, (double)k, &above));
+}
+
+/* Keeps the ids above the score `least`, whose weights sum to `above`, and of its equals the first ones that reach
+   `wanted`. */
+static void keep_nucleus(GptSampler *sampler, float least, double above, double wanted) {
   int64_t count = 0;
   for (int64_t i = 0; i < sampler->count; i++) {
-    uint32_t key = sort_key(sampler->scores[i]);
-    bool equal = key == least && above < wanted;
+    float score = sampler->scores[i];
+    bool equal = score == least && above < wanted;
     if (equal) above += (double)sampler->weights[i];
-    if (equal || key > least) keep(sampler, count++, i);
+    sampler->ids[count] = sampler->ids[i];
+    sampler->scores[count] = score;
+    count += equal || score > least;
   }
   sampler->count = count;
+}
+
+/* Weights below (1 - p) of the mean sum to less than what may go, so these ids are out without looking closer. */
+static void keep_top_p(GptSampler *sampler) {
+  double p = sampler->options.top_p, above;
+  if (p >= 1) return;
+  weigh(sampler);
+  double total = total_weight(sampler), wanted = p * total;
+  keep_from(sampler, (float)log((1 - p) * total / (double)sampler->count) - 1e-3f);
+  weigh(sampler);
+  float least = gpt_rank_score(sampler->scores, sampler->weights, sampler->count, wanted, &above);
+  keep_nucleus(sampler, least, above, wanted);
 }
 
 /* The most likely id has the score 0. */
 static void keep_min_p(GptSampler *sampler) {
-  if (sampler->options.min_p == 0) return;
-  float least = (float)log(sampler->options.min_p);
-  int64_t count = 0;
-  for (int64_t i = 0; i < sampler->count; i++)
-    if (sampler->scores[i] >= least) keep(sampler, count++, i);
-  sampler->count = count;
+  if (sampler->options.min_p > 0) keep_from(sampler, (float)log(sampler->options.min_p));
 }
 
 /* Leaves the ids that may be drawn, with weights in the proportions of their probabilities. */
@@ -258,9 +214,9 @@ static void make_weights(GptSampler *sampler, const float *logits, int64_t vocab
   penalise(sampler, logits, vocab);
   cool(sampler, vocab);
   keep_top_k(sampler);
-  gpt_kernels()->exp(sampler->weights, sampler->scores, sampler->count);
   keep_top_p(sampler);
   keep_min_p(sampler);
+  weigh(sampler);
 }
 
 /* The id in whose stretch of the summed weights a random point falls. */
@@ -277,7 +233,7 @@ static int64_t draw(GptSampler *sampler, GptRandom *random) {
 }
 
 static int64_t first_greatest(const float *scores, int64_t n) {
-  float best = greatest(scores, n);
+  float best = gpt_rank_first(scores, n);
   int64_t i = 0;
   while (scores[i] != best) i++;
   return i;
