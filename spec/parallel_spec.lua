@@ -1,4 +1,5 @@
 local gpt = require "gpt"
+local process = require "spec.support.process"
 
 describe("threads", function()
   after_each(function() gpt.set_threads() end)
@@ -32,5 +33,64 @@ describe("threads", function()
       assert.is_false(ok)
       assert.equal(expected .. text, (message:gsub("^[^ ]*parallel_spec.lua:%d+: ", "")))
     end
+  end)
+
+  it("change no bit of a product, whatever their number", function()
+    local function products()
+      gpt.seed(1)
+      local many, few, weight = gpt.randn(300, 200), gpt.randn(3, 200), gpt.randn(200, 900)
+      local rows = weight:transpose(1, 2):contiguous():transpose(1, 2)
+      return many:matmul(weight):bytes() .. few:matmul(weight):bytes() .. few:matmul(rows):bytes()
+    end
+    gpt.set_threads(1)
+    local expected = products()
+    for _, threads in ipairs { 2, 3, 7 } do
+      gpt.set_threads(threads)
+      assert.is_true(expected == products(), threads .. " threads")
+    end
+  end)
+
+  it("are named, and block every signal", function()
+    local output, ok = process.lua [[
+      local gpt = require "gpt"
+      gpt.set_threads(3)
+      local a = gpt.ones(400, 400)
+      a:matmul(a)
+      local id = io.open("/proc/self/stat"):read("n")
+      local caught = {}
+      for file in io.popen("ls -d /proc/" .. id .. "/task/*"):lines() do
+        local status = io.open(file .. "/status"):read("a")
+        if status:match("Name:%s*luagpt\n") then
+          local blocked = tonumber(status:match("SigBlk:%s*(%x+)"), 16)
+          for _, signal in ipairs { 1, 2, 15 } do -- HUP, INT, TERM
+            assert(blocked & 1 << (signal - 1) ~= 0)
+          end
+          caught[#caught + 1] = "blocked"
+        end
+      end
+      io.write(table.concat(caught, " "))
+    ]]
+    assert.same({ "blocked blocked", true }, { output, ok })
+  end)
+
+  it("start anew in the child of a fork", function()
+    if not process.host() then
+      pending("build/states is not built; make test builds it")
+    end
+    local output, ok = process.states [[
+      local gpt = require "gpt"
+      gpt.set_threads(2)
+      local a = gpt.ones(400, 400)
+      local function product()
+        assert(a:matmul(a):sum():item() == 400 ^ 3)
+      end
+      product()
+      for _ = 1, 3 do
+        assert(in_child(function() product() product() end), "the child failed")
+        product()
+      end
+      io.write("both")
+    ]]
+    assert.same({ "both", true }, { output, ok })
   end)
 end)
