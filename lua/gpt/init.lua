@@ -17,6 +17,7 @@ gpt.size = require("gpt.size").size
 gpt.generate = require("gpt.generate").generate
 gpt.stream = require("gpt.generate").stream
 gpt.nn = require "gpt.nn"
+gpt.plot = require "gpt.plot"
 gpt.Model = require("gpt.model").Model
 
 gpt.load = require("gpt.huggingface.load").load

@@ -1,0 +1,168 @@
+-- Drawing heat maps: { title, x_label, y_label, panels = { { title, rows } }, row_labels, column_labels, low, high,
+-- numbers, width }, checked; rows of numbers. A cell's colour is laid over the background as strongly as its number is large, so
+-- that it reads in light and dark; numbers below 0 have a colour of their own.
+local scales = require "gpt.plot.scale"
+local svg = require "gpt.plot.svg"
+
+local MOST_PER_ROW, LARGEST_CELL, GAP = 4, 44, 18
+
+local function range(panels)
+  local low, high = math.huge, -math.huge
+  for _, panel in ipairs(panels) do
+    for _, row in ipairs(panel.rows) do
+      for _, value in ipairs(row) do
+        if value == value and value ~= math.huge and value ~= -math.huge then
+          low, high = math.min(low, value), math.max(high, value)
+        end
+      end
+    end
+  end
+  return low, high
+end
+
+local Map = {}
+Map.__index = Map
+
+-- The class and the strength, 0 .. 1, of a number's colour.
+function Map:shade(value)
+  if value ~= value then return "missing", 1 end
+  if self.low < 0 and self.high > 0 then
+    local most = math.max(-self.low, self.high)
+    return value < 0 and "below" or "above", math.min(1, math.abs(value) / most)
+  end
+  return "above", math.max(0, math.min(1, (value - self.low) / (self.high - self.low)))
+end
+
+local function widest(labels, size)
+  local most = 0
+  for _, label in ipairs(labels) do most = math.max(most, svg.text_width(label, size)) end
+  return most
+end
+
+-- Labels 1, 2, 3 ... where none are given.
+local function labels_of(given, count)
+  if given then return given end
+  local labels = {}
+  for i = 1, count do labels[i] = tostring(i) end
+  return labels
+end
+
+function Map:lay_out(o)
+  local rows, columns = #o.panels[1].rows, #o.panels[1].rows[1]
+  self.row_labels, self.column_labels = labels_of(o.row_labels, rows), labels_of(o.column_labels, columns)
+  self.per_row = math.min(#o.panels, MOST_PER_ROW)
+  self.lines = math.ceil(#o.panels / self.per_row)
+  self.left = 18 + widest(self.row_labels, 12) + 6 + (o.y_label and 22 or 0)
+  self.right = 90
+  local room = (o.width - self.left - self.right - GAP * (self.per_row - 1)) / self.per_row
+  self.cell = math.max(2, math.min(LARGEST_CELL, room / columns))
+  self.panel_width, self.panel_height = self.cell * columns, self.cell * rows
+  self.upright = widest(self.column_labels, 12) > self.cell - 4 and o.column_labels ~= nil
+  self.label_height = self.upright and widest(self.column_labels, 12) + 12 or 22
+  self.panel_top = o.panels[1].title and 24 or 4
+  self.top = o.title and 46 or 16
+  self.width = self.left + self.per_row * (self.panel_width + GAP) - GAP + self.right
+  if o.title then self.width = math.max(self.width, self.left + svg.text_width(o.title, 16) + 24) end
+  self.height = self.top + self.lines * (self.panel_top + self.panel_height + GAP) - GAP + self.label_height
+    + (o.x_label and 30 or 12)
+end
+
+function Map:draw_cell(out, x, y, value, place, numbers)
+  local class, strength = self:shade(value)
+  local label = scales.label(value == value and tonumber(("%.4g"):format(value)) or 0)
+  if value ~= value then label = "nan" end
+  if value == math.huge or value == -math.huge then label = value > 0 and "inf" or "−inf" end
+  local edge = self.cell > 8 and 1 or 0
+  out:add('<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" class="%s" fill-opacity="%.3f">'
+    .. '<title>%s: %s</title></rect>', x, y, self.cell - edge, self.cell - edge, class, strength, svg.escape(place), label)
+  if not numbers then return end
+  local short = (("%.2f"):format(value):gsub("^%-", "−"))
+  out:text(x + self.cell / 2, y + self.cell / 2 + 4, short, 11, strength > 0.55 and "inverse" or "text", "middle",
+    'pointer-events="none"')
+end
+
+-- How many labels to pass over so that those left do not touch.
+local function every(cell, size) return math.max(1, math.ceil(size / cell)) end
+
+function Map:draw_row_labels(out, y)
+  local step = every(self.cell, 14)
+  for i = 1, #self.row_labels, step do
+    out:text(self.left - 8, y + (i - 0.5) * self.cell + 4, self.row_labels[i], 12, "muted", "end")
+  end
+end
+
+function Map:draw_column_labels(out, x, y)
+  local step = every(self.cell, self.upright and 14 or widest(self.column_labels, 12) + 4)
+  for i = 1, #self.column_labels, step do
+    local at = x + (i - 0.5) * self.cell
+    if self.upright then
+      out:text(at + 4, y + 8, self.column_labels[i], 12, "muted", "end",
+        ('transform="rotate(-90 %.1f %.1f)"'):format(at + 4, y + 8))
+    else
+      out:text(at, y + 17, self.column_labels[i], 12, "muted", "middle")
+    end
+  end
+end
+
+function Map:draw_panel(out, o, number)
+  local panel = o.panels[number]
+  local column, line = (number - 1) % self.per_row, (number - 1) // self.per_row
+  local x = self.left + column * (self.panel_width + GAP)
+  local y = self.top + line * (self.panel_top + self.panel_height + GAP) + self.panel_top
+  if panel.title then out:text(x, y - 8, panel.title, 13) end
+  for i, row in ipairs(panel.rows) do
+    for k, value in ipairs(row) do
+      self:draw_cell(out, x + (k - 1) * self.cell, y + (i - 1) * self.cell, value,
+        self.row_labels[i] .. ", " .. self.column_labels[k], o.numbers)
+    end
+  end
+  out:add('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" class="grid" fill="none" stroke-width="1"/>', x - 0.5,
+    y - 0.5, self.panel_width, self.panel_height)
+  if column == 0 then self:draw_row_labels(out, y) end
+  if number + self.per_row > #o.panels then self:draw_column_labels(out, x, y + self.panel_height) end
+end
+
+-- The bar that says which colour stands for which number.
+function Map:draw_bar(out)
+  local x = self.left + self.per_row * (self.panel_width + GAP) - GAP + 20
+  local y, height = self.top + self.panel_top, math.min(180, math.max(60, self.panel_height))
+  local middle = self.low < 0 and self.high > 0 and self.high / (self.high - self.low) or 1
+  local top, top_strength = self:shade(self.high)
+  local bottom, bottom_strength = self:shade(self.low)
+  out:add('<defs><linearGradient id="gpt-plot-bar" x1="0" y1="0" x2="0" y2="1">'
+    .. '<stop offset="0" class="stop-%s" stop-opacity="%.3f"/><stop offset="%.3f" class="stop-%s" stop-opacity="%.3f"/>',
+    top, top_strength, middle, top, 0)
+  out:add('<stop offset="%.3f" class="stop-%s" stop-opacity="0"/>'
+    .. '<stop offset="1" class="stop-%s" stop-opacity="%.3f"/></linearGradient></defs>', middle, bottom, bottom, bottom_strength)
+  out:add('<rect x="%.1f" y="%.1f" width="12" height="%.1f" fill="url(#gpt-plot-bar)"/>', x, y, height)
+  out:add('<rect x="%.1f" y="%.1f" width="12" height="%.1f" class="grid" fill="none"/>', x, y, height)
+  local shown = { { self.high, 0 }, { self.low, 1 } }
+  if middle < 1 then table.insert(shown, { 0, middle }) end
+  for _, mark in ipairs(shown) do
+    out:text(x + 18, y + mark[2] * height + (mark[2] == 0 and 10 or mark[2] == 1 and 0 or 4),
+      scales.label(tonumber(("%.3g"):format(mark[1]))), 12, "muted")
+  end
+end
+
+local function draw_labels(self, out, o)
+  if o.title then out:text(self.left, 28, o.title, 16, "text", "start", 'font-weight="600"') end
+  local middle = self.left + (self.per_row * (self.panel_width + GAP) - GAP) / 2
+  if o.x_label then out:text(middle, self.height - 12, o.x_label, 13, "text", "middle") end
+  if o.y_label then
+    local y = self.top + self.panel_top + self.panel_height / 2
+    out:text(18, y, o.y_label, 13, "text", "middle", ('transform="rotate(-90 18 %.1f)"'):format(y))
+  end
+end
+
+-- Answers the SVG.
+return function(o)
+  local self, out = setmetatable({}, Map), svg.document()
+  local low, high = range(o.panels)
+  self.low, self.high = o.low or math.min(low, 0), o.high or high
+  if self.low >= self.high then self.low, self.high = self.low - 0.5, self.high + 0.5 end
+  self:lay_out(o)
+  draw_labels(self, out, o)
+  for number in ipairs(o.panels) do self:draw_panel(out, o, number) end
+  self:draw_bar(out)
+  return out:finish(math.ceil(self.width), math.ceil(self.height), o.title)
+end
