@@ -75,5 +75,6 @@ void bind_open_files(lua_State *L);
 void bind_open_tokenizer(lua_State *L);
 void bind_open_tokens(lua_State *L);
 void bind_open_terminal(lua_State *L);
+void bind_open_optimizer(lua_State *L);
 
 #endif

@@ -93,21 +93,31 @@ static int collect(lua_State *L) {
   return 0;
 }
 
+GptTensor *bind_model_ids(lua_State *L, int index, const char *name) {
+  if (lua_istable(L, index)) bind_ids_tensor(L, index, true);
+  GptTensor *ids = bind_test_tensor(L, index);
+  if (ids == NULL)
+    luaL_argerror(L, index, lua_pushfstring(L, "%s expects a tensor or an array of token ids, got %s", name,
+                                            luaL_typename(L, index)));
+  if (ids->ndim != 1) return ids;
+  GptTensor **row = bind_new_tensor(L); /* [tokens] is a batch of one */
+  *row = gpt_unsqueeze(bind_env(L), ids, 0);
+  bind_tensor_done(L, row);
+  lua_replace(L, index);
+  return *row;
+}
+
 /* ids for a Model or an Embedding may come as plain arrays; everything else is a tensor. Leaves the tensor at index 2.
  */
 static GptTensor *input_tensor(lua_State *L, const GptLayer *layer) {
-  bool takes_ids = layer->kind == &gpt_model_kind || layer->kind == &gpt_embedding_kind;
-  if (takes_ids && lua_istable(L, 2)) bind_ids_tensor(L, 2, layer->kind == &gpt_model_kind);
+  bool takes_ids = layer->kind == &gpt_embedding_kind;
+  if (layer->kind == &gpt_model_kind) return bind_model_ids(L, 2, gpt_layer_name(layer));
+  if (takes_ids && lua_istable(L, 2)) bind_ids_tensor(L, 2, false);
   GptTensor *x = bind_test_tensor(L, 2);
   if (x == NULL)
     luaL_argerror(L, 2, lua_pushfstring(L, "%s expects a tensor%s, got %s", gpt_layer_name(layer),
                                         takes_ids ? " or an array of token ids" : "", luaL_typename(L, 2)));
-  if (layer->kind != &gpt_model_kind || x->ndim != 1) return x;
-  GptTensor **row = bind_new_tensor(L); /* [tokens] is a batch of one */
-  *row = gpt_unsqueeze(bind_env(L), x, 0);
-  bind_tensor_done(L, row);
-  lua_replace(L, 2);
-  return *row;
+  return x;
 }
 
 /* layer(x): inside the forward of a layer written in Lua it is part of the pass that runs; outside it begins one. */

@@ -33,7 +33,12 @@ void bind_set_child(lua_State *L, int layer, const char *name, int child);
  */
 bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results);
 
-/* layer_methods.c */
+/* Token ids at index for a model, in any form that it takes, as a tensor [batch, tokens] in the same place. name: whose
+   they are, for messages. */
+GptTensor *bind_model_ids(lua_State *L, int index, const char *name);
+
+/* layer_methods.c: pushes a list of all parameters that Lua frees. */
+GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer);
 extern const luaL_Reg bind_layer_methods[];
 
 /* layer_host.c: does this layer have Lua behind it? */

@@ -12,7 +12,7 @@ static int free_list(lua_State *L) {
   return 0;
 }
 
-static GptParameterList *push_list(lua_State *L, GptLayer *layer) {
+GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer) {
   GptEnv *env = bind_env(L);
   GptParameterList *list = lua_newuserdatauv(L, sizeof *list, 0);
   *list = (GptParameterList){.env = env};
@@ -36,7 +36,7 @@ Iterates over all parameters, in creation order, a shared one once: `for path, t
 @treturn function iterator of path ("blocks.3.attention.query.weight") and tensor
 */
 static int parameters(lua_State *L) {
-  GptParameterList *list = push_list(L, bind_layer(L, 1));
+  GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
   lua_createtable(L, (int)list->count, 0);
   lua_createtable(L, (int)list->count, 0);
   for (int64_t i = 0; i < list->count; i++) {
@@ -56,7 +56,7 @@ How many numbers all parameters hold, shared ones counted once.
 @treturn integer
 */
 static int num_parameters(lua_State *L) {
-  GptParameterList *list = push_list(L, bind_layer(L, 1));
+  GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
   int64_t n = 0;
   for (int64_t i = 0; i < list->count; i++) n += gpt_tensor_numel(list->items[i].tensor);
   lua_pushinteger(L, n);
@@ -168,7 +168,7 @@ Takes all parameters out of training: they want no gradient any more, and lose t
 @treturn Layer the layer itself
 */
 static int freeze(lua_State *L) {
-  GptParameterList *list = push_list(L, bind_layer(L, 1));
+  GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
   for (int64_t i = 0; i < list->count; i++) {
     list->items[i].tensor->requires_grad = false;
     gpt_tensor_release(list->items[i].tensor->grad);

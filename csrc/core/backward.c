@@ -60,6 +60,7 @@ static int later_first(const void *a, const void *b) {
 static bool step(GptEnv *env, GptNode *node, bool keep) {
   GptTensor *grad = node->grad;
   node->grad = NULL;
+  node->keep = keep;
   bool done = grad == NULL || node->op->backward(env, node, grad);
   gpt_tensor_release(grad);
   if (!keep) gpt_node_use_up(env, node);

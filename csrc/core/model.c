@@ -102,14 +102,25 @@ static bool check_ids(GptEnv *env, const GptModel *model, const GptForward *forw
   return true;
 }
 
-static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *ids) {
+/* What the final norm is fed. */
+static GptTensor *run_body(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *ids) {
   const GptModel *model = (GptModel *)layer;
   if (!check_ids(env, model, forward, ids)) return NULL;
   GptTensor *x = gpt_layer_run(env, forward, layer, "token_embedding", ids);
   x = add_positions(env, forward, layer, ids, x);
   x = gpt_layer_drop(env, forward, layer, model->config.emb_drop_rate, x);
-  x = run_blocks(env, forward, layer, x);
-  return finish(env, forward, layer, x);
+  return run_blocks(env, forward, layer, x);
+}
+
+static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *ids) {
+  return finish(env, forward, layer, run_body(env, forward, layer, ids));
+}
+
+GptTensor *gpt_model_hidden(GptEnv *env, GptForward *forward, GptModel *model, GptTensor *ids) {
+  GptTensor *x = run_body(env, forward, &model->layer, ids);
+  GptTensor *hidden = x != NULL ? gpt_layer_run(env, forward, &model->layer, "final_norm", x) : NULL;
+  gpt_tensor_release(x);
+  return hidden;
 }
 
 static void describe(const GptLayer *layer, GptText *text) {

@@ -21,6 +21,13 @@ typedef bool (*GptPartMaker)(GptEnv *env, void *context, const char *part, int64
  * memory. */
 GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker, void *context);
 
+/* The states [batch, tokens, emb_dim] that the head is fed. */
+GptTensor *gpt_model_hidden(GptEnv *env, GptForward *forward, GptModel *model, GptTensor *ids);
+
+/* The mean cross-entropy of the logits for ids against targets (i64, of the same shape [batch, tokens]; GPT_NO_TARGET
+   leaves one out), without ever holding all the logits where the head is a plain Linear. */
+GptTensor *gpt_model_loss(GptEnv *env, GptForward *forward, GptModel *model, GptTensor *ids, GptTensor *targets);
+
 /* Is the layer a Model? */
 bool gpt_layer_is_model(const GptLayer *layer);
 

@@ -110,6 +110,13 @@ bool gpt_node_wants(const GptNode *node, int i) { return node->edges[i].node != 
 
 GptTensor *gpt_node_saved(const GptNode *node, int i) { return node->saved[i].tensor; }
 
+GptTensor *gpt_node_take(GptEnv *env, GptNode *node, int i) {
+  GptTensor *saved = node->saved[i].tensor;
+  if (node->keep) return gpt_tensor_copy(env, saved);
+  node->saved[i].tensor = NULL;
+  return saved;
+}
+
 /* May be written into: nothing else sees it. */
 static bool exclusive(const GptTensor *tensor) {
   return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL &&

@@ -62,6 +62,7 @@ struct GptNode {
   double numbers[4];
   GptTensor *grad; /* gathered while a backward walks */
   uint64_t walk;   /* the last walk that reached it */
+  bool keep;       /* in a backward: the record stays for another one */
   GptNode *next;   /* in a list of nodes to free */
 };
 
@@ -80,6 +81,10 @@ bool gpt_node_wants(const GptNode *node, int i);
 
 /* Saved tensor i, borrowed; NULL where NULL was saved. */
 GptTensor *gpt_node_saved(const GptNode *node, int i);
+
+/* Saved tensor i as a reference that nothing else holds (where it was saved so): a record that is used up lets go of its
+   own, one that is kept hands out a copy. For results that wait for the backward. */
+GptTensor *gpt_node_take(GptEnv *env, GptNode *node, int i);
 
 /* Hands input i its gradient (of the input's shape). Takes over the reference; false where grad is NULL or memory is
  * short. */

@@ -26,6 +26,7 @@ function model.Model(given, parts)
   return core._model(config.check(given, "gpt.Model"), parts, config.config(given))
 end
 
+core._layer_methods.loss = core._loss
 core._layer_methods.session = core._session
 core._layer_methods.save = require "gpt.huggingface.save"
 core._layer_methods.save_parameters = require("gpt.parameter_files").save

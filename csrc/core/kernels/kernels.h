@@ -8,6 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* One step of AdamW in numbers; optimizer.h says what they stand for. */
+typedef struct GptAdamStep {
+  float mean_share;                /* mean += mean_share * (g - mean) */
+  float square_keep, square_share; /* square = square_keep * square + square_share * g^2 */
+  float keep, rate;                /* w = keep * w - rate * mean / (root_scale * sqrt(square) + eps) */
+  float root_scale, eps;
+} GptAdamStep;
+
 /*
  * Shapes are in brackets; ld is the distance between rows in floats. Every sum has a fixed order that
  * depends on the shapes alone.
@@ -51,6 +59,9 @@ typedef struct GptKernels {
   void (*add)(float *y, const float *a, const float *b, int64_t n);
   /* sum of the elements in a fixed order */
   float (*sum)(const float *x, int64_t n);
+
+  /* A step of AdamW for n numbers of a parameter: w, mean and square are written. */
+  void (*adamw)(float *w, float *mean, float *square, const float *grad, const GptAdamStep *step, int64_t n);
 } GptKernels;
 
 #define GPT_SKINNY_ROWS 8

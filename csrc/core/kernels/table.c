@@ -21,4 +21,5 @@ const GptKernels gpt_kernel(table) = {
     .layer_norm = gpt_kernel(layer_norm),
     .add = gpt_kernel(add),
     .sum = gpt_kernel(sum),
+    .adamw = gpt_kernel(adamw),
 };

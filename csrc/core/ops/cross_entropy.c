@@ -71,8 +71,7 @@ static bool check_shapes(GptEnv *env, const GptTensor *logits, const GptTensor *
                   gpt_tensor_shape_text(logits, a), gpt_tensor_shape_text(targets, b));
 }
 
-/* Checks every target; answers how many count, 0 after a failure. */
-static int64_t count_targets(GptEnv *env, const GptTensor *targets, int64_t vocabulary) {
+int64_t gpt_count_targets(GptEnv *env, const char *what, const GptTensor *targets, int64_t vocabulary) {
   char text[GPT_SHAPE_TEXT];
   int64_t n = gpt_tensor_numel(targets), counted = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -80,15 +79,15 @@ static int64_t count_targets(GptEnv *env, const GptTensor *targets, int64_t voca
     if (target == GPT_NO_TARGET) continue;
     if (target < 0 || target >= vocabulary) {
       gpt_fail(env,
-               "cross_entropy: target %lld at %s is no token id of a vocabulary of %lld (0 to %lld; -1 leaves a "
+               "%s: target %lld at %s is no token id of a vocabulary of %lld (0 to %lld; -1 leaves a "
                "position out)",
-               (long long)target, place_text(targets, i, text), (long long)vocabulary, (long long)vocabulary - 1);
+               what, (long long)target, place_text(targets, i, text), (long long)vocabulary, (long long)vocabulary - 1);
       return 0;
     }
     counted++;
   }
   if (counted == 0)
-    gpt_fail(env, "cross_entropy: no target left to average over: targets of shape %s %s",
+    gpt_fail(env, "%s: no target left to average over: targets of shape %s %s", what,
              gpt_tensor_shape_text(targets, text), n == 0 ? "hold nothing" : "are all -1");
   return counted;
 }
@@ -122,7 +121,7 @@ static double mean_loss(const Loss *loss, int64_t rows, int64_t counted) {
 /* All packed; origin is what logits was before. */
 static GptTensor *compute(GptEnv *env, GptTensor *origin, GptTensor *logits, GptTensor *targets) {
   int64_t vocabulary = logits->shape[logits->ndim - 1], rows = gpt_tensor_numel(targets);
-  int64_t counted = count_targets(env, targets, vocabulary);
+  int64_t counted = gpt_count_targets(env, "cross_entropy", targets, vocabulary);
   GptTensor *totals = counted > 0 ? gpt_tensor_new(env, GPT_F32, targets->ndim, targets->shape) : NULL;
   if (totals == NULL) return NULL;
   Loss loss = {.logits = gpt_floats(logits),

@@ -12,4 +12,7 @@
  */
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets);
 
+/* Checks contiguous targets; answers how many count, or 0 and a message that begins with what. */
+int64_t gpt_count_targets(GptEnv *env, const char *what, const GptTensor *targets, int64_t vocabulary);
+
 #endif

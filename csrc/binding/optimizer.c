@@ -1,0 +1,388 @@
+/* gpt.optim.AdamW and gpt.clip_grad_norm. */
+#include "core/optimizer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "binding/fields.h"
+#include "binding/parameters.h"
+#include "binding/tensor.h"
+
+#define ADAMW "gpt.AdamW"
+#define WHAT "gpt.optim.AdamW"
+
+static GptAdamW *check(lua_State *L, int index) { return bind_check(L, index, ADAMW); }
+
+/* betas = {b1, b2} of the table at index; what is already there where it is missing. */
+static void read_betas(lua_State *L, int table, const char *what, GptAdamRates *rates) {
+  double betas[2] = {rates->beta1, rates->beta2};
+  int type = lua_getfield(L, table, "betas");
+  bool fits = type == LUA_TNIL || (type == LUA_TTABLE && lua_rawlen(L, -1) == 2);
+  for (int i = 0; i < 2 && fits && type == LUA_TTABLE; i++) {
+    betas[i] = lua_rawgeti(L, -1, i + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
+    lua_pop(L, 1);
+    if (!(betas[i] >= 0 && betas[i] < 1))
+      bind_error(L, "%s: 'betas': two numbers from 0 to less than 1 expected, number %d is %g", what, i + 1, betas[i]);
+  }
+  if (!fits)
+    bind_error(L, "%s: 'betas': two numbers from 0 to less than 1 expected, got %s", what,
+               type == LUA_TTABLE ? "another count" : luaL_typename(L, -1));
+  rates->beta1 = betas[0];
+  rates->beta2 = betas[1];
+  lua_pop(L, 1);
+}
+
+/* Those of the table at index that are there, lr apart. */
+static void read_rates(lua_State *L, int table, const char *what, GptAdamRates *rates) {
+  read_betas(L, table, what, rates);
+  rates->eps = bind_opt_number_field(L, table, what, "eps", 0, INFINITY, rates->eps);
+  rates->weight_decay = bind_opt_number_field(L, table, what, "weight_decay", 0, INFINITY, rates->weight_decay);
+}
+
+static double read_lr(lua_State *L, int table, const char *what, double otherwise) {
+  return bind_opt_number_field(L, table, what, "lr", 0, INFINITY, otherwise);
+}
+
+static void add_group(lua_State *L, GptAdamW *adamw, GptAdamRates rates) {
+  if (!gpt_adamw_add_group(adamw, rates)) bind_raise(L, bind_env(L));
+}
+
+/* The rates of each group of the list at 1, over those of all. */
+static void add_groups(lua_State *L, GptAdamW *adamw, GptAdamRates all) {
+  static const char *const names[] = {"params", "lr", "betas", "eps", "weight_decay", NULL};
+  char what[64];
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
+  for (lua_Integer i = 1; i <= n; i++) {
+    GptAdamRates own = all;
+    snprintf(what, sizeof what, WHAT ": group %d", (int)i);
+    if (lua_rawgeti(L, 1, i) != LUA_TTABLE)
+      bind_error(L, "%s: a table {params = ...} expected, got %s", what, luaL_typename(L, -1));
+    bind_check_options(L, lua_gettop(L), what, names);
+    read_rates(L, lua_gettop(L), what, &own);
+    double lr = read_lr(L, lua_gettop(L), what, adamw->lr);
+    if (lr != adamw->lr && adamw->lr == 0)
+      bind_error(L, "%s: 'lr': it follows the optimizer's own lr, which has to be above 0 then", what);
+    own.lr_scale = lr == adamw->lr ? 1 : lr / adamw->lr;
+    lua_pop(L, 1);
+    add_group(L, adamw, own);
+  }
+}
+
+static void add_parameter(lua_State *L, void *context, int64_t group, const char *name, GptTensor *tensor) {
+  char message[GPT_ERROR_SIZE];
+  GptEnv *env = bind_env(L);
+  if (gpt_adamw_add(context, group, name, tensor)) return;
+  gpt_take_error(env, message);
+  bind_error(L, WHAT ": %s", message);
+}
+
+/***
+The optimizer AdamW (Loshchilov and Hutter 2019), which computes as torch.optim.AdamW does: Adam with a decay of the
+weights that is decoupled from the gradient.
+@function optim.AdamW
+@param what a layer; a list of tensors (or layers); or a list of groups `{params = layer or list, lr, betas, eps,
+weight_decay}`, each with its own rates where it gives them. Parameters without gradient are passed over.
+@tparam[opt] table options `lr` (0.001), `betas` ({0.9, 0.999}), `eps` (1e-8), `weight_decay` (0.01)
+@treturn AdamW
+@usage
+local decayed, plain = {}, {}
+for path, p in model:parameters() do table.insert(p:dim() > 1 and decayed or plain, p) end
+local optimizer = gpt.optim.AdamW({ { params = decayed, weight_decay = 0.1 }, { params = plain, weight_decay = 0 } },
+  { lr = 3e-4 })
+*/
+static int new_adamw(lua_State *L) {
+  static const char *const names[] = {"lr", "betas", "eps", "weight_decay", NULL};
+  GptEnv *env = bind_env(L);
+  double lr = 1e-3;
+  GptAdamRates rates = {.lr_scale = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    bind_check_options(L, 2, WHAT, names);
+    lr = read_lr(L, 2, WHAT, lr);
+    read_rates(L, 2, WHAT, &rates);
+  }
+  GptAdamW **box = (GptAdamW **)bind_push_box(L, ADAMW, 0);
+  *box = gpt_adamw_new(env, lr);
+  if (*box == NULL) return bind_raise(L, env);
+  if (bind_is_grouped(L, 1)) add_groups(L, *box, rates);
+  else add_group(L, *box, rates);
+  bind_each_parameter(L, 1, WHAT, add_parameter, *box);
+  return 1;
+}
+
+static int collect(lua_State *L) {
+  GptAdamW **box = luaL_checkudata(L, 1, ADAMW);
+  GptAdamW *adamw = *box;
+  *box = NULL;
+  gpt_adamw_free(adamw);
+  return 0;
+}
+
+/***
+Changes every parameter that has a gradient by one step.
+@function AdamW:step
+*/
+static int step(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  if (!gpt_adamw_step(check(L, 1))) return bind_raise(L, env);
+  bind_account(L, env);
+  return 0;
+}
+
+/***
+Lets go of all gradients: they become nil, and their memory serves the next ones.
+@function AdamW:zero_grad
+*/
+static int zero_grad(lua_State *L) {
+  gpt_adamw_zero_grad(check(L, 1));
+  return 0;
+}
+
+/***
+The learning rate. A group that was given its own keeps its proportion to it, so that one schedule moves all.
+@field AdamW.lr
+*/
+static int get_lr(lua_State *L) {
+  lua_pushnumber(L, check(L, 1)->lr);
+  return 1;
+}
+
+static int new_index(lua_State *L) {
+  GptAdamW *adamw = check(L, 1);
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "lr") != 0)
+    return bind_error(L, "a gpt.AdamW has no field '%s' to set; lr is one", luaL_tolstring(L, 2, NULL));
+  double lr = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : NAN;
+  if (!(lr >= 0 && lr < INFINITY))
+    return bind_error(L, "lr: a number from 0 to less than inf expected, got %s", luaL_tolstring(L, 3, NULL));
+  adamw->lr = lr;
+  return 0;
+}
+
+/* What is counted of all parameters. */
+static int64_t most_steps(const GptAdamW *adamw) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < adamw->count; i++)
+    if (adamw->parameters[i].steps > most) most = adamw->parameters[i].steps;
+  return most;
+}
+
+/* tensors[prefix .. name] = tensor, for the table on top of the stack. */
+static void set_moment(lua_State *L, const char *prefix, const char *name, GptTensor *tensor) {
+  lua_pushfstring(L, "%s%s", prefix, name);
+  bind_share_tensor(L, tensor);
+  lua_rawset(L, -3);
+}
+
+/***
+What the optimizer remembers, as plain tables: `step` (the most steps that a parameter made), `lr`, `steps` (of each
+parameter by name: its path in a layer, or its place in the list) and `tensors` (by `exp_avg.NAME` and
+`exp_avg_sq.NAME`, f32 of the parameter's shape). The tensors are the optimizer's own: save or clone them before the
+next step.
+@function AdamW:state
+@treturn table
+*/
+static int state(lua_State *L) {
+  const GptAdamW *adamw = check(L, 1);
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, most_steps(adamw));
+  lua_setfield(L, -2, "step");
+  lua_pushnumber(L, adamw->lr);
+  lua_setfield(L, -2, "lr");
+  lua_newtable(L);
+  for (int64_t i = 0; i < adamw->count; i++) {
+    lua_pushinteger(L, adamw->parameters[i].steps);
+    lua_setfield(L, -2, adamw->parameters[i].name);
+  }
+  lua_setfield(L, -2, "steps");
+  lua_newtable(L);
+  for (int64_t i = 0; i < adamw->count; i++) {
+    const GptAdamParameter *p = &adamw->parameters[i];
+    if (p->steps == 0) continue;
+    set_moment(L, "exp_avg.", p->name, p->mean);
+    set_moment(L, "exp_avg_sq.", p->name, p->square);
+  }
+  lua_setfield(L, -2, "tensors");
+  return 1;
+}
+
+#define LOAD "load_state"
+
+/* Pushes field `name` of the table at index, which must be of that type. */
+static void check_field(lua_State *L, int index, const char *name, int type) {
+  if (lua_getfield(L, index, name) != type)
+    bind_error(L, LOAD ": '%s': a %s expected, got %s; state() makes such a table", name, lua_typename(L, type),
+               luaL_typename(L, -1));
+}
+
+/* Pushes the moment at exp_avg.NAME or the like. */
+static GptTensor *check_moment(lua_State *L, int tensors, const char *prefix, const char *name) {
+  lua_pushfstring(L, "%s%s", prefix, name);
+  lua_rawget(L, tensors);
+  GptTensor *moment = bind_test_tensor(L, lua_gettop(L));
+  if (moment == NULL)
+    bind_error(L, LOAD ": 'tensors': '%s%s': a tensor expected, got %s", prefix, name, luaL_typename(L, -1));
+  return moment;
+}
+
+/* The parameter whose name and steps are on top of the stack; its moments are kept alive by the table `tensors`. */
+static GptAdamMoments read_moments(lua_State *L, const GptAdamW *adamw, int tensors) {
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+  if (name == NULL) bind_error(L, LOAD ": 'steps': names of parameters expected, got a %s", luaL_typename(L, -2));
+  GptAdamMoments moments = {.parameter = gpt_adamw_find(adamw, name)};
+  if (moments.parameter == NULL) bind_error(L, LOAD ": the optimizer has no parameter '%s'", name);
+  if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
+    bind_error(L, LOAD ": 'steps': '%s': a whole number of at least 0 expected, got %s", name,
+               luaL_tolstring(L, -1, NULL));
+  moments.steps = lua_tointeger(L, -1);
+  if (moments.steps == 0) return moments;
+  moments.mean = check_moment(L, tensors, "exp_avg.", name);
+  moments.square = check_moment(L, tensors, "exp_avg_sq.", name);
+  lua_pop(L, 2);
+  return moments;
+}
+
+/***
+Takes over a copy of what `state()` answered, of an optimizer with the same parameters under the same names. All of it
+or, where something does not fit, nothing.
+@function AdamW:load_state
+@tparam table state
+*/
+static int load_state(lua_State *L) {
+  char message[GPT_ERROR_SIZE];
+  GptEnv *env = bind_env(L);
+  GptAdamW *adamw = check(L, 1);
+  int64_t count = 0;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  double lr = bind_opt_number_field(L, 2, LOAD, "lr", 0, INFINITY, adamw->lr);
+  check_field(L, 2, "steps", LUA_TTABLE);
+  check_field(L, 2, "tensors", LUA_TTABLE);
+  GptAdamMoments *moments = lua_newuserdatauv(L, (size_t)adamw->count * sizeof *moments, 0);
+  lua_pushnil(L);
+  while (lua_next(L, 3) != 0) { /* no name comes twice, and each is a parameter's: there is room */
+    moments[count++] = read_moments(L, adamw, 4);
+    lua_pop(L, 1);
+  }
+  if (!gpt_adamw_load(adamw, count, moments)) {
+    gpt_take_error(env, message);
+    return bind_error(L, LOAD ": %s", message);
+  }
+  adamw->lr = lr;
+  return 0;
+}
+
+/* 1234567 as "1,234,567" into text (32 bytes). */
+static const char *grouped(int64_t n, char *text) {
+  char digits[24];
+  int length = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+  for (int i = 0; i < length; i++) {
+    if (i > 0 && (length - i) % 3 == 0) text[at++] = ',';
+    text[at++] = digits[i];
+  }
+  text[at] = '\0';
+  return text;
+}
+
+/* Parameters and numbers of a group. */
+static const char *count_text(const GptAdamW *adamw, int64_t group, char *text, size_t size) {
+  char digits[32];
+  int64_t parameters = 0, numbers = 0;
+  for (int64_t i = 0; i < adamw->count; i++) {
+    if (adamw->parameters[i].group != group) continue;
+    parameters++;
+    numbers += gpt_tensor_numel(adamw->parameters[i].tensor);
+  }
+  snprintf(text, size, "%lld parameter%s, %s", (long long)parameters, parameters == 1 ? "" : "s",
+           grouped(numbers, digits));
+  return text;
+}
+
+/* "lr = 0.001, ..., weight_decay = 0.01 }, -- 3 parameters, 1,234", with tail behind the rates */
+static void add_rates(luaL_Buffer *buffer, const GptAdamW *adamw, int64_t group, const char *tail) {
+  char line[320], counts[96];
+  const GptAdamRates *r = &adamw->groups[group];
+  snprintf(line, sizeof line, "lr = %.14g, betas = { %.14g, %.14g }, eps = %g, weight_decay = %.14g %s  -- %s",
+           adamw->lr * r->lr_scale, r->beta1, r->beta2, r->eps, r->weight_decay, tail,
+           count_text(adamw, group, counts, sizeof counts));
+  luaL_addstring(buffer, line);
+}
+
+/* `AdamW { lr = 0.001, ... }  -- 3 parameters, 1,234; 20 steps`, a line for each group where there are several */
+static int print(lua_State *L) {
+  char steps[64], groups[32];
+  const GptAdamW *adamw = check(L, 1);
+  int64_t most = most_steps(adamw);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  snprintf(steps, sizeof steps, "; %lld step%s", (long long)most, most == 1 ? "" : "s");
+  snprintf(groups, sizeof groups, "{  -- %lld groups", (long long)adamw->n_groups);
+  luaL_addstring(&buffer, "AdamW ");
+  if (adamw->n_groups == 1) {
+    luaL_addstring(&buffer, "{ ");
+    add_rates(&buffer, adamw, 0, "}");
+    luaL_addstring(&buffer, steps);
+  } else {
+    luaL_addstring(&buffer, groups);
+    luaL_addstring(&buffer, steps);
+    for (int64_t i = 0; i < adamw->n_groups; i++) {
+      luaL_addstring(&buffer, "\n  { ");
+      add_rates(&buffer, adamw, i, "},");
+    }
+    luaL_addstring(&buffer, "\n}");
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+static void count_parameter(lua_State *L, void *context, int64_t group, const char *name, GptTensor *tensor) {
+  (void)L, (void)group, (void)name, (void)tensor;
+  ++*(int64_t *)context;
+}
+
+static void list_parameter(lua_State *L, void *context, int64_t group, const char *name, GptTensor *tensor) {
+  (void)L, (void)group, (void)name;
+  *(*(GptTensor ***)context)++ = tensor;
+}
+
+/***
+Clips all gradients together: where their common norm is above max, every one of them is multiplied by
+max / (norm + 1e-6), in place, as torch.nn.utils.clip_grad_norm_ does (Pascanu, Mikolov and Bengio 2013). Parameters
+without gradient do not count.
+@function clip_grad_norm
+@param what as for gpt.optim.AdamW
+@tparam number max the norm to clip to; math.huge only measures
+@treturn number the norm before
+*/
+static int clip_grad_norm(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  int64_t count = 0;
+  double norm, max = luaL_checknumber(L, 2);
+  if (!(max > 0)) return luaL_argerror(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %f", max));
+  bind_each_parameter(L, 1, "gpt.clip_grad_norm", count_parameter, &count);
+  GptTensor **tensors = lua_newuserdatauv(L, (size_t)count * sizeof *tensors, 0), **end = tensors;
+  bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_parameter, &end);
+  if (!gpt_clip_grad_norm(env, count, tensors, max, &norm)) return bind_raise(L, env);
+  lua_pushnumber(L, norm);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"step", step}, {"zero_grad", zero_grad}, {"state", state}, {"load_state", load_state}, {NULL, NULL}};
+static const luaL_Reg fields[] = {{"lr", get_lr}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect},
+                                {"__close", collect},
+                                {"__tostring", print},
+                                {"__newindex", new_index},
+                                {NULL, NULL}};
+static const luaL_Reg optim[] = {{"AdamW", new_adamw}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"clip_grad_norm", clip_grad_norm}, {NULL, NULL}};
+
+void bind_open_optimizer(lua_State *L) {
+  bind_type(L, &(BindType){.name = ADAMW, .methods = methods, .fields = fields, .meta = meta});
+  bind_functions(L, functions);
+  lua_newtable(L);
+  bind_functions(L, optim);
+  lua_setfield(L, -2, "optim");
+}

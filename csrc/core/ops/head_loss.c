@@ -1,0 +1,206 @@
+#include "core/ops/head_loss.h"
+
+#include <string.h>
+
+#include "core/kernels/kernels.h"
+#include "core/matrix.h"
+#include "core/memory.h"
+#include "core/ops/cross_entropy.h"
+#include "core/parallel.h"
+#include "core/record.h"
+
+#define CHUNK_FLOATS (8 << 20) /* of logits at a time */
+#define CHUNK_ROWS 16          /* at least, and a multiple of it */
+#define GRAIN 16384            /* elements */
+
+enum { X, WEIGHT, BIAS, INPUTS };
+
+/* A whole call. All tensors are packed, the weight as far as products need. */
+typedef struct Job {
+  GptTensor *x, *weight, *bias, *targets;
+  GptTensor *grads[INPUTS]; /* NULL where unwanted */
+  int64_t rows, k, vocabulary, counted;
+  int64_t first, chunk; /* the rows at hand */
+  float *logits;        /* [chunk, vocabulary]; while recording they become their own gradient */
+  double *losses;       /* [rows] */
+} Job;
+
+static bool records(const Job *job) {
+  return job->grads[X] != NULL || job->grads[WEIGHT] != NULL || job->grads[BIAS] != NULL;
+}
+
+/* logits = (softmax - one at the target) / counted, 0 for a row left out */
+static void row_gradient(const Job *job, float *row, int64_t target, double *loss) {
+  float scale = (float)(1 / (double)job->counted), logit = row[target];
+  *loss = (double)gpt_kernels()->softmax(row, row, 1, job->vocabulary) - (double)logit;
+  for (int64_t i = 0; i < job->vocabulary; i++) row[i] *= scale;
+  row[target] -= scale;
+}
+
+static void lose_rows(void *context, int64_t first, int64_t last) {
+  const Job *job = context;
+  for (int64_t i = first; i < last; i++) {
+    float *row = job->logits + i * job->vocabulary;
+    int64_t target = gpt_integers(job->targets)[job->first + i];
+    double *loss = &job->losses[job->first + i];
+    *loss = 0;
+    if (target == GPT_NO_TARGET) memset(row, 0, records(job) ? (size_t)job->vocabulary * sizeof *row : 0);
+    else if (records(job)) row_gradient(job, row, target, loss);
+    else *loss = (double)gpt_kernels()->log_sum_exp(row, job->vocabulary) - (double)row[target];
+  }
+}
+
+static GptMatrix matrix(float *data, int64_t rows, int64_t columns) {
+  return (GptMatrix){data, rows, columns, columns, 1};
+}
+
+static GptMatrix transposed(GptMatrix m) {
+  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
+}
+
+/* Adds rows to bias gradients; columns are shared out. */
+typedef struct ColumnSums {
+  float *sums;
+  const float *rows;
+  int64_t count, columns;
+} ColumnSums;
+
+static void add_columns(void *context, int64_t first, int64_t last) {
+  const ColumnSums *c = context;
+  for (int64_t i = 0; i < c->count; i++)
+    gpt_kernels()->add(c->sums + first, c->sums + first, c->rows + i * c->columns + first, last - first);
+}
+
+static void run_chunk(Job *job) {
+  GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
+  GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
+  const GptTensor *w = job->weight;
+  GptMatrix weight = {gpt_floats(w), job->vocabulary, job->k, w->stride[0], w->stride[1]};
+  gpt_matrix_multiply(logits, x, transposed(weight), job->bias != NULL ? gpt_floats(job->bias) : NULL, false);
+  gpt_parallel_for(job->chunk, 1 + GRAIN / (job->vocabulary + 1), lose_rows, job);
+  if (job->grads[X] != NULL) {
+    float *dx = gpt_floats(job->grads[X]) + job->first * job->k;
+    gpt_matrix_multiply(matrix(dx, job->chunk, job->k), logits, weight, NULL, false);
+  }
+  if (job->grads[WEIGHT] != NULL) {
+    GptMatrix dw = matrix(gpt_floats(job->grads[WEIGHT]), job->vocabulary, job->k);
+    gpt_matrix_multiply(dw, transposed(logits), x, NULL, job->first > 0);
+  }
+  if (job->grads[BIAS] != NULL) {
+    ColumnSums sums = {gpt_floats(job->grads[BIAS]), job->logits, job->chunk, job->vocabulary};
+    if (job->first == 0) memset(sums.sums, 0, (size_t)job->vocabulary * sizeof *sums.sums);
+    gpt_parallel_for(job->vocabulary, 1 + GRAIN / job->chunk, add_columns, &sums);
+  }
+}
+
+/* Rows at a time: by shape alone. */
+static int64_t chunk_rows(const Job *job) {
+  int64_t most = CHUNK_FLOATS / job->vocabulary / CHUNK_ROWS * CHUNK_ROWS;
+  if (most < CHUNK_ROWS) most = CHUNK_ROWS;
+  return most < job->rows ? most : job->rows;
+}
+
+/* The mean loss; false without memory. */
+static bool run(GptEnv *env, Job *job, double *mean) {
+  int64_t most = chunk_rows(job);
+  double sum = 0;
+  job->losses = gpt_alloc(env, (size_t)job->rows * sizeof *job->losses);
+  job->logits = job->losses != NULL ? gpt_alloc(env, (size_t)(most * job->vocabulary) * sizeof *job->logits) : NULL;
+  bool done = job->logits != NULL;
+  for (job->first = 0; job->first < job->rows && done; job->first += most) {
+    job->chunk = job->rows - job->first < most ? job->rows - job->first : most;
+    run_chunk(job);
+  }
+  for (int64_t i = 0; i < job->rows && done; i++) sum += job->losses[i];
+  *mean = sum / (double)job->counted;
+  gpt_free(env, job->logits);
+  gpt_free(env, job->losses);
+  return done;
+}
+
+/* grad *= scale */
+static void scale_range(void *context, int64_t first, int64_t last) {
+  const ColumnSums *c = context;
+  for (int64_t i = first; i < last; i++) c->sums[i] *= *c->rows;
+}
+
+/* inputs: x, weight, bias; saves: their gradients for an upstream gradient of 1 */
+static bool head_loss_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  float scale = *gpt_floats(grad);
+  for (int i = 0; i < INPUTS; i++) {
+    if (!gpt_node_wants(node, i)) continue;
+    GptTensor *own = gpt_node_take(env, node, i);
+    if (own == NULL) return false;
+    ColumnSums scaling = {gpt_floats(own), &scale, 0, 0};
+    if (scale != 1) gpt_parallel_for(gpt_tensor_numel(own), GRAIN, scale_range, &scaling);
+    if (!gpt_node_give(env, node, i, own)) return false;
+  }
+  return true;
+}
+
+static const GptOp head_loss_op = {"loss", head_loss_backward};
+
+static bool check_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weight, const GptTensor *bias,
+                         const GptTensor *targets) {
+  char a[GPT_SHAPE_TEXT], b[GPT_SHAPE_TEXT];
+  if (x->ndim < 1 || weight->ndim != 2 || x->shape[x->ndim - 1] != weight->shape[1])
+    return gpt_fail(env, "head: a weight [vocabulary, k] and an input [..., k] expected, got %s and %s",
+                    gpt_tensor_shape_text(weight, a), gpt_tensor_shape_text(x, b));
+  if (bias != NULL && (bias->ndim != 1 || bias->shape[0] != weight->shape[0]))
+    return gpt_fail(env, "head: a bias of shape [%lld] expected, got %s", (long long)weight->shape[0],
+                    gpt_tensor_shape_text(bias, a));
+  if (targets->storage->dtype != GPT_I64)
+    return gpt_fail(env, "loss: targets are token ids, an i64 tensor; got %s of shape %s",
+                    gpt_dtype_name(targets->storage->dtype), gpt_tensor_shape_text(targets, b));
+  if (x->ndim == targets->ndim + 1 && memcmp(x->shape, targets->shape, (size_t)targets->ndim * sizeof x->shape[0]) == 0)
+    return true;
+  return gpt_fail(env, "loss: hidden states %s and targets %s do not fit; each row needs one target",
+                  gpt_tensor_shape_text(x, a), gpt_tensor_shape_text(targets, b));
+}
+
+static bool make_grads(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
+  if (!gpt_records(env, INPUTS, inputs)) return true;
+  for (int i = 0; i < INPUTS; i++) {
+    if (inputs[i] == NULL || !gpt_tensor_wants_grad(inputs[i])) continue;
+    job->grads[i] = gpt_tensor_new(env, GPT_F32, inputs[i]->ndim, inputs[i]->shape);
+    if (job->grads[i] == NULL) return false;
+  }
+  return true;
+}
+
+/* Runs the job and records it; releases the gradients, so that the record alone holds them. */
+static GptTensor *compute(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
+  double mean;
+  GptTensor *y = NULL;
+  if (make_grads(env, job, inputs) && run(env, job, &mean)) y = gpt_tensor_number(env, mean);
+  y = gpt_record(env, y, (GptRecord){.op = &head_loss_op, .inputs = inputs, .n_inputs = INPUTS, .saves = job->grads,
+                                     .n_saves = INPUTS});
+  for (int i = 0; i < INPUTS; i++) gpt_tensor_release(job->grads[i]);
+  return y;
+}
+
+static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
+  bool lies_well = weight->stride[0] == 1 || weight->stride[1] == 1;
+  job->x = gpt_tensor_packed_floats(env, x);
+  job->weight = lies_well ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
+  job->bias = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
+  job->targets = gpt_tensor_packed(env, targets);
+  job->rows = gpt_tensor_numel(targets);
+  job->vocabulary = weight->shape[0];
+  job->k = weight->shape[1];
+  return job->x != NULL && job->weight != NULL && (job->bias != NULL || bias == NULL) && job->targets != NULL;
+}
+
+GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
+  if (!check_shapes(env, x, weight, bias, targets)) return NULL;
+  Job job = {0};
+  GptTensor *y = NULL;
+  if (pack(env, &job, x, weight, bias, targets))
+    job.counted = gpt_count_targets(env, "loss", job.targets, job.vocabulary);
+  if (job.counted > 0) y = compute(env, &job, (GptTensor *const[]){x, weight, bias});
+  gpt_tensor_release(job.x);
+  gpt_tensor_release(job.weight);
+  gpt_tensor_release(job.bias);
+  gpt_tensor_release(job.targets);
+  return y;
+}
