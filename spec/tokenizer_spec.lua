@@ -353,13 +353,14 @@ describe("gpt.tokenizer refuses", function()
 
   it("files that are not JSON", function()
     for text, expected in pairs {
-      [""] = "the file is empty",
-      [VOCAB:sub(1, 3000)] = "cut short, or not JSON: the last of its 3000 bytes closes nothing",
-      ['{"a": 1} x}'] = "not JSON, near byte 10 of 11",
-      ["{'a': 1}"] = "not JSON, near byte 3 of 8",
-      ['{"\xff": 1}'] = "byte 3 is not UTF-8",
-      ['{"a\\u0000": 1}'] = "a NUL character in JSON is not supported",
-      ['{"a\0": 1}'] = "a NUL character in JSON is not supported",
+      [""] = "not valid JSON near line 1, column 1: it is empty",
+      [VOCAB:sub(1, 3000)] = "not valid JSON near line 1, column 2995: it seems cut short",
+      ['{"a": 1} x}'] = "not valid JSON near line 1, column 10",
+      ["{'a': 1}"] = "not valid JSON near line 1, column 3",
+      ['{"\xff": 1}'] = "not valid JSON near line 1, column 3: not UTF-8",
+      ['{"a\\u0000": 1}'] =
+        "not valid JSON near line 1, column 4: a character from \\u0001 to \\uffff expected",
+      ['{"a\0": 1}'] = "not valid JSON near line 1, column 4: a NUL character",
       ["[1]"] = "an object of tokens and their ids expected",
     } do
       assert.equal("DIR/vocab.json: " .. expected, refused { ["vocab.json"] = text })

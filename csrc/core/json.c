@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,43 +8,65 @@
 #include "core/memory.h"
 #include "core/utf8.h"
 
-/* Where the escape of a NUL stands, or size. */
-static size_t find_nul_escape(const char *data, size_t size) {
-  for (size_t at = 0; at + 6 <= size; at++) {
-    if (data[at] != '\\') continue;
-    if (memcmp(data + at + 1, "u0000", 5) == 0) return at;
-    at++; /* the escaped character */
+/* Where an escape stands that cJSON takes for a NUL, which ends its string: \u0000, or \u without four digits; or size.
+   A zero lies behind the text. */
+static size_t find_nul_escape(const char *text, size_t size) {
+  for (size_t at = 0; at < size; at++) {
+    if (text[at] != '\\') continue;
+    if (text[++at] != 'u') continue;
+    int digits = 0;
+    while (digits < 4 && isxdigit((unsigned char)text[at + 1 + digits])) digits++;
+    if (digits < 4 || memcmp(text + at + 1, "0000", 4) == 0) return at - 1;
   }
   return size;
 }
 
-/* Neither } nor ] ends the text. */
-static bool is_open(const char *data, size_t size) {
-  while (size > 0 && strchr(" \t\r\n", data[size - 1]) != NULL) size--;
-  return size == 0 || (data[size - 1] != '}' && data[size - 1] != ']');
+/* At most what the document takes, whatever the text says. */
+static size_t document_bytes(const char *text, size_t size) {
+  size_t values = 1, quotes = 0;
+  for (size_t at = 0; at < size; at++) {
+    values += text[at] == ',' || text[at] == '[' || text[at] == '{';
+    quotes += text[at] == '"';
+  }
+  return size + values * (sizeof(cJSON) + 16) + quotes * 16; /* malloc's own share: 16, and 32 a string */
 }
 
-static cJSON *parse(GptEnv *env, const char *path, const char *data, size_t size) {
-  const char *end = data;
-  size_t invalid = gpt_utf8_invalid((const uint8_t *)data, size), nul = find_nul_escape(data, size);
-  if (size == 0) return gpt_fail_null(env, "%s: the file is empty", path);
-  if (invalid < size) return gpt_fail_null(env, "%s: byte %zu is not UTF-8", path, invalid + 1);
-  if (memchr(data, '\0', size) != NULL || nul < size)
-    return gpt_fail_null(env, "%s: a NUL character in JSON is not supported", path);
-  if (!gpt_memory_fits(env, size * 4)) return NULL; /* about what the document takes */
-  cJSON *json = cJSON_ParseWithLengthOpts(data, size + 1, &end, true);
+/* An object or array that nothing closes at the end of the text. */
+static bool is_open(const char *text, size_t size) {
+  size_t first = strspn(text, " \t\r\n");
+  while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL) size--;
+  char last = size > 0 ? text[size - 1] : '\0';
+  return (text[first] == '{' && last != '}') || (text[first] == '[' && last != ']');
+}
+
+static void *fail_near(GptEnv *env, const char *what, const char *text, size_t at, const char *reason) {
+  size_t line = 1, column = 1;
+  for (size_t i = 0; i < at; i++) {
+    column = text[i] == '\n' ? 1 : column + 1;
+    line += text[i] == '\n';
+  }
+  return gpt_fail_null(env, "%s: not valid JSON near line %zu, column %zu%s", what, line, column, reason);
+}
+
+cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t size) {
+  const char *end = text, *nul = memchr(text, '\0', size);
+  size_t invalid = gpt_utf8_invalid((const uint8_t *)text, size), escape = find_nul_escape(text, size);
+  if (invalid < size) return fail_near(env, what, text, invalid, ": not UTF-8");
+  if (nul != NULL) return fail_near(env, what, text, (size_t)(nul - text), ": a NUL character");
+  if (escape < size) return fail_near(env, what, text, escape, ": a character from \\u0001 to \\uffff expected");
+  if (!gpt_memory_fits(env, document_bytes(text, size))) return NULL;
+  cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
   if (json != NULL) return json;
-  if (is_open(data, size))
-    return gpt_fail_null(env, "%s: cut short, or not JSON: the last of its %zu bytes closes nothing", path, size);
-  return gpt_fail_null(env, "%s: not JSON, near byte %zu of %zu", path, (size_t)(end - data) + 1, size);
+  const char *reason = size == 0 ? ": it is empty" : is_open(text, size) ? ": it seems cut short" : "";
+  return fail_near(env, what, text, (size_t)(end - text), reason);
 }
 
 cJSON *gpt_json_read(GptEnv *env, const char *path) {
   size_t size;
-  char *data = gpt_file_read(env, path, &size);
-  if (data == NULL) return NULL;
-  cJSON *json = parse(env, path, data, size);
-  gpt_free(env, data);
+  char *text = gpt_file_read(env, path, &size);
+  if (text == NULL) return NULL;
+  cJSON *json = gpt_json_parse(env, path, text, size);
+  gpt_free(env, text);
   return json;
 }
 

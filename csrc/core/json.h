@@ -7,8 +7,13 @@
 #include "core/env.h"
 #include "core/text.h"
 
-/* The document in a file; cJSON_Delete frees it. What is not JSON, not UTF-8, cut short, or has a NUL in
-   a string (cJSON would end the string there) is an error that names the file. */
+/* The document in a text that a zero byte follows; cJSON_Delete frees it. What is not JSON, not UTF-8, cut short or
+   nested more than 1,000 deep, and a NUL in a string (cJSON would end the string there), is an error that begins with
+   `what` and says near which line and column. More lenient than RFC 8259, as cJSON is: numbers like 01 and 1., control
+   characters inside strings and as white space, a byte order mark; a key may come twice. */
+cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t size);
+
+/* The same of a file. */
 cJSON *gpt_json_read(GptEnv *env, const char *path);
 
 /* A whole number from 0 to most; otherwise -1. */

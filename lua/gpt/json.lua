@@ -1,16 +1,29 @@
--- JSON in and out. Decoding is strict and keeps integers; encoding sorts keys, so that equal values give equal text.
+-- JSON in and out. Encoding sorts keys, so that equal values give equal text.
 local core = require "gpt.core"
 
 local json = {}
 
+local MOST_BYTES = 10000000
+
 -- Stands for JSON's null.
 json.null = core._json_null
 
--- The value of a text.
+-- The value of a text. A key that comes twice and a NUL in a string are errors.
 -- @string text UTF-8
 -- @string[opt] what whose text it is: messages begin with it
--- @return tables, strings, integers, floats, booleans, `json.null`; an empty array is marked, so that `encode` knows it
+-- @return tables, strings, integers (whole numbers up to 2^53, 3.0 among them), floats, booleans, `json.null`; an empty
+-- array is marked, so that `encode` knows it
 json.decode = core._json_decode
+
+-- The value of a small file, a description of something else.
+-- @string path
+function json.read(path)
+  local file <close> = core._map_file(path)
+  if file.size > MOST_BYTES then
+    core._raise(("%s: %d bytes, which is more than a description takes"):format(path, file.size))
+  end
+  return json.decode(file:bytes(0, file.size), path)
+end
 
 -- Marks a table as an array, which matters where it is empty.
 function json.array(list)

@@ -5,7 +5,6 @@ local rules = require "gpt.rules"
 
 local model_config = {}
 
-local MOST_BYTES = 10000000
 local MOST_SIZE = (1 << 31) - 1
 local MOST_LAYERS = 1000
 
@@ -125,22 +124,11 @@ function Reader:config()
   }
 end
 
--- The text of a small file.
--- @string path
--- @treturn string
-function model_config.read_text(path)
-  local file <close> = core._map_file(path)
-  if file.size > MOST_BYTES then
-    core._raise(("%s: %d bytes, which is more than a description takes"):format(path, file.size))
-  end
-  return file:bytes(0, file.size)
-end
-
 -- Reads a config.json.
 -- @string path
 -- @treturn table a complete config; what its file does not say is as GPT-2's tools take it
 function model_config.read(path)
-  local values = json.decode(model_config.read_text(path), path)
+  local values = json.read(path)
   if not json.is_object(values) then core._raise(path .. ": not a JSON object") end
   return setmetatable({ path = path, values = values }, Reader):config()
 end

@@ -23,7 +23,7 @@ end
 -- The files that the index names, in order, and which of them holds each tensor.
 local function read_index(dir)
   local path = dir .. "/" .. INDEX
-  local index = json.decode(model_config.read_text(path), path)
+  local index = json.read(path)
   local map = json.is_object(index) and index.weight_map
   if not json.is_object(map) then core._raise(path .. ": weight_map is not an object") end
   local names, seen = {}, {}

@@ -99,7 +99,7 @@ end
 local function remove_shards(dir)
   local path = dir .. "/model.safetensors.index.json"
   if not core._file_exists(path) then return end
-  local read, index = pcall(function() return json.decode(model_config.read_text(path), path) end)
+  local read, index = pcall(json.read, path)
   local map = read and json.is_object(index) and json.is_object(index.weight_map) and index.weight_map or {}
   os.remove(path)
   for _, name in pairs(map) do
