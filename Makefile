@@ -53,11 +53,19 @@ KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
 
+# What is made from the comments of the sources: the texts of gpt.help, and definitions for the Lua language server.
+HELP = lua/gpt/help_texts.lua
+COMPLETION = lua/gpt/library/gpt.lua
+MADE = $(HELP) $(COMPLETION)
+COMMENTED = $(shell find csrc/binding lua -name '*.[cl]*' ! -name '*.h' | LC_ALL=C sort)
+TOOLS = $(wildcard docs/tools/*.lua)
+make_docs = $(LUA) docs/tools/make.lua $(1) $@ $(filter-out $(MADE),$(COMMENTED))
+
 # make V=1 shows the commands.
 Q = $(if $(V),,@)
 say = @$(if $(V),:,echo '  $(CC) $@')
 
-all: $(CORE)
+all: $(CORE) $(MADE)
 
 $(CORE): $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -78,6 +86,12 @@ $$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags
 	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach set,$(KERNEL_SETS),$(eval $(call kernel_rule,$(set))))
+
+$(HELP): $(filter-out $(MADE),$(COMMENTED)) $(TOOLS)
+	@$(call make_docs,help)
+$(COMPLETION): $(filter-out $(MADE),$(COMMENTED)) $(TOOLS)
+	@mkdir -p $(@D)
+	@$(call make_docs,completion)
 
 # Changes only when what is compiled, or how, does: another compiler or other flags build everything anew.
 SETTINGS := $(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) $(LIBS) $(OBJECTS)
@@ -101,12 +115,12 @@ test: setup-test
 
 RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;'
 
-run-demo: $(CORE)
+run-demo: $(CORE) $(MADE)
 	@$(RUN) $(LUA) examples/demo.lua
 
 # busted, by the interpreter itself: under a sanitizer no other program should run.
 BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
-run-test: $(CORE) $(BUILD)/states
+run-test: $(CORE) $(MADE) $(BUILD)/states
 	@$(BUSTED)
 
 # A host of several Lua states, which spec/module_spec.lua needs.
@@ -130,7 +144,7 @@ bench: $(CORE) $(PRODUCTS)
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CC=gcc CFLAGS='-O1 -g $(SANITIZE)' run-asan
-run-asan: $(CORE) $(BUILD)/states
+run-asan: $(CORE) $(MADE) $(BUILD)/states
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
 
@@ -139,7 +153,7 @@ LINT_COMPILERS = gcc clang
 lint: $(LINT_COMPILERS:%=lint-%)
 	@if grep -rnE '^ *# *include *[<"](lua|lauxlib|lualib)' csrc/core; then echo 'csrc/core includes Lua'; exit 1; fi
 	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
-	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench; \
+	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench docs; \
 	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi
 lint-%:
 	@if command -v $* >/dev/null; then \
@@ -154,22 +168,20 @@ env:
 	@echo 'unset LUA_PATH_5_4 LUA_CPATH_5_4;'
 
 LUA_FILES = $(shell cd lua && find gpt -name '*.lua')
-install: $(CORE)
+install: $(CORE) $(MADE)
 	install -d $(DESTDIR)$(LIBDIR)/gpt $(sort $(dir $(LUA_FILES:%=$(DESTDIR)$(LUADIR)/%)))
 	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/gpt/core.so
 	for f in $(LUA_FILES); do install -m 644 lua/$$f $(DESTDIR)$(LUADIR)/$$f || exit 1; done
 
-# One module, gpt, for the reference: what the C files document belongs to it too.
+# The reference: one page for each module and class, from the same comments.
+REFERENCE = $(BUILD)/docs-source
 docs:
-	@rm -rf $(BUILD)/docs-source && mkdir -p $(BUILD)/docs-source && cp -R lua/gpt $(BUILD)/docs-source
-	@mv $(BUILD)/docs-source/gpt/init.lua $(BUILD)/docs-source/gpt/0.lua # ldoc wants the module first
-	@for f in csrc/binding/*.c; do \
-	  { grep -qE '@(sub|class)?mod' $$f || printf '/***\n@submodule gpt\n*/\n'; cat $$f; } > $(BUILD)/docs-source/gpt/$${f##*/}; done
-	@cp docs/config.ld $(BUILD)/docs-source
-	@cd $(BUILD)/docs-source && ldoc -q -d ../docs .
+	@rm -rf $(REFERENCE) $(BUILD)/docs && mkdir -p $(REFERENCE) && cp docs/config.ld $(REFERENCE)
+	@$(LUA) docs/tools/make.lua reference $(REFERENCE) $(filter-out $(MADE),$(COMMENTED))
+	@cd $(REFERENCE) && ldoc -q --fatalwarnings -d ../docs .
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(MADE)
 
 help:
 	@echo 'make demo     install what is missing, build, and see it work'

@@ -12,7 +12,7 @@ description = {
 dependencies = { "lua >= 5.4, < 5.6" }
 build = {
   type = "make",
-  variables = { CFLAGS = "$(CFLAGS) -O3", LUA_INCDIR = "$(LUA_INCDIR)" },
+  variables = { CFLAGS = "$(CFLAGS) -O3", LUA = "$(LUA)", LUA_INCDIR = "$(LUA_INCDIR)" },
   install_variables = { LUADIR = "$(LUADIR)", LIBDIR = "$(LIBDIR)" },
 }
 test = { type = "command", command = "make test" }

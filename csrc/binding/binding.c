@@ -88,8 +88,6 @@ void *bind_check(lua_State *L, int index, const char *type) {
   return bind_test(L, index, type);
 }
 
-void bind_answer(lua_State *L) { luaL_setmetatable(L, "gpt.Answer"); }
-
 void bind_account(lua_State *L, GptEnv *env) {
   static const char key = 0; /* registry: env->memory.total at the last step */
   lua_rawgetp(L, LUA_REGISTRYINDEX, &key);

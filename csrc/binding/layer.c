@@ -15,6 +15,29 @@
 #define CLASS 2
 #define MOST_NAMES 128
 
+/***
+What gpt.nn makes: called with a tensor it answers a tensor. Its parts and parameters are fields, by name or, in a List
+or Sequential, by number; assigning one puts another in its place.
+@classmod Layer
+@usage local layer = gpt.nn.Sequential { gpt.nn.Linear(2, 3), gpt.nn.GELU() }
+print(layer(gpt.ones(1, 2)), layer[1].weight)
+*/
+
+/***
+Is the layer in training? Read-only: train() and eval() set it.
+@field Layer.training
+*/
+
+/***
+The tokenizer that reads string prompts; nil where there is none. It may be set.
+@field Model.tokenizer
+*/
+
+/***
+The config that the model was made from, a copy.
+@field Model.config
+*/
+
 GptLayer *bind_layer(lua_State *L, int index) { return bind_check(L, index, BIND_LAYER); }
 
 GptLayer *bind_test_layer(lua_State *L, int index) { return bind_test(L, index, BIND_LAYER); }

@@ -87,6 +87,7 @@ in Lua.
 @function nn.parameter
 @tparam Tensor tensor of f32, not the result of a recorded op
 @treturn Tensor the same
+@usage local weight = gpt.nn.parameter(gpt.zeros(3))   -- in init: self.weight = weight
 */
 static int parameter(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);

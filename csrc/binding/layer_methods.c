@@ -34,6 +34,7 @@ static int next_parameter(lua_State *L) {
 Iterates over all parameters, in creation order, a shared one once: `for path, tensor in layer:parameters() do`.
 @function Layer:parameters
 @treturn function iterator of path ("blocks.3.attention.query.weight") and tensor
+@usage for path, tensor in layer:parameters() do print(path, tensor:numel()) end
 */
 static int parameters(lua_State *L) {
   GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
@@ -54,6 +55,7 @@ static int parameters(lua_State *L) {
 How many numbers all parameters hold, shared ones counted once.
 @function Layer:num_parameters
 @treturn integer
+@usage print(layer:num_parameters())
 */
 static int num_parameters(lua_State *L) {
   GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
@@ -78,6 +80,7 @@ static int next_child(lua_State *L) {
 Iterates over the layer's own parts: `for name, child in layer:children() do`.
 @function Layer:children
 @treturn function iterator of name and layer
+@usage for name, child in model:children() do print(name, child:num_parameters()) end
 */
 static int children(lua_State *L) {
   bind_layer(L, 1);
@@ -93,6 +96,7 @@ The layer at a path: `model:find("blocks.3.attention")`.
 @function Layer:find
 @tparam string path names joined by dots
 @treturn Layer
+@usage model:find("blocks.1.attention.query")
 */
 static int find(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -108,6 +112,7 @@ Puts another layer at a path: `model:replace("blocks.3.feed_forward", other)`.
 @tparam string path of the part to replace
 @tparam Layer layer to stand there
 @treturn Layer the layer itself
+@usage model:replace("blocks.1.feed_forward.activation", gpt.nn.ReLU())
 */
 static int replace(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -151,6 +156,7 @@ Calls a function with every layer of the tree, parts before the whole, each once
 @function Layer:apply
 @tparam function fn called with a layer
 @treturn Layer the layer itself
+@usage model:apply(function(each) each:eval() end)
 */
 static int apply(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
@@ -166,6 +172,7 @@ static int apply(lua_State *L) {
 Takes all parameters out of training: they want no gradient any more, and lose the one they have.
 @function Layer:freeze
 @treturn Layer the layer itself
+@usage model.blocks[1]:freeze()
 */
 static int freeze(lua_State *L) {
   GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
@@ -188,6 +195,8 @@ static int set_training(lua_State *L, bool training) {
 Puts the layer and all below it into training: dropout drops.
 @function Layer:train
 @treturn Layer the layer itself
+@usage layer:train()
+print(layer.training)  --> true
 */
 static int train(lua_State *L) {
   if (!lua_isnoneornil(L, 2))
@@ -201,6 +210,8 @@ static int train(lua_State *L) {
 Takes the layer and all below it out of training: dropout passes everything.
 @function Layer:eval
 @treturn Layer the layer itself
+@usage layer:eval()
+print(layer.training)  --> false
 */
 static int eval(lua_State *L) { return set_training(L, false); }
 

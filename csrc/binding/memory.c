@@ -25,6 +25,8 @@ Bytes held by this state's tensors.
 @tparam[opt] table options `limit`: live bytes may not grow past it (0: no limit)
 @treturn table `live` (what something still holds), `peak`, `cached` (kept for reuse), `mapped` (files), `limit`,
 and `system_calls`: how often the system was asked for memory
+@usage print(gpt.memory().live)
+gpt.memory { limit = 8 << 30 }   -- 8 GiB
 */
 static int memory(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -36,13 +38,13 @@ static int memory(lua_State *L) {
   set_bytes(L, "mapped", env->memory.mapped);
   set_bytes(L, "limit", env->memory.limit);
   set_bytes(L, "system_calls", (size_t)env->memory.system_calls);
-  bind_answer(L);
   return 1;
 }
 
 /***
 Returns the memory kept for reuse to the system.
 @function trim
+@usage gpt.trim()
 */
 static int trim(lua_State *L) {
   gpt_trim(bind_env(L));

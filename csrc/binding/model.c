@@ -13,6 +13,13 @@ typedef struct Parts {
 } Parts;
 
 /* Pushes the part's entry; a function is called with the config and, for a block, its number. */
+/***
+A GPT, made by gpt.Model or gpt.load: called with token ids it answers logits. It is a layer like any other, whose parts
+are `token_embedding position_embedding blocks final_norm head`.
+@classmod Model
+@usage print(model { 3, 1, 2 })   -- [1, 3, vocab_size]
+*/
+
 static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t index) {
   lua_State *L = p->L;
   if (lua_getfield(L, p->parts, part) != LUA_TFUNCTION) return true;

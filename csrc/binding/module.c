@@ -9,7 +9,7 @@
 #include "core/suggest.h"
 
 #define ENV_TYPE "gpt.Env"
-#define MOST_NAMES 128
+#define MOST_NAMES 1024
 
 static int collect_env(lua_State *L) {
   GptEnv **box = lua_touserdata(L, 1);
@@ -66,8 +66,17 @@ static int suggest(lua_State *L) {
   return 1;
 }
 
+/* _methods(type): the table of a type's methods; nil where there is no such type. */
+static int methods(lua_State *L) {
+  bool known = luaL_getmetatable(L, luaL_checkstring(L, 1)) == LUA_TTABLE;
+  lua_pop(L, 1);
+  if (known) bind_push_methods(L, lua_tostring(L, 1));
+  else lua_pushnil(L);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest}, {NULL, NULL}};
+    {"_methods", methods}, {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
 static void pin_module(void) {
@@ -84,8 +93,6 @@ int luaopen_gpt_core(lua_State *L) {
   make_env(L);
   lua_newtable(L);
   bind_functions(L, functions);
-  luaL_newmetatable(L, "gpt.Answer");
-  lua_setfield(L, -2, "_answer");
   bind_open_memory(L);
   bind_open_parallel(L);
   bind_open_random(L);

@@ -46,6 +46,8 @@ PyTorch's.
 @tparam integer n
 @tparam integer dim
 @treturn Layer ids [...] -> [..., dim]
+@usage local table = gpt.nn.Embedding(50257, 8)
+print(table { 0, 50256 })   -- [2, 8]
 */
 static int embedding(lua_State *L) {
   int64_t n = check_size(L, 1, "the number of rows"), dim = check_size(L, 2, "dim");
@@ -61,6 +63,7 @@ bias.
 @tparam integer dim
 @tparam[opt] table options `eps` (1e-5), added to the variance
 @treturn Layer [..., dim] -> the same
+@usage print(gpt.nn.LayerNorm(3)(gpt.randn(2, 3)))
 */
 static int layer_norm(lua_State *L) {
   static const char *const names[] = {"eps", NULL};
@@ -78,6 +81,7 @@ p.
 @function nn.Dropout
 @tparam number p from 0 to less than 1
 @treturn Layer any shape -> the same
+@usage print(gpt.nn.Dropout(0.5)(gpt.ones(2, 6)))   -- 0 or 2
 */
 static int dropout(lua_State *L) {
   char got[32];
@@ -95,6 +99,7 @@ GELU (Hendrycks and Gimpel 2016), in the tanh form that GPT-2 uses: 0.5 x (1 + t
 @function nn.GELU
 @tparam[opt] table options `exact` (false): x times the normal distribution function instead
 @treturn Layer any shape -> the same
+@usage print(gpt.nn.GELU()(gpt.tensor { -1.0, 0.0, 1.0 }))
 */
 static int gelu(lua_State *L) {
   static const char *const names[] = {"exact", NULL};
@@ -108,6 +113,7 @@ static int gelu(lua_State *L) {
 max(x, 0).
 @function nn.ReLU
 @treturn Layer any shape -> the same
+@usage print(gpt.nn.ReLU()(gpt.tensor { -1.0, 0.0, 1.0 }))
 */
 static int relu(lua_State *L) {
   GptLayer **box = bind_new_layer(L);
@@ -119,6 +125,7 @@ static int relu(lua_State *L) {
 Passes its input through.
 @function nn.Identity
 @treturn Layer any shape -> the same
+@usage model:replace("final_norm", gpt.nn.Identity())
 */
 static int identity(lua_State *L) {
   GptLayer **box = bind_new_layer(L);
@@ -133,6 +140,8 @@ Its parts are the Linear layers `query`, `key`, `value` and `output`.
 @tparam table options `emb_dim`, `n_heads` (which must divide it), `context_length` (the most tokens), `drop_rate` (0)
 of the attention weights, `qkv_bias` (false)
 @treturn Layer [batch, tokens, emb_dim] -> the same
+@usage local attention = gpt.nn.MultiHeadAttention { emb_dim = 8, n_heads = 2, context_length = 16 }
+print(attention(gpt.randn(1, 4, 8)))
 */
 static int attention(lua_State *L) {
   static const char what[] = "nn.MultiHeadAttention";
@@ -156,6 +165,7 @@ Two Linear layers, `expand` and `project`, around an `activation`.
 @function nn.FeedForward
 @tparam table options `emb_dim`, `hidden_dim` (4 * emb_dim), `activation` ("gelu", "gelu_exact" or "relu")
 @treturn Layer [..., emb_dim] -> the same
+@usage print(gpt.nn.FeedForward { emb_dim = 8 }(gpt.randn(4, 8)))
 */
 static int feed_forward(lua_State *L) {
   static const char what[] = "nn.FeedForward";
@@ -185,6 +195,7 @@ x + layer(x), where the layer must keep the shape of x.
 @function nn.Shortcut
 @tparam Layer layer
 @treturn Layer any shape -> the same
+@usage print(gpt.nn.Shortcut(gpt.nn.Linear(3, 3))(gpt.ones(2, 3)))
 */
 static int shortcut(lua_State *L) {
   GptLayer *inner = bind_layer(L, 1);

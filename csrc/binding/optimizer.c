@@ -88,8 +88,8 @@ weight_decay}`, each with its own rates where it gives them. Parameters without 
 @usage
 local decayed, plain = {}, {}
 for path, p in model:parameters() do table.insert(p:dim() > 1 and decayed or plain, p) end
-local optimizer = gpt.optim.AdamW({ { params = decayed, weight_decay = 0.1 }, { params = plain, weight_decay = 0 } },
-  { lr = 3e-4 })
+local groups = { { params = decayed, weight_decay = 0.1 }, { params = plain, weight_decay = 0 } }
+local optimizer = gpt.optim.AdamW(groups, { lr = 3e-4 })
 */
 static int new_adamw(lua_State *L) {
   static const char *const names[] = {"lr", "betas", "eps", "weight_decay", NULL};
@@ -123,6 +123,9 @@ static int collect(lua_State *L) {
 /***
 Changes every parameter that has a gradient by one step.
 @function AdamW:step
+@usage model:loss({ 3, 1, 2 }, { 1, 2, 5 }):backward()
+optimizer:step()
+optimizer:zero_grad()
 */
 static int step(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -134,6 +137,7 @@ static int step(lua_State *L) {
 /***
 Lets go of all gradients: they become nil, and their memory serves the next ones.
 @function AdamW:zero_grad
+@usage optimizer:zero_grad()
 */
 static int zero_grad(lua_State *L) {
   gpt_adamw_zero_grad(check(L, 1));
@@ -182,6 +186,8 @@ parameter by name: its path in a layer, or its place in the list) and `tensors` 
 next step.
 @function AdamW:state
 @treturn table
+@usage local state = optimizer:state()
+print(state.step, state.lr)
 */
 static int state(lua_State *L) {
   const GptAdamW *adamw = check(L, 1);
@@ -248,6 +254,7 @@ Takes over a copy of what `state()` answered, of an optimizer with the same para
 or, where something does not fit, nothing.
 @function AdamW:load_state
 @tparam table state
+@usage optimizer:load_state(optimizer:state())
 */
 static int load_state(lua_State *L) {
   char message[GPT_ERROR_SIZE];
@@ -354,6 +361,8 @@ without gradient do not count.
 @param what as for gpt.optim.AdamW
 @tparam number max the norm to clip to; math.huge only measures
 @treturn number the norm before
+@usage model:loss({ 3, 1, 2 }, { 1, 2, 5 }):backward()
+print(gpt.clip_grad_norm(model, 1.0))
 */
 static int clip_grad_norm(lua_State *L) {
   GptEnv *env = bind_env(L);

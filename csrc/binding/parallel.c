@@ -10,6 +10,7 @@ Sets how many threads compute, the calling one included. It holds for the whole 
 on; results do not depend on it.
 @function set_threads
 @tparam[opt=0] integer n 0 or nil: as many as the process may use (its processor affinity and its cgroup's quota)
+@usage gpt.set_threads(2)
 */
 static int set_threads(lua_State *L) {
   lua_Integer n = 0;
@@ -27,6 +28,7 @@ static int set_threads(lua_State *L) {
 How many threads compute, the calling one included.
 @function threads
 @treturn integer
+@usage print(gpt.threads())
 */
 static int threads(lua_State *L) {
   lua_pushinteger(L, gpt_threads());

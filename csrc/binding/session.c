@@ -11,6 +11,35 @@
 
 GptSession *bind_test_session(lua_State *L, int index) { return bind_test(L, index, SESSION); }
 
+/***
+One conversation with a model: the tokens so far, their KV cache and random numbers of its own.
+@classmod Session
+@usage local session = model:session { seed = 1 }
+session:feed { 3, 1, 2 }
+print(session:generate { max_new_tokens = 5 })
+*/
+
+/***
+How many tokens it holds.
+@field Session.length
+*/
+
+/***
+How many tokens it may hold: the model's context_length.
+@field Session.context_length
+*/
+
+/***
+The model it talks with.
+@field Session.model
+*/
+
+/***
+Lets go of the session's memory at once, without waiting for the collector.
+@function Session:free
+@usage session:free()
+*/
+
 static GptSession *check_session(lua_State *L, int index) { return bind_check(L, index, SESSION); }
 
 /***
@@ -18,6 +47,8 @@ Begins a conversation with the model: it keeps the tokens fed so far and their k
 @function Model:session
 @tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true)
 @treturn Session
+@usage local session = model:session { seed = 1 }
+print(session:feed { 3, 1, 2 })
 */
 static int new_session(lua_State *L) {
   static const char *const names[] = {"seed", "use_cache", NULL};
@@ -63,6 +94,8 @@ Feeds token ids to the session, behind those it has; a long prompt may come in s
 @function Session:feed
 @tparam {integer,...}|Tensor ids at least one
 @treturn Tensor the logits after the last one, [vocab_size]
+@usage local logits = session:feed { 3, 1, 2 }
+print(gpt.sample(logits))
 */
 static int feed(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -84,6 +117,8 @@ Feeds several sessions of one model in one pass over its weights.
 @tparam {Session,...} sessions
 @tparam {{integer,...},...} lists token ids, a list for each session, of any lengths
 @treturn Tensor the logits after each one's last token, [sessions, vocab_size]
+@usage local one, two = model:session(), model:session()
+print(gpt.feed({ one, two }, { { 3, 1, 2 }, { 4 } }))   -- [2, vocab_size]
 */
 static int feed_many(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -121,6 +156,7 @@ Forgets all but the first n tokens.
 @function Session:rewind
 @tparam integer n from 0 to the session's length
 @treturn Session itself
+@usage session:rewind(1)
 */
 static int rewind_session(lua_State *L) {
   if (!gpt_session_rewind(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
@@ -132,6 +168,7 @@ static int rewind_session(lua_State *L) {
 A session that goes on from the same tokens, on its own.
 @function Session:fork
 @treturn Session
+@usage local other = session:fork()
 */
 static int fork_session(lua_State *L) {
   GptSession *session = check_session(L, 1);
@@ -149,6 +186,7 @@ Makes room for that many tokens in all, so that feeding up to there asks the sys
 @function Session:reserve
 @tparam integer tokens
 @treturn Session itself
+@usage session:reserve(12)
 */
 static int reserve(lua_State *L) {
   if (!gpt_session_reserve(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
@@ -160,6 +198,7 @@ static int reserve(lua_State *L) {
 The token ids fed so far.
 @function Session:ids
 @treturn {integer,...}
+@usage print(table.concat(session:ids(), " "))
 */
 static int ids_of(lua_State *L) {
   const GptSession *session = check_session(L, 1);
@@ -168,7 +207,6 @@ static int ids_of(lua_State *L) {
     lua_pushinteger(L, session->ids[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  bind_answer(L);
   return 1;
 }
 

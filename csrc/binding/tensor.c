@@ -8,6 +8,15 @@
 
 #define MOST_METHODS 256
 
+/***
+Numbers in up to eight dimensions, f32 or i64, that remember how they came about where a gradient is wanted.
+
+Dims and positions count from 1, -1 is the last. `t[i]` is a view of a slice, `t[i] = v` writes it; `+ - * / ^` broadcast.
+@classmod Tensor
+@usage local t = gpt.tensor { { 1.0, 2.0 }, { 3.0, 4.0 } }
+print(t[1], t * 2, t:sum(-1))
+*/
+
 GptTensor *bind_tensor(lua_State *L, int index) { return bind_check(L, index, BIND_TENSOR); }
 
 GptTensor *bind_test_tensor(lua_State *L, int index) { return bind_test(L, index, BIND_TENSOR); }
@@ -43,6 +52,7 @@ static int collect(lua_State *L) {
 Lets go of the tensor's memory at once, without waiting for the collector. Views of it, and a record that needs it, keep
 what they use. Any later use of this value raises; freeing it twice does not.
 @function Tensor:free
+@usage t:free()
 */
 static int free_tensor(lua_State *L) { return collect(L); }
 
@@ -52,6 +62,10 @@ static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
 The gradient that backward gathered, of the tensor's shape; nil where there is none. `t.grad = nil` drops it,
 `t.grad = other` sets it.
 @field Tensor.grad
+@usage local w = gpt.tensor({ 1.0, 2.0 }, { requires_grad = true })
+local loss = (w * w):sum()
+loss:backward()
+print(w.grad)   --> 2 4
 */
 static int get_grad(lua_State *L) {
   bind_share_tensor(L, bind_tensor(L, 1)->grad);
@@ -107,6 +121,7 @@ static int new_index(lua_State *L) {
 /***
 `#t`: the size of the first dimension.
 @function Tensor:__len
+@usage print(#gpt.zeros(2, 3))  --> 2
 */
 static int length(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);

@@ -11,6 +11,7 @@
 The number in a tensor with one element.
 @function Tensor:item
 @treturn number an integer for i64, a float for f32
+@usage print(gpt.tensor({ { 7 } }):item())  --> 7
 */
 static int item(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -26,6 +27,7 @@ static int item(lua_State *L) {
 The elements as raw little-endian numbers, row by row; gpt.from_bytes reads them.
 @function Tensor:bytes
 @treturn string
+@usage print(#gpt.zeros(2, 3):bytes())  --> 24
 */
 static int bytes(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -42,6 +44,7 @@ static int bytes(lua_State *L) {
 The sizes of all dimensions.
 @function Tensor:shape
 @treturn {integer,...} an array
+@usage print(table.concat(t:shape(), " x "))  --> 2 x 3
 */
 static int shape(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -50,7 +53,6 @@ static int shape(lua_State *L) {
     lua_pushinteger(L, tensor->shape[d]);
     lua_rawseti(L, -2, d + 1);
   }
-  bind_answer(L);
   return 1;
 }
 
@@ -59,6 +61,7 @@ The size of one dimension.
 @function Tensor:size
 @tparam integer dim from 1; -1 is the last
 @treturn integer
+@usage print(t:size(1), t:size(-1))  --> 2 3
 */
 static int size_of(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -70,6 +73,7 @@ static int size_of(lua_State *L) {
 How many dimensions there are.
 @function Tensor:dim
 @treturn integer
+@usage print(t:dim())  --> 2
 */
 static int dim(lua_State *L) {
   lua_pushinteger(L, bind_tensor(L, 1)->ndim);
@@ -80,6 +84,7 @@ static int dim(lua_State *L) {
 How many elements there are.
 @function Tensor:numel
 @treturn integer
+@usage print(t:numel())  --> 6
 */
 static int numel(lua_State *L) {
   lua_pushinteger(L, gpt_tensor_numel(bind_tensor(L, 1)));
@@ -90,6 +95,7 @@ static int numel(lua_State *L) {
 What the elements are: "f32" or "i64".
 @function Tensor:dtype
 @treturn string
+@usage print(gpt.tensor({ 1, 2 }):dtype())  --> i64
 */
 static int dtype(lua_State *L) {
   lua_pushstring(L, gpt_dtype_name(bind_tensor(L, 1)->storage->dtype));
@@ -100,6 +106,7 @@ static int dtype(lua_State *L) {
 A contiguous copy. Recorded: gradients flow through it.
 @function Tensor:clone
 @treturn Tensor
+@usage local own = t[1]:clone()
 */
 static int clone(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
@@ -111,6 +118,7 @@ static int clone(lua_State *L) {
 The tensor in f32: itself where it is f32 already, else a copy.
 @function Tensor:float
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2 }):float())
 */
 static int to_float(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
@@ -122,6 +130,7 @@ static int to_float(lua_State *L) {
 The tensor with its elements side by side in memory, row by row: itself where they are, else a copy.
 @function Tensor:contiguous
 @treturn Tensor
+@usage t:transpose(1, 2):contiguous():view(6)
 */
 static int contiguous(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
@@ -133,6 +142,8 @@ static int contiguous(lua_State *L) {
 The same elements (the memory is shared), cut off from the record: no gradient flows through.
 @function Tensor:detach
 @treturn Tensor
+@usage local x = gpt.ones(2):requires_grad(true)
+print((x * 2):detach())
 */
 static int detach(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
@@ -145,6 +156,7 @@ Writes the source's elements into this tensor, broadcast to its shape and conver
 @function Tensor:copy
 @tparam Tensor source
 @treturn Tensor itself
+@usage t:copy(gpt.ones(3))   -- into each row
 */
 static int copy(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), *source = bind_tensor(L, 2);
@@ -159,6 +171,7 @@ Writes one number everywhere.
 @function Tensor:fill
 @tparam number value
 @treturn Tensor itself
+@usage t:fill(0.5)
 */
 static int fill(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -174,6 +187,8 @@ Asks, or decides, whether backward gathers a gradient for this tensor.
 @function Tensor:requires_grad
 @tparam[opt] boolean wanted sets it; only for an f32 tensor that was not computed from others that require a gradient
 @return itself where it was set; without an argument a boolean: does a gradient reach it?
+@usage local w = gpt.randn(2, 2):requires_grad(true)
+print(w:requires_grad())  --> true
 */
 static int requires_grad(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -199,6 +214,10 @@ Adds the gradient of this tensor, which holds one number, to the `grad` of every
 requires one.
 @function Tensor:backward
 @tparam[opt] table options `keep`: true keeps the record, for another backward
+@usage local w = gpt.randn(3):requires_grad(true)
+local loss = (w * w):sum()
+loss:backward()
+print(w.grad)
 */
 static int backward(lua_State *L) {
   static const char *const names[] = {"keep", NULL};
@@ -241,6 +260,7 @@ goes on as before in any case. The function must not yield.
 @tparam function fn
 @param ... its arguments
 @return what fn answers
+@usage local logits = gpt.no_grad(model, { 3, 1, 2 })
 */
 static int no_grad(lua_State *L) {
   GptEnv *env = bind_env(L);

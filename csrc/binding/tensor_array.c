@@ -159,10 +159,10 @@ static void push_array(lua_State *L, const GptTensor *tensor, int dim, int64_t a
 The elements as nested arrays; of a tensor without dimensions, its number.
 @function Tensor:totable
 @treturn table
+@usage for i, row in ipairs(t:totable()) do print(i, row[1]) end
 */
 int bind_tensor_totable(lua_State *L) {
   luaL_checkstack(L, 2 * GPT_MAX_DIMS, NULL);
   push_array(L, bind_tensor(L, 1), 0, 0);
-  if (lua_istable(L, -1)) bind_answer(L);
   return 1;
 }

@@ -62,6 +62,7 @@ The slices at given positions along a dimension, copied. A position may come mor
 @tparam integer dim
 @param positions an array, or an i64 tensor of any shape, which takes the dimension's place; from 1, -1 is the last
 @treturn Tensor
+@usage print(t:index(-1, { 3, 1 }))   -- columns 3 and 1
 */
 static int index_slices(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -77,7 +78,7 @@ A copy with a number where the mask is not 0. No gradient goes there.
 @tparam Tensor mask broadcasts to the tensor's shape
 @tparam number value
 @treturn Tensor
-@usage scores:masked_fill(gpt.ones(4, 4):triu(1), -math.huge)
+@usage print(gpt.randn(4, 4):masked_fill(gpt.ones(4, 4):triu(1), -math.huge))
 */
 static int masked_fill(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), *mask = bind_tensor(L, 2);
@@ -100,6 +101,7 @@ A copy with 0 above a diagonal of the last two dimensions.
 @function Tensor:tril
 @tparam[opt=0] integer diagonal 0 is the main one, 1 the one right of it
 @treturn Tensor
+@usage print(gpt.ones(3, 3):tril())
 */
 static int tril(lua_State *L) { return cut_triangle(L, gpt_tril); }
 
@@ -108,6 +110,7 @@ A copy with 0 below a diagonal of the last two dimensions.
 @function Tensor:triu
 @tparam[opt=0] integer diagonal 0 is the main one, 1 the one right of it
 @treturn Tensor
+@usage print(gpt.ones(3, 3):triu(1))   -- what attention hides
 */
 static int triu(lua_State *L) { return cut_triangle(L, gpt_triu); }
 
@@ -139,6 +142,8 @@ The elements along a dimension in order. nan counts as the largest; equal ones k
 @tparam[opt] table options `descending` (false)
 @treturn Tensor values
 @treturn Tensor positions, i64, from 1
+@usage local values, positions = gpt.tensor({ 0.3, 0.1, 0.2 }):sort(-1)
+print(values, positions)
 */
 static int sort(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -157,6 +162,8 @@ The k largest elements along a dimension, the largest first. Of equal ones the f
 @tparam[opt] table options `largest` (true); false: the smallest
 @treturn Tensor values
 @treturn Tensor positions, i64, from 1
+@usage local values, positions = gpt.tensor({ 0.3, 0.1, 0.2 }):topk(2)
+print(values, positions)
 */
 static int topk(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -178,6 +185,7 @@ The matrix product, as torch.matmul: `[n] [n]` -> a number, `[m, k] [k]` -> `[m]
 @function Tensor:matmul
 @tparam Tensor other
 @treturn Tensor f32
+@usage print(gpt.ones(2, 3):matmul(gpt.ones(3, 4)))   -- [2, 4]
 */
 static int matmul(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), *other = bind_tensor(L, 2);

@@ -53,6 +53,7 @@ static int add(lua_State *L) { return pair(L, gpt_add); }
 @function Tensor:sub
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 3, 4 }) - 1)
 */
 static int sub(lua_State *L) { return pair(L, gpt_sub); }
 
@@ -61,6 +62,7 @@ static int sub(lua_State *L) { return pair(L, gpt_sub); }
 @function Tensor:mul
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.ones(2, 3) * gpt.tensor({ 1, 2, 3 }))
 */
 static int mul(lua_State *L) { return pair(L, gpt_mul); }
 
@@ -69,6 +71,7 @@ static int mul(lua_State *L) { return pair(L, gpt_mul); }
 @function Tensor:div
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2 }) / 2)
 */
 static int divide(lua_State *L) { return pair(L, gpt_div); }
 
@@ -77,6 +80,7 @@ static int divide(lua_State *L) { return pair(L, gpt_div); }
 @function Tensor:pow
 @tparam Tensor|number exponent
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2, 3 }) ^ 2)
 */
 static int power(lua_State *L) { return pair(L, gpt_pow); }
 
@@ -86,7 +90,7 @@ values are the same tensor.) Two i64 are compared as integers, all else as f32; 
 @function Tensor:eq
 @tparam Tensor|number other
 @treturn Tensor i64: 1 where it is true, 0 elsewhere
-@usage (predicted:eq(expected):sum():item())   -- how many agree
+@usage print(gpt.tensor({ 1, 2, 3 }):eq(gpt.tensor({ 1, 5, 3 })):sum():item())   -- 2 agree
 */
 static int eq(lua_State *L) { return pair(L, gpt_eq); }
 
@@ -95,6 +99,7 @@ Where two tensors differ; see eq.
 @function Tensor:ne
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2, 3 }):ne(2))
 */
 static int ne(lua_State *L) { return pair(L, gpt_ne); }
 
@@ -103,6 +108,7 @@ Where the tensor is less than the other; see eq.
 @function Tensor:lt
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2, 3 }):lt(2))
 */
 static int lt(lua_State *L) { return pair(L, gpt_lt); }
 
@@ -111,6 +117,7 @@ Where the tensor is less than the other or equal; see eq.
 @function Tensor:le
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2, 3 }):le(2))
 */
 static int le(lua_State *L) { return pair(L, gpt_le); }
 
@@ -119,6 +126,7 @@ Where the tensor is greater than the other; see eq.
 @function Tensor:gt
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2, 3 }):gt(2))
 */
 static int gt(lua_State *L) { return pair(L, gpt_gt); }
 
@@ -127,6 +135,7 @@ Where the tensor is greater than the other or equal; see eq.
 @function Tensor:ge
 @tparam Tensor|number other
 @treturn Tensor
+@usage print(gpt.tensor({ 1, 2, 3 }):ge(2))
 */
 static int ge(lua_State *L) { return pair(L, gpt_ge); }
 
@@ -134,6 +143,7 @@ static int ge(lua_State *L) { return pair(L, gpt_ge); }
 `-a`. Like all functions of one tensor it answers f32.
 @function Tensor:neg
 @treturn Tensor
+@usage print(-gpt.ones(2))
 */
 static int negative(lua_State *L) { return single(L, gpt_neg); }
 
@@ -141,6 +151,7 @@ static int negative(lua_State *L) { return single(L, gpt_neg); }
 e to the power of each element.
 @function Tensor:exp
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):exp())
 */
 static int exponential(lua_State *L) { return single(L, gpt_exp); }
 
@@ -148,6 +159,7 @@ static int exponential(lua_State *L) { return single(L, gpt_exp); }
 The natural logarithm: -inf at 0, nan below.
 @function Tensor:log
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):log())
 */
 static int logarithm(lua_State *L) { return single(L, gpt_log); }
 
@@ -155,6 +167,7 @@ static int logarithm(lua_State *L) { return single(L, gpt_log); }
 The square root: nan below 0. Its gradient at 0 is inf.
 @function Tensor:sqrt
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):sqrt())
 */
 static int square_root(lua_State *L) { return single(L, gpt_sqrt); }
 
@@ -162,6 +175,7 @@ static int square_root(lua_State *L) { return single(L, gpt_sqrt); }
 The hyperbolic tangent.
 @function Tensor:tanh
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):tanh())
 */
 static int hyperbolic_tangent(lua_State *L) { return single(L, gpt_tanh); }
 
@@ -169,6 +183,7 @@ static int hyperbolic_tangent(lua_State *L) { return single(L, gpt_tanh); }
 The absolute value. Its gradient at 0 is 0.
 @function Tensor:abs
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):abs())
 */
 static int absolute(lua_State *L) { return single(L, gpt_abs); }
 
@@ -176,6 +191,7 @@ static int absolute(lua_State *L) { return single(L, gpt_abs); }
 max(x, 0). Its gradient at 0 is 0.
 @function Tensor:relu
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):relu())
 */
 static int relu(lua_State *L) { return single(L, gpt_relu); }
 
@@ -184,6 +200,7 @@ The Gaussian error linear unit in its tanh form, as GPT-2 has it (Hendrycks and 
 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 @function Tensor:gelu
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):gelu())
 */
 static int gelu(lua_State *L) { return single(L, gpt_gelu); }
 
@@ -191,6 +208,7 @@ static int gelu(lua_State *L) { return single(L, gpt_gelu); }
 The Gaussian error linear unit itself: x times the normal distribution function of x.
 @function Tensor:gelu_exact
 @treturn Tensor
+@usage print(gpt.tensor({ 0.5, 1.0, 2.0 }):gelu_exact())
 */
 static int gelu_exact(lua_State *L) { return single(L, gpt_gelu_exact); }
 
@@ -200,7 +218,7 @@ Each element, but no less than low and no more than high. The gradient passes wh
 @tparam[opt] number low nil leaves this side open
 @tparam[opt] number high nil leaves this side open
 @treturn Tensor
-@usage t:clamp(nil, 1)
+@usage print(gpt.tensor({ -1.0, 3.0 }):clamp(nil, 1))
 */
 static int clamp(lua_State *L) {
   GptTensor *x = bind_tensor(L, 1);
@@ -232,6 +250,7 @@ The sum of all elements, or along one dimension. An i64 stays one.
 @tparam[opt] integer dim from 1; -1 is the last; without it all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @treturn Tensor
+@usage print(gpt.ones(2, 3):sum(), gpt.ones(2, 3):sum(-1))
 */
 static int sum(lua_State *L) { return reduce(L, gpt_sum); }
 
@@ -241,6 +260,7 @@ The mean of all elements, or along one dimension; f32.
 @tparam[opt] integer dim from 1; -1 is the last; without it all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @treturn Tensor
+@usage print(gpt.randn(2, 3):mean(-1, true))
 */
 static int mean(lua_State *L) { return reduce(L, gpt_mean); }
 
@@ -264,7 +284,7 @@ The variance: the sum of (x - mean)^2, divided by the number of elements less th
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @tparam[opt] table options the last argument, wherever it stands: `correction` (1)
 @treturn Tensor
-@usage x:var(-1, true, { correction = 0 })   -- as layer norm has it
+@usage print(gpt.randn(2, 3):var(-1, true, { correction = 0 }))   -- as layer norm has it
 */
 static int variance(lua_State *L) {
   GptTensor *x = bind_tensor(L, 1);
@@ -298,6 +318,8 @@ ones the first is taken along a dimension; over all elements they share the grad
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @treturn Tensor
 @treturn ?Tensor with a dim: the positions, i64, from 1
+@usage local values, positions = gpt.randn(2, 3):max(-1)
+print(values, positions)
 */
 static int max(lua_State *L) { return extreme(L, gpt_max); }
 
@@ -308,6 +330,7 @@ The least element, or the least ones along a dimension and where they are; see m
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @treturn Tensor
 @treturn ?Tensor with a dim: the positions, i64, from 1
+@usage print(gpt.randn(2, 3):min())
 */
 static int min(lua_State *L) { return extreme(L, gpt_min); }
 
@@ -323,6 +346,7 @@ is the way.
 @tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @treturn Tensor i64
+@usage print(gpt.tensor({ 0.1, 0.7, 0.2 }):argmax())   -- 2, a position; as a token id that is 1
 */
 static int argmax(lua_State *L) { return extreme_position(L, gpt_argmax); }
 
@@ -332,6 +356,7 @@ Where the (first) least element is; see argmax.
 @tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
 @treturn Tensor i64
+@usage print(gpt.tensor({ 0.1, 0.7, 0.2 }):argmin(-1))
 */
 static int argmin(lua_State *L) { return extreme_position(L, gpt_argmin); }
 
@@ -348,6 +373,7 @@ exp(x) divided by its sum along a dimension: positive numbers that add up to 1.
 @function Tensor:softmax
 @tparam integer dim from 1; -1 is the last
 @treturn Tensor
+@usage print(gpt.tensor({ 1.0, 2.0, 3.0 }):softmax(-1))
 */
 static int softmax(lua_State *L) { return along(L, gpt_softmax); }
 
@@ -356,6 +382,7 @@ The logarithm of softmax, without its loss of accuracy.
 @function Tensor:log_softmax
 @tparam integer dim from 1; -1 is the last
 @treturn Tensor
+@usage print(gpt.tensor({ 1.0, 2.0, 3.0 }):log_softmax(-1))
 */
 static int log_softmax(lua_State *L) { return along(L, gpt_log_softmax); }
 
@@ -366,7 +393,7 @@ A target of -1 is left out; an error where none is left.
 @tparam Tensor logits [..., vocabulary]
 @tparam Tensor targets [...], i64 token ids, from 0
 @treturn Tensor one number
-@usage gpt.cross_entropy(model(inputs), targets):backward()
+@usage gpt.cross_entropy(model { 3, 1, 2 }, gpt.tensor { { 1, 2, 5 } }):backward()
 */
 static int cross_entropy(lua_State *L) {
   GptTensor *logits = bind_tensor(L, 1), *targets = bind_tensor(L, 2), **box = bind_new_tensor(L);

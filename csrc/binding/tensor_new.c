@@ -26,7 +26,8 @@ A tensor of zeros.
 @param ... the shape: sizes, or one array of them
 @tparam[opt] table options `dtype` ("f32" or "i64"), `requires_grad`
 @treturn Tensor
-@usage gpt.zeros(2, 3)   gpt.zeros({2, 3}, {dtype = "i64"})
+@usage print(gpt.zeros(2, 3))
+print(gpt.zeros({ 2, 3 }, { dtype = "i64" }))
 */
 static int zeros(lua_State *L) { return make_full(L, "zeros", (GptNumber){0, 0}); }
 
@@ -36,6 +37,7 @@ A tensor of ones.
 @param ... the shape: sizes, or one array of them
 @tparam[opt] table options `dtype`, `requires_grad`
 @treturn Tensor
+@usage print(gpt.ones(2, 3))
 */
 static int ones(lua_State *L) { return make_full(L, "ones", (GptNumber){1, 1}); }
 
@@ -81,6 +83,7 @@ Numbers drawn uniformly from [0, 1), as torch.rand on a CPU draws them.
 @param ... the shape: sizes, or one array of them
 @tparam[opt] table options `requires_grad`
 @treturn Tensor
+@usage print(gpt.rand(2, 3))
 */
 static int rand_tensor(lua_State *L) { return make_random(L, "rand", gpt_rand); }
 
@@ -90,6 +93,7 @@ Numbers from the standard normal distribution, as torch.randn on a CPU draws the
 @param ... the shape: sizes, or one array of them
 @tparam[opt] table options `requires_grad`
 @treturn Tensor
+@usage print(gpt.randn(2, 3))
 */
 static int randn_tensor(lua_State *L) { return make_random(L, "randn", gpt_randn); }
 
@@ -100,6 +104,7 @@ Integers drawn from low .. high-1, as torch.randint draws them.
 @tparam integer high exclusive
 @param shape an array of sizes, or one size
 @treturn Tensor i64
+@usage print(gpt.randint(0, 50257, { 2, 4 }))   -- token ids
 */
 static int randint_tensor(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
@@ -123,6 +128,7 @@ The numbers 1 .. n in random order: torch.randperm's, plus 1, since positions co
 @function randperm
 @tparam integer n
 @treturn Tensor i64 [n]
+@usage print(gpt.randperm(5))
 */
 static int randperm_tensor(lua_State *L) {
   int64_t n = check_count(L, 1);
@@ -169,6 +175,7 @@ n numbers at equal distances from first to last, both included.
 @tparam number last
 @tparam integer n
 @treturn Tensor [n]
+@usage print(gpt.linspace(0, 1, 5))
 */
 static int linspace(lua_State *L) {
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
@@ -185,6 +192,7 @@ A tensor from raw little-endian numbers, as t:bytes() answers them.
 @param shape an array of sizes, or one size
 @tparam[opt="f32"] string dtype "f32" (4 bytes a number) or "i64" (8)
 @treturn Tensor
+@usage print(gpt.from_bytes(string.pack("<ff", 1, 2), { 2 }, "f32"))
 */
 static int from_bytes(lua_State *L) {
   size_t length;
@@ -210,6 +218,7 @@ Is this a tensor?
 @function is_tensor
 @param value anything
 @treturn boolean
+@usage print(gpt.is_tensor(gpt.ones(1)), gpt.is_tensor(1))  --> true false
 */
 static int is_tensor(lua_State *L) {
   luaL_checkany(L, 1);

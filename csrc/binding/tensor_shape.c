@@ -17,6 +17,7 @@ The same elements, in the same memory, in another shape; fails where the strides
 @function Tensor:view
 @param ... the shape: sizes, or one array of them; one size may be -1, which is worked out
 @treturn Tensor
+@usage print(gpt.arange(1, 6):view(2, 3))
 */
 static int view(lua_State *L) { return change_shape(L, gpt_view); }
 
@@ -25,6 +26,7 @@ The same elements in another shape: a view where possible, else a copy.
 @function Tensor:reshape
 @param ... the shape: sizes, or one array of them; one size may be -1, which is worked out
 @treturn Tensor
+@usage print(gpt.arange(1, 6):reshape(2, -1))
 */
 static int reshape(lua_State *L) { return change_shape(L, gpt_reshape); }
 
@@ -33,6 +35,7 @@ The tensor repeated, without copying, along dimensions of size 1 and along new o
 @function Tensor:expand
 @param ... the shape: sizes, or one array of them; -1 leaves a size as it is
 @treturn Tensor
+@usage print(gpt.ones(1, 3):expand(2, 3))
 */
 static int expand(lua_State *L) { return change_shape(L, gpt_expand); }
 
@@ -42,6 +45,7 @@ A view with two dimensions swapped.
 @tparam integer dim1
 @tparam integer dim2
 @treturn Tensor
+@usage print(gpt.ones(2, 3):transpose(1, 2))   -- [3, 2]
 */
 static int transpose(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -84,6 +88,7 @@ A view of `length` slices along a dimension.
 @tparam integer first position of the first slice, from 1
 @tparam integer length
 @treturn Tensor
+@usage print(t:narrow(2, 1, 2))   -- columns 1 and 2
 */
 static int narrow(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -108,6 +113,7 @@ A view of one slice along a dimension, without that dimension. `t[i]` is `t:sele
 @tparam integer dim
 @tparam integer position from 1; -1 is the last
 @treturn Tensor
+@usage print(t:select(-1, 1))   -- the first column
 */
 static int select(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -123,6 +129,7 @@ A view with a dimension of size 1 put in.
 @function Tensor:unsqueeze
 @tparam integer dim where the new dimension will be; -1 is behind the last
 @treturn Tensor
+@usage print(gpt.ones(3):unsqueeze(1))   -- [1, 3]
 */
 static int unsqueeze(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -137,6 +144,7 @@ A view without a dimension of size 1.
 @function Tensor:squeeze
 @tparam integer dim
 @treturn Tensor
+@usage print(gpt.ones(1, 3):squeeze(1))   -- [3]
 */
 static int squeeze(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
@@ -176,6 +184,7 @@ Tensors one behind the other along a dimension; their other sizes must be equal.
 @tparam {Tensor,...} list
 @tparam[opt=1] integer dim
 @treturn Tensor
+@usage print(gpt.cat({ gpt.ones(1, 3), gpt.zeros(2, 3) }, 1))   -- [3, 3]
 */
 static int cat(lua_State *L) {
   GptTensor **list;
@@ -191,6 +200,7 @@ Tensors of one shape, one behind the other along a new dimension.
 @tparam {Tensor,...} list
 @tparam[opt=1] integer dim where the new dimension will be
 @treturn Tensor
+@usage print(gpt.stack({ gpt.ones(3), gpt.zeros(3) }, 1))   -- [2, 3]
 */
 static int stack(lua_State *L) {
   GptTensor **list;

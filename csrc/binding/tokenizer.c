@@ -66,6 +66,8 @@ The token ids of a text. Any string of bytes will do; `decode` gives the same by
 @tparam[opt] table options `special`: true makes added tokens such as `<|endoftext|>`, where they stand in the text,
 their own ids; otherwise they are text like any other
 @treturn {integer,...} ids
+@usage local ids = tokenizer:encode("Hello, world")
+print(table.concat(ids, " "))
 */
 static int encode(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -83,7 +85,6 @@ static int encode(lua_State *L) {
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   gpt_ids_free(ids);
-  bind_answer(L);
   return 1;
 }
 
@@ -126,6 +127,7 @@ The text that ids stand for. A text cut at any token may end amid a UTF-8 charac
 @tparam {integer,...} ids an array, or an i64 tensor of one dimension
 @treturn string
 @raise where an id is no token's
+@usage print(tokenizer:decode(tokenizer:encode("Hello")))  --> Hello
 */
 static int decode(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -145,6 +147,7 @@ The bytes of one token.
 @function Tokenizer:token
 @tparam integer id
 @treturn string
+@usage print(tokenizer:token(0))  --> !
 */
 static int token(lua_State *L) {
   GptEnv *env = bind_env(L);
@@ -161,6 +164,7 @@ Writes `tokenizer.json`, `vocab.json`, `merges.txt` and `tokenizer_config.json`,
 Face's tools read. The directory is made if absent; a save that fails or is killed leaves the old files whole.
 @function Tokenizer:save
 @tparam string dir
+@usage tokenizer:save("my-tokenizer")
 */
 static int save(lua_State *L) {
   GptEnv *env = bind_env(L);

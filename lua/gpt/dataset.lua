@@ -95,6 +95,7 @@ end
 -- @tparam integer i from 1 to n_batches
 -- @treturn Tensor ids, i64 [windows, context_length]
 -- @treturn Tensor targets, of the same shape: the token that follows each
+-- @usage local ids, targets = data:batch(1, 3)   -- epoch 1, the third batch
 function Dataset:batch(epoch, i)
   if math.type(epoch) ~= "integer" or epoch < 1 then
     raise("batch: epoch: a whole number of at least 1 expected, got %s", rules.show(epoch))
@@ -114,7 +115,7 @@ end
 --- The batches of one epoch, for `for ... in`. Every call goes on to the next epoch, which has an order of its own.
 -- @tparam[opt] table position `epoch`: that epoch instead; `first`: begin with that batch
 -- @treturn function iterator of ids and targets, see `batch`
--- @usage for ids, targets in data:batches() do ... end
+-- @usage for ids, targets in data:batches() do print(model:loss(ids, targets)) end
 function Dataset:batches(position)
   local given, problems = rules.read(position or {}, POSITION)
   rules.raise("batches", problems)

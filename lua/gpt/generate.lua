@@ -1,7 +1,6 @@
 --- Generating: from a prompt, token by token, to its continuation.
 -- @submodule gpt
 local core = require "gpt.core"
-local answer = require "gpt.answer"
 local checks = require "gpt.generate.options"
 local prompts = require "gpt.generate.prompt"
 local rules = require "gpt.rules"
@@ -135,7 +134,7 @@ end
 -- are a list of tensors
 -- @return with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
 -- under the model's own distribution: the log-softmax of its logits, whatever the sampling options
--- @usage model:generate({ 15496, 11 }, { max_new_tokens = 10 })
+-- @usage model:generate({ 3, 1, 2 }, { max_new_tokens = 10 })
 -- model:generate("Hello,", { temperature = 0.8, top_k = 50, seed = 1, stop = "\n" })
 function generate.generate(model, prompt, options)
   local run, read = start("gpt.generate", model, prompt, options)
@@ -168,23 +167,41 @@ end
 -- @tparam[opt] table options as for `gpt.generate`
 -- @treturn table the new ids, an array
 -- @treturn table with `logprobs`, their log probabilities
--- @usage session:feed { 15496, 11 }
+-- @usage session:feed { 3, 1, 2 }
 -- session:generate { max_new_tokens = 10 }
 function generate.session_generate(session, options)
   local run <close> = start_session("session:generate", session, options)
   while run:step() do end
   local output = run.outputs[1]
-  if run.logprobs then return answer(output.ids), answer(output.logprobs) end
-  return answer(output.ids)
+  if run.logprobs then return output.ids, output.logprobs end
+  return output.ids
 end
 
 --- The same as an iterator over the new ids. Where the loop is left early, the ids that it answered stay.
 -- @function Session:stream
 -- @tparam[opt] table options as for `gpt.generate`
 -- @return an iterator, for `for ... in`
+-- @usage session:feed { 3, 1, 2 }
+-- for id in session:stream { max_new_tokens = 5 } do print(id) end
 function generate.session_stream(session, options)
   return iterator(start_session("session:stream", session, options), true)
 end
+
+--- Goes on from a prompt: `gpt.generate` with this model.
+-- @function Model:generate
+-- @param prompt as for `gpt.generate`
+-- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
+-- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`
+-- @return the prompt and its continuation, in the prompt's form
+-- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
+-- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))
+
+--- Goes on from a prompt, piece by piece: `gpt.stream` with this model.
+-- @function Model:stream
+-- @param prompt as for `gpt.generate`
+-- @tparam[opt] table options as for `gpt.generate`
+-- @return an iterator, for `for ... in`
+-- @usage for piece in model:stream("Hello", { max_new_tokens = 5 }) do io.write(piece) end
 
 local layer, session = core._layer_methods, core._session_methods
 layer.generate, layer.stream = generate.generate, generate.stream

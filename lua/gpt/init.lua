@@ -5,6 +5,8 @@ local core = require "gpt.core"
 local source = debug.getinfo(1, "S").source
 core._set_home(source:match("^@.*[/\\]") or source)
 
+--- The version of luagpt.
+-- @field _VERSION
 local gpt = { _VERSION = "luagpt scm" }
 
 -- All of the core's functions are public, but for those that begin with an underscore.
@@ -25,5 +27,6 @@ gpt.dataset = require "gpt.dataset"
 gpt.write_tokens = require "gpt.write_tokens"
 gpt.lr_schedule = require "gpt.lr_schedule"
 gpt.evaluate = require "gpt.evaluate"
+gpt.help = require("gpt.help").help
 
 return gpt

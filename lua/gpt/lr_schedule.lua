@@ -24,7 +24,7 @@ local FIELDS = {
 -- @tparam table options `lr`, the highest rate; `steps`; `warmup` (0); `min_lr` (a tenth of lr)
 -- @treturn function from a step to its rate
 -- @usage local schedule = gpt.lr_schedule { lr = 3e-4, warmup = 100, steps = 2000, min_lr = 3e-5 }
--- for step = 1, 2000 do optimizer.lr = schedule(step) ... end
+-- for step = 1, 2000, 400 do print(step, schedule(step)) end
 return function(options)
   if type(options) ~= "table" then
     core._raise("gpt.lr_schedule: a table of options expected, got " .. rules.show(options))

@@ -61,6 +61,8 @@ end
 -- @function nn.List
 -- @tparam {Layer,...} layers
 -- @treturn Layer
+-- @usage local experts = gpt.nn.List { gpt.nn.Linear(3, 3), gpt.nn.Linear(3, 3) }
+-- print(experts[2](gpt.ones(1, 3)))
 function nn.List(layers)
   if type(layers) ~= "table" then
     core._raise(("nn.List: a table of layers expected, got %s: nn.List { a, b }"):format(type(layers)))
@@ -73,6 +75,8 @@ end
 -- @function nn.TransformerBlock
 -- @tparam table|string given a config, as for gpt.Model
 -- @treturn Layer [batch, tokens, emb_dim] -> the same
+-- @usage local block = gpt.nn.TransformerBlock(gpt.config("gpt2-small", { emb_dim = 48 }))
+-- print(block(gpt.randn(1, 4, 48)))
 function nn.TransformerBlock(given)
   return core._block(config.check(given, "nn.TransformerBlock"))
 end

@@ -20,9 +20,9 @@ end
 --- Writes a layer's parameters by path (`blocks.3.attention.query.weight`) into a safetensors file, a shared one once.
 -- An error, a full disk or a kill leaves the old file as it was.
 -- @function Layer:save_parameters
--- @string file
+-- @tparam string file
 -- @raise where it cannot be written
--- @usage head:save_parameters "head.safetensors"
+-- @usage model.head:save_parameters "head.safetensors"
 function parameter_files.save(layer, file)
   check_name("save_parameters", file)
   local items = {}
@@ -68,12 +68,14 @@ end
 
 --- Copies parameters from a safetensors file into a layer, by path. Nothing is copied unless all fit.
 -- @function Layer:load_parameters
--- @string file
+-- @tparam string file
 -- @tparam[opt] table options `strict` (true): the file has exactly the layer's parameters; false leaves out what only
 -- one of them has
 -- @treturn {string,...} the paths that the file lacks
 -- @treturn {string,...} the names that the layer lacks
 -- @raise where the file is not what its format allows, and where names or shapes do not fit: all of them in one error
+-- @usage layer:save_parameters("layer.safetensors")
+-- layer:load_parameters("layer.safetensors")
 function parameter_files.load(layer, file, options)
   check_name("load_parameters", file)
   if options ~= nil and type(options) ~= "table" then

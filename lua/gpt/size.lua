@@ -4,6 +4,11 @@ local config = require "gpt.config"
 local core = require "gpt.core"
 local rules = require "gpt.rules"
 
+--- What `gpt.size` answers: `parameters`, `parameters_tied`, `bytes`, `kv_cache_bytes`, `flops` and `parts`; it prints
+-- as a table.
+-- @classmod Size
+-- @usage print(gpt.size("gpt2-small"))
+
 local size = {}
 
 -- Bytes of a matrix's row. Quantised rows are blocks of 32 numbers, the last one filled up, with a 16-bit scale each.

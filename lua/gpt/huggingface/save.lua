@@ -126,7 +126,7 @@ end
 -- the directory stay; only shards of an earlier save (model.safetensors.index.json and those it names) go. A model
 -- without query, key and value biases is written with zeros, and config.json says `qkv_bias: false`.
 -- @function Model:save
--- @string dir made if absent (the directory above it must exist)
+-- @tparam string dir made if absent (the directory above it must exist)
 -- @raise where the model's tree is not GPT-2's (then `layer:save_parameters` does), and where a file cannot be written
 -- @usage model:save "my-gpt2"
 return function(model, dir)

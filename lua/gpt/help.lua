@@ -1,0 +1,205 @@
+--- Help at the prompt: gpt.help.
+-- @submodule gpt
+local core = require "gpt.core"
+
+local help = {}
+
+local WIDTH = 79
+local OPERATORS = {
+  ["+"] = "add", ["-"] = "sub", ["*"] = "mul", ["/"] = "div", ["^"] = "pow", ["#"] = "__len",
+  ["=="] = "eq", ["~="] = "ne", ["<"] = "lt", ["<="] = "le", [">"] = "gt", [">="] = "ge",
+}
+
+local texts -- the entries by name, ":Tensor" for the page of a class, read when help is first asked for
+local sorted -- the names of functions and fields
+
+local function load_texts()
+  if texts then return end
+  texts, sorted = require "gpt.help_texts", {}
+  for name in pairs(texts) do
+    if name:sub(1, 1) ~= ":" then table.insert(sorted, name) end
+  end
+  table.sort(sorted)
+end
+
+local function bare(name)
+  return name:match("([^.:]+)$")
+end
+
+-- Names side by side, in lines of at most WIDTH.
+local function flow(names)
+  local lines, line = {}, " "
+  for _, name in ipairs(names) do
+    if #line + 1 + #name > WIDTH then
+      table.insert(lines, line)
+      line = " "
+    end
+    line = line .. " " .. name
+  end
+  table.insert(lines, line)
+  return table.concat(lines, "\n")
+end
+
+local function members(owner, kind)
+  local names = {}
+  for _, name in ipairs(sorted) do
+    local entry = texts[name]
+    local plain = bare(name)
+    if entry.owner == owner and entry.kind == kind and not plain:find("^__") then table.insert(names, plain) end
+  end
+  return names
+end
+
+local function add_members(parts, owner)
+  for _, kind in ipairs { "function", "field" } do
+    local names = members(owner, kind)
+    local title = kind == "field" and "Fields" or owner:find("^%l") and "Functions" or "Methods"
+    if #names > 0 then table.insert(parts, title .. ":\n" .. flow(names)) end
+  end
+end
+
+-- A module or class: what it is, and what it has.
+local function overview(name)
+  local page = texts[":" .. name]
+  local parts = { page and page.text or "gpt." .. name }
+  add_members(parts, name)
+  if name == "Model" then table.insert(parts, "A model has all that a Layer has: gpt.help \"Layer\".") end
+  local one = members(name, "function")[1]
+  if one then
+    local example = name == "gpt" and one or name .. (name:find("^%l") and "." or ":") .. one
+    table.insert(parts, ("gpt.help %q tells more of one."):format(example))
+  end
+  return table.concat(parts, "\n\n")
+end
+
+local function topics()
+  local parts = { "gpt.help(x) tells of x: a function, a layer, a tensor, any value of luagpt, or\n"
+    .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0." }
+  local owners, seen = { "gpt", "nn", "optim", "plot" }, {}
+  for _, name in ipairs(sorted) do
+    if texts[name].owner:find("^%u") then table.insert(owners, texts[name].owner) end
+  end
+  for _, owner in ipairs(owners) do
+    local names = seen[owner] and {} or members(owner, "function")
+    seen[owner] = true
+    local title = owner == "gpt" and "gpt." or owner:find("^%l") and "gpt." .. owner .. "." or owner .. ":"
+    if #names > 0 then table.insert(parts, title .. "\n" .. flow(names)) end
+  end
+  table.insert(parts, 'For example: gpt.help "generate", gpt.help "nn.Linear", gpt.help "Tensor:sum"')
+  return table.concat(parts, "\n\n")
+end
+
+local function methods_of(owner)
+  if owner == "Layer" or owner == "Model" then return core._layer_methods end
+  return core._methods("gpt." .. owner) or {}
+end
+
+-- The function of that name, or nil.
+local function value_of(name)
+  local owner, plain = texts[name].owner, bare(name)
+  if owner == "gpt" then return rawget(package.loaded.gpt, plain) end
+  if owner:find("^%l") then
+    local part = rawget(package.loaded.gpt, owner)
+    return part and rawget(part, plain)
+  end
+  return methods_of(owner)[plain]
+end
+
+-- Methods come last: model.generate is gpt.generate.
+local function name_of_function(fn)
+  local method
+  for _, name in ipairs(sorted) do
+    if texts[name].kind == "function" and value_of(name) == fn then
+      if texts[name].owner:find("^%l") then return name end
+      method = name
+    end
+  end
+  return method
+end
+
+-- A method by its owner's name; a Model has those of a Layer.
+local function name_of_method(owner, plain)
+  local layers = owner == "Layer" or owner == "Model"
+  for _, class in ipairs { owner, layers and "Layer", layers and "Model" } do
+    for _, dot in ipairs { ":", "." } do
+      if class and texts[class .. dot .. plain] then return class .. dot .. plain end
+    end
+  end
+end
+
+-- All entries that are called so, whatever they belong to.
+local function names_of_word(word)
+  local found = {}
+  for _, name in ipairs(sorted) do
+    if bare(name) == word then table.insert(found, name) end
+  end
+  return found
+end
+
+local function unknown(word)
+  local known = table.move(sorted, 1, #sorted, 1, {})
+  for _, name in ipairs(sorted) do table.insert(known, bare(name)) end
+  local near = core._suggest(word, known)
+  local shown = #word > 60 and word:sub(1, 60) .. "..." or word
+  if near then core._raise(("gpt.help: nothing is called '%s'; did you mean '%s'?"):format(shown, near)) end
+  core._raise(("gpt.help: nothing is called '%s'; gpt.help() lists what there is"):format(shown))
+end
+
+local function of_string(given)
+  local word = given:gsub("^gpt%.(.)", "%1"):gsub("%(.*$", "")
+  if OPERATORS[word] then word = "Tensor:" .. OPERATORS[word] end
+  if texts[word] then return texts[word].text end
+  if texts[":" .. word] then return overview(word) end
+  local owner, plain = word:match("^(%w+)[.:]([%w_]+)$")
+  local classes = { model = "Model", layer = "Layer", session = "Session", tokenizer = "Tokenizer", t = "Tensor" }
+  local method = owner and name_of_method(classes[owner] or owner, plain)
+  if method then return texts[method].text end
+  local names = names_of_word(word)
+  if #names == 0 then unknown(given) end
+  if #names == 1 then return texts[names[1]].text end
+  return ("There are several:\n%s\n\n%s"):format(flow(names), texts[names[1]].text)
+end
+
+local function of_layer(layer)
+  local kind = core._kind(layer)
+  if kind == "Layer" then kind = tostring(layer):match("^[%w_]+") end -- written in Lua
+  if kind == "Model" then return overview "Model" end
+  local own = texts["nn." .. kind]
+  local first = own and own.text or ("%s is a layer of your own, made by gpt.nn.layer."):format(kind)
+  return first .. "\n\n" .. overview "Layer"
+end
+
+local function of_value(value)
+  local meta = debug.getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  local class = type(name) == "string" and name:match("^gpt%.(.*)")
+  if class == "Layer" then return of_layer(value) end
+  if class and texts[":" .. class] then return overview(class) end
+  if value == package.loaded.gpt then return topics() end
+  for _, part in ipairs { "nn", "optim", "plot" } do
+    if value ~= nil and value == rawget(package.loaded.gpt, part) then return overview(part) end
+  end
+  if type(value) == "table" and rawget(value, "emb_dim") then return texts.config.text end
+  core._raise(("gpt.help: nothing is known of this %s; a function or value of luagpt, or a name, expected"):format(
+    type(value)))
+end
+
+--- Tells about a function, a value or a name: signature, what it does, an example. The text is that of the reference.
+-- @function help
+-- @param[opt] x a function (`gpt.cat`, `t.softmax`), a tensor, layer, session or other value, or a name: "generate",
+-- "nn.Linear", "Tensor:softmax", "softmax", "+". Without it: the list of all there is
+-- @treturn string the text, which the prompt shows; in a script print it
+-- @usage gpt.help "Tensor:softmax"
+-- gpt.help(gpt.nn.Linear)
+function help.help(...)
+  load_texts()
+  local x = ...
+  if select("#", ...) == 0 then return topics() end
+  if type(x) == "string" then return of_string(x) end
+  if type(x) ~= "function" then return of_value(x) end
+  local name = name_of_function(x)
+  if not name then core._raise("gpt.help: this function is none of luagpt's; gpt.help() lists what there is") end
+  return texts[name].text
+end
+
+return help

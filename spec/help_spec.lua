@@ -1,0 +1,238 @@
+local gpt = require "gpt"
+local core = require "gpt.core"
+local files = require "spec.support.files"
+local process = require "spec.support.process"
+local raised = require "spec.support.raised"
+local texts = require "gpt.help_texts"
+
+local METAMETHODS = { __len = true, __tostring = true }
+
+local function names(t)
+  local list = {}
+  for name, value in pairs(t) do
+    if type(name) == "string" and type(value) == "function" then table.insert(list, name) end
+  end
+  table.sort(list)
+  return list
+end
+
+-- Every function that is public: its name and how its topic is called.
+local function public()
+  local topics = {}
+  local function add(t, prefix)
+    for _, name in ipairs(names(t)) do topics[prefix .. name] = t[name] end
+  end
+  add(gpt, "")
+  for _, part in ipairs { "nn", "optim", "plot" } do
+    if rawget(gpt, part) then add(gpt[part], part .. ".") end
+  end
+  for _, class in ipairs { "Tensor", "Session", "Tokenizer", "AdamW" } do add(core._methods("gpt." .. class) or {}, class .. ":") end
+  for name, fn in pairs(core._layer_methods) do
+    topics[(texts["Layer:" .. name] and "Layer:" or "Model:") .. name] = fn
+  end
+  return topics
+end
+
+describe("gpt.help", function()
+  it("knows every public function and method", function()
+    local missing, count = {}, 0
+    for topic in pairs(public()) do
+      count = count + 1
+      if not texts[topic] then table.insert(missing, topic) end
+    end
+    table.sort(missing)
+    assert.same({}, missing)
+    assert.is_true(count > 100)
+  end)
+
+  it("tells of nothing that is not there", function()
+    local there, gone = public(), {}
+    for name, entry in pairs(texts) do
+      local plain = name:match("([^.:]+)$")
+      local known = { gpt = true, nn = true, optim = true, plot = true, Tensor = true, Session = true, Tokenizer = true, Layer = true,
+        Model = true }
+      if entry.kind == "function" and known[entry.owner] and not there[name] and not METAMETHODS[plain] then
+        table.insert(gone, name)
+      end
+    end
+    table.sort(gone)
+    assert.same({}, gone)
+  end)
+
+  it("has an example for every function", function()
+    local without = {}
+    for name, entry in pairs(texts) do
+      if entry.kind == "function" and not entry.usage then table.insert(without, name) end
+    end
+    table.sort(without)
+    assert.same({}, without)
+  end)
+
+  it("fits a screen: lines of at most 110 characters, at most 50 of them", function()
+    for name, entry in pairs(texts) do
+      local _, lines = entry.text:gsub("\n", "\n")
+      assert.is_true(lines < 50, name .. ": " .. lines .. " lines")
+      for line in entry.text:gmatch("[^\n]+") do assert.is_true(#line <= 110, name .. ": " .. line) end
+    end
+  end)
+
+  it("answers the same screen for a function, its name, and its name at the prompt", function()
+    local screen = gpt.help(gpt.nn.Linear)
+    assert.equal(screen, gpt.help "nn.Linear")
+    assert.equal(screen, gpt.help "gpt.nn.Linear")
+    assert.equal(screen, gpt.help "Linear")
+    assert.truthy(screen:find("gpt.nn.Linear(inputs, outputs [, options]) -> Layer", 1, true))
+    assert.truthy(screen:find("For example:\n  gpt.nn.Linear(768, 50257, { bias = false })", 1, true))
+  end)
+
+  it("finds methods by value and by name", function()
+    local t = gpt.ones(2, 3)
+    local screen = gpt.help "Tensor:softmax"
+    assert.equal(screen, gpt.help "softmax")
+    assert.equal(screen, gpt.help "t:softmax")
+    assert.equal(screen, gpt.help "Tensor.softmax")
+    assert.equal(screen, gpt.help(t.softmax))
+    assert.truthy(screen:find("Tensor:softmax(dim) -> Tensor", 1, true))
+    assert.equal(gpt.help "Tensor:add", gpt.help "+")
+    assert.truthy(gpt.help("generate"):find("There are several:\n  Model:generate Session:generate generate", 1, true)
+      or gpt.help("generate"):find("gpt.generate(model, prompt", 1, true))
+  end)
+
+  it("finds values by what they are", function()
+    assert.truthy(gpt.help(gpt.ones(1)):find("Methods:\n  abs add argmax", 1, true))
+    local model = gpt.Model { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = false }
+    assert.truthy(gpt.help(model):find("A GPT, made by gpt.Model or gpt.load", 1, true))
+    assert.truthy(gpt.help(model.head):find("gpt.nn.Linear(inputs, outputs", 1, true))
+    assert.truthy(gpt.help(model:session()):find("One conversation with a model", 1, true))
+    assert.equal(gpt.help "config", gpt.help(model.config))
+    assert.truthy(gpt.help(gpt.nn):find("Functions:\n  Dropout Embedding", 1, true))
+    local Own = gpt.nn.layer("Own", { forward = function(_, x) return x end })
+    assert.truthy(gpt.help(Own()):find("Own is a layer of your own, made by gpt.nn.layer.", 1, true))
+  end)
+
+  it("lists everything without an argument", function()
+    local list = gpt.help()
+    for _, word in ipairs { "gpt.nn.\n", "Tensor:\n", "Session:\n", "Tokenizer:\n", " generate", " Linear" } do
+      assert.truthy(list:find(word, 1, true), word)
+    end
+    assert.equal(list, gpt.help(gpt))
+  end)
+
+  it("suggests the near name", function()
+    assert.equal("gpt.help: nothing is called 'sofmax'; did you mean 'softmax'?", raised(gpt.help, "sofmax"))
+    assert.equal("gpt.help: nothing is called 'nn.Linaer'; did you mean 'nn.Linear'?", raised(gpt.help, "nn.Linaer"))
+    assert.equal("gpt.help: nothing is called 'xyzzyxyzzy'; gpt.help() lists what there is", raised(gpt.help, "xyzzyxyzzy"))
+  end)
+
+  it("says where it knows nothing", function()
+    assert.equal("gpt.help: this function is none of luagpt's; gpt.help() lists what there is", raised(gpt.help, print))
+    assert.equal("gpt.help: nothing is known of this number; a function or value of luagpt, or a name, expected", raised(gpt.help, 3))
+    assert.equal("gpt.help: nothing is known of this nil; a function or value of luagpt, or a name, expected", raised(gpt.help, nil))
+  end)
+end)
+
+describe("the examples of the help texts", function()
+  local directory, root
+  setup(function()
+    directory = files.directory()
+    local pipe = assert(io.popen("pwd"))
+    root = pipe:read("l")
+    pipe:close()
+    files.copy("spec/fixtures/tokenizer", directory .. "/tokenizer")
+    files.write(directory .. "/book.txt", ("A book has many lines, and this is one of them.\n"):rep(100))
+  end)
+  teardown(function() files.remove(directory) end)
+
+  -- Runs code a line at a time where it is no chunk, as the prompt does.
+  local RUNNER = [[
+    local gpt = require "gpt"
+    io.stdout:setvbuf "full"
+    local env = setmetatable({ gpt = gpt, nn = gpt.nn, print = function(...)
+      for i = 1, select("#", ...) do tostring((select(i, ...))) end
+    end, io = setmetatable({ write = function() end }, { __index = io }) }, { __index = _G })
+    gpt.set_threads(1)
+    env.tokenizer = gpt.tokenizer "tokenizer"
+    env.model = gpt.Model { vocab_size = 400, context_length = 64, emb_dim = 8, n_heads = 2, n_layers = 2,
+      drop_rate = 0, qkv_bias = false }
+    env.model.tokenizer = env.tokenizer
+    env.model:save "gpt2"
+    env.optimizer = gpt.optim.AdamW(env.model)
+    env.session, env.layer, env.t = env.model:session(), env.model.blocks[1], gpt.randn(2, 3)
+    env.session:feed { 3, 1, 2 }
+    env.data = gpt.dataset("book.txt", { tokenizer = env.tokenizer, context_length = 32, batch_size = 2 })
+    env.training, env.validation = env.data:split(0.8)
+    env.logits = gpt.randn(400)
+    local function run(code)
+      local fn = load(code, "=example", "t", env) or load("return " .. code, "=example", "t", env)
+      if fn then return fn() end
+      local chunk = ""
+      for line in (code .. "\n"):gmatch("(.-)\n") do
+        chunk = chunk .. line .. "\n"
+        local whole, problem = load("return " .. chunk, "=example", "t", env), nil
+        if not whole then whole, problem = load(chunk, "=example", "t", env) end
+        if whole then
+          env.print(whole())
+          chunk = ""
+        elseif not problem:find("<eof>", 1, true) then
+          error(problem, 0)
+        end
+      end
+      if chunk:find("%S") then error("unfinished: " .. chunk, 0) end
+    end
+    local ok, problem = xpcall(run, debug.traceback, CODE)
+    print(ok and "fine" or problem)
+  ]]
+
+  local order = {}
+  for name, entry in pairs(texts) do
+    if entry.usage then table.insert(order, name) end
+  end
+  table.sort(order)
+
+  it("run, every one", function()
+    local code = { ("") }
+    local failed = {}
+    local all = {}
+    for _, name in ipairs(order) do all[#all + 1] = ("{ %q, %q }"):format(name, texts[name].usage) end
+    code[#code + 1] = ("local EXAMPLES = { %s }\n"):format(table.concat(all, ",\n"))
+    code[#code + 1] = "for _, each in ipairs(EXAMPLES) do local name, CODE = each[1], each[2]\n"
+    code[#code + 1] = "local print = function(...) print(name .. ':', ...) end\n" .. RUNNER .. "\nend"
+    files.write(directory .. "/run.lua", table.concat(code))
+    local path = package.path:gsub("%./", root .. "/")
+    local cpath = package.cpath:gsub("%./", root .. "/")
+    local command = ("cd '%s' && LUA_PATH='%s' LUA_CPATH='%s' lua5.4 run.lua 2>&1"):format(directory, path, cpath)
+    local pipe = assert(io.popen(command))
+    local fine = 0
+    for line in pipe:lines() do
+      if line:find(":\tfine$") then fine = fine + 1 else table.insert(failed, line) end
+    end
+    pipe:close()
+    assert.same({}, failed)
+    assert.equal(#order, fine)
+    assert.is_true(fine > 100)
+  end)
+end)
+
+describe("the definitions for the Lua language server", function()
+  it("are Lua, with a class for every type and a function for every topic", function()
+    local path = assert(package.searchpath("gpt.library.gpt", package.path))
+    local text = files.read(path)
+    assert(load(text, "=gpt.lua"))
+    for _, class in ipairs { "gpt", "gpt.nn", "gpt.Tensor", "gpt.Layer", "gpt.Model: gpt.Layer", "gpt.Session", "gpt.Tokenizer" } do
+      assert.truthy(text:find("---@class " .. class .. "\n", 1, true), class)
+    end
+    for topic in pairs(public()) do
+      local name = (topic:find(":") and "" or "gpt.") .. topic
+      assert.truthy(text:find("function " .. name .. "(", 1, true), topic)
+    end
+    assert.truthy(text:find("---@operator add(gpt.Tensor|number): gpt.Tensor", 1, true))
+  end)
+end)
+
+describe("help in a process of its own", function()
+  it("is found beside the module", function()
+    local output, ok = process.lua [[print(require("gpt").help "seed")]]
+    assert.is_true(ok, output)
+    assert.truthy(output:find("gpt.seed(n)", 1, true))
+  end)
+end)
