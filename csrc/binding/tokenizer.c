@@ -2,9 +2,11 @@
 #include "core/tokenizer/tokenizer.h"
 
 #include "binding/tensor.h"
+#include "core/tokenizer/train.h"
 
 #define TYPE "gpt.Tokenizer"
 #define IDS "gpt.Ids" /* scratch, seen by no user */
+#define TRAINER "gpt.TokenizerTrainer" /* seen by lua/gpt/train_tokenizer.lua only */
 
 /***
 Text to token ids and back, by GPT-2's byte-level byte-pair encoding.
@@ -31,6 +33,39 @@ static int load(lua_State *L) {
   if (*box == NULL) return bind_raise(L, env);
   bind_account(L, env);
   return 1;
+}
+
+/* _tokenizer_trainer(): takes texts, then makes a tokenizer of them. */
+static int new_trainer(lua_State *L) {
+  void **box = bind_push_box(L, TRAINER, 0);
+  *box = gpt_trainer_new(bind_env(L));
+  return *box != NULL ? 1 : bind_raise(L, bind_env(L));
+}
+
+/* trainer:add(text) */
+static int add_text(lua_State *L) {
+  size_t length;
+  GptTrainer *trainer = bind_check(L, 1, TRAINER);
+  const char *text = luaL_checklstring(L, 2, &length);
+  return gpt_trainer_add(trainer, text, length) ? 0 : bind_raise(L, bind_env(L));
+}
+
+/* trainer:finish(vocab_size, min_frequency): a tokenizer. */
+static int finish_training(lua_State *L) {
+  GptTrainer *trainer = bind_check(L, 1, TRAINER);
+  lua_Integer vocab_size = luaL_checkinteger(L, 2), min_frequency = luaL_checkinteger(L, 3);
+  void **box = bind_push_box(L, TYPE, 0);
+  *box = gpt_trainer_finish(trainer, vocab_size, min_frequency);
+  if (*box == NULL) return bind_raise(L, bind_env(L));
+  bind_account(L, bind_env(L));
+  return 1;
+}
+
+static int collect_trainer(lua_State *L) {
+  void **box = lua_touserdata(L, 1);
+  gpt_trainer_free(*box);
+  *box = NULL;
+  return 0;
 }
 
 /* Pushes an empty list of ids that the collector owns. */
@@ -216,13 +251,17 @@ static const luaL_Reg methods[] = {{"encode", encode}, {"decode", decode}, {"tok
 static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", to_string}, {NULL, NULL}};
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"tokenizer", load}, {NULL, NULL}};
+static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
+static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", collect_trainer}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tokenizer", load}, {"_tokenizer_trainer", new_trainer}, {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
+static const BindType trainer_type = {.name = TRAINER, .methods = trainer_methods, .meta = trainer_meta};
 
 void bind_open_tokenizer(lua_State *L) {
   luaL_newmetatable(L, IDS);
   bind_functions(L, ids_meta);
   lua_pop(L, 1);
   bind_type(L, &type);
+  bind_type(L, &trainer_type);
   bind_functions(L, functions);
 }

@@ -62,9 +62,9 @@ end
 --- Token ids cut into windows: window i takes `context_length` tokens from token (i - 1) * stride + 1 on, and its
 -- targets are the same moved on by one.
 --
--- A string that names a file is that file: a token file where its name ends in .bin or .u16 (2 bytes an id) or .u32 (4), or
--- where `dtype` is given, else text. A token file is mapped, so it may be larger than memory (`gpt.write_tokens` makes
--- one). Any other string is itself the text.
+-- A string that names a file is that file: a token file where its name ends in .bin or .u16 (2 bytes an id) or .u32
+-- (4), or where `dtype` is given, else text. A token file is mapped, so it may be larger than memory
+-- (`gpt.write_tokens` makes one). Any other string is itself the text.
 -- @function gpt.dataset
 -- @param source a text, a file's name, or ids: an array or an i64 tensor [n]
 -- @tparam table options `context_length`; `stride` (context_length: windows that do not overlap), `batch_size` (8),

@@ -30,9 +30,6 @@ return function(options)
     core._raise("gpt.lr_schedule: a table of options expected, got " .. rules.show(options))
   end
   local given, problems = rules.read(options, FIELDS)
-  if #problems == 0 and (given.warmup or 0) > given.steps then
-    problems[1] = ("warmup: at most steps, %d, expected, got %d"):format(given.steps, given.warmup)
-  end
   if #problems == 0 and (given.min_lr or 0) > given.lr then
     problems[1] = ("min_lr: at most lr, %s, expected, got %s"):format(given.lr, given.min_lr)
   end
@@ -40,7 +37,7 @@ return function(options)
   local lr, steps, warmup, min_lr = given.lr, given.steps, given.warmup or 0, given.min_lr or given.lr / 10
   return function(step)
     if step < warmup then return lr * step / warmup end
-    if step >= steps then return warmup == steps and lr or min_lr end
+    if step >= steps then return warmup >= steps and lr or min_lr end
     local t = (step - warmup) / (steps - warmup)
     return min_lr + (lr - min_lr) * (1 + math.cos(math.pi * t)) / 2
   end

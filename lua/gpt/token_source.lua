@@ -56,17 +56,23 @@ local function last_cut(text)
   return tail and tail - 1 or nil
 end
 
-local function encode_slices(next_piece, tokenizer, special, put)
-  local options, rest = special and { special = true } or nil, ""
+-- Passes on pieces of text as larger ones, cut between words.
+local function cut_between_words(next_piece, put)
+  local rest = ""
   for piece in next_piece do
     rest = rest .. piece
     local cut = #rest >= SLICE and last_cut(rest)
     if cut then
-      put(tokenizer:encode(rest:sub(1, cut), options))
+      put(rest:sub(1, cut))
       rest = rest:sub(cut + 1)
     end
   end
-  if #rest > 0 then put(tokenizer:encode(rest, options)) end
+  if #rest > 0 then put(rest) end
+end
+
+local function encode_slices(next_piece, tokenizer, special, put)
+  local options = special and { special = true } or nil
+  cut_between_words(next_piece, function(text) put(tokenizer:encode(text, options)) end)
 end
 
 local function slices_of(text)
@@ -94,26 +100,34 @@ local function need_tokenizer(what, source, settings)
     what, hint)
 end
 
-local function put_text(what, source, settings, put)
-  local tokenizer = need_tokenizer(what, source, settings)
-  if token_source.kind(source) ~= "file" then
-    return encode_slices(slices_of(source), tokenizer, settings.special, put)
-  end
+--- Gives a text, what a text file holds, or what a function answers until it is nil, to put, a slice at a time, cut
+-- between words.
+function token_source.put_slices(what, source, put)
+  if type(source) == "function" then return cut_between_words(source, put) end
+  if token_source.kind(source) ~= "file" then return cut_between_words(slices_of(source), put) end
   local file <close> = io.open(source, "rb")
   if not file then raise("%s: %s: cannot be read", what, source) end
-  encode_slices(slices_of_file(source, file), tokenizer, settings.special, put)
+  cut_between_words(slices_of_file(source, file), put)
+end
+
+local function put_text(what, source, settings, put)
+  local tokenizer, options = need_tokenizer(what, source, settings), settings.special and { special = true } or nil
+  token_source.put_slices(what, source, function(text) put(tokenizer:encode(text, options)) end)
+end
+
+local function preceded(first, next_piece)
+  return function()
+    local piece = first or next_piece()
+    first = nil
+    return piece
+  end
 end
 
 local function put_pieces(what, next_piece, settings, put)
   local piece = next_piece()
   if type(piece) == "string" then
-    local first = piece
-    local function pieces()
-      local text = first or next_piece()
-      first = nil
-      return text
-    end
-    return encode_slices(pieces, need_tokenizer(what, "", settings), settings.special, put)
+    local tokenizer = need_tokenizer(what, "", settings)
+    return encode_slices(preceded(piece, next_piece), tokenizer, settings.special, put)
   end
   while piece ~= nil do
     put(piece)

@@ -1,0 +1,136 @@
+#include "core/tokenizer/pairs.h"
+
+#include "core/memory.h"
+
+void gpt_pairs_free(GptPairs *pairs) {
+  for (size_t i = 0; i < pairs->count; i++) gpt_free(pairs->env, pairs->list[i].words);
+  gpt_free(pairs->env, pairs->list);
+  gpt_free(pairs->env, pairs->slots);
+  gpt_free(pairs->env, pairs->touched);
+  gpt_free(pairs->env, pairs->heap);
+}
+
+/* Room for one more element of that size; *array and *capacity may change. */
+static bool reserve(GptEnv *env, void *array, size_t count, size_t *capacity, size_t size) {
+  if (count < *capacity) return true;
+  size_t wanted = 2 * *capacity + 256;
+  void *grown = gpt_realloc(env, *(void **)array, wanted * size);
+  if (grown == NULL) return false;
+  *(void **)array = grown;
+  *capacity = wanted;
+  return true;
+}
+
+static size_t find_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
+  uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
+  size_t mask = pairs->slot_count - 1, at = (size_t)((h ^ h >> 29) * 0xbf58476d1ce4e5b9u >> 32) & mask;
+  for (; pairs->slots[at] != 0; at = (at + 1) & mask) {
+    const GptPair *pair = &pairs->list[pairs->slots[at] - 1];
+    if (pair->left == left && pair->right == right) break;
+  }
+  return at;
+}
+
+static bool grow_slots(GptPairs *pairs) {
+  size_t count = pairs->slot_count == 0 ? 4096 : 2 * pairs->slot_count;
+  uint32_t *slots = gpt_alloc_zeroed(pairs->env, count * sizeof *slots);
+  if (slots == NULL) return false;
+  gpt_free(pairs->env, pairs->slots);
+  pairs->slots = slots;
+  pairs->slot_count = count;
+  for (size_t i = 0; i < pairs->count; i++)
+    slots[find_slot(pairs, pairs->list[i].left, pairs->list[i].right)] = (uint32_t)i + 1;
+  return true;
+}
+
+/* The pair, made if it is new; NULL without memory. */
+static GptPair *find(GptPairs *pairs, uint32_t left, uint32_t right) {
+  if (2 * (pairs->count + 1) > pairs->slot_count && !grow_slots(pairs)) return NULL;
+  size_t slot = find_slot(pairs, left, right);
+  if (pairs->slots[slot] == 0) {
+    if (!reserve(pairs->env, &pairs->list, pairs->count, &pairs->capacity, sizeof *pairs->list)) return NULL;
+    pairs->list[pairs->count] = (GptPair){.left = left, .right = right};
+    pairs->slots[slot] = (uint32_t)++pairs->count;
+  }
+  return &pairs->list[pairs->slots[slot] - 1];
+}
+
+static bool touch(GptPairs *pairs, GptPair *pair) {
+  if (pair->touched) return true;
+  if (!reserve(pairs->env, &pairs->touched, pairs->touched_count, &pairs->touched_capacity, sizeof *pairs->touched))
+    return false;
+  pairs->touched[pairs->touched_count++] = (uint32_t)(pair - pairs->list);
+  return pair->touched = true;
+}
+
+bool gpt_pairs_add(GptPairs *pairs, uint32_t left, uint32_t right, uint32_t word, int64_t times) {
+  GptPair *pair = find(pairs, left, right);
+  if (pair == NULL || !touch(pairs, pair)) return false;
+  pair->count += times;
+  if (pair->word_count > 0 && pair->words[pair->word_count - 1] == word) return true;
+  if (pair->word_count == pair->word_capacity) {
+    uint32_t capacity = 2 * pair->word_capacity + 4;
+    uint32_t *words = gpt_realloc(pairs->env, pair->words, capacity * sizeof *words);
+    if (words == NULL) return false;
+    pair->words = words;
+    pair->word_capacity = capacity;
+  }
+  pair->words[pair->word_count++] = word;
+  return true;
+}
+
+void gpt_pairs_remove(GptPairs *pairs, uint32_t left, uint32_t right, int64_t times) {
+  size_t slot = find_slot(pairs, left, right);
+  pairs->list[pairs->slots[slot] - 1].count -= times;
+}
+
+/* a comes before b. */
+static bool before(const GptPairEntry *a, const GptPairEntry *b) {
+  if (a->count != b->count) return a->count > b->count;
+  return a->left != b->left ? a->left < b->left : a->right < b->right;
+}
+
+static void sift_up(GptPairEntry *heap, size_t at, GptPairEntry entry) {
+  for (size_t parent; at > 0 && before(&entry, &heap[parent = (at - 1) / 2]); at = parent) heap[at] = heap[parent];
+  heap[at] = entry;
+}
+
+static void sift_down(GptPairEntry *heap, size_t count, GptPairEntry entry) {
+  size_t at = 0;
+  for (size_t child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && before(&heap[child + 1], &heap[child])) child++;
+    if (!before(&heap[child], &entry)) break;
+    heap[at] = heap[child];
+  }
+  heap[at] = entry;
+}
+
+bool gpt_pairs_settle(GptPairs *pairs) {
+  for (size_t i = 0; i < pairs->touched_count; i++) {
+    GptPair *pair = &pairs->list[pairs->touched[i]];
+    pair->touched = false;
+    if (pair->count <= 0) continue;
+    if (!reserve(pairs->env, &pairs->heap, pairs->heap_count, &pairs->heap_capacity, sizeof *pairs->heap)) return false;
+    sift_up(pairs->heap, pairs->heap_count++,
+            (GptPairEntry){pair->count, pair->left, pair->right, pairs->touched[i]});
+  }
+  pairs->touched_count = 0;
+  return true;
+}
+
+GptPair *gpt_pairs_pop(GptPairs *pairs) {
+  while (pairs->heap_count > 0) {
+    GptPairEntry top = pairs->heap[0];
+    GptPair *pair = &pairs->list[top.pair];
+    bool current = top.count == pair->count;
+    if (!current && pair->count > 0 && pair->count < top.count) {
+      top.count = pair->count;
+      sift_down(pairs->heap, pairs->heap_count, top);
+      continue;
+    }
+    GptPairEntry last = pairs->heap[--pairs->heap_count];
+    if (pairs->heap_count > 0) sift_down(pairs->heap, pairs->heap_count, last);
+    if (current && pair->count > 0) return pair;
+  }
+  return NULL;
+}

@@ -1,0 +1,94 @@
+#include "core/tokenizer/words.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+
+#define LONGEST_WORD ((size_t)1 << 20) /* a longer one is cut: nothing is learned from such */
+
+void gpt_words_free(GptWords *words) {
+  gpt_free(words->env, words->bytes);
+  gpt_free(words->env, words->list);
+  gpt_free(words->env, words->slots);
+}
+
+static uint32_t hash(const uint8_t *bytes, size_t n) {
+  uint64_t h = n;
+  for (; n >= 8; n -= 8, bytes += 8) {
+    uint64_t eight;
+    memcpy(&eight, bytes, 8);
+    h = (h ^ eight) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 32;
+  }
+  for (; n > 0; n--) h = (h ^ *bytes++) * 0xff51afd7ed558ccdu;
+  h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
+  return (uint32_t)(h >> 32);
+}
+
+/* The slot of a word, or the empty one where it would go. */
+static size_t find_slot(const GptWords *words, const uint8_t *bytes, size_t n, uint32_t h) {
+  size_t mask = words->slot_count - 1, at = h & mask;
+  for (; words->slots[at] != 0; at = (at + 1) & mask) {
+    const GptWord *word = &words->list[words->slots[at] - 1];
+    if (word->hash == h && word->length == n && memcmp(words->bytes + word->start, bytes, n) == 0) break;
+  }
+  return at;
+}
+
+static bool grow_slots(GptWords *words) {
+  size_t count = words->slot_count == 0 ? 4096 : 2 * words->slot_count;
+  uint32_t *slots = gpt_alloc_zeroed(words->env, count * sizeof *slots);
+  if (slots == NULL) return false;
+  gpt_free(words->env, words->slots);
+  words->slots = slots;
+  words->slot_count = count;
+  for (size_t i = 0; i < words->count; i++) {
+    size_t at = words->list[i].hash & (count - 1);
+    while (slots[at] != 0) at = (at + 1) & (count - 1);
+    slots[at] = (uint32_t)i + 1;
+  }
+  return true;
+}
+
+/* Room for one more word of n bytes; the hash table stays at most half full. */
+static bool reserve(GptWords *words, size_t n) {
+  if (words->count >= UINT32_MAX / 4) return gpt_fail(words->env, "too many different words to learn from");
+  if (2 * (words->count + 1) > words->slot_count && !grow_slots(words)) return false;
+  if (words->count == words->capacity) {
+    size_t capacity = 2 * words->capacity + 1024;
+    GptWord *list = gpt_realloc(words->env, words->list, capacity * sizeof *list);
+    if (list == NULL) return false;
+    words->list = list;
+    words->capacity = capacity;
+  }
+  if (words->used + n <= words->room) return true;
+  size_t room = 2 * words->room + n + 4096;
+  uint8_t *bytes = gpt_realloc(words->env, words->bytes, room);
+  if (bytes == NULL) return false;
+  words->bytes = bytes;
+  words->room = room;
+  return true;
+}
+
+static bool count_word(GptWords *words, const uint8_t *bytes, size_t n) {
+  if (!reserve(words, n)) return false;
+  uint32_t h = hash(bytes, n);
+  size_t slot = find_slot(words, bytes, n, h);
+  if (words->slots[slot] == 0) {
+    words->list[words->count] = (GptWord){.start = words->used, .length = (uint32_t)n, .hash = h};
+    memcpy(words->bytes + words->used, bytes, n);
+    words->used += n;
+    words->slots[slot] = (uint32_t)++words->count;
+  }
+  words->list[words->slots[slot] - 1].count++;
+  return true;
+}
+
+bool gpt_words_add_text(GptWords *words, const GptClasses *classes, const uint8_t *text, size_t n) {
+  for (size_t at = 0, end; at < n; at = end) {
+    end = gpt_scan_word(classes, text, at, n);
+    if (end - at > LONGEST_WORD) end = at + LONGEST_WORD;
+    if (!count_word(words, text + at, end - at)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,64 @@
+-- The metrics file: a line a step, JSON or, where the name ends in .csv, comma-separated values.
+local core = require "gpt.core"
+local json = require "gpt.json"
+local new_files = require "gpt.new_files"
+
+local COLUMNS = { "step", "loss", "lr", "grad_norm", "tokens", "seconds", "validation_loss" }
+
+local Metrics = {}
+Metrics.__index = Metrics
+
+local function finite(value)
+  return value and value == value and math.abs(value) < math.huge
+end
+
+local function csv_line(row)
+  local cells = {}
+  for i, name in ipairs(COLUMNS) do cells[i] = finite(row[name]) and json.encode(row[name]) or "" end
+  return table.concat(cells, ",")
+end
+
+local function json_line(row)
+  local known = {}
+  for _, name in ipairs(COLUMNS) do known[name] = finite(row[name]) and row[name] or nil end
+  return json.encode(known)
+end
+
+-- The lines of an earlier run up to a step: what came after it will come again.
+local function earlier_lines(path, is_csv, step)
+  local kept = {}
+  local file <close> = step > 0 and io.open(path, "r") or nil
+  if not file then return kept end
+  for line in file:lines() do
+    local at = tonumber(is_csv and line:match "^(%d+)," or line:match '"step":(%d+)')
+    if at and at <= step then kept[#kept + 1] = line end
+  end
+  return kept
+end
+
+--- Opens the file after that step: nothing that an earlier run wrote up to it is lost.
+function Metrics.open(path, step)
+  local is_csv = path:find "%.csv$" ~= nil
+  local lines = earlier_lines(path, is_csv, step)
+  if is_csv then table.insert(lines, 1, table.concat(COLUMNS, ",")) end
+  local files <close> = new_files()
+  files:add(path):write(#lines > 0 and table.concat(lines, "\n") .. "\n" or "")
+  files:commit()
+  local file, problem = io.open(path, "a")
+  if not file then core._raise(problem) end
+  file:setvbuf "line"
+  return setmetatable({ path = path, file = file, line = is_csv and csv_line or json_line }, Metrics)
+end
+
+function Metrics:write(row)
+  local written, problem = self.file:write(self.line(row), "\n")
+  if written then written, problem = self.file:flush() end
+  if not written then core._raise(("%s: %s"):format(self.path, problem)) end
+end
+
+function Metrics:close()
+  if io.type(self.file) == "file" then self.file:close() end
+end
+Metrics.__close = Metrics.close
+
+return Metrics

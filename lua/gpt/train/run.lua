@@ -1,0 +1,263 @@
+-- A training run: its state, one step, and what happens every so many steps.
+--
+-- What a run is after a whole step stands in the fields that `commit` sets. Whatever ends a step early, Ctrl-C at
+-- any place included, `settle` leaves the run as it was after the last whole step.
+local checkpoint = require "gpt.train.checkpoint"
+local core = require "gpt.core"
+local evaluate = require "gpt.evaluate"
+local generate = require "gpt.generate"
+local loss = require "gpt.loss"
+local Metrics = require "gpt.train.metrics"
+local new_result = require "gpt.train.result"
+local Progress = require "gpt.train.progress"
+
+local Run = {}
+Run.__index = Run
+
+local DATA_FIELDS = { "tokens", "windows", "context_length", "stride", "batch_size", "seed", "shuffle", "drop_last" }
+
+local function raise(...)
+  core._raise(string.format(...))
+end
+
+local function finite(value)
+  return value == value and math.abs(value) < math.huge
+end
+
+-- What decides which batch comes when.
+local function order_of(settings)
+  local order = { accumulate = settings.accumulate }
+  if type(settings.data) == "table" then
+    for _, name in ipairs(DATA_FIELDS) do order[name] = settings.data[name] end
+  end
+  return order
+end
+
+-- How many steps the optimizer made, or nil where it does not tell.
+local function steps_of(optimizer)
+  local ok, state = pcall(function() return optimizer:state() end)
+  return ok and type(state) == "table" and math.tointeger(state.step) or nil
+end
+
+--- A run from settings as options.lua makes them.
+function Run.new(settings)
+  return setmetatable({
+    settings = settings, model = settings.model, optimizer = settings.optimizer, steps = settings.steps,
+    step = 0, position = 0, tokens = 0, losses = {}, evaluations = {}, lr = settings.optimizer.lr,
+    first_step = 0, tokens_now = 0, seconds_before = 0, seconds = 0, started_at = core._now(),
+  }, Run)
+end
+
+local function check_order(path, theirs, ours)
+  for name, value in pairs(ours) do
+    if theirs[name] ~= value then
+      raise("gpt.train: resume: %s was made with %s = %s, and this run has %s: its data would not go on where it was",
+        path, name, theirs[name], value)
+    end
+  end
+end
+
+--- Goes on where the last checkpoint of the directory was made; nothing where there is none.
+function Run:resume()
+  local path = checkpoint.last(self.settings.checkpoints)
+  if not path then return end
+  local about, losses = checkpoint.read(path, self.model, self.optimizer, function(about)
+    check_order(path, about.order, order_of(self.settings))
+  end)
+  core.random_state(about.random)
+  self.step, self.position, self.tokens, self.losses = about.step, about.position, about.tokens, losses
+  self.best, self.evaluations, self.seconds_before = about.best, about.evaluations, about.seconds
+  self.first_step, self.saved, self.checkpoint = self.step, self.step, path
+end
+
+--- Opens what the run writes to.
+function Run:begin()
+  self.was_training = self.model.training
+  if not self.was_training then self.model:train() end
+  self.random, self.counted = core.random_state(), steps_of(self.optimizer)
+  self.optimizer:zero_grad()
+  local settings = self.settings
+  self.progress = Progress.new(settings.progress, self.steps, settings.log_every)
+  if settings.metrics then self.metrics = Metrics.open(settings.metrics, self.step) end
+  if self.step > 0 then self.progress:note("going on after step %d of %d", self.step, self.steps) end
+end
+
+-- The batches of one step, and how many targets they have.
+function Run:take_batches()
+  local batches, total = {}, 0
+  for i = 1, self.settings.accumulate do
+    local ids, targets = self.settings.batch(self.position + i)
+    if ids == nil then raise("gpt.train: data: the function answered nil for batch %d", self.position + i) end
+    local count = loss.count(targets)
+    batches[i] = { ids, targets, count }
+    total = total + count
+  end
+  return batches, total
+end
+
+-- The gradients of all batches together, and their mean loss.
+function Run:backward(batches, total)
+  local sum, loss_of = 0, self.settings.loss or loss.of
+  for _, batch in ipairs(batches) do
+    if batch[3] > 0 then
+      local share = batch[3] / total
+      local value <close> = loss_of(self.model, batch[1], batch[2])
+      sum = sum + value:item() * share
+      if not finite(sum) then return sum end
+      if #batches == 1 then value:backward() else (value * share):backward() end
+    end
+  end
+  return sum
+end
+
+-- Stops before the weights are touched.
+function Run:refuse(what, value, step)
+  self.broken = true
+  raise("gpt.train: the %s is %s at step %d (lr %.3g): training stops, the weights are those of step %d%s", what, value,
+    step, self.lr, step - 1, self.checkpoint and "; the last checkpoint is " .. self.checkpoint or "")
+end
+
+--- One step: gradients, then the optimizer.
+function Run:one_step()
+  local settings, step = self.settings, self.step + 1
+  local batches, total = self:take_batches()
+  self.lr = settings.schedule(step) or self.optimizer.lr
+  local mean = self:backward(batches, total)
+  if not finite(mean) then self:refuse("loss", mean, step) end
+  local norm = core.clip_grad_norm(settings.parameters, settings.clip or math.huge)
+  if not finite(norm) then self:refuse("norm of the gradients", norm, step) end
+  self.optimizer.lr = self.lr
+  self.losses[step] = mean
+  self.pending = { step = step, position = self.position + #batches, tokens = total, loss = mean, norm = norm }
+  self.optimizer:step()
+  self:commit()
+  self.optimizer:zero_grad()
+end
+
+-- The pending step is done.
+function Run:commit()
+  local done = self.pending
+  self.random = core.random_state()
+  self.step, self.position = done.step, done.position
+  self.tokens, self.tokens_now = self.tokens + done.tokens, self.tokens_now + done.tokens
+  self.norm, self.counted = done.norm, self.counted and self.counted + 1
+  self.seconds = self.seconds_before + core._now() - self.started_at
+  self.pending = nil
+end
+
+--- After an error: the run as it was after its last whole step. False where an optimizer that does not tell was
+-- stopped half-way, so that nobody knows what the weights are.
+function Run:settle()
+  local whole = true
+  if self.pending then
+    local counted = steps_of(self.optimizer)
+    if not counted or not self.counted then whole = false
+    elseif self.step < self.pending.step and counted > self.counted then self:commit() end
+  end
+  for i = #self.losses, self.step + 1, -1 do self.losses[i] = nil end
+  core.random_state(self.random)
+  self.optimizer:zero_grad()
+  return whole
+end
+
+-- Calls a callback; false asks for an end.
+function Run:call(name, event)
+  local callback = self.settings[name]
+  if not callback then return end
+  event.step, event.steps, event.model, event.optimizer = self.step, self.steps, self.model, self.optimizer
+  if callback(event) == false then self.stopped = true end
+end
+
+-- What draws random numbers of its own must not change what training draws.
+function Run:aside(fn)
+  fn()
+  core.random_state(self.random)
+end
+
+function Run:evaluate()
+  local settings = self.settings
+  local value
+  self:aside(function()
+    value = evaluate(self.model, settings.validation, { batches = settings.evaluate_batches })
+  end)
+  local is_best = finite(value) and (not self.best or value < self.best.loss)
+  if is_best then self.best = { step = self.step, loss = value } end
+  self.evaluations[#self.evaluations + 1] = { step = self.step, loss = value }
+  self.validation_loss = value
+  self.progress:note("step %d: validation loss %.4f%s", self.step, value, is_best and ", the best so far" or "")
+  if is_best and settings.checkpoints then checkpoint.write_best(settings.checkpoints, self.model, self.best) end
+  self:call("on_evaluate", { loss = value, best = self.best, is_best = is_best })
+end
+
+-- A prompt and options for model:generate from the option sample.
+local function sampling(sample)
+  if type(sample) ~= "table" or sample.prompt == nil then return sample, { temperature = 0.8, max_new_tokens = 50 } end
+  local opts = {}
+  for key, value in pairs(sample) do opts[key] = value end
+  opts.prompt = nil
+  return sample.prompt, opts
+end
+
+function Run:sample()
+  local prompt, opts = sampling(self.settings.sample)
+  self:aside(function()
+    local text = generate.generate(self.model, prompt, opts)
+    local shown = type(text) == "table" and table.concat(text, " ") or tostring(text)
+    self.progress:note("step %d: %s", self.step, shown)
+    self:call("on_sample", { text = text })
+  end)
+end
+
+--- Writes a checkpoint, unless this step has one.
+function Run:save()
+  if self.saved == self.step then return end
+  local settings = self.settings
+  local about = {
+    step = self.step, position = self.position, tokens = self.tokens, seconds = self.seconds, random = self.random,
+    best = self.best, evaluations = setmetatable(self.evaluations, core._json_array), order = order_of(settings),
+  }
+  self.checkpoint = checkpoint.write(settings.checkpoints,
+    { model = self.model, optimizer = self.optimizer, losses = self.losses, about = about }, settings.keep)
+  self.saved = self.step
+  self:call("on_checkpoint", { file = self.checkpoint })
+end
+
+function Run:tell()
+  local row = {
+    step = self.step, loss = self.losses[self.step], lr = self.lr, grad_norm = self.norm, tokens = self.tokens,
+    seconds = self.seconds, validation_loss = self.validation_loss,
+  }
+  self.validation_loss = nil
+  if self.metrics then self.metrics:write(row) end
+  self:call("on_step", row)
+end
+
+--- All steps that are left, and what comes between them.
+function Run:loop()
+  local settings = self.settings
+  local function due(every, thing)
+    local last = self.step == self.steps or self.stopped
+    return thing and (last or every and self.step % every == 0)
+  end
+  while self.step < self.steps and not self.stopped do
+    self:one_step()
+    self.progress:step(self)
+    if due(settings.evaluate_every, settings.validation) then self:evaluate() end
+    self:tell()
+    if due(settings.sample_every, settings.sample) then self:sample() end
+    if due(settings.checkpoint_every, settings.checkpoints) then self:save() end
+  end
+end
+
+--- Puts away what begin opened.
+function Run:finish()
+  if self.progress then self.progress:finish() end
+  if self.metrics then self.metrics:close() end
+  if self.was_training == false then self.model:eval() end
+end
+
+function Run:result()
+  return new_result(self)
+end
+
+return Run

@@ -1,0 +1,449 @@
+local gpt = require "gpt"
+local files = require "spec.support.files"
+local process = require "spec.support.process"
+local raised = require "spec.support.raised"
+
+local CONFIG = {
+  vocab_size = 11, context_length = 6, emb_dim = 8, n_heads = 2, n_layers = 1, drop_rate = 0.1, qkv_bias = true,
+}
+
+local function new_model(changes)
+  gpt.seed(3)
+  local config = {}
+  for key, value in pairs(CONFIG) do config[key] = value end
+  for key, value in pairs(changes or {}) do config[key] = value end
+  return gpt.Model(config)
+end
+
+local function new_data(batch_size)
+  local ids = {}
+  for i = 1, 200 do ids[i] = (i * i + i // 7) % 11 end
+  return gpt.dataset(ids, { context_length = 6, stride = 2, batch_size = batch_size or 4, seed = 1 })
+end
+
+-- gpt.train with small settings, quietly; a fresh model unless one is given.
+local function train(options)
+  local all = { data = new_data(), steps = 12, lr = 0.01, warmup = 3, progress = false }
+  for key, value in pairs(options or {}) do all[key] = value end
+  if all.epochs then all.steps = nil end
+  all.model = all.model or new_model()
+  return gpt.train(all), all.model
+end
+
+local function weights(model)
+  local list = {}
+  for path, tensor in model:parameters() do list[#list + 1] = path .. tensor:bytes() end
+  return table.concat(list)
+end
+
+-- The error that fn raises, as it is.
+local function error_of(fn, ...)
+  local ok, problem = pcall(fn, ...)
+  assert.is_false(ok)
+  return problem
+end
+
+describe("gpt.train", function()
+  local dir
+  before_each(function() dir = files.directory() end)
+  after_each(function()
+    debug.sethook()
+    files.remove(dir)
+  end)
+
+  it("is the loop that one would write", function()
+    local result, model = train()
+    local own, data = new_model(), new_data()
+    local decayed, plain = {}, {}
+    for _, p in own:parameters() do table.insert(p:dim() > 1 and decayed or plain, p) end
+    local optimizer = gpt.optim.AdamW({ { params = decayed, weight_decay = 0.1 }, { params = plain, weight_decay = 0 } },
+      { lr = 0.01, betas = { 0.9, 0.95 } })
+    local schedule, step, losses = gpt.lr_schedule { lr = 0.01, warmup = 3, steps = 12 }, 0, {}
+    for ids, targets in data:batches() do
+      step = step + 1
+      local loss = own:loss(ids, targets)
+      loss:backward()
+      gpt.clip_grad_norm(own, 1)
+      optimizer.lr = schedule(step)
+      optimizer:step()
+      optimizer:zero_grad()
+      losses[step] = loss:item()
+      if step == 12 then break end
+    end
+    assert.same(losses, result.losses)
+    assert.equal(weights(own), weights(model))
+    assert.is_true(result.loss < result.losses[1])
+  end)
+
+  it("answers what happened, and prints it", function()
+    local result = train { validation = new_data(), evaluate_every = 5 }
+    assert.equal(12, result.steps)
+    assert.equal(12 * 4 * 6, result.tokens)
+    assert.equal(result.losses[12], result.loss)
+    assert.equal(3, #result.evaluations)
+    assert.same({ 5, 10, 12 }, { result.evaluations[1].step, result.evaluations[2].step, result.evaluations[3].step })
+    assert.equal(result.evaluations[3].loss, result.validation_loss)
+    assert.is_truthy(tostring(result):find "^Training { 12 steps, 288 tokens, 0:0%d, loss %d%.%d%d%d%d }\n")
+    assert.is_truthy(tostring(result):find "validation loss %d")
+  end)
+
+  it("counts epochs over the data", function()
+    local n = #new_data()
+    assert.equal(2 * n, train({ epochs = 2 }).steps)
+    assert.equal(math.ceil(1.5 * n / 3), train({ epochs = 1.5, accumulate = 3 }).steps)
+  end)
+
+  it("adds up the gradients of several batches to those of a large one", function()
+    local _, large = train { model = new_model { drop_rate = 0 }, data = new_data(8), steps = 1 }
+    local _, small = train { model = new_model { drop_rate = 0 }, steps = 1, accumulate = 2 }
+    local expected = {}
+    for path, tensor in large:parameters() do expected[path] = tensor end
+    for path, tensor in small:parameters() do
+      assert.is_true((tensor - expected[path]):abs():max():item() < 1e-4, path)
+    end
+  end)
+
+  it("lets neither evaluation nor samples change the training", function()
+    local plain = train()
+    local sampled = {}
+    local busy = train {
+      validation = new_data(), evaluate_every = 2, sample_every = 3,
+      sample = { prompt = { 1, 2 }, max_new_tokens = 3, temperature = 1 },
+      on_sample = function(event) sampled[#sampled + 1] = event.step end,
+    }
+    assert.same(plain.losses, busy.losses)
+    assert.same({ 3, 6, 9, 12 }, sampled)
+  end)
+
+  it("takes a function for data, a loss and an optimizer of one's own", function()
+    local numbers, model = {}, new_model()
+    local optimizer = gpt.optim.AdamW(model, { lr = 0.001 })
+    local result = gpt.train {
+      model = model, optimizer = optimizer, steps = 3, progress = false,
+      data = function(number)
+        numbers[#numbers + 1] = number
+        return gpt.tensor { { 1, 2, 3 } }, gpt.tensor { { 2, 3, -1 } }
+      end,
+      loss = function(m, ids, targets) return gpt.cross_entropy(m(ids), targets) * 2 end,
+    }
+    assert.same({ 1, 2, 3 }, numbers)
+    assert.equal(6, result.tokens)
+    assert.equal(3, optimizer:state().step)
+    assert.equal(0.001, optimizer.lr)
+  end)
+
+  it("leaves frozen parameters alone, and the model's mode as it was", function()
+    local model = new_model()
+    model.token_embedding:freeze()
+    model:eval()
+    local before = model.token_embedding.weight:bytes()
+    train { model = model }
+    assert.equal(before, model.token_embedding.weight:bytes())
+    assert.is_false(model.training)
+    for _, tensor in model:parameters() do assert.is_nil(tensor.grad) end
+  end)
+
+  it("calls back, and ends where a callback answers false", function()
+    local log = {}
+    local result = train {
+      checkpoints = dir .. "/c", checkpoint_every = 2,
+      on_step = function(event)
+        log[#log + 1] = ("step %d of %d"):format(event.step, event.steps)
+        assert.is_number(event.grad_norm)
+        return event.step < 3
+      end,
+      on_checkpoint = function(event) log[#log + 1] = event.file:match "[^/]+$" end,
+      on_finish = function(answer) log[#log + 1] = ("finished %d"):format(answer.steps) end,
+    }
+    assert.equal(3, result.steps)
+    assert.same({ "step 1 of 12", "step 2 of 12", "step-00000002.safetensors", "step 3 of 12",
+      "step-00000003.safetensors", "finished 3" }, log)
+  end)
+
+  it("passes on the error of a callback, after a save", function()
+    local problem = { "a table" }
+    assert.equal(problem, error_of(train, { on_step = function() error(problem) end }))
+    local message = error_of(train, { checkpoints = dir, on_step = function() error("mine", 0) end })
+    assert.equal("mine\n(gpt.train: step 1 is saved in " .. dir .. "/step-00000001.safetensors; the same call with "
+      .. "resume = true goes on from there)", message)
+  end)
+
+  it("refuses what it does not know or cannot use", function()
+    local model, data = new_model(), new_data()
+    local function refusal(options)
+      return raised(gpt.train, options)
+    end
+    assert.equal("gpt.train: a table of options expected, got nil", refusal(nil))
+    assert.equal("gpt.train: lr: a finite number above 0 expected, got -1",
+      refusal { model = model, data = data, steps = 1, lr = -1 })
+    assert.equal("gpt.train: lr: a finite number above 0 expected, got nan",
+      refusal { model = model, data = data, steps = 1, lr = 0 / 0 })
+    assert.equal("gpt.train: step: unknown key; did you mean 'steps'?",
+      refusal { model = model, data = data, step = 1, steps = 1 })
+    assert.equal("gpt.train: steps: missing; a whole number of at least 1 expected, or epochs",
+      refusal { model = model, data = data })
+    assert.equal("gpt.train: steps and epochs: one of the two, not both",
+      refusal { model = model, data = data, steps = 1, epochs = 1 })
+    assert.equal("gpt.train: resume: needs the option checkpoints",
+      refusal { model = model, data = data, steps = 1, resume = true })
+    assert.equal("gpt.train: model: a model (gpt.Model makes one) or another layer expected, got a table",
+      refusal { model = {}, data = data, steps = 1 })
+    assert.equal('gpt.train: data: a dataset (gpt.dataset makes one), or a function from a number to ids and targets, '
+      .. 'expected, got "text"', refusal { model = model, data = "text", steps = 1 })
+    assert.equal("gpt.train: model: no parameter wants a gradient: all are frozen, or there is none",
+      refusal { model = new_model():freeze(), data = data, steps = 1 })
+  end)
+
+  it("names a target that is out of range", function()
+    local message = raised(gpt.train, { model = new_model(), steps = 1, progress = false, data = function()
+      return gpt.tensor { { 1, 2 } }, gpt.tensor { { 2, 11 } }
+    end })
+    assert.is_truthy(message:find("11", 1, true), message)
+  end)
+
+  it("stops where the loss is no number, with the weights and the checkpoint of before", function()
+    local model = new_model()
+    local at_two
+    local message = raised(train, {
+      model = model, checkpoints = dir .. "/c", checkpoint_every = 1,
+      loss = function(m, ids, targets)
+        local loss = m:loss(ids, targets)
+        return at_two and loss * (0 / 0) or loss
+      end,
+      on_step = function(event)
+        if event.step == 2 then at_two = weights(model) end
+      end,
+    })
+    assert.equal("gpt.train: the loss is " .. 0 / 0 .. " at step 3 (lr 0.01): training stops, the weights are those of "
+      .. "step 2; the last checkpoint is " .. dir .. "/c/step-00000002.safetensors", message)
+    assert.equal(at_two, weights(model))
+    local again = new_model()
+    again:load_parameters(dir .. "/c/step-00000002.safetensors", { strict = false })
+    assert.equal(at_two, weights(again))
+  end)
+
+  it("stops where the gradients are no numbers, before they touch the weights", function()
+    local model = new_model()
+    local before = weights(model)
+    local message = raised(train, { model = model, loss = function(m, ids, targets)
+      local loss = m:loss(ids, targets)
+      return loss + m.final_norm.weight:sum() * 3e38 * 10 - m.final_norm.weight:sum():detach() * 3e38 * 10
+    end })
+    assert.is_truthy(message:find "^gpt%.train: the .- at step 1 ", message)
+    assert.equal(before, weights(model))
+  end)
+end)
+
+describe("a checkpoint", function()
+  local dir
+  before_each(function() dir = files.directory() end)
+  after_each(function()
+    debug.sethook()
+    files.remove(dir)
+  end)
+
+  local whole
+  setup(function() whole = train { accumulate = 2 } end)
+
+  it("goes on bit for bit, from any step", function()
+    for step = 1, 11, 5 do
+      local path = dir .. "/" .. step
+      train { accumulate = 2, checkpoints = path, on_step = function(event) return event.step < step end }
+      gpt.seed(99)
+      local result = train { accumulate = 2, checkpoints = path, resume = true }
+      assert.same(whole.losses, result.losses)
+      assert.equal(whole.tokens, result.tokens)
+    end
+  end)
+
+  -- Ctrl-C is an error that a hook raises between any two instructions; or when a C function returns.
+  it("goes on bit for bit, wherever Ctrl-C came", function()
+    local count, stopped = 1, 0
+    while stopped < 16 do
+      local path = dir .. "/" .. count
+      local model = new_model()
+      local ran, message = pcall(function()
+        local options = { model = model, data = new_data(), steps = 12, lr = 0.01, warmup = 3, progress = false,
+          accumulate = 2, checkpoints = path, checkpoint_every = 5 }
+        local left = count
+        debug.sethook(function()
+          left = left - 1
+          if left == 0 then
+            debug.sethook()
+            error("interrupted!", 0)
+          end
+        end, "cr")
+        gpt.train(options)
+      end)
+      debug.sethook()
+      if ran then break end
+      stopped = stopped + 1
+      assert.is_truthy(message:find "interrupted!", message)
+      gpt.seed(count)
+      assert.same(whole.losses, train({ accumulate = 2, checkpoints = path, resume = true }).losses)
+      count = count + 97 + count // 4
+    end
+    assert.is_true(stopped > 10)
+  end)
+
+  it("is saved on Ctrl-C, and the error says how to go on", function()
+    local seen
+    local options = { checkpoints = dir .. "/c", on_step = function(event)
+      if event.step == 4 then error("interrupted!", 0) end
+    end, on_interrupt = function(result) seen = result.steps end }
+    assert.equal("gpt.train: interrupted! after step 4 of 12: step 4 is saved in " .. dir
+      .. "/c/step-00000004.safetensors; the same call with resume = true goes on from there", error_of(train, options))
+    assert.equal(4, seen)
+    options.checkpoints = nil
+    assert.equal("gpt.train: interrupted! after step 4 of 12: the model has the weights of step 4; with the option "
+      .. 'checkpoints = "directory" they would be saved', error_of(train, options))
+  end)
+
+  it("is one of the last few, beside the best", function()
+    local _, model = train { checkpoints = dir .. "/c", checkpoint_every = 2, keep = 2, validation = new_data() }
+    assert.same({ "best.safetensors", "checkpoints.json", "step-00000010.safetensors", "step-00000012.safetensors" },
+      files.list(dir .. "/c"))
+    local best = new_model { init = "torch" }
+    best:load_parameters(dir .. "/c/best.safetensors")
+    assert.equal(weights(model), weights(best))
+  end)
+
+  it("is not overwritten unasked", function()
+    train { checkpoints = dir, steps = 2 }
+    assert.equal("gpt.train: checkpoints: " .. dir .. "/step-00000002.safetensors is of an earlier run; resume = true "
+      .. "goes on with it, resume = false begins anew and removes it", raised(train, { checkpoints = dir }))
+    train { checkpoints = dir, steps = 1, resume = false }
+    assert.same({ "checkpoints.json", "step-00000001.safetensors" }, files.list(dir))
+  end)
+
+  it("of another architecture is refused, and nothing is changed", function()
+    train { checkpoints = dir, steps = 1 }
+    local other = new_model { emb_dim = 16 }
+    local before = weights(other)
+    assert.equal(dir .. "/step-00000001.safetensors is of another architecture: it has emb_dim 8, not 16",
+      raised(train, { model = other, checkpoints = dir, resume = true }))
+    assert.equal(before, weights(other))
+    local stack = gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) }
+    assert.equal(dir .. "/step-00000001.safetensors is of another architecture:\n  missing: 1..2.weight, "
+      .. "2.bias", raised(train, { model = stack, checkpoints = dir, resume = true }))
+  end)
+
+  it("of other data is refused", function()
+    train { checkpoints = dir, steps = 1 }
+    assert.equal("gpt.train: resume: " .. dir .. "/step-00000001.safetensors was made with batch_size = 4, and this run "
+      .. "has 5: its data would not go on where it was",
+      raised(train, { data = new_data(5), checkpoints = dir, resume = true }))
+  end)
+
+  it("that is no checkpoint is refused", function()
+    train { checkpoints = dir, steps = 1 }
+    new_model():save_parameters(dir .. "/step-00000001.safetensors")
+    assert.equal(dir .. "/step-00000001.safetensors is not a checkpoint of gpt.train",
+      raised(train, { checkpoints = dir, resume = true }))
+    files.write(dir .. "/step-00000001.safetensors", "short")
+    assert.equal(dir .. "/step-00000001.safetensors: not a safetensors file: it has 5 bytes, the header's length alone "
+      .. "takes 8", raised(train, { checkpoints = dir, resume = true }))
+  end)
+
+  it("that does not fit on the disk leaves the old one whole", function()
+    train { checkpoints = dir, steps = 2 }
+    local before = files.read(dir .. "/step-00000002.safetensors")
+    local output = process.lua(([[
+      local gpt = require "gpt"
+      gpt.seed(3)
+      local model = gpt.Model { vocab_size = 11, context_length = 6, emb_dim = 64, n_heads = 2, n_layers = 4,
+        drop_rate = 0.1, qkv_bias = true }
+      local data = gpt.dataset({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { context_length = 6 })
+      print(pcall(gpt.train, { model = model, data = data, steps = 3, progress = false, checkpoints = %q,
+        resume = false }))
+    ]]):format(dir .. "/full"))
+    assert.is_truthy(output:find "^true", output)
+    output = process.lua(([[
+      local file = io.open(%q, "w")
+      file:write [=[
+        local gpt = require "gpt"
+        local data = gpt.dataset({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { context_length = 6 })
+        local model = gpt.Model { vocab_size = 11, context_length = 6, emb_dim = 64, n_heads = 2, n_layers = 4,
+          drop_rate = 0.1, qkv_bias = true }
+        print(pcall(gpt.train, { model = model, data = data, steps = 5, progress = false, checkpoints = %q,
+          resume = true }))
+      ]=]
+      file:close()
+      os.execute("trap '' XFSZ; ulimit -f 100; lua5.4 %s 2>&1")
+    ]]):format(dir .. "/script", dir .. "/full", dir .. "/script"))
+    assert.is_truthy(output:find "^false%s.*step%-00000005%.safetensors: .*File too large", output)
+    assert.same({ "checkpoints.json", "step-00000003.safetensors" }, files.list(dir .. "/full"))
+    assert.equal(before, files.read(dir .. "/step-00000002.safetensors"))
+  end)
+end)
+
+describe("a metrics file", function()
+  local dir
+  before_each(function() dir = files.directory() end)
+  after_each(function() files.remove(dir) end)
+
+  it("has a line a step, in CSV", function()
+    train { metrics = dir .. "/m.csv", steps = 2, validation = new_data() }
+    local lines = {}
+    for line in io.lines(dir .. "/m.csv") do lines[#lines + 1] = line end
+    assert.equal(3, #lines)
+    assert.equal("step,loss,lr,grad_norm,tokens,seconds,validation_loss", lines[1])
+    assert.is_truthy(lines[2]:find "^1,2%.%d+,0%.00333%d*,%d+%.%d+,24,[%d.e-]+,$", lines[2])
+    assert.is_truthy(lines[3]:find "^2,2%.%d+,0%.00666%d*,%d+%.%d+,48,[%d.e-]+,2%.%d+$", lines[3])
+  end)
+
+  it("has a line a step, in JSON, and goes on where the run does", function()
+    local path = dir .. "/m.jsonl"
+    train { metrics = path, checkpoints = dir .. "/c", on_step = function(event) return event.step < 2 end }
+    local file <close> = assert(io.open(path, "a"))
+    file:write '{"step":3,"loss":1.0}\n'
+    file:close()
+    local result = train { metrics = path, checkpoints = dir .. "/c", resume = true, steps = 4 }
+    local step = 0
+    for line in io.lines(path) do
+      step = step + 1
+      local row = require("gpt.json").decode(line)
+      assert.equal(step, row.step)
+      assert.equal(result.losses[step], row.loss)
+    end
+    assert.equal(4, step)
+  end)
+end)
+
+describe("progress", function()
+  it("is plain lines where it is no terminal", function()
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    train { progress = file, log_every = 5, validation = new_data() }
+    file:close()
+    local text = files.read(path)
+    os.remove(path)
+    local lines = {}
+    for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.equal(4, #lines)
+    assert.is_truthy(lines[1]:find "^step 5/12  loss %d%.%d%d%d%d  lr 0%.%d+  [%d,]+ tokens/s  0:%d%d left$", lines[1])
+    assert.is_truthy(lines[3]:find "^step 12/12  ", lines[3])
+    assert.is_truthy(lines[4]:find "^step 12: validation loss %d%.%d%d%d%d, the best so far$", lines[4])
+    assert.is_nil(text:find "[\r\27]")
+  end)
+
+  it("is one line that changes on a terminal", function()
+    local output = process.lua [[
+      local code = [=[
+        local gpt = require "gpt"
+        local data = gpt.dataset({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { context_length = 6 })
+        gpt.train { model = gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) }, data = data,
+          steps = 3 }
+      ]=]
+      local name = os.tmpname()
+      local file = io.open(name, "w")
+      file:write(code)
+      file:close()
+      os.execute("TERM=xterm LC_ALL=C.UTF-8 script -qec 'stty cols 100; lua5.4 " .. name .. "' /dev/null </dev/null")
+      os.remove(name)
+    ]]
+    if output:find "not found" then return pending "needs the program script" end
+    assert.is_truthy(output:find("\r━━━━━━━━━━━━━━━━━━━━  3/3  loss ", 1, true), output)
+    assert.is_truthy(output:find("\27[K", 1, true), output)
+  end)
+end)
