@@ -66,6 +66,7 @@ void bind_open_nn(lua_State *L);
 void bind_open_model(lua_State *L);
 void bind_open_session(lua_State *L);
 void bind_open_infer(lua_State *L);
+void bind_open_trace(lua_State *L);
 void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);

@@ -130,9 +130,7 @@ GptTensor *bind_model_ids(lua_State *L, int index, const char *name) {
   return *row;
 }
 
-/* ids for a Model or an Embedding may come as plain arrays; everything else is a tensor. Leaves the tensor at index 2.
- */
-static GptTensor *input_tensor(lua_State *L, const GptLayer *layer) {
+GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer) {
   bool takes_ids = layer->kind == &gpt_embedding_kind;
   if (layer->kind == &gpt_model_kind) return bind_model_ids(L, 2, gpt_layer_name(layer));
   if (takes_ids && lua_istable(L, 2)) bind_ids_tensor(L, 2, false);
@@ -148,7 +146,7 @@ static int call(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
   lua_settop(L, 2);
-  GptTensor *x = input_tensor(L, layer);
+  GptTensor *x = bind_layer_input(L, layer);
   GptForward fresh = {.training = layer->training, .random = &env->random};
   GptForward *forward = env->forward != NULL ? env->forward : &fresh;
   GptTensor **y = bind_new_tensor(L);

@@ -110,6 +110,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_model(L);
   bind_open_session(L);
   bind_open_infer(L);
+  bind_open_trace(L);
   bind_open_optimizer(L);
   return 1;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/layer_trace.h"
 #include "core/memory.h"
 
 #define DEEPEST 200 /* layers nested in each other */
@@ -78,6 +79,11 @@ GptLayer *gpt_layer_child(const GptLayer *layer, const char *name) {
   return i < 0 ? NULL : layer->children[i].layer;
 }
 
+const GptChild *gpt_layer_place(const GptLayer *layer, const char *name) {
+  int i = child_index(layer, name);
+  return i < 0 ? NULL : &layer->children[i];
+}
+
 GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name) {
   int i = parameter_index(layer, name);
   return i < 0 ? NULL : layer->parameters[i].tensor;
@@ -135,11 +141,13 @@ void gpt_layer_remove(GptLayer *layer, const char *name) {
 }
 
 GptTensor *gpt_layer_forward(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
+  if (forward->trace != NULL) return gpt_trace_run(env, forward, NULL, layer, x);
   return layer->kind->forward(env, forward, layer, x);
 }
 
 GptTensor *gpt_child_run(GptEnv *env, GptForward *forward, const GptChild *child, GptTensor *x) {
-  GptTensor *y = gpt_layer_forward(env, forward, child->layer, x);
+  GptTensor *y = forward->trace != NULL ? gpt_trace_run(env, forward, child, child->layer, x)
+                                        : gpt_layer_forward(env, forward, child->layer, x);
   if (y == NULL) gpt_fail_inside(env, child->name);
   return y;
 }

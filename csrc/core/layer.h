@@ -63,6 +63,7 @@ void gpt_layer_clear(GptLayer *layer);
 
 /* By name, or NULL. */
 GptLayer *gpt_layer_child(const GptLayer *layer, const char *name);
+const GptChild *gpt_layer_place(const GptLayer *layer, const char *name);
 GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name);
 
 /* Runs a layer. x is borrowed. */

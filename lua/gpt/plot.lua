@@ -129,8 +129,8 @@ end
 -- @tparam string file to write, all of it or nothing
 -- @tparam table options `series`: a list of `{ y, x, name, points = true }`, where x and y are lists of numbers or
 -- tensors of one dimension, and x counts from 1 where it is absent; or, for one series, `y` and `x` themselves; `x`
--- may also stand for all series. `title`, `x_label`, `y_label`; `x_scale` and `y_scale` ("linear", or "log"); `width` (720) and `height`
--- (420) in pixels
+-- may also stand for all series. `title`, `x_label`, `y_label`; `x_scale` and `y_scale` ("linear", or "log");
+-- `width` (720) and `height` (420) in pixels
 -- @treturn string the SVG
 -- @usage
 -- local x = gpt.linspace(-3, 3, 100)

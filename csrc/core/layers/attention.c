@@ -1,6 +1,7 @@
 /* Multi-head attention as a layer: projections around ops/attention. */
 #include "core/ops/attention.h"
 
+#include "core/layer_trace.h"
 #include "core/layers/kinds.h"
 #include "core/layers/weights.h"
 #include "core/memory.h"
@@ -84,6 +85,18 @@ static GptTensor *attend(GptEnv *env, GptForward *forward, Attention *attention,
                        drops ? gpt_random_bits64(forward->random) : 0);
 }
 
+/* For a trace: the weights, and what query, key and value made where they ran side by side. */
+static bool trace(GptEnv *env, GptForward *forward, const Attention *attention, GptTensor *qkv) {
+  int64_t dim = attention->options.emb_dim;
+  bool done = forward->trace == NULL || gpt_trace_attention(env, forward, qkv, attention->options.n_heads);
+  for (int i = 0; i < 3 && done && forward->trace != NULL && all_linear(&attention->layer); i++) {
+    GptTensor *part = gpt_narrow(env, qkv, 2, i * dim, dim);
+    done = part != NULL && gpt_trace_part(env, forward, projections[i], part);
+    gpt_tensor_release(part);
+  }
+  return done;
+}
+
 static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x);
 
 /* [tokens, emb_dim] is a batch of one, and is answered without it. */
@@ -101,7 +114,7 @@ static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTens
   if (x->ndim == 2) return run_alone(env, forward, layer, x);
   if (!check_input(env, attention, forward, x)) return NULL;
   GptTensor *qkv = all_linear(layer) ? project_together(env, layer, x) : project_apart(env, forward, layer, x);
-  GptTensor *mixed = qkv != NULL ? attend(env, forward, attention, qkv) : NULL;
+  GptTensor *mixed = qkv != NULL && trace(env, forward, attention, qkv) ? attend(env, forward, attention, qkv) : NULL;
   GptTensor *y = mixed != NULL ? gpt_layer_run(env, forward, layer, "output", mixed) : NULL;
   gpt_tensor_release(qkv);
   gpt_tensor_release(mixed);

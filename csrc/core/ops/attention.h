@@ -20,4 +20,7 @@ GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double dr
 GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, const GptForward *forward,
                                 GptKvSlot *const *slots);
 
+/* The weights that gpt_attention gives the values of such a qkv, without dropout: [batch, n_heads, tokens, tokens]. */
+GptTensor *gpt_attention_weights(GptEnv *env, GptTensor *qkv, int64_t n_heads);
+
 #endif

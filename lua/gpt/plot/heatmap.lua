@@ -1,6 +1,6 @@
 -- Drawing heat maps: { title, x_label, y_label, panels = { { title, rows } }, row_labels, column_labels, low, high,
--- numbers, width }, checked; rows of numbers. A cell's colour is laid over the background as strongly as its number is large, so
--- that it reads in light and dark; numbers below 0 have a colour of their own.
+-- numbers, width }, checked; rows of numbers. A cell's colour is laid over the background as strongly as its number
+-- is large, so that it reads in light and dark; numbers below 0 have a colour of their own.
 local scales = require "gpt.plot.scale"
 local svg = require "gpt.plot.svg"
 
@@ -74,7 +74,8 @@ function Map:draw_cell(out, x, y, value, place, numbers)
   if value == math.huge or value == -math.huge then label = value > 0 and "inf" or "−inf" end
   local edge = self.cell > 8 and 1 or 0
   out:add('<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" class="%s" fill-opacity="%.3f">'
-    .. '<title>%s: %s</title></rect>', x, y, self.cell - edge, self.cell - edge, class, strength, svg.escape(place), label)
+    .. '<title>%s: %s</title></rect>', x, y, self.cell - edge, self.cell - edge, class, strength,
+    svg.escape(place), label)
   if not numbers then return end
   local short = (("%.2f"):format(value):gsub("^%-", "−"))
   out:text(x + self.cell / 2, y + self.cell / 2 + 4, short, 11, strength > 0.55 and "inverse" or "text", "middle",
@@ -130,10 +131,12 @@ function Map:draw_bar(out)
   local top, top_strength = self:shade(self.high)
   local bottom, bottom_strength = self:shade(self.low)
   out:add('<defs><linearGradient id="gpt-plot-bar" x1="0" y1="0" x2="0" y2="1">'
-    .. '<stop offset="0" class="stop-%s" stop-opacity="%.3f"/><stop offset="%.3f" class="stop-%s" stop-opacity="%.3f"/>',
+    .. '<stop offset="0" class="stop-%s" stop-opacity="%.3f"/>'
+    .. '<stop offset="%.3f" class="stop-%s" stop-opacity="%.3f"/>',
     top, top_strength, middle, top, 0)
   out:add('<stop offset="%.3f" class="stop-%s" stop-opacity="0"/>'
-    .. '<stop offset="1" class="stop-%s" stop-opacity="%.3f"/></linearGradient></defs>', middle, bottom, bottom, bottom_strength)
+    .. '<stop offset="1" class="stop-%s" stop-opacity="%.3f"/></linearGradient></defs>', middle, bottom, bottom,
+    bottom_strength)
   out:add('<rect x="%.1f" y="%.1f" width="12" height="%.1f" fill="url(#gpt-plot-bar)"/>', x, y, height)
   out:add('<rect x="%.1f" y="%.1f" width="12" height="%.1f" class="grid" fill="none"/>', x, y, height)
   local shown = { { self.high, 0 }, { self.low, 1 } }
