@@ -116,7 +116,8 @@ test: setup-test
 RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;'
 
 run-demo: $(CORE) $(MADE)
-	@$(RUN) $(LUA) examples/demo.lua
+	@mkdir -p '$(BUILD)/demo'
+	@$(RUN) DEMO_DIR="$${DEMO_DIR-$(BUILD)/demo}" $(LUA) examples/demo.lua $(if $(TEXT),'$(TEXT)')
 
 # busted, by the interpreter itself: under a sanitizer no other program should run.
 BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
@@ -184,7 +185,7 @@ clean:
 	rm -rf $(BUILD) $(MADE)
 
 help:
-	@echo 'make demo     install what is missing, build, and see it work'
+	@echo 'make demo     install what is missing, build, train a small GPT and let it write; TEXT=file: on your text'
 	@echo 'make test     install what is missing, build, and run the specs'
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
