@@ -317,24 +317,10 @@ static int draw(lua_State *L) {
   return wanted ? 2 : 1;
 }
 
-/* _describe(value): a tensor's dtype and its shape as an array; nil for anything else. */
-static int describe(lua_State *L) {
-  GptTensor *tensor = bind_test_tensor(L, 1);
-  if (tensor == NULL) return 0;
-  lua_pushstring(L, gpt_dtype_name(tensor->storage->dtype));
-  lua_createtable(L, tensor->ndim, 0);
-  for (int i = 0; i < tensor->ndim; i++) {
-    lua_pushinteger(L, tensor->shape[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 2;
-}
-
 static const luaL_Reg functions[] = {{"sample", sample},
                                      {"probabilities", probabilities},
                                      {"_generator", generator},
                                      {"_sampler", sampler},
-                                     {"_describe", describe},
                                      {NULL, NULL}};
 static const luaL_Reg methods[] = {{"see", see}, {"draw", draw}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", collect_sampler}, {NULL, NULL}};
