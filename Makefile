@@ -130,7 +130,7 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(call pkg_libs,lua5.4,-llua5.4) -lpthread
 
 # Products beside their bounds, then GPT-2 small beside other systems (docs/performance.md says how to get them):
-# make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-ctx'
+# make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-backend'
 PRODUCTS = $(BUILD)/bench/products
 BENCH =
 $(PRODUCTS): bench/products.c $(addprefix $(BUILD)/obj/core/,parallel.o matrix.o kernels/dispatch.o) $(KERNEL_OBJECTS)
