@@ -353,7 +353,7 @@ describe("bad input to gpt.generate", function()
   it("of what stands for the model", function()
     assert.equal("gpt.generate: a function in place of a model needs the option context_length, "
       .. "the most tokens it takes", raised(gpt.generate, mixes, { 1 }))
-    assert.equal("gpt.generate: a model, or a function from ids to logits, expected, got a table",
+    assert.equal("gpt.generate: a model, or a function from ids to logits, expected, got a table; a method is called with a colon: model:generate(...)",
       raised(gpt.generate, {}, { 1 }))
     assert.equal("gpt.generate: a model, or a function from ids to logits, expected, got nil",
       raised(gpt.generate, nil, { 1 }))

@@ -187,7 +187,7 @@ describe("gpt.sample", function()
     assert.equal(start .. "[0]", message("sample", gpt.zeros(0)))
     assert.equal(start .. "[]", message("sample", gpt.zeros(2)[1]))
     assert.equal("user:1: gpt.sample: f32 logits expected, got i64", message("sample", gpt.tensor { 1, 2 }))
-    assert.equal("user:1: bad argument #1 to 'sample' (gpt.Tensor expected, got table)", message("sample", { 1, 2 }))
+    assert.equal("user:1: bad argument #1 to 'sample' (gpt.Tensor expected, got table; gpt.tensor(array) makes one)", message("sample", { 1, 2 }))
     assert.equal("user:1: logits are not numbers: id 1 has nan; look for nan and inf in the weights",
       message("sample", gpt.tensor { 1.0, nan }))
     assert.equal("user:1: logits are not numbers: id 0 has inf, and 1 more of 3 ids have nan or inf; "
