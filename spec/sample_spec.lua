@@ -201,15 +201,15 @@ describe("gpt.sample", function()
   it("says what is wrong with the options", function()
     local logits = gpt.zeros(3)
     for _, case in ipairs {
-      { { temperature = -1 }, "temperature: a number from 0 expected, got -1" },
-      { { temperature = nan }, "temperature: a number from 0 expected, got " .. tostring(nan) },
-      { { temperature = "hot" }, "temperature: a number from 0 expected, got string" },
-      { { top_k = 0 }, "top_k: a whole number from 1 expected, got 0" },
-      { { top_k = 1.5 }, "top_k: a whole number from 1 expected, got 1.5" },
+      { { temperature = -1 }, "temperature: a finite number of at least 0 expected, got -1" },
+      { { temperature = nan }, "temperature: a finite number of at least 0 expected, got " .. tostring(nan) },
+      { { temperature = "hot" }, "temperature: a finite number of at least 0 expected, got string" },
+      { { top_k = 0 }, "top_k: a whole number of at least 1 expected, got 0" },
+      { { top_k = 1.5 }, "top_k: a whole number of at least 1 expected, got 1.5" },
       { { top_p = 0 }, "top_p: a number above 0 and up to 1 expected, got 0" },
       { { top_p = 1.01 }, "top_p: a number above 0 and up to 1 expected, got 1.01" },
       { { min_p = -0.1 }, "min_p: a number from 0 to 1 expected, got -0.1" },
-      { { repetition_penalty = 0 }, "repetition_penalty: a number above 0 expected, got 0" },
+      { { repetition_penalty = 0 }, "repetition_penalty: a finite number above 0 expected, got 0" },
       { { seed = 1.5 }, "seed: a whole number expected, got 1.5" },
       { { seed = {} }, "seed: a whole number expected, got table" },
       { { ids = 5 }, "ids: an array expected, got 5" },
