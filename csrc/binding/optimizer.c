@@ -228,7 +228,7 @@ static GptTensor *check_moment(lua_State *L, int tensors, const char *prefix, co
   lua_rawget(L, tensors);
   GptTensor *moment = bind_test_tensor(L, lua_gettop(L));
   if (moment == NULL)
-    bind_error(L, LOAD ": 'tensors': '%s%s': a tensor expected, got %s", prefix, name, luaL_typename(L, -1));
+    bind_error(L, LOAD ": tensors: '%s%s': a tensor expected, got %s", prefix, name, luaL_typename(L, -1));
   return moment;
 }
 
