@@ -117,6 +117,9 @@ end
 -- @treturn function iterator of ids and targets, see `batch`
 -- @usage for ids, targets in data:batches() do print(model:loss(ids, targets)) end
 function Dataset:batches(position)
+  if position ~= nil and type(position) ~= "table" then
+    raise("batches: a table { epoch = n, first = n } expected, got %s", rules.show(position))
+  end
   local given, problems = rules.read(position or {}, POSITION)
   rules.raise("batches", problems)
   if not given.epoch then self.epoch = self.epoch + 1 end
