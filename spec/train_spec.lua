@@ -299,6 +299,20 @@ describe("a checkpoint", function()
       .. 'checkpoints = "directory" they would be saved', error_of(train, options))
   end)
 
+  it("is saved where the signal of Ctrl-C comes", function()
+    local output = process.lua(([[
+      local gpt = require "gpt"
+      local data = gpt.dataset({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { context_length = 6 })
+      gpt.train { model = gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) }, data = data,
+        steps = 1000000, progress = false, checkpoints = %q, on_step = function(event)
+          if event.step == 3 then io.popen("kill -INT $PPID"):close() end
+        end }
+    ]]):format(dir .. "/c"))
+    local step, file = output:match "gpt%.train: interrupted! after step (%d+) of 1000000: step %1 is saved in (%S+);"
+    assert.equal(("%s/c/step-%08d.safetensors"):format(dir, tonumber(step) or 0), file, output)
+    assert.same({ "checkpoints.json", file:match "[^/]+$" }, files.list(dir .. "/c"))
+  end)
+
   it("is one of the last few, beside the best", function()
     local _, model = train { checkpoints = dir .. "/c", checkpoint_every = 2, keep = 2, validation = new_data() }
     assert.same({ "best.safetensors", "checkpoints.json", "step-00000010.safetensors", "step-00000012.safetensors" },
@@ -407,6 +421,12 @@ describe("a metrics file", function()
       assert.equal(result.losses[step], row.loss)
     end
     assert.equal(4, step)
+  end)
+
+  it("that does not fit on the disk is an error", function()
+    local full = io.open("/dev/full", "w")
+    if not full or full:write "a" and full:close() then return pending "needs a /dev/full that is full" end
+    assert.equal("/dev/full: No space left on device", raised(train, { metrics = "/dev/full" }))
   end)
 end)
 

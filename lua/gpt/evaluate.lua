@@ -21,7 +21,8 @@ end
 -- Every target counts the same, and the same batches are taken at every call. The perplexity is math.exp of it.
 -- @function evaluate
 -- @param model a model, or any layer or function from ids to logits
--- @tparam Dataset data
+-- @param data a dataset; or a table with a function `batches`, which answers an iterator of ids and targets (a target
+-- of -1 does not count)
 -- @tparam[opt] table options `batches`: at most so many of them
 -- @treturn number mean cross-entropy per token, in nats
 -- @treturn integer how many tokens that was

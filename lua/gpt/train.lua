@@ -65,11 +65,12 @@ end
 --   a batch's number (1, 2, ...) to ids and targets
 -- - `steps`, or `epochs` (1.5 is one and a half)
 -- - `lr` (3e-4), `warmup` and `min_lr` (see `gpt.lr_schedule`; without either the rate stays), or `schedule`, a
---   function from a step to its rate; `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only: biases and
---   norms do not decay); or `optimizer`, one of your own
+--   function from a step to its rate; `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only:
+--   biases and norms do not decay); or `optimizer`, one of your own
 -- - `accumulate` (1): batches per step, with the gradients of one large batch; `clip` (1.0, or false): the norm of all
 --   gradients at most; `loss`: a function(model, ids, targets) in place of the mean cross-entropy
--- - `validation`: a dataset; `evaluate_every` (steps; without it at the end only), `evaluate_batches` (all)
+-- - `validation`: a dataset, or what else `gpt.evaluate` takes; `evaluate_every` (steps; without it at the end only),
+--   `evaluate_batches` (all)
 -- - `sample`: a prompt, or `{ prompt = ..., and the options of model:generate }`; `sample_every` (at the end only)
 -- - `checkpoints`: a directory for them, `checkpoint_every` (steps; without it at the end only), `keep` (3): how many;
 --   the parameters with the best validation loss are kept as best.safetensors, for `model:load_parameters`

@@ -27,7 +27,7 @@ end
 -- The lines of an earlier run up to a step: what came after it will come again.
 local function earlier_lines(path, is_csv, step)
   local kept = {}
-  local file <close> = step > 0 and io.open(path, "r") or nil
+  local file <close> = io.open(path, "r")
   if not file then return kept end
   for line in file:lines() do
     local at = tonumber(is_csv and line:match "^(%d+)," or line:match '"step":(%d+)')
@@ -36,29 +36,39 @@ local function earlier_lines(path, is_csv, step)
   return kept
 end
 
---- Opens the file after that step: nothing that an earlier run wrote up to it is lost.
-function Metrics.open(path, step)
-  local is_csv = path:find "%.csv$" ~= nil
+-- The file as it was after that step, replaced as a whole.
+local function cut_back(path, is_csv, step)
   local lines = earlier_lines(path, is_csv, step)
   if is_csv then table.insert(lines, 1, table.concat(COLUMNS, ",")) end
   local files <close> = new_files()
   files:add(path):write(#lines > 0 and table.concat(lines, "\n") .. "\n" or "")
   files:commit()
-  local file, problem = io.open(path, "a")
+end
+
+--- Opens the file after that step: nothing that an earlier run wrote up to it is lost.
+function Metrics.open(path, step)
+  local is_csv = path:find "%.csv$" ~= nil
+  local goes_on = step > 0 and core._file_exists(path)
+  if goes_on then cut_back(path, is_csv, step) end
+  local file, problem = io.open(path, goes_on and "a" or "w")
   if not file then core._raise(problem) end
-  file:setvbuf "line"
-  return setmetatable({ path = path, file = file, line = is_csv and csv_line or json_line }, Metrics)
+  local metrics = setmetatable({ path = path, file = file, line = is_csv and csv_line or json_line }, Metrics)
+  if is_csv and not goes_on then metrics:write_line(table.concat(COLUMNS, ",")) end
+  return metrics
+end
+
+function Metrics:write_line(line)
+  local written, problem = self.file:write(line, "\n")
+  if written then written, problem = self.file:flush() end
+  if not written then core._raise(("%s: %s"):format(self.path, problem)) end
 end
 
 function Metrics:write(row)
-  local written, problem = self.file:write(self.line(row), "\n")
-  if written then written, problem = self.file:flush() end
-  if not written then core._raise(("%s: %s"):format(self.path, problem)) end
+  self:write_line(self.line(row))
 end
 
 function Metrics:close()
   if io.type(self.file) == "file" then self.file:close() end
 end
-Metrics.__close = Metrics.close
 
 return Metrics

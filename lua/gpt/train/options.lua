@@ -21,6 +21,11 @@ local function a_dataset(value)
   return nil, "a dataset (gpt.dataset makes one)"
 end
 
+local function batches(value)
+  if type(value) ~= "string" and method(value, "batches") then return value end
+  return nil, "a dataset (gpt.dataset makes one), or a table with a function batches,"
+end
+
 local function data(value)
   if type(value) == "function" then return value end
   if a_dataset(value) then return value end
@@ -68,7 +73,7 @@ local function from_zero(value)
 end
 
 local FIELDS = {
-  { "model", a_model }, { "data", data }, { "validation", a_dataset, optional = true },
+  { "model", a_model }, { "data", data }, { "validation", batches, optional = true },
   { "steps", rules.whole(1), optional = true }, { "epochs", rules.positive(), optional = true },
   { "loss", a_function, optional = true }, { "accumulate", rules.whole(1), optional = true },
   { "optimizer", an_optimizer, optional = true }, { "lr", rules.positive(), optional = true },
