@@ -141,16 +141,21 @@ GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer) {
   return x;
 }
 
-/* layer(x): inside the forward of a layer written in Lua it is part of the pass that runs; outside it begins one. */
+static bool is_training(const GptEnv *env, const GptLayer *layer) {
+  return layer->training && (env->forward == NULL || env->forward->training);
+}
+
+/* layer(x): inside the forward of a layer written in Lua it is part of the pass that runs; outside it begins one, as a
+   whole Model always does. */
 static int call(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
   lua_settop(L, 2);
   GptTensor *x = bind_layer_input(L, layer);
-  GptForward fresh = {.training = layer->training, .random = &env->random};
-  GptForward *forward = env->forward != NULL ? env->forward : &fresh;
+  GptForward fresh = {.training = is_training(env, layer), .random = &env->random};
+  bool part = env->forward != NULL && !gpt_layer_is_model(layer);
   GptTensor **y = bind_new_tensor(L);
-  *y = gpt_layer_forward(env, forward, layer, x);
+  *y = gpt_layer_forward(bind_env(L), part ? env->forward : &fresh, layer, x);
   return bind_tensor_done(L, y);
 }
 
@@ -219,10 +224,6 @@ static bool found_in_table(lua_State *L) {
   if (!lua_isnil(L, -1)) return true;
   lua_pop(L, 1);
   return false;
-}
-
-static bool is_training(const GptEnv *env, const GptLayer *layer) {
-  return layer->training && (env->forward == NULL || env->forward->training);
 }
 
 static int index_layer(lua_State *L) {
@@ -298,7 +299,9 @@ static int assign_part(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
     return bind_error(L, "%s.%s: an f32 tensor of shape %s expected, got %s of %s", gpt_layer_name(layer), key,
                       gpt_tensor_shape_text(parameter, before), gpt_dtype_name(tensor->storage->dtype),
                       gpt_tensor_shape_text(tensor, after));
+  bool trains = parameter->requires_grad;
   if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
+  if (trains && tensor->node == NULL) tensor->requires_grad = true;
   return 0;
 }
 
@@ -307,11 +310,16 @@ static int assign(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
   if (lua_isinteger(L, 2)) {
+    if (!lua_isnil(L, 3) && bind_test_layer(L, 3) == NULL)
+      return bind_error(L, "%s[%lld]: a layer expected, got %s", gpt_layer_name(layer), (long long)lua_tointeger(L, 2),
+                        luaL_typename(L, 3));
     snprintf(number, sizeof number, "%lld", (long long)lua_tointeger(L, 2));
     lua_pushstring(L, number);
     lua_replace(L, 2);
   }
-  const char *key = luaL_checkstring(L, 2);
+  size_t bytes;
+  const char *key = luaL_checklstring(L, 2, &bytes);
+  if (strlen(key) != bytes) return bind_error(L, "%s: a field's name cannot hold a zero byte", gpt_layer_name(layer));
   if (strcmp(key, "tokenizer") == 0 && layer->kind == &gpt_model_kind) return set_field(L, 3), 0;
   if (strcmp(key, "training") == 0)
     return bind_error(L, "%s.training is read-only: call train() or eval()", gpt_layer_name(layer));

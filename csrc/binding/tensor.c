@@ -54,7 +54,10 @@ what they use. Any later use of this value raises; freeing it twice does not.
 @function Tensor:free
 @usage t:free()
 */
-static int free_tensor(lua_State *L) { return collect(L); }
+static int free_tensor(lua_State *L) {
+  if (bind_env(L)->collecting) return 0; /* a finalizer, in the middle of an op that may use the tensor */
+  return collect(L);
+}
 
 static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
 
@@ -140,7 +143,7 @@ static int element(lua_State *L) {
 }
 
 static const luaL_Reg fields[] = {{"grad", get_grad}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", collect}, {"__tostring", bind_tensor_print},
+static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", free_tensor}, {"__tostring", bind_tensor_print},
                                 {"__newindex", new_index}, {"__len", length},    {NULL, NULL}};
 
 /* Several lists as one. */

@@ -48,6 +48,9 @@ typedef struct GptEnv {
   GptRandom random;
   GptMemory memory;
   uint64_t sequence;            /* numbers the recorded nodes */
+  uint64_t exchanges;           /* how often a part of a layer was exchanged: caches made before are stale */
+  int depth;                    /* layers running inside each other */
+  bool collecting;              /* on_pressure runs, in the middle of an op */
   struct GptForward *forward;   /* the pass that is running a host's layer now, or NULL */
   void *host;                   /* the host's: the running lua_State */
   void (*on_pressure)(void *host); /* asked to drop garbage before an allocation fails; may be NULL */

@@ -5,6 +5,7 @@
 #define GPT_FORWARD_H
 
 #include "core/kv_cache.h"
+#include "core/tensor.h"
 
 /* Rows of one conversation in a pass over several: they follow the tokens its cache already holds. */
 typedef struct GptSegment {
@@ -26,5 +27,8 @@ typedef struct GptForward {
 
   int attention_calls; /* so far in this pass: the next one's cache slot */
 } GptForward;
+
+/* Does x hold the rows of the pass's segments, [1, rows, ...]? True without segments. */
+bool gpt_forward_check_rows(GptEnv *env, const GptForward *forward, const char *what, const GptTensor *x);
 
 #endif

@@ -98,14 +98,21 @@ static void *grow(GptEnv *env, void *items, int count, int *capacity, size_t siz
   return grown;
 }
 
+static bool check_name(GptEnv *env, const GptLayer *layer, const char *name) {
+  if (*name != '\0' && strchr(name, '.') == NULL) return true;
+  return gpt_fail(env, "%s: '%s' cannot name a part: paths join names by dots", gpt_layer_name(layer), name);
+}
+
 bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLayer *child) {
   int i = child_index(layer, name);
   if (i >= 0) {
     GptLayer *old = layer->children[i].layer;
     layer->children[i].layer = gpt_layer_retain(child);
+    env->exchanges++;
     gpt_layer_release(old);
     return true;
   }
+  if (!check_name(env, layer, name)) return false;
   GptChild *children = grow(env, layer->children, layer->n_children, &layer->children_capacity, sizeof *children);
   if (children == NULL) return false;
   layer->children = children;
@@ -118,11 +125,14 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
 bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, GptTensor *tensor) {
   int i = parameter_index(layer, name);
   if (i >= 0) {
+    if (env->collecting) return gpt_fail(env, "a finalizer exchanges '%s' in the middle of an operation", name);
     GptTensor *old = layer->parameters[i].tensor;
     layer->parameters[i].tensor = gpt_tensor_retain(tensor);
+    env->exchanges++;
     gpt_tensor_release(old);
     return true;
   }
+  if (!check_name(env, layer, name)) return false;
   GptParameter *parameters =
       grow(env, layer->parameters, layer->n_parameters, &layer->parameters_capacity, sizeof *parameters);
   if (parameters == NULL) return false;
@@ -134,20 +144,33 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
 }
 
 void gpt_layer_remove(GptLayer *layer, const char *name) {
+  layer->env->exchanges++;
   int i = child_index(layer, name);
   if (i >= 0) remove_child(layer, i);
   i = parameter_index(layer, name);
   if (i >= 0) remove_parameter(layer, i);
 }
 
+/* place: where the layer stands in its parent, or NULL */
+static GptTensor *run_held(GptEnv *env, GptForward *forward, const GptChild *place, GptLayer *layer, GptTensor *x) {
+  if (env->depth >= DEEPEST) return gpt_fail_null(env, "layers are nested more than %d deep", DEEPEST);
+  gpt_layer_retain(layer);
+  gpt_tensor_retain(x);
+  env->depth++;
+  GptTensor *y = forward->trace != NULL ? gpt_trace_run(env, forward, place, layer, x)
+                                        : layer->kind->forward(env, forward, layer, x);
+  env->depth--;
+  gpt_layer_release(layer);
+  gpt_tensor_release(x);
+  return y;
+}
+
 GptTensor *gpt_layer_forward(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
-  if (forward->trace != NULL) return gpt_trace_run(env, forward, NULL, layer, x);
-  return layer->kind->forward(env, forward, layer, x);
+  return run_held(env, forward, NULL, layer, x);
 }
 
 GptTensor *gpt_child_run(GptEnv *env, GptForward *forward, const GptChild *child, GptTensor *x) {
-  GptTensor *y = forward->trace != NULL ? gpt_trace_run(env, forward, child, child->layer, x)
-                                        : gpt_layer_forward(env, forward, child->layer, x);
+  GptTensor *y = run_held(env, forward, child, child->layer, x);
   if (y == NULL) gpt_fail_inside(env, child->name);
   return y;
 }

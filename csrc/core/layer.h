@@ -66,7 +66,7 @@ GptLayer *gpt_layer_child(const GptLayer *layer, const char *name);
 const GptChild *gpt_layer_place(const GptLayer *layer, const char *name);
 GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name);
 
-/* Runs a layer. x is borrowed. */
+/* Runs a layer. x is borrowed. Both are held meanwhile, for a host's layer may exchange or free them. */
 GptTensor *gpt_layer_forward(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x);
 
 /* Runs a child; a failure gains its name. */

@@ -152,13 +152,26 @@ static GptBlock *find_block(GptEnv *env, size_t bytes) {
   return block != NULL ? block : new_block(env, capacity);
 }
 
+/* Garbage may have finalizers, which may use the core on other threads of the host's. */
+static void relieve_pressure(GptEnv *env) {
+  void *host = env->host;
+  struct GptForward *forward = env->forward;
+  bool nested = env->collecting;
+  env->forward = NULL;
+  env->collecting = true;
+  env->on_pressure(host);
+  env->collecting = nested;
+  env->forward = forward;
+  env->host = host;
+  gpt_trim(env);
+}
+
 void *gpt_alloc(GptEnv *env, size_t bytes) {
   GptMemory *memory = &env->memory;
   if (bytes > SIZE_MAX / 4) return gpt_fail_null(env, "not enough memory: a size of %zu bytes is absurd", bytes);
   GptBlock *block = find_block(env, bytes);
   if (block == NULL && env->on_pressure != NULL) {
-    env->on_pressure(env->host);
-    gpt_trim(env);
+    relieve_pressure(env);
     block = find_block(env, bytes);
   }
   if (block == NULL) return NULL;

@@ -48,6 +48,11 @@ static GptTensor *add_positions(GptEnv *env, GptForward *forward, GptLayer *laye
 /* The row of x [batch, tokens, dim] that output row i continues from: the last one of its segment, or of its batch row.
  */
 static GptTensor *last_rows(GptEnv *env, const GptForward *forward, GptTensor *x) {
+  char text[GPT_SHAPE_TEXT];
+  if (x->ndim != 3 || x->storage->dtype != GPT_F32 || gpt_tensor_numel(x) == 0)
+    return gpt_fail_null(env, "Model: f32 of shape [batch, tokens, dim] expected from its parts, got %s of shape %s",
+                         gpt_dtype_name(x->storage->dtype), gpt_tensor_shape_text(x, text));
+  if (!gpt_forward_check_rows(env, forward, "Model", x)) return NULL;
   GptTensor *packed = gpt_tensor_packed(env, x), *last = NULL;
   int64_t dim = x->shape[2], n = forward->segments != NULL ? forward->n_segments : x->shape[0], row = -1;
   if (packed != NULL) last = gpt_tensor_new(env, GPT_F32, 3, (int64_t[]){n, 1, dim});
@@ -60,13 +65,16 @@ static GptTensor *last_rows(GptEnv *env, const GptForward *forward, GptTensor *x
 }
 
 static GptTensor *run_blocks(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
-  GptLayer *blocks = gpt_layer_child(layer, "blocks");
-  for (int i = 0; i < blocks->n_children && x != NULL; i++) {
-    GptTensor *y = gpt_child_run(env, forward, &blocks->children[i], x);
-    if (y == NULL) gpt_fail_inside(env, "blocks");
+  GptLayer *blocks = gpt_layer_retain(gpt_layer_child(layer, "blocks"));
+  bool list = blocks->kind == &gpt_list_kind; /* otherwise it was exchanged for a layer that runs by itself */
+  for (int i = 0; i < (list ? blocks->n_children : 1) && x != NULL; i++) {
+    GptTensor *y = list ? gpt_child_run(env, forward, &blocks->children[i], x)
+                        : gpt_layer_run(env, forward, layer, "blocks", x);
+    if (y == NULL && list) gpt_fail_inside(env, "blocks");
     gpt_tensor_release(x);
     x = y;
   }
+  gpt_layer_release(blocks);
   return x;
 }
 
@@ -97,6 +105,7 @@ static bool check_ids(GptEnv *env, const GptModel *model, const GptForward *forw
                     gpt_dtype_name(ids->storage->dtype), gpt_tensor_shape_text(ids, text));
   if (gpt_tensor_numel(ids) == 0)
     return gpt_fail(env, "Model: at least one token expected, got ids of shape %s", gpt_tensor_shape_text(ids, text));
+  if (!gpt_forward_check_rows(env, forward, "Model", ids)) return false;
   if (forward->segments == NULL && ids->shape[1] > most)
     return gpt_fail(env, "Model: %lld tokens are more than context_length, %lld", (long long)ids->shape[1], most);
   return true;

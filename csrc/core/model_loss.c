@@ -19,8 +19,12 @@ GptTensor *gpt_model_loss(GptEnv *env, GptForward *forward, GptModel *model, Gpt
   if (!gpt_same_shape(ids, targets))
     return gpt_fail_null(env, "loss: ids of shape %s and targets of shape %s do not fit; each id needs one target",
                          gpt_tensor_shape_text(ids, a), gpt_tensor_shape_text(targets, b));
+  gpt_tensor_retain(ids); /* a host's layer may free what it was given */
+  gpt_tensor_retain(targets);
   GptTensor *hidden = gpt_model_hidden(env, forward, model, ids);
   GptTensor *loss = hidden != NULL ? lose(env, forward, &model->layer, hidden, targets) : NULL;
   gpt_tensor_release(hidden);
+  gpt_tensor_release(ids);
+  gpt_tensor_release(targets);
   return loss;
 }

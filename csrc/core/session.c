@@ -19,6 +19,8 @@ GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed) 
 
 void gpt_session_free(GptSession *session) {
   if (session == NULL) return;
+  session->abandoned = true;
+  if (session->running) return;
   GptEnv *env = session->env;
   gpt_kv_cache_free(&session->cache);
   gpt_layer_release(session->model);
@@ -42,13 +44,20 @@ static bool reserve_ids(GptSession *session, int64_t tokens) {
   return true;
 }
 
+static bool check_idle(const GptSession *session, const char *what) {
+  return !session->running ||
+         gpt_fail(session->env, "%s: the session is being fed; layers of its model cannot change it meanwhile", what);
+}
+
 bool gpt_session_reserve(GptSession *session, int64_t tokens) {
+  if (!check_idle(session, "reserve")) return false;
   if (tokens > session->context_length) tokens = session->context_length;
   if (!reserve_ids(session, tokens)) return false;
   return !cacheable(session) || gpt_kv_cache_reserve(&session->cache, tokens);
 }
 
 bool gpt_session_rewind(GptSession *session, int64_t n) {
+  if (!check_idle(session, "rewind")) return false;
   if (n < 0 || n > session->length)
     return gpt_fail(session->env, "rewind: a number of tokens from 0 to the session's length (%lld) expected, got %lld",
                     (long long)session->length, (long long)n);
@@ -64,6 +73,7 @@ GptSession *gpt_session_fork(const GptSession *session) {
   fork->uncached = session->uncached;
   fork->seeded = session->seeded;
   fork->random = session->random;
+  fork->exchanges = session->exchanges;
   if (reserve_ids(fork, session->length) && gpt_kv_cache_copy(&fork->cache, &session->cache)) {
     if (session->length > 0) memcpy(fork->ids, session->ids, (size_t)session->length * sizeof *session->ids);
     fork->length = session->length;
@@ -89,6 +99,7 @@ static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, cons
                        const int64_t *counts) {
   for (int64_t i = 0; i < n; i++) {
     const GptSession *s = sessions[i];
+    if (!check_idle(s, "feed")) return false;
     if (s->model != sessions[0]->model)
       return gpt_fail(env, "feed: all sessions must be of one model; session %lld is of another", (long long)i + 1);
     for (int64_t j = 0; j < i; j++)
@@ -131,8 +142,11 @@ static GptTensor *rows_tensor(GptEnv *env, int64_t n, const int64_t *const *ids,
   return tensor;
 }
 
-/* Tokens that a cache has not seen yet: after a rewind or a fork none, after uncached feeding all. */
+/* Tokens that a cache has not seen yet: after a rewind or a fork none, after uncached feeding all, and all where
+ * parts of layers were exchanged since. */
 static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids, int64_t *count) {
+  if (session->exchanges != session->env->exchanges) session->cache.length = 0;
+  session->exchanges = session->env->exchanges;
   *ids = session->ids + session->cache.length;
   *count = session->length + fresh - session->cache.length;
 }
@@ -179,37 +193,13 @@ static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fres
   return logits;
 }
 
-/* Copies one row of logits into row i of *all, which is made with the first. */
-static bool put_row(GptEnv *env, GptTensor **all, int64_t n, int64_t i, GptTensor *logits) {
-  int64_t vocab = gpt_tensor_numel(logits);
-  GptTensor *packed = gpt_tensor_packed(env, logits);
-  if (*all == NULL && packed != NULL) *all = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){n, vocab});
-  bool done = packed != NULL && *all != NULL;
-  if (done) memcpy(gpt_floats(*all) + i * vocab, gpt_floats(packed), (size_t)vocab * sizeof(float));
-  gpt_tensor_release(packed);
-  return done;
-}
-
-static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
-  GptTensor *all = NULL;
-  bool done = true;
-  for (int64_t i = 0; i < n && done; i++) {
-    GptTensor *logits = run_again(env, sessions[i], counts[i]);
-    done = logits != NULL && put_row(env, &all, n, i, logits);
-    gpt_tensor_release(logits);
-  }
-  if (done) return all;
-  gpt_tensor_release(all);
-  return NULL;
-}
-
 /* [n, 1, vocab] as [n, vocab]; consumes it */
-static GptTensor *as_rows(GptEnv *env, GptTensor *logits) {
+static GptTensor *as_rows(GptEnv *env, int64_t n, GptTensor *logits) {
   char text[GPT_SHAPE_TEXT];
-  if (logits == NULL || logits->ndim == 2) return logits;
+  if (logits == NULL) return NULL;
   GptTensor *rows = NULL;
-  if (logits->ndim == 3 && logits->shape[1] == 1 && logits->storage->dtype == GPT_F32) {
-    int64_t shape[] = {logits->shape[0], logits->shape[2]}, stride[] = {logits->stride[0], logits->stride[2]};
+  if (logits->ndim == 3 && logits->shape[0] == n && logits->shape[1] == 1 && logits->storage->dtype == GPT_F32) {
+    int64_t shape[] = {n, logits->shape[2]}, stride[] = {logits->stride[0], logits->stride[2]};
     rows = gpt_tensor_view(env, logits, 2, shape, stride, logits->offset);
   } else {
     gpt_fail(env, "the model's logits have shape %s; [batch, tokens, vocab_size] expected",
@@ -219,14 +209,49 @@ static GptTensor *as_rows(GptEnv *env, GptTensor *logits) {
   return rows;
 }
 
+/* Copies one row of logits into row i of *all, which is made with the first. */
+static bool put_row(GptEnv *env, GptTensor **all, int64_t n, int64_t i, GptTensor *logits) {
+  int64_t vocab = gpt_tensor_numel(logits);
+  GptTensor *packed = gpt_tensor_packed(env, logits);
+  if (*all == NULL && packed != NULL) *all = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){n, vocab});
+  bool done = packed != NULL && *all != NULL;
+  if (done && (*all)->shape[1] != vocab)
+    done = gpt_fail(env, "feed: the model answered %lld logits for one session and %lld for another",
+                    (long long)(*all)->shape[1], (long long)vocab);
+  if (done) memcpy(gpt_floats(*all) + i * vocab, gpt_floats(packed), (size_t)vocab * sizeof(float));
+  gpt_tensor_release(packed);
+  return done;
+}
+
+static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+  GptTensor *all = NULL;
+  bool done = true;
+  for (int64_t i = 0; i < n && done; i++) {
+    GptTensor *logits = as_rows(env, 1, run_again(env, sessions[i], counts[i]));
+    done = logits != NULL && put_row(env, &all, n, i, logits);
+    gpt_tensor_release(logits);
+  }
+  if (done) return all;
+  gpt_tensor_release(all);
+  return NULL;
+}
+
+static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+  bool cached = true;
+  for (int64_t i = 0; i < n; i++) cached = cached && cacheable(sessions[i]);
+  return cached ? as_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
+}
+
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                             const int64_t *counts) {
   if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
   if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
-  bool cached = true;
-  for (int64_t i = 0; i < n; i++) cached = cached && cacheable(sessions[i]);
-  GptTensor *logits = cached ? feed_together(env, n, sessions, counts) : feed_apart(env, n, sessions, counts);
-  logits = as_rows(env, logits);
-  for (int64_t i = 0; i < n && logits != NULL; i++) sessions[i]->length += counts[i];
+  for (int64_t i = 0; i < n; i++) sessions[i]->running = true;
+  GptTensor *logits = feed_all(env, n, sessions, counts);
+  for (int64_t i = 0; i < n; i++) {
+    sessions[i]->running = false;
+    if (logits != NULL) sessions[i]->length += counts[i];
+    if (sessions[i]->abandoned) gpt_session_free(sessions[i]);
+  }
   return logits;
 }

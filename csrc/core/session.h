@@ -15,13 +15,16 @@ typedef struct GptSession {
   int64_t *ids; /* what was fed: [length] */
   int64_t length, capacity;
   bool uncached;    /* runs everything again even where a cache could serve */
+  bool running;       /* being fed now: its model's layers cannot change it */
+  bool abandoned;     /* freed while running */
+  uint64_t exchanges; /* the environment's when the cache was begun: after another one it is filled anew */
   bool seeded;      /* random is the session's own; otherwise it draws from the environment's */
   GptRandom random;
 } GptSession;
 
 /* seed: NULL to draw from the environment's random numbers. */
 GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed);
-void gpt_session_free(GptSession *session); /* NULL is fine */
+void gpt_session_free(GptSession *session); /* NULL is fine; one that is being fed goes when that is done */
 
 /*
  * Feeds count[i] (at least 1) new tokens, ids[i], to session i of n, in one pass over the weights where all can be

@@ -53,6 +53,7 @@ static bool check_input(GptEnv *env, const Attention *attention, const GptForwar
   if (x->ndim != 3 || x->shape[2] != dim)
     return gpt_fail(env, "attention: an input of shape [batch, tokens, %lld] expected, got %s", dim,
                     gpt_tensor_shape_text(x, text));
+  if (!gpt_forward_check_rows(env, forward, "attention", x)) return false;
   for (int64_t s = 0; s < forward->n_segments; s++) {
     long long tokens = (long long)(forward->segments[s].cache->length + forward->segments[s].count);
     if (tokens > most)
