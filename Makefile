@@ -116,7 +116,8 @@ test: setup-test
 RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;'
 
 run-demo: $(CORE) $(MADE)
-	@$(RUN) $(LUA) examples/demo.lua
+	@mkdir -p '$(BUILD)/demo'
+	@$(RUN) DEMO_DIR="$${DEMO_DIR-$(BUILD)/demo}" $(LUA) examples/demo.lua $(if $(TEXT),'$(TEXT)')
 
 # busted, by the interpreter itself: under a sanitizer no other program should run.
 BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
@@ -129,7 +130,7 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(call pkg_libs,lua5.4,-llua5.4) -lpthread
 
 # Products beside their bounds, then GPT-2 small beside other systems (docs/performance.md says how to get them):
-# make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-ctx'
+# make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-backend'
 PRODUCTS = $(BUILD)/bench/products
 BENCH =
 $(PRODUCTS): bench/products.c $(addprefix $(BUILD)/obj/core/,parallel.o matrix.o kernels/dispatch.o) $(KERNEL_OBJECTS)
@@ -184,7 +185,7 @@ clean:
 	rm -rf $(BUILD) $(MADE)
 
 help:
-	@echo 'make demo     install what is missing, build, and see it work'
+	@echo 'make demo     install what is missing, build, train a small GPT and let it write; TEXT=file: on your text'
 	@echo 'make test     install what is missing, build, and run the specs'
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'

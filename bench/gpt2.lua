@@ -2,7 +2,7 @@
 --
 -- lua5.4 bench/gpt2.lua [--threads N] [--rounds N] [--python FILE] [--ggml FILE] [--products FILE] [--work DIR]
 --   --python    a Python that has torch and transformers (without it PyTorch is left out)
---   --ggml      ggml's example program gpt-2-ctx (without it ggml is left out; it needs --python too, for its weights)
+--   --ggml      gpt-2-backend of ggml's examples (without it ggml is left out); needs --python too, for its weights
 --   --products  the program of bench/products.c, for the bounds
 --   --work      where the weights are put
 -- The systems take turns, each in a process of its own; figures are medians over the rounds.
@@ -50,10 +50,10 @@ local function add_lines(results, output)
   for name, value in output:gmatch("([%w_]+) ([%d.]+)\n") do add(results, name, value) end
 end
 
--- ggml's example times its passes itself; a prompt of n tokens is " a" n times, fed in one batch.
+-- ggml's example times its own passes. A prompt of n tokens is " a" n times, fed 64 at a time: at once it is slower.
 local function run_ggml(results, prompt, tokens)
   local text = (" a"):rep(prompt)
-  local output = run("/usr/bin/time -f 'peak %M'", options.ggml, "-m", ggml_file, "-t", options.threads, "-b", prompt,
+  local output = run("/usr/bin/time -f 'peak %M'", options.ggml, "-m", ggml_file, "-t", options.threads, "-b 64",
     "-n", tokens, "-s 1 -p '" .. text .. "'", "2>&1")
   local total = tonumber(output:match("predict time =%s*([%d.]+) ms"))
   add(results, "load", tonumber(output:match("load time =%s*([%d.]+) ms")) / 1000)

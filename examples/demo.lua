@@ -1,4 +1,3 @@
--- What there is: the version, and the memory in use.
 -- A GPT from nothing: sizes, a small model, a minute of training, and text that it writes.
 --
 --   make demo              trains on short tales that a grammar writes (support/tales.lua)
@@ -9,9 +8,8 @@ local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 
 local gpt = require "gpt"
+local tales = require "support.tales"
 
-print(gpt._VERSION)
-print(("%d bytes live"):format(gpt.memory().live))
 local file, dir = arg[1], os.getenv "DEMO_DIR" or "demo"
 local SECONDS, MOST_STEPS = 75, 700
 local END = "<|endoftext|>"

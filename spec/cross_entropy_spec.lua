@@ -80,7 +80,7 @@ describe("gpt.cross_entropy", function()
   it("takes token ids only", function()
     assert.equal("user:1: cross_entropy: targets are token ids, an i64 tensor; got f32 of shape [2]",
       message(logits, gpt.tensor { 0.0, 1.0 }))
-    assert.equal("user:1: bad argument #2 to 'cross_entropy' (gpt.Tensor expected, got table)",
+    assert.equal("user:1: bad argument #2 to 'cross_entropy' (gpt.Tensor expected, got table; gpt.tensor(array) makes one)",
       message(logits, { 0, 1 }))
   end)
 end)

@@ -117,8 +117,10 @@ describe("model:generate", function()
     local options = { max_new_tokens = 90 }
     for _, step in ipairs { (long:stream({ 1, 2 }, options)), (session:stream(options)) } do
       for _ = 1, 5 do step() end
+      collectgarbage()
       local before = gpt.memory()
       for _ = 1, 50 do step() end
+      collectgarbage()
       local after = gpt.memory()
       assert.same({ before.system_calls, before.live }, { after.system_calls, after.live })
     end

@@ -319,15 +319,15 @@ describe("bad input to gpt.generate", function()
     for _, case in ipairs {
       { { max_tokens = 5 }, "unknown option 'max_tokens'; did you mean 'max_new_tokens'?" },
       { { [1] = 5 }, "unknown option '1'" },
-      { { max_new_tokens = -1 }, "max_new_tokens: a whole number from 0 expected, got -1" },
-      { { max_new_tokens = 1.5 }, "max_new_tokens: a whole number from 0 expected, got 1.5" },
-      { { temperature = -1 }, "temperature: a number from 0 expected, got -1" },
-      { { top_k = 0 }, "top_k: a whole number from 1 expected, got 0" },
+      { { max_new_tokens = -1 }, "max_new_tokens: a whole number of at least 0 expected, got -1" },
+      { { max_new_tokens = 1.5 }, "max_new_tokens: a whole number of at least 0 expected, got 1.5" },
+      { { temperature = -1 }, "temperature: a finite number of at least 0 expected, got -1" },
+      { { top_k = 0 }, "top_k: a whole number of at least 1 expected, got 0" },
       { { seed = "x" }, "seed: a whole number expected, got string" },
       { { use_cache = 1 }, "use_cache: true or false expected, got 1" },
       { { logprobs = "yes" }, 'logprobs: true or false expected, got "yes"' },
       { { overflow = "drop" }, 'overflow: "crop" or "error" expected, got "drop"' },
-      { { context_length = 0 }, "context_length: a whole number from 1 expected, got 0" },
+      { { context_length = 0 }, "context_length: a whole number of at least 1 expected, got 0" },
     } do
       assert.equal("gpt.generate: " .. case[2], generate({ 1 }, case[1]))
     end
@@ -353,7 +353,7 @@ describe("bad input to gpt.generate", function()
   it("of what stands for the model", function()
     assert.equal("gpt.generate: a function in place of a model needs the option context_length, "
       .. "the most tokens it takes", raised(gpt.generate, mixes, { 1 }))
-    assert.equal("gpt.generate: a model, or a function from ids to logits, expected, got a table",
+    assert.equal("gpt.generate: a model, or a function from ids to logits, expected, got a table; a method is called with a colon: model:generate(...)",
       raised(gpt.generate, {}, { 1 }))
     assert.equal("gpt.generate: a model, or a function from ids to logits, expected, got nil",
       raised(gpt.generate, nil, { 1 }))

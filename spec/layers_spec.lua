@@ -139,17 +139,17 @@ Sequential {  -- 12
     local message = assert.error_matches
     message(function() nn.Linear(0, 3) end, "bad argument #1 to 'Linear' (the number of inputs must be at least 1, got 0)", 1, true)
     message(function() nn.Linear(3, 3, { bais = false }) end, "nn.Linear: unknown option 'bais'; did you mean 'bias'?", 1, true)
-    message(function() nn.Linear(3, 3, { bias = 1 }) end, "nn.Linear: 'bias': true or false expected, got 1", 1, true)
+    message(function() nn.Linear(3, 3, { bias = 1 }) end, "nn.Linear: bias: true or false expected, got 1", 1, true)
     message(function() nn.Dropout(1) end, "a probability from 0 to less than 1 expected, got 1", 1, true)
-    message(function() nn.LayerNorm(3, { eps = -1 }) end, "nn.LayerNorm: 'eps': a number from 0 to less than 1 expected, got -1", 1, true)
+    message(function() nn.LayerNorm(3, { eps = -1 }) end, "nn.LayerNorm: eps: a number from 0 to less than 1 expected, got -1", 1, true)
     message(function() nn.MultiHeadAttention { emb_dim = 4, n_heads = 3, context_length = 2 } end,
       "MultiHeadAttention: emb_dim (4) must be divisible by n_heads (3)", 1, true)
     message(function() nn.MultiHeadAttention { emb_dim = 4, n_heads = 2 } end,
-      "nn.MultiHeadAttention: 'context_length' is missing: a whole number of at least 1 expected", 1, true)
+      "nn.MultiHeadAttention: context_length: missing; a whole number of at least 1 expected", 1, true)
     message(function() nn.FeedForward { emb_dim = 2.5 } end,
-      "nn.FeedForward: 'emb_dim': a whole number of at least 1 expected, got 2.5", 1, true)
+      "nn.FeedForward: emb_dim: a whole number of at least 1 expected, got 2.5", 1, true)
     message(function() nn.FeedForward { emb_dim = 2, activation = "gleu" } end,
-      "nn.FeedForward: 'activation': \"gelu\", \"gelu_exact\" or \"relu\" expected, got gleu", 1, true)
+      "nn.FeedForward: activation: \"gelu\", \"gelu_exact\" or \"relu\" expected, got gleu", 1, true)
     message(function() nn.Sequential { nn.ReLU(), 3 } end, "nn.Sequential: item 2 must be a layer, got number", 1, true)
     message(function() nn.Sequential(nn.ReLU()) end, "nn.Sequential: a table of layers expected, got userdata: nn.Sequential { a, b }", 1, true)
     message(function() nn.List(3) end, "nn.List: a table of layers expected, got number: nn.List { a, b }", 1, true)
@@ -257,9 +257,9 @@ Scale {  -- 18
     assert.equal(thrown, caught)
     local Nothing = nn.layer("Nothing", { forward = function() end })
     _, message = pcall(nn.Sequential { Nothing() }, gpt.ones(1))
-    assert.matches("^1: forward of Nothing must answer a tensor, got nil\n", message)
+    assert.matches(": 1: forward of Nothing must answer a tensor, got nil; does it return one%?$", message)
     _, message = pcall(nn.Sequential { nn.ReLU(), function() return 3 end }, gpt.ones(1))
-    assert.matches("^2: forward of Function must answer a tensor, got number\n", message)
+    assert.matches(": 2: forward of Function must answer a tensor, got number$", message)
     local Yields = nn.layer("Yields", { forward = function(_, x) coroutine.yield() return x end })
     local thread = coroutine.create(function() return Yields()(gpt.ones(1)) end)
     local _, yielded = coroutine.resume(thread)

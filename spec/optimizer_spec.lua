@@ -225,7 +225,7 @@ AdamW {  -- 2 groups; 1 step
       refusal { w * 2 })
     assert.equal("gpt.optim.AdamW: parameter '1' is of i64; only f32 tensors can be trained",
       refusal { gpt.tensor { 1, 2 } })
-    assert.equal("gpt.optim.AdamW: group 2: 'params': a layer or a list of tensors expected, got nil",
+    assert.equal("gpt.optim.AdamW: group 2: params: a layer or a list of tensors expected, got nil",
       refusal { { params = { w } }, { lr = 1 } })
     assert.equal("gpt.optim.AdamW: group 2: a table {params = ...} expected, got userdata",
       refusal { { params = { w } }, w })
@@ -234,29 +234,29 @@ AdamW {  -- 2 groups; 1 step
   it("says what is wrong with its rates", function()
     local w = leaf { 1.0 }
     local function with(options) return refusal({ w }, options) end
-    assert.equal("gpt.optim.AdamW: 'lr': a number from 0 to less than inf expected, got -1", with { lr = -1 })
-    assert.matches("^gpt%.optim%.AdamW: 'lr': a number from 0 to less than inf expected, got %-?nan$",
+    assert.equal("gpt.optim.AdamW: lr: a finite number of at least 0 expected, got -1", with { lr = -1 })
+    assert.matches("^gpt%.optim%.AdamW: lr: a finite number of at least 0 expected, got %-?nan$",
       with { lr = 0 / 0 })
-    assert.equal("gpt.optim.AdamW: 'lr': a number from 0 to less than inf expected, got 1", with { lr = "1" })
-    assert.equal("gpt.optim.AdamW: 'eps': a number from 0 to less than inf expected, got -0.1", with { eps = -0.1 })
-    assert.equal("gpt.optim.AdamW: 'weight_decay': a number from 0 to less than inf expected, got inf",
+    assert.equal("gpt.optim.AdamW: lr: a finite number of at least 0 expected, got string", with { lr = "1" })
+    assert.equal("gpt.optim.AdamW: eps: a finite number of at least 0 expected, got -0.1", with { eps = -0.1 })
+    assert.equal("gpt.optim.AdamW: weight_decay: a finite number of at least 0 expected, got inf",
       with { weight_decay = math.huge })
-    assert.equal("gpt.optim.AdamW: 'betas': two numbers from 0 to less than 1 expected, number 2 is 1",
+    assert.equal("gpt.optim.AdamW: betas: two numbers from 0 to less than 1 expected, number 2 is 1",
       with { betas = { 0.9, 1 } })
-    assert.equal("gpt.optim.AdamW: 'betas': two numbers from 0 to less than 1 expected, got another count",
+    assert.equal("gpt.optim.AdamW: betas: two numbers from 0 to less than 1 expected, got another count",
       with { betas = { 0.9 } })
-    assert.equal("gpt.optim.AdamW: 'betas': two numbers from 0 to less than 1 expected, got number",
+    assert.equal("gpt.optim.AdamW: betas: two numbers from 0 to less than 1 expected, got number",
       with { betas = 0.9 })
     assert.equal("gpt.optim.AdamW: unknown option 'weigth_decay'; did you mean 'weight_decay'?",
       with { weigth_decay = 0 })
-    assert.equal("gpt.optim.AdamW: group 1: 'lr': a number from 0 to less than inf expected, got -2",
+    assert.equal("gpt.optim.AdamW: group 1: lr: a finite number of at least 0 expected, got -2",
       refusal { { params = { w }, lr = -2 } })
     assert.equal("gpt.optim.AdamW: group 1: 'lr': it follows the optimizer's own lr, which has to be above 0 then",
       refusal({ { params = { w }, lr = 1 } }, { lr = 0 }))
     assert.equal("gpt.optim.AdamW: group 1: unknown option 'param'; did you mean 'params'?",
       refusal { { param = { w } } })
     local optimizer = gpt.optim.AdamW { w }
-    assert.equal("lr: a number from 0 to less than inf expected, got -3", raised(function() optimizer.lr = -3 end))
+    assert.equal("lr: a finite number of at least 0 expected, got -3", raised(function() optimizer.lr = -3 end))
     assert.equal("a gpt.AdamW has no field 'rate' to set; lr is one", raised(function() optimizer.rate = 1 end))
     assert.equal(0.001, optimizer.lr)
   end)
@@ -300,16 +300,16 @@ describe("an optimizer's state", function()
     local optimizer = gpt.optim.AdamW { w, v }
     local function refusal(state) return raised(function() optimizer:load_state(state) end) end
     local two, one = gpt.ones(2), gpt.ones(1)
-    assert.equal("load_state: 'steps': a table expected, got nil; state() makes such a table", refusal {})
-    assert.equal("load_state: 'tensors': a table expected, got nil; state() makes such a table", refusal { steps = {} })
+    assert.equal("load_state: steps: a table expected, got nil; state() makes such a table", refusal {})
+    assert.equal("load_state: tensors: a table expected, got nil; state() makes such a table", refusal { steps = {} })
     assert.equal("load_state: the optimizer has no parameter '3'", refusal { steps = { ["3"] = 1 }, tensors = {} })
-    assert.equal("load_state: 'steps': '1': a whole number of at least 0 expected, got -1",
+    assert.equal("load_state: steps: '1': a whole number of at least 0 expected, got -1",
       refusal { steps = { ["1"] = -1 }, tensors = {} })
-    assert.equal("load_state: 'tensors': 'exp_avg.1': a tensor expected, got nil",
+    assert.equal("load_state: tensors: 'exp_avg.1': a tensor expected, got nil",
       refusal { steps = { ["1"] = 1 }, tensors = {} })
     assert.equal("load_state: exp_avg_sq of parameter '1': f32 of shape [2] expected, got f32 of shape [1]",
       refusal { steps = { ["1"] = 1 }, tensors = { ["exp_avg.1"] = two, ["exp_avg_sq.1"] = one } })
-    assert.equal("load_state: 'lr': a number from 0 to less than inf expected, got -1",
+    assert.equal("load_state: lr: a finite number of at least 0 expected, got -1",
       refusal { lr = -1, steps = {}, tensors = {} })
     assert.same({ ["1"] = 0, ["2"] = 0 }, optimizer:state().steps)
     optimizer:load_state { steps = { ["2"] = 4 }, tensors = { ["exp_avg.2"] = one, ["exp_avg_sq.2"] = one } }

@@ -187,7 +187,7 @@ describe("gpt.sample", function()
     assert.equal(start .. "[0]", message("sample", gpt.zeros(0)))
     assert.equal(start .. "[]", message("sample", gpt.zeros(2)[1]))
     assert.equal("user:1: gpt.sample: f32 logits expected, got i64", message("sample", gpt.tensor { 1, 2 }))
-    assert.equal("user:1: bad argument #1 to 'sample' (gpt.Tensor expected, got table)", message("sample", { 1, 2 }))
+    assert.equal("user:1: bad argument #1 to 'sample' (gpt.Tensor expected, got table; gpt.tensor(array) makes one)", message("sample", { 1, 2 }))
     assert.equal("user:1: logits are not numbers: id 1 has nan; look for nan and inf in the weights",
       message("sample", gpt.tensor { 1.0, nan }))
     assert.equal("user:1: logits are not numbers: id 0 has inf, and 1 more of 3 ids have nan or inf; "
@@ -201,15 +201,15 @@ describe("gpt.sample", function()
   it("says what is wrong with the options", function()
     local logits = gpt.zeros(3)
     for _, case in ipairs {
-      { { temperature = -1 }, "temperature: a number from 0 expected, got -1" },
-      { { temperature = nan }, "temperature: a number from 0 expected, got " .. tostring(nan) },
-      { { temperature = "hot" }, "temperature: a number from 0 expected, got string" },
-      { { top_k = 0 }, "top_k: a whole number from 1 expected, got 0" },
-      { { top_k = 1.5 }, "top_k: a whole number from 1 expected, got 1.5" },
+      { { temperature = -1 }, "temperature: a finite number of at least 0 expected, got -1" },
+      { { temperature = nan }, "temperature: a finite number of at least 0 expected, got " .. tostring(nan) },
+      { { temperature = "hot" }, "temperature: a finite number of at least 0 expected, got string" },
+      { { top_k = 0 }, "top_k: a whole number of at least 1 expected, got 0" },
+      { { top_k = 1.5 }, "top_k: a whole number of at least 1 expected, got 1.5" },
       { { top_p = 0 }, "top_p: a number above 0 and up to 1 expected, got 0" },
       { { top_p = 1.01 }, "top_p: a number above 0 and up to 1 expected, got 1.01" },
       { { min_p = -0.1 }, "min_p: a number from 0 to 1 expected, got -0.1" },
-      { { repetition_penalty = 0 }, "repetition_penalty: a number above 0 expected, got 0" },
+      { { repetition_penalty = 0 }, "repetition_penalty: a finite number above 0 expected, got 0" },
       { { seed = 1.5 }, "seed: a whole number expected, got 1.5" },
       { { seed = {} }, "seed: a whole number expected, got table" },
       { { ids = 5 }, "ids: an array expected, got 5" },

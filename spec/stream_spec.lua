@@ -104,7 +104,7 @@ end)
 
 describe("bad input to gpt.stream", function()
   it("is found before the first step", function()
-    assert.equal("gpt.stream: top_k: a whole number from 1 expected, got 0",
+    assert.equal("gpt.stream: top_k: a whole number of at least 1 expected, got 0",
       raised(gpt.stream, mixes, { 1 }, { top_k = 0, context_length = 9 }))
   end)
 

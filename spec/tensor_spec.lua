@@ -382,7 +382,7 @@ describe("gradients", function()
     assert.is_true(x:clone():requires_grad())
     gpt.no_grad(gpt.no_grad, function() end)
     assert.is_true(x:clone():requires_grad())
-    assert.equal("bad argument #1 to 'no_grad' (value expected)", raised(function() gpt.no_grad() end))
+    assert.equal("bad argument #1 to 'no_grad' (a function, or a layer, expected, got no value)", raised(function() gpt.no_grad() end))
   end)
 end)
 

@@ -519,7 +519,7 @@ describe("the tokenizer's methods refuse", function()
       message("tokenizer:decode { 1, 1.5 }", tokenizer))
     assert.equal("user:1: decode: ids[1]: a whole number expected, got x",
       message("tokenizer:decode { 'x' }", tokenizer))
-    assert.equal("user:1: bad argument #1 to 'decode' (table expected, got string)",
+    assert.equal("user:1: bad argument #1 to 'decode' (array of token ids expected, got string)",
       message("tokenizer:decode('x')", tokenizer))
   end)
 

@@ -83,8 +83,42 @@ void *bind_test(lua_State *L, int index, const char *type) {
   return *box;
 }
 
+/* Is the function that runs a method of the type? Methods are an upvalue of __index. */
+static bool is_method(lua_State *L, const char *type) {
+  lua_Debug frame;
+  bool found = false;
+  if (luaL_getmetatable(L, type) != LUA_TTABLE || lua_getfield(L, -1, "__index") != LUA_TFUNCTION) return false;
+  if (lua_getstack(L, 0, &frame) == 0 || lua_getinfo(L, "f", &frame) == 0) return false;
+  for (int i = 2; i <= 3 && !found && lua_getupvalue(L, -2, i) != NULL; i++) {
+    if (lua_istable(L, -1)) {
+      lua_pushnil(L);
+      while (!found && lua_next(L, -2) != 0) {
+        found = lua_rawequal(L, -1, -4);
+        lua_pop(L, found ? 2 : 1);
+      }
+    }
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
+/* A value of another type, and the mistake that is likely behind it: a dot for a colon, an array for a tensor. */
+static void wrong_type(lua_State *L, int index, const char *type) {
+  lua_Debug frame;
+  bool array = lua_istable(L, index);
+  const char *advice = "", *came = luaL_typename(L, index);
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) came = lua_tostring(L, -1);
+  lua_getstack(L, 0, &frame);
+  lua_getinfo(L, "n", &frame);
+  if (index == 1 && is_method(L, type))
+    advice = lua_pushfstring(L, "; a method is called with a colon: value:%s(...)", frame.name ? frame.name : "name");
+  else if (array && strcmp(type, "gpt.Tensor") == 0)
+    advice = "; gpt.tensor(array) makes one";
+  luaL_argerror(L, index, lua_pushfstring(L, "%s expected, got %s%s", type, came, advice));
+}
+
 void *bind_check(lua_State *L, int index, const char *type) {
-  luaL_checkudata(L, index, type);
+  if (luaL_testudata(L, index, type) == NULL) wrong_type(L, index, type);
   return bind_test(L, index, type);
 }
 
@@ -117,6 +151,8 @@ static int unknown_name(lua_State *L) {
   size_t count = collect_names(L, lua_upvalueindex(3), names, 0);
   count = collect_names(L, lua_upvalueindex(4), names, count);
   const char *near = gpt_suggest(word, names, count), *type = lua_tostring(L, lua_upvalueindex(2));
+  if (near == NULL && lua_type(L, 2) == LUA_TNUMBER && !lua_isnil(L, lua_upvalueindex(5)))
+    return bind_error(L, "%s[i]: a whole number expected, got %s", type, word);
   if (near == NULL) return bind_error(L, "a %s has no field or method '%s'", type, word);
   return bind_error(L, "a %s has no field or method '%s'; did you mean '%s'?", type, word, near);
 }

@@ -11,7 +11,7 @@ static int choice(lua_State *L, int table, const char *what, const char *field, 
   if (lua_getfield(L, table, field) != LUA_TNIL) {
     const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_tolstring(L, -1, NULL);
     while (names[found] != NULL && strcmp(names[found], given) != 0) found++;
-    if (names[found] == NULL) bind_error(L, "%s: '%s': %s expected, got %s", what, field, listed, given);
+    if (names[found] == NULL) bind_error(L, "%s: %s: %s expected, got %s", what, field, listed, given);
   }
   lua_settop(L, lua_gettop(L) - 1);
   return found;

@@ -130,15 +130,21 @@ GptTensor *bind_model_ids(lua_State *L, int index, const char *name) {
   return *row;
 }
 
+/* What to do about a value that is no tensor. */
+static const char *input_advice(lua_State *L, bool model) {
+  if (lua_istable(L, 2)) return "; gpt.tensor(array) makes one";
+  bool text = model && lua_type(L, 2) == LUA_TSTRING;
+  return text ? "; a tokenizer makes ids of text: model.tokenizer:encode(text)" : "";
+}
+
 GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer) {
-  bool takes_ids = layer->kind == &gpt_embedding_kind;
-  if (layer->kind == &gpt_model_kind) return bind_model_ids(L, 2, gpt_layer_name(layer));
-  if (takes_ids && lua_istable(L, 2)) bind_ids_tensor(L, 2, false);
-  GptTensor *x = bind_test_tensor(L, 2);
-  if (x == NULL)
-    luaL_argerror(L, 2, lua_pushfstring(L, "%s expects a tensor%s, got %s", gpt_layer_name(layer),
-                                        takes_ids ? " or an array of token ids" : "", luaL_typename(L, 2)));
-  return x;
+  bool model = layer->kind == &gpt_model_kind, takes_ids = model || layer->kind == &gpt_embedding_kind;
+  if (bind_test_tensor(L, 2) == NULL && !(takes_ids && lua_istable(L, 2)))
+    bind_error(L, "%s expects a tensor%s, got %s%s", gpt_layer_name(layer), takes_ids ? " or an array of token ids" : "",
+               luaL_typename(L, 2), input_advice(L, model)); /* no argument error: Lua would count the layer too */
+  if (model) return bind_model_ids(L, 2, gpt_layer_name(layer));
+  if (lua_istable(L, 2)) bind_ids_tensor(L, 2, false);
+  return bind_tensor(L, 2);
 }
 
 static bool is_training(const GptEnv *env, const GptLayer *layer) {
@@ -202,14 +208,19 @@ static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
   for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
   count = collect_keys(L, METHODS, names, count);
   const char *near = gpt_suggest(key, names, count), *kind = gpt_layer_name(layer);
+  if (strcmp(key, "forward") == 0) return bind_error(L, "%s has no method 'forward'; call the layer itself: layer(x)", kind);
   if (near == NULL) return bind_error(L, "%s has no field or method '%s'", kind, key);
   return bind_error(L, "%s has no field or method '%s'; did you mean '%s'?", kind, key, near);
 }
 
-/* layer[i]: its i-th child, nil past the end, so that ipairs works; -1 is the last */
+/* layer[i]: its i-th child; -1 is the last; nil right behind the last, so that ipairs works */
 static int index_child(lua_State *L, const GptLayer *layer, lua_Integer i) {
+  lua_Integer given = i;
+  if (i == layer->n_children + 1) return 0;
   if (i < 0) i += layer->n_children + 1;
-  if (i < 1 || i > layer->n_children) return 0;
+  if (i < 1 || i > layer->n_children)
+    return bind_error(L, "%s[%d]: a number from 1 to %d expected (-1 is the last)", gpt_layer_name(layer), (int)given,
+                      layer->n_children);
   bind_push_layer(L, layer->children[i - 1].layer);
   return 1;
 }

@@ -31,15 +31,21 @@ bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results) {
   return false;
 }
 
-/* Protected: calls self's forward; answers the tensor. */
+/* Protected: calls self's forward; answers what that answers. */
 static int call_forward(lua_State *L) {
-  GptLayer *layer = bind_layer(L, 1);
   lua_getfield(L, 1, "forward");
   lua_insert(L, 1);
   lua_call(L, 2, 1);
-  if (bind_test_tensor(L, 1) == NULL)
-    luaL_error(L, "forward of %s must answer a tensor, got %s", gpt_layer_name(layer), luaL_typename(L, 1));
   return 1;
+}
+
+/* The tensor at the top of the stack; anything else is an error. Raises nothing. */
+static GptTensor *answer_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
+  GptTensor **box = luaL_testudata(L, -1, BIND_TENSOR);
+  if (box != NULL && *box != NULL) return gpt_tensor_retain(*box);
+  const char *came = box != NULL ? "a freed one" : luaL_typename(L, -1);
+  const char *advice = lua_isnil(L, -1) ? "; does it return one?" : "";
+  return gpt_fail_null(env, "forward of %s must answer a tensor, got %s%s", gpt_layer_name(layer), came, advice);
 }
 
 static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
@@ -52,7 +58,7 @@ static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTens
   bind_push_layer(L, layer);
   bind_share_tensor(L, x);
   if (bind_protected(L, env, 2, 1)) {
-    y = gpt_tensor_retain(bind_test_tensor(L, -1));
+    y = answer_of(L, env, layer);
     lua_pop(L, 1);
   }
   env->forward = outer;

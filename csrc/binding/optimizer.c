@@ -23,10 +23,10 @@ static void read_betas(lua_State *L, int table, const char *what, GptAdamRates *
     betas[i] = lua_rawgeti(L, -1, i + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
     lua_pop(L, 1);
     if (!(betas[i] >= 0 && betas[i] < 1))
-      bind_error(L, "%s: 'betas': two numbers from 0 to less than 1 expected, number %d is %g", what, i + 1, betas[i]);
+      bind_error(L, "%s: betas: two numbers from 0 to less than 1 expected, number %d is %g", what, i + 1, betas[i]);
   }
   if (!fits)
-    bind_error(L, "%s: 'betas': two numbers from 0 to less than 1 expected, got %s", what,
+    bind_error(L, "%s: betas: two numbers from 0 to less than 1 expected, got %s", what,
                type == LUA_TTABLE ? "another count" : luaL_typename(L, -1));
   rates->beta1 = betas[0];
   rates->beta2 = betas[1];
@@ -159,7 +159,7 @@ static int new_index(lua_State *L) {
     return bind_error(L, "a gpt.AdamW has no field '%s' to set; lr is one", luaL_tolstring(L, 2, NULL));
   double lr = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : NAN;
   if (!(lr >= 0 && lr < INFINITY))
-    return bind_error(L, "lr: a number from 0 to less than inf expected, got %s", luaL_tolstring(L, 3, NULL));
+    return bind_error(L, "lr: a finite number of at least 0 expected, got %s", luaL_tolstring(L, 3, NULL));
   adamw->lr = lr;
   return 0;
 }
@@ -218,7 +218,7 @@ static int state(lua_State *L) {
 /* Pushes field `name` of the table at index, which must be of that type. */
 static void check_field(lua_State *L, int index, const char *name, int type) {
   if (lua_getfield(L, index, name) != type)
-    bind_error(L, LOAD ": '%s': a %s expected, got %s; state() makes such a table", name, lua_typename(L, type),
+    bind_error(L, LOAD ": %s: a %s expected, got %s; state() makes such a table", name, lua_typename(L, type),
                luaL_typename(L, -1));
 }
 
@@ -228,18 +228,18 @@ static GptTensor *check_moment(lua_State *L, int tensors, const char *prefix, co
   lua_rawget(L, tensors);
   GptTensor *moment = bind_test_tensor(L, lua_gettop(L));
   if (moment == NULL)
-    bind_error(L, LOAD ": 'tensors': '%s%s': a tensor expected, got %s", prefix, name, luaL_typename(L, -1));
+    bind_error(L, LOAD ": tensors: '%s%s': a tensor expected, got %s", prefix, name, luaL_typename(L, -1));
   return moment;
 }
 
 /* The parameter whose name and steps are on top of the stack; its moments are kept alive by the table `tensors`. */
 static GptAdamMoments read_moments(lua_State *L, const GptAdamW *adamw, int tensors) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-  if (name == NULL) bind_error(L, LOAD ": 'steps': names of parameters expected, got a %s", luaL_typename(L, -2));
+  if (name == NULL) bind_error(L, LOAD ": steps: names of parameters expected, got a %s", luaL_typename(L, -2));
   GptAdamMoments moments = {.parameter = gpt_adamw_find(adamw, name)};
   if (moments.parameter == NULL) bind_error(L, LOAD ": the optimizer has no parameter '%s'", name);
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
-    bind_error(L, LOAD ": 'steps': '%s': a whole number of at least 0 expected, got %s", name,
+    bind_error(L, LOAD ": steps: '%s': a whole number of at least 0 expected, got %s", name,
                luaL_tolstring(L, -1, NULL));
   moments.steps = lua_tointeger(L, -1);
   if (moments.steps == 0) return moments;

@@ -56,7 +56,7 @@ static void visit_group(lua_State *L, Walk *walk, int groups, lua_Integer i) {
     bind_error(L, "%s: group %d: a table {params = ...} expected, got %s", walk->what, (int)i, luaL_typename(L, -1));
   lua_getfield(L, -1, "params");
   if (!lua_istable(L, -1) && bind_test_layer(L, lua_gettop(L)) == NULL)
-    bind_error(L, "%s: group %d: 'params': a layer or a list of tensors expected, got %s", walk->what, (int)i,
+    bind_error(L, "%s: group %d: params: a layer or a list of tensors expected, got %s", walk->what, (int)i,
                luaL_typename(L, -1));
   const char *prefix = lua_pushfstring(L, "%d.", (int)i);
   visit_params(L, walk, lua_gettop(L) - 1, prefix);

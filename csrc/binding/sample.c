@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "binding/fields.h"
 #include "binding/session.h"
 #include "binding/tensor.h"
 
@@ -17,46 +18,17 @@ static bool get_option(lua_State *L, int options, const char *name) {
   return false;
 }
 
-static void refuse_option(lua_State *L, const char *what, const char *name, const char *expected) {
-  const char *got = lua_type(L, -1) == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL) : luaL_typename(L, -1);
-  bind_error(L, "%s: %s: %s expected, got %s", what, name, expected, got);
-}
-
-typedef struct Range {
-  double low, high; /* both included, but for an open low end */
-  bool open;
-  const char *text;
-} Range;
-
-static double number_option(lua_State *L, int options, const char *what, const char *name, double otherwise,
-                            Range range) {
-  if (!get_option(L, options, name)) return otherwise;
-  double value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
-  bool fits = value >= range.low && value <= range.high && !(range.open && value == range.low);
-  if (!fits) refuse_option(L, what, name, range.text);
-  lua_pop(L, 1);
-  return value;
-}
-
-static int64_t whole_option(lua_State *L, int options, const char *what, const char *name, int64_t otherwise,
-                            int64_t low, const char *text) {
-  if (!get_option(L, options, name)) return otherwise;
-  int whole = 0;
-  lua_Integer value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
-  if (!whole || value < low) refuse_option(L, what, name, text);
-  lua_pop(L, 1);
-  return value;
-}
-
 static GptSampling read_sampling(lua_State *L, int options, const char *what) {
-  const Range warm = {0, 1e300, false, "a number from 0"}, share = {0, 1, true, "a number above 0 and up to 1"};
-  const Range part = {0, 1, false, "a number from 0 to 1"}, factor = {0, 1e300, true, "a number above 0"};
+  const BindRange warm = {.high = INFINITY, .below = true, .expected = "a finite number of at least 0"};
+  const BindRange share = {.high = 1, .above = true, .expected = "a number above 0 and up to 1"};
+  const BindRange part = {.high = 1, .expected = "a number from 0 to 1"};
+  const BindRange factor = {.high = INFINITY, .above = true, .below = true, .expected = "a finite number above 0"};
   return (GptSampling){
-    .temperature = number_option(L, options, what, "temperature", 0, warm),
-    .top_k = whole_option(L, options, what, "top_k", 0, 1, "a whole number from 1"),
-    .top_p = number_option(L, options, what, "top_p", 1, share),
-    .min_p = number_option(L, options, what, "min_p", 0, part),
-    .repetition_penalty = number_option(L, options, what, "repetition_penalty", 1, factor),
+    .temperature = bind_opt_number_within(L, options, what, "temperature", warm, 0),
+    .top_k = bind_opt_integer_field(L, options, what, "top_k", 1, 0),
+    .top_p = bind_opt_number_within(L, options, what, "top_p", share, 1),
+    .min_p = bind_opt_number_within(L, options, what, "min_p", part, 0),
+    .repetition_penalty = bind_opt_number_within(L, options, what, "repetition_penalty", factor, 1),
   };
 }
 
@@ -67,7 +39,7 @@ static void push_generator(lua_State *L, int options, const char *what, int64_t 
     return;
   }
   lua_pop(L, 1);
-  uint64_t seed = (uint64_t)whole_option(L, options, what, "seed", 0, INT64_MIN, "a whole number");
+  uint64_t seed = (uint64_t)bind_integer_field(L, options, what, "seed", INT64_MIN);
   GptRandom *random = lua_newuserdatauv(L, sizeof *random, 0);
   luaL_setmetatable(L, GENERATOR);
   gpt_random_seed(random, seed + (uint64_t)more);
@@ -108,7 +80,7 @@ static void see_array(lua_State *L, GptSampler *sampler, const char *what) {
   for (lua_Integer i = 1; i <= n; i++) {
     int whole = 0;
     int64_t id = lua_geti(L, -1, i) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
-    if (!whole) refuse_option(L, what, "ids", "an array of whole numbers");
+    if (!whole) bind_refuse_field(L, what, "ids", "an array of whole numbers");
     lua_pop(L, 1);
     if (!gpt_sampler_see(sampler, &id, 1)) bind_raise(L, env);
   }
@@ -173,8 +145,8 @@ static GptSampler *push_call_sampler(lua_State *L, const char *what) {
 static void see_option(lua_State *L, GptSampler *sampler, const char *what, int64_t row) {
   gpt_sampler_forget(sampler);
   if (!get_option(L, 2, "ids")) return;
-  if (!lua_istable(L, -1)) refuse_option(L, what, "ids", "an array");
-  if (row != 0 && lua_geti(L, -1, row) != LUA_TTABLE) refuse_option(L, what, "ids", "an array of ids for each row");
+  if (!lua_istable(L, -1)) bind_refuse_field(L, what, "ids", "an array");
+  if (row != 0 && lua_geti(L, -1, row) != LUA_TTABLE) bind_refuse_field(L, what, "ids", "an array of ids for each row");
   see_array(L, sampler, what);
   lua_pop(L, row != 0 ? 2 : 1);
 }
@@ -317,24 +289,10 @@ static int draw(lua_State *L) {
   return wanted ? 2 : 1;
 }
 
-/* _describe(value): a tensor's dtype and its shape as an array; nil for anything else. */
-static int describe(lua_State *L) {
-  GptTensor *tensor = bind_test_tensor(L, 1);
-  if (tensor == NULL) return 0;
-  lua_pushstring(L, gpt_dtype_name(tensor->storage->dtype));
-  lua_createtable(L, tensor->ndim, 0);
-  for (int i = 0; i < tensor->ndim; i++) {
-    lua_pushinteger(L, tensor->shape[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 2;
-}
-
 static const luaL_Reg functions[] = {{"sample", sample},
                                      {"probabilities", probabilities},
                                      {"_generator", generator},
                                      {"_sampler", sampler},
-                                     {"_describe", describe},
                                      {NULL, NULL}};
 static const luaL_Reg methods[] = {{"see", see}, {"draw", draw}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", collect_sampler}, {NULL, NULL}};

@@ -39,10 +39,6 @@ int64_t bind_position(lua_State *L, int index, int64_t size);
 /* The i of t[i] or t[i] = v, in the same way; its errors are not an argument's. */
 int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position);
 
-/* Positions, an array or an i64 tensor, each from 1 (-1: the last) to size: pushes them as a contiguous i64 tensor
- * counted from 0. */
-GptTensor *bind_positions(lua_State *L, int index, int64_t size);
-
 /* bind_tensor_done for positions: those that the core counted from 0 become a copy counted from 1. */
 int bind_positions_done(lua_State *L, GptTensor **box);
 

@@ -39,7 +39,9 @@ static void fill_positions(lua_State *L, int index, GptTensor *positions) {
   }
 }
 
-GptTensor *bind_positions(lua_State *L, int index, int64_t size) {
+/* Positions, an array or an i64 tensor, each from 1 (-1: the last) to size: pushes them as a contiguous i64 tensor
+   counted from 0. */
+static GptTensor *push_positions(lua_State *L, int index, int64_t size) {
   GptEnv *env = bind_env(L);
   GptTensor *given = bind_test_tensor(L, index);
   if (given == NULL && !lua_istable(L, index)) luaL_typeerror(L, index, "array or i64 tensor of positions");
@@ -67,7 +69,7 @@ The slices at given positions along a dimension, copied. A position may come mor
 static int index_slices(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, tensor->ndim);
-  GptTensor *positions = bind_positions(L, 3, tensor->shape[dim]), **box = bind_new_tensor(L);
+  GptTensor *positions = push_positions(L, 3, tensor->shape[dim]), **box = bind_new_tensor(L);
   *box = gpt_index(bind_env(L), tensor, dim, positions);
   return bind_tensor_done(L, box);
 }

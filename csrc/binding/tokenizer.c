@@ -140,7 +140,7 @@ static GptIds *read_tensor(lua_State *L, GptEnv *env, const GptTensor *tensor) {
 static GptIds *check_ids(lua_State *L, GptEnv *env, int index) {
   const GptTensor *tensor = bind_test_tensor(L, index);
   if (tensor != NULL) return read_tensor(L, env, tensor);
-  luaL_checktype(L, index, LUA_TTABLE);
+  if (!lua_istable(L, index)) luaL_typeerror(L, index, "array of token ids");
   size_t count = (size_t)luaL_len(L, index);
   GptIds *ids = push_ids(L, env);
   if (!gpt_ids_reserve(ids, count)) bind_raise(L, env);

@@ -65,8 +65,6 @@ static const struct {
 
 const char *gpt_file_dtype_name(GptFileDtype dtype) { return dtypes[dtype].name; }
 
-size_t gpt_file_dtype_size(GptFileDtype dtype) { return dtypes[dtype].size; }
-
 static float float_of(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);

@@ -36,9 +36,8 @@ typedef enum GptFileDtype {
 GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path);
 void gpt_mapped_file_close(GptMappedFile *file); /* NULL is fine */
 
-/* "F32", and the bytes of one element. */
+/* "F32" */
 const char *gpt_file_dtype_name(GptFileDtype dtype);
-size_t gpt_file_dtype_size(GptFileDtype dtype);
 
 /*
  * The tensor that begins at byte `offset` of the file: f32, or i64 for I64. With `view`, aligned F32 and I64 are views

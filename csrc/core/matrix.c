@@ -10,7 +10,7 @@
 #include "core/parallel.h"
 
 #define SKINNY_WORK (1 << 16)  /* multiplications worth a hand-over to another thread */
-#define LONG_RUN 384           /* floats */
+#define LONG_RUN 2048          /* floats */
 #define TILE_ROWS 512          /* OpenBLAS packs both sides of every tile: smaller ones cost some percent, */
 #define TILE_COLUMNS 384       /* larger ones leave threads without work; */
 #define FEW_TILES 4            /* below so many, tiles are halved */

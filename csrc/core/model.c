@@ -8,7 +8,8 @@
 #include "core/memory.h"
 #include "core/ops/binary.h"
 
-int64_t gpt_config_parameters(const GptConfig *c) {
+/* Parameters of a plain model of that config, the tied head once. */
+static int64_t count_parameters(const GptConfig *c) {
   int64_t dim = c->emb_dim, qkv = 3 * dim * dim + (c->qkv_bias ? 3 * dim : 0), output = dim * dim + dim;
   int64_t feed_forward = 2 * dim * c->hidden_dim + c->hidden_dim + dim, norms = 4 * dim;
   int64_t embeddings = (c->vocab_size + c->context_length) * dim, head = c->tie_weights ? 0 : c->vocab_size * dim;
@@ -188,11 +189,11 @@ static bool add_blocks(const Builder *b) {
 
 static bool weights_fit(GptEnv *env, const GptConfig *config, GptPartMaker maker) {
   char text[32];
-  size_t bytes = (size_t)gpt_config_parameters(config) * sizeof(float);
+  size_t bytes = (size_t)count_parameters(config) * sizeof(float);
   if (maker != NULL || config->init == GPT_INIT_ABSENT || gpt_memory_fits(env, bytes)) return true;
   char why[GPT_ERROR_SIZE];
   gpt_take_error(env, why);
-  return gpt_fail(env, "Model: %lld parameters in float32 need %s: %.1500s", (long long)gpt_config_parameters(config),
+  return gpt_fail(env, "Model: %lld parameters in float32 need %s: %.1500s", (long long)count_parameters(config),
                   gpt_format_bytes(bytes, text), why);
 }
 

@@ -31,7 +31,4 @@ GptTensor *gpt_model_loss(GptEnv *env, GptForward *forward, GptModel *model, Gpt
 /* Is the layer a Model? */
 bool gpt_layer_is_model(const GptLayer *layer);
 
-/* Parameters of a plain model of that config, the tied head once; bytes are four times that. */
-int64_t gpt_config_parameters(const GptConfig *config);
-
 #endif

@@ -21,8 +21,6 @@ struct GptSampler {
   int64_t n_seen, seen_room;
 };
 
-const GptSampling gpt_sampling_greedy = {.top_p = 1, .repetition_penalty = 1};
-
 GptSampler *gpt_sampler_new(GptEnv *env, const GptSampling *options) {
   GptSampler *sampler = gpt_alloc_zeroed(env, sizeof *sampler);
   if (sampler == NULL) return NULL;

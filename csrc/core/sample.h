@@ -31,9 +31,6 @@ typedef struct GptSampling {
   double repetition_penalty; /* more than 0, finite; 1: none */
 } GptSampling;
 
-/* Greedy: temperature 0, nothing dropped, no penalty. */
-extern const GptSampling gpt_sampling_greedy;
-
 /* Options, the ids seen, and the buffers: a draw allocates only where the vocabulary grew. */
 typedef struct GptSampler GptSampler;
 

@@ -72,10 +72,6 @@ static inline int64_t id_at(const uint8_t *at, int width) {
   return width == 2 ? low : low | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-int64_t gpt_tokens_get(const GptTokens *tokens, int64_t i) {
-  return id_at(tokens->data + i * tokens->width, tokens->width);
-}
-
 static void read_run(const GptTokens *tokens, int64_t first, int64_t n, int64_t *out) {
   const uint8_t *at = tokens->data + first * tokens->width;
   for (int64_t i = 0; i < n; i++, at += tokens->width) out[i] = id_at(at, tokens->width);

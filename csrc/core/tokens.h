@@ -29,9 +29,6 @@ bool gpt_tokens_append(GptTokens *tokens, const int64_t *ids, int64_t n);
 /* n ids as the files have them; out has room for n * width bytes. An id that does not fit is an error. */
 bool gpt_tokens_pack(GptEnv *env, const int64_t *ids, int64_t n, int width, uint8_t *out);
 
-/* Token i, 0 <= i < count. */
-int64_t gpt_tokens_get(const GptTokens *tokens, int64_t i);
-
 /*
  * Windows of `length` tokens, and the same moved on by one, what follows each token: ids and targets are contiguous
  * i64 [n, length]; window i begins at starts[i], and starts[i] + length < count.

@@ -8,6 +8,11 @@ local function cut(name)
   return #name <= MOST_NAME and name or name:sub(1, MOST_NAME - 3) .. "..."
 end
 
+-- A shape: `[2, 3]`.
+function fold.shape(shape)
+  return "[" .. table.concat(shape, ", ") .. "]"
+end
+
 -- A name in three parts: up to its first number, the number, the rest.
 local function split(name)
   local head, number, tail = name:match("^(.-%f[%w])(%d%d?%d?%d?%d?%d?)(%f[^%w].*)$")

@@ -36,7 +36,8 @@ end
 local function describe(what, model, settings)
   local is_model = type(model) == "userdata" and pcall(core._kind, model) and core._kind(model) == "Model"
   if not is_model and not callable(model) then
-    raise("%s: a model, or a function from ids to logits, expected, got %s", what, rules.show(model))
+    local colon = model ~= nil and "; a method is called with a colon: model:generate(...)" or ""
+    raise("%s: a model, or a function from ids to logits, expected, got %s%s", what, rules.show(model), colon)
   end
   local config = is_model and model.config or {}
   local length = context_length(what, config.context_length, settings.context_length)

@@ -31,4 +31,7 @@ gpt.lr_schedule = require "gpt.lr_schedule"
 gpt.evaluate = require "gpt.evaluate"
 gpt.help = require("gpt.help").help
 
-return gpt
+local strict = require "gpt.strict"
+for _, part in ipairs { "nn", "optim", "plot" } do strict(gpt[part], "gpt." .. part) end
+
+return strict(gpt, "gpt")

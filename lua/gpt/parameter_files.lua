@@ -1,7 +1,7 @@
 --- layer:save_parameters and layer:load_parameters: any layer's parameters by path, in a safetensors file.
 -- @submodule gpt
 local core = require "gpt.core"
-local fold = require "gpt.fold"
+local fit = require "gpt.fit"
 local rules = require "gpt.rules"
 local safetensors = require "gpt.safetensors"
 
@@ -13,8 +13,13 @@ local function check_name(who, file)
   if type(file) ~= "string" then core._raise(("%s: a file's name expected, got %s"):format(who, rules.show(file))) end
 end
 
-local function shape_text(shape)
-  return "[" .. table.concat(shape, ", ") .. "]"
+-- A layer's parameters as safetensors.write takes them.
+function parameter_files.items(layer)
+  local items = {}
+  for path, tensor in layer:parameters() do
+    items[#items + 1] = { name = path, shape = tensor:shape(), dtype = tensor:dtype(), tensor = tensor }
+  end
+  return items
 end
 
 --- Writes a layer's parameters by path (`blocks.3.attention.query.weight`) into a safetensors file, a shared one once.
@@ -25,45 +30,7 @@ end
 -- @usage model.head:save_parameters "head.safetensors"
 function parameter_files.save(layer, file)
   check_name("save_parameters", file)
-  local items = {}
-  for path, tensor in layer:parameters() do
-    items[#items + 1] = { name = path, shape = tensor:shape(), dtype = tensor:dtype(), tensor = tensor }
-  end
-  safetensors.write(file, items)
-end
-
--- What the layer wants and the file has: pairs to copy, and lists of what does not fit.
-local function compare(layer, opened)
-  local pairs_, missing, unexpected, misshaped, known = {}, {}, {}, {}, {}
-  for path, tensor in layer:parameters() do
-    local entry = opened.by_name[path]
-    known[path] = true
-    local shape, wanted = entry and shape_text(entry.shape), shape_text(tensor:shape())
-    if not entry then
-      missing[#missing + 1] = path
-    elseif shape ~= wanted then
-      misshaped[#misshaped + 1] = ("%s is %s, not %s"):format(path, shape, wanted)
-    else
-      pairs_[#pairs_ + 1] = { tensor, entry }
-    end
-  end
-  for _, entry in ipairs(opened.entries) do
-    if not known[entry.name] then unexpected[#unexpected + 1] = entry.name end
-  end
-  return pairs_, missing, unexpected, misshaped
-end
-
-local function check(file, strict, missing, unexpected, misshaped)
-  local lines = {}
-  local function tell(what, names)
-    if #names > 0 then lines[#lines + 1] = ("\n  %s: %s"):format(what, fold.line(names)) end
-  end
-  if strict then
-    tell("missing", missing)
-    tell("unexpected", unexpected)
-  end
-  tell("of another shape", misshaped)
-  if #lines > 0 then core._raise(("%s does not fit this layer%s"):format(file, table.concat(lines))) end
+  safetensors.write(file, parameter_files.items(layer))
 end
 
 --- Copies parameters from a safetensors file into a layer, by path. Nothing is copied unless all fit.
@@ -84,13 +51,22 @@ function parameter_files.load(layer, file, options)
   local values, problems = rules.read(options or {}, OPTIONS)
   rules.raise("load_parameters", problems)
   local opened <close> = safetensors.open(file)
-  local found, missing, unexpected, misshaped = compare(layer, opened)
-  check(file, values.strict ~= false, missing, unexpected, misshaped)
-  for _, pair in ipairs(found) do pair[2] = safetensors.read(pair[2], true) end
+  local items = parameter_files.items(layer)
+  local found = fit.compare(items, opened.by_name)
+  local strict = values.strict ~= false
+  local text = fit.text(strict and found or { missing = {}, unexpected = {}, misshaped = found.misshaped })
+  if text then core._raise(("%s does not fit this layer%s"):format(file, text)) end
+  local sources = {}
+  for i, item in ipairs(items) do
+    local entry = opened.by_name[item.name]
+    sources[i] = entry and safetensors.read(entry, true)
+  end
   core.no_grad(function()
-    for _, pair in ipairs(found) do pair[1]:copy(pair[2]) end
+    for i, item in ipairs(items) do
+      if sources[i] then item.tensor:copy(sources[i]) end
+    end
   end)
-  return missing, unexpected
+  return found.missing, found.unexpected
 end
 
 return parameter_files

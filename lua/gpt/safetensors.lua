@@ -1,6 +1,7 @@
 -- safetensors, the file format of weights: a header's length (8 bytes), the header (JSON), then the tensors' bytes.
 -- A file from outside is checked in full before anything is read from it: what the format forbids is refused, by name.
 local core = require "gpt.core"
+local fold = require "gpt.fold"
 local json = require "gpt.json"
 local new_files = require "gpt.new_files"
 
@@ -21,10 +22,6 @@ local FILE_DTYPES = { f32 = "F32", i64 = "I64" }
 local function shown(name)
   local text = json.quote(name)
   return #text <= 120 and text or text:sub(1, 100) .. '..."'
-end
-
-local function shape_text(shape)
-  return "[" .. table.concat(shape, ", ") .. "]"
 end
 
 local function refuse(path, format, ...)
@@ -95,9 +92,9 @@ local function check_entry(path, name, entry)
   local first, last = offsets[1], offsets[2]
   if last < first then refuse(path, "tensor %s ends at byte %d, before it begins at %d", called, last, first) end
   local bytes = count_bytes(shape, dtype)
-  if not bytes then refuse(path, "tensor %s: no file holds %s of %s", called, shape_text(shape), dtype) end
+  if not bytes then refuse(path, "tensor %s: no file holds %s of %s", called, fold.shape(shape), dtype) end
   if bytes ~= last - first then
-    refuse(path, "tensor %s: %s of %s takes %d bytes, its data_offsets hold %d", called, shape_text(shape), dtype,
+    refuse(path, "tensor %s: %s of %s takes %d bytes, its data_offsets hold %d", called, fold.shape(shape), dtype,
       bytes, last - first)
   end
   return { name = name, dtype = dtype, shape = shape, first = first, last = last }

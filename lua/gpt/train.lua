@@ -88,9 +88,12 @@ end
 -- @raise where an option is wrong, a checkpoint is of another architecture, a file cannot be written (the old ones
 -- stay whole), or the loss or the gradients are no longer finite: then the weights are those of the step before, and
 -- the last checkpoint stays
--- @usage local training, validation = gpt.dataset("book.txt", { tokenizer = tokenizer, context_length = 64 }):split()
--- print(gpt.train { model = model, data = training, validation = validation, steps = 1000, evaluate_every = 100,
---   lr = 1e-3, warmup = 50, checkpoints = "runs/book", resume = true })
+-- @usage
+-- local training, validation = data:split(0.8)
+-- print(gpt.train {
+--   model = model, data = training, validation = validation, steps = 20, evaluate_every = 10,
+--   lr = 1e-3, warmup = 5, progress = false, on_step = function(event) print(event.step, event.loss) end,
+-- })
 return function(given)
   local settings = options.read(given)
   check_directory(settings)

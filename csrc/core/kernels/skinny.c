@@ -9,7 +9,8 @@
 #define TALL 3      /* rows of x by */
 #define WIDE 4      /* rows of w at once: with 12 sums, the 4 of w and one of x nearly fit in 16 registers */
 #define DEEP 8      /* rows of w at once where they are added up column by column */
-#define STRIP 512   /* columns whose sums stay in the cache meanwhile */
+#define SUMS 4096   /* sums that stay in the cache meanwhile, */
+#define STRIP(M) (SUMS / (M)) /* those of so many columns */
 
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* for reading, into the second cache */
 
@@ -87,7 +88,7 @@ INLINE void add_rows(float *sums, const float *x, int64_t ldx, const float *w, i
   for (; j + V * WIDTH <= n; j += V * WIDTH) {
     Vec s[MOST][2], row[2];
     UNROLL for (int i = 0; i < M; i++)
-      UNROLL for (int v = 0; v < V; v++) s[i][v] = load(sums + i * STRIP + j + v * WIDTH);
+      UNROLL for (int v = 0; v < V; v++) s[i][v] = load(sums + i * STRIP(M) + j + v * WIDTH);
     UNROLL for (int d = 0; d < D; d++) {
       FETCH(w + (d + D) * ldw + j);
       UNROLL for (int v = 0; v < V; v++) row[v] = load(w + d * ldw + j + v * WIDTH);
@@ -95,34 +96,35 @@ INLINE void add_rows(float *sums, const float *x, int64_t ldx, const float *w, i
         UNROLL for (int v = 0; v < V; v++) s[i][v] += factors[d][i] * row[v];
     }
     UNROLL for (int i = 0; i < M; i++)
-      UNROLL for (int v = 0; v < V; v++) store(sums + i * STRIP + j + v * WIDTH, s[i][v]);
+      UNROLL for (int v = 0; v < V; v++) store(sums + i * STRIP(M) + j + v * WIDTH, s[i][v]);
   }
   for (; j < n; j++)
     for (int i = 0; i < M; i++)
-      for (int d = 0; d < D; d++) sums[i * STRIP + j] += factors[d][i] * w[d * ldw + j];
+      for (int d = 0; d < D; d++) sums[i * STRIP(M) + j] += factors[d][i] * w[d * ldw + j];
 }
 
 /* The sums stand side by side in a place of their own: at y, whose rows may be a power of two apart, and beside
    rows of w that are, they would drive each other out of the cache. */
 INLINE void columns_strip(const Product *o, int64_t j, int64_t n, const int M, const int V) {
-  float sums[MOST * STRIP] __attribute__((aligned(64)));
+  float sums[SUMS] __attribute__((aligned(64)));
   const float *w = o->w + j;
   size_t bytes = (size_t)n * sizeof *sums;
   for (int64_t i = 0; i < M; i++) {
-    if (o->bias != NULL) memcpy(sums + i * STRIP, o->bias + j, bytes);
-    else memset(sums + i * STRIP, 0, bytes);
+    if (o->bias != NULL) memcpy(sums + i * STRIP(M), o->bias + j, bytes);
+    else memset(sums + i * STRIP(M), 0, bytes);
   }
   int64_t p = 0;
   for (; p + DEEP <= o->k; p += DEEP) add_rows(sums, o->x + p, o->ldx, w + p * o->ldw, o->ldw, n, M, DEEP, V);
   for (; p < o->k; p++) add_rows(sums, o->x + p, o->ldx, w + p * o->ldw, o->ldw, n, M, 1, V);
-  for (int64_t i = 0; i < M; i++) memcpy(o->y + i * o->ldy + j, sums + i * STRIP, bytes);
+  for (int64_t i = 0; i < M; i++) memcpy(o->y + i * o->ldy + j, sums + i * STRIP(M), bytes);
 }
 
 void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
                                 const float *bias, int64_t m, int64_t k, int64_t first, int64_t last) {
   const Product o = {y, x, w, bias, ldy, ldx, ldw, m, k};
-  for (int64_t j = first; j < last; j += STRIP) {
-    int64_t n = last - j < STRIP ? last - j : STRIP;
+  const int64_t strip = STRIP(m < MOST ? m : MOST);
+  for (int64_t j = first; j < last; j += strip) {
+    int64_t n = last - j < strip ? last - j : strip;
     switch (m) {
       case 1: columns_strip(&o, j, n, 1, 2); break;
       case 2: columns_strip(&o, j, n, 2, 2); break;

@@ -129,20 +129,11 @@ bool gpt_broadcast(GptEnv *env, const char *op, const GptTensor *a, const GptTen
   return true;
 }
 
-static void float_run(const void *context, int64_t n, void *const *data, const int64_t *stride) {
-  float *y = data[0];
-  const int64_t *x = data[1];
-  (void)context;
-  for (int64_t i = 0; i < n; i++) y[i * stride[0]] = (float)x[i * stride[1]];
-}
-
 GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x) {
   if (x->storage->dtype == GPT_F32) return gpt_tensor_retain(x);
   if (x->storage->dtype != GPT_I64)
     return gpt_fail_null(env, "%s: an f32 or i64 tensor expected, got %s", op, gpt_dtype_name(x->storage->dtype));
-  GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, x->shape);
-  if (y != NULL) gpt_each(2, (GptTensor *[]){y, x}, float_run, NULL);
-  return y;
+  return gpt_tensor_packed_floats(env, x);
 }
 
 GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {

@@ -25,13 +25,6 @@ static bool look(GptEnv *env, const char *dir, Found *found) {
          look_for(env, dir, "vocab.json", &found->vocabulary) && look_for(env, dir, "merges.txt", &found->merges);
 }
 
-bool gpt_tokenizer_found(GptEnv *env, const char *dir, bool *found) {
-  Found files;
-  if (!look(env, dir, &files)) return false;
-  *found = files.tokenizer || files.vocabulary || files.merges;
-  return true;
-}
-
 static bool fail_without_files(GptEnv *env, const char *dir, const Found *found) {
   struct stat about;
   if (stat(dir, &about) != 0) return gpt_fail(env, "%s: no such directory", dir);

@@ -24,9 +24,6 @@ extern const char *const gpt_role_names[GPT_ROLES]; /* "eos_token" */
    What would change the ids and is not implemented (normalizers, another pre-tokenizer, ...) is refused by name. */
 GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir);
 
-/* The directory has the files of a tokenizer, good or bad. */
-bool gpt_tokenizer_found(GptEnv *env, const char *dir, bool *found);
-
 /* Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json, all of them or none; dir is made if
    absent. */
 bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir);

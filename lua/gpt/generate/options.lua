@@ -29,7 +29,7 @@ local function whole(what, given, name, otherwise, least)
   if value == nil then return otherwise end
   local number = type(value) == "number" and math.tointeger(value)
   if not number or number < least then
-    raise(what, "%s: a whole number from %d expected, got %s", name, least, rules.show(value))
+    raise(what, "%s: a whole number of at least %d expected, got %s", name, least, rules.show(value))
   end
   return number
 end

@@ -36,7 +36,7 @@ local function read_text(name, text, model)
 end
 
 local function read_tensor(name, tensor, model)
-  local dtype, shape = core._describe(tensor)
+  local dtype, shape = tensor:dtype(), tensor:shape()
   if dtype ~= "i64" or #shape < 1 or #shape > 2 then
     raise("%s: an i64 tensor of shape [tokens] or [batch, tokens] expected, got %s of shape [%s]", name, dtype,
       table.concat(shape, ", "))
@@ -53,14 +53,14 @@ end
 
 local function read_one(name, value, model)
   if type(value) == "string" then return read_text(name, value, model) end
-  if core._describe(value) then return read_tensor(name, value, model) end
+  if core.is_tensor(value) then return read_tensor(name, value, model) end
   if type(value) == "table" then return { form = "ids", ids = check_ids(name, value, model.vocab_size) } end
   return raise("%s: token ids, a string, or a list of either expected, got %s", name, rules.show(value))
 end
 
 local function is_list(value)
   local first = type(value) == "table" and value[1]
-  return type(first) == "table" or type(first) == "string" or core._describe(first) ~= nil
+  return type(first) == "table" or type(first) == "string" or core.is_tensor(first)
 end
 
 -- model: { tokenizer, vocab_size }, either may be nil.

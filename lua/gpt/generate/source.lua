@@ -106,7 +106,8 @@ function Whole.append() end
 function Whole.close() end
 
 local function check_logits(what, logits)
-  local dtype, shape = core._describe(logits)
+  local dtype, shape
+  if core.is_tensor(logits) then dtype, shape = logits:dtype(), logits:shape() end
   if dtype == "f32" and #shape <= 3 and (#shape < 3 or shape[1] == 1) and #shape > 0 then
     local size = 1
     for _, n in ipairs(shape) do size = size * n end

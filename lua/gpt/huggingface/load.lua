@@ -2,6 +2,7 @@
 -- @submodule gpt
 local configs = require "gpt.config"
 local core = require "gpt.core"
+local fit = require "gpt.fit"
 local fold = require "gpt.fold"
 local model_config = require "gpt.huggingface.config"
 local layout = require "gpt.huggingface.weights"
@@ -85,50 +86,19 @@ local function open_weights(dir)
   return weights
 end
 
-local function shape_text(shape)
-  return "[" .. table.concat(shape, ", ") .. "]"
-end
-
-local function same_shape(a, b)
-  if #a ~= #b then return false end
-  for d = 1, #a do
-    if a[d] ~= b[d] then return false end
-  end
-  return true
-end
-
 -- Holds what the files have against what the config asks for; all that differs comes in one error.
 local function check_fit(weights, list, config_path)
-  local missing, misshaped, unexpected, known = {}, {}, {}, {}
-  for _, item in ipairs(list) do
-    local entry = weights.entries[item.name]
-    known[item.name] = true
-    if not entry then
-      missing[#missing + 1] = item.name
-    elseif not same_shape(entry.shape, item.shape) then
-      local found, wanted = shape_text(entry.shape), shape_text(item.shape)
-      misshaped[#misshaped + 1] = ("%s is %s, not %s"):format(item.name, found, wanted)
-    end
+  local there = {}
+  for name, entry in pairs(weights.entries) do
+    if not layout.is_mask(name) then there[name] = entry end
   end
-  for name in pairs(weights.entries) do
-    if not known[name] and not layout.is_mask(name) then unexpected[#unexpected + 1] = name end
-  end
-  table.sort(unexpected)
-  local lines = {}
-  local function tell(what, names)
-    if #names > 0 then lines[#lines + 1] = ("\n  %s: %s"):format(what, fold.line(names)) end
-  end
-  tell("missing", missing)
-  tell("unexpected", unexpected)
-  tell("of another shape", misshaped)
-  if #lines > 0 then
-    core._raise(("%s does not fit %s%s"):format(weights.path, config_path, table.concat(lines)))
-  end
+  local text = fit.text(fit.compare(list, there))
+  if text then core._raise(("%s does not fit %s%s"):format(weights.path, config_path, text)) end
 end
 
 -- Whether two tensors of the files hold the same bytes.
 local function same_bytes(a, b)
-  return a.dtype == b.dtype and same_shape(a.shape, b.shape)
+  return a.dtype == b.dtype and fold.shape(a.shape) == fold.shape(b.shape)
     and a.source.file:same(a.offset, b.source.file, b.offset, a.last - a.first)
 end
 

@@ -2,9 +2,10 @@
 -- optimizer's state, the losses so far, and, as JSON in its metadata, the rest of what a run is. A directory of them
 -- has an index, checkpoints.json, which names those that are kept.
 local core = require "gpt.core"
-local fold = require "gpt.fold"
+local fit = require "gpt.fit"
 local json = require "gpt.json"
 local new_files = require "gpt.new_files"
+local parameter_files = require "gpt.parameter_files"
 local safetensors = require "gpt.safetensors"
 local state = require "gpt.train.state"
 
@@ -15,18 +16,6 @@ local BEST = "best.safetensors"
 
 local function raise(...)
   core._raise(string.format(...))
-end
-
-local function shape_text(shape)
-  return "[" .. table.concat(shape, ", ") .. "]"
-end
-
-local function parameter_items(model)
-  local items = {}
-  for path, tensor in model:parameters() do
-    items[#items + 1] = { name = path, shape = tensor:shape(), dtype = tensor:dtype(), tensor = tensor }
-  end
-  return items
 end
 
 -- Doubles, to the last bit, as an i64 tensor.
@@ -53,9 +42,8 @@ end
 
 local function read_index(dir)
   local path = dir .. "/" .. INDEX
-  local file <close> = io.open(path, "rb")
-  if not file then return { files = json.array {} } end
-  local index = json.decode(file:read "a", path)
+  if not core._file_exists(path) then return { files = json.array {} } end
+  local index = json.read(path)
   if not json.is_object(index) or not json.is_array(index.files) then raise("%s: not an index of checkpoints", path) end
   return index
 end
@@ -79,7 +67,8 @@ end
 -- @param best `step` and `loss`
 function checkpoint.write_best(dir, model, best)
   core._make_directory(dir)
-  safetensors.write(dir .. "/" .. BEST, parameter_items(model), metadata_of { best = best, config = config_of(model) })
+  local about = { best = best, config = config_of(model) }
+  safetensors.write(dir .. "/" .. BEST, parameter_files.items(model), metadata_of(about))
 end
 
 --- Writes the checkpoint of a run. All is whole on the disk before anything takes its name; only then the oldest ones
@@ -91,7 +80,7 @@ end
 function checkpoint.write(dir, run, keep)
   core._make_directory(dir)
   local name = ("step-%08d.safetensors"):format(run.about.step)
-  local items = parameter_items(run.model)
+  local items = parameter_files.items(run.model)
   local about = { config = config_of(run.model) }
   for key, value in pairs(run.about) do about[key] = value end
   about.optimizer = state.take_apart(run.optimizer:state(), "optimizer", items)
@@ -137,16 +126,10 @@ local function check_architecture(path, model, opened, about)
   local ours = config_of(model)
   local lines = ours and about.config and config_differences(about.config, ours) or {}
   if #lines > 0 then raise("%s is of another architecture: it has %s", path, table.concat(lines, "; ")) end
-  local missing, misshaped = {}, {}
-  for name, tensor in model:parameters() do
-    local entry = opened.by_name[name]
-    local found, wanted = entry and shape_text(entry.shape), shape_text(tensor:shape())
-    if not entry then missing[#missing + 1] = name
-    elseif found ~= wanted then misshaped[#misshaped + 1] = ("%s is %s, not %s"):format(name, found, wanted) end
-  end
-  if #missing > 0 then lines[#lines + 1] = "missing: " .. fold.line(missing) end
-  if #misshaped > 0 then lines[#lines + 1] = "of another shape: " .. fold.line(misshaped) end
-  if #lines > 0 then raise("%s is of another architecture:\n  %s", path, table.concat(lines, "\n  ")) end
+  local found = fit.compare(parameter_files.items(model), opened.by_name)
+  found.unexpected = {} -- the optimizer's
+  local text = fit.text(found)
+  if text then raise("%s is of another architecture:%s", path, text) end
 end
 
 local function read_about(path, opened)
