@@ -1,5 +1,6 @@
 #include "binding/binding.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "core/suggest.h"
 
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
-#define ACCOUNT_STEP ((uint64_t)8 << 20)
+#define ACCOUNT_STEP ((size_t)8 << 20)
 #define MOST_NAMES 128
 
 GptEnv *bind_env(lua_State *L) {
@@ -122,16 +123,16 @@ void *bind_check(lua_State *L, int index, const char *type) {
   return bind_test(L, index, type);
 }
 
+/* What a call freed again before it returned is no matter of the collector's: only live bytes count. */
 void bind_account(lua_State *L, GptEnv *env) {
-  static const char key = 0; /* registry: env->memory.total at the last step */
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
-  uint64_t last = (uint64_t)lua_tointeger(L, -1), grown = env->memory.total - last;
-  lua_pop(L, 1);
-  if (grown < ACCOUNT_STEP || !lua_gc(L, LUA_GCISRUNNING)) return;
-  lua_pushinteger(L, (lua_Integer)env->memory.total);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-  uint64_t kib = grown >> 10;
-  lua_gc(L, LUA_GCSTEP, kib > 0x7fffffff ? 0x7fffffff : (int)kib);
+  GptMemory *memory = &env->memory;
+  if (memory->live > memory->seen) memory->debt += memory->live - memory->seen;
+  memory->seen = memory->live;
+  if (memory->debt < ACCOUNT_STEP || !lua_gc(L, LUA_GCISRUNNING)) return;
+  size_t kib = memory->debt >> 10;
+  memory->debt = 0;
+  lua_gc(L, LUA_GCSTEP, kib > INT_MAX ? INT_MAX : (int)kib);
+  memory->seen = memory->live;
 }
 
 /* Collects the string keys of the tables at the two indexes (0: none). */

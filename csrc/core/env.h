@@ -26,7 +26,7 @@
 struct GptForward;
 struct GptBlock;
 
-#define GPT_SIZE_CLASSES 64
+#define GPT_SIZE_CLASSES 480
 
 /* Byte counters; see memory.h. */
 typedef struct GptMemory {
@@ -36,7 +36,8 @@ typedef struct GptMemory {
   size_t mapped;          /* files mapped into memory */
   size_t limit;           /* live bytes may not grow past this; 0: no limit */
   uint64_t system_calls;  /* how often the system was asked for memory */
-  uint64_t total;         /* bytes handed out since the beginning; never shrinks */
+  size_t seen;            /* live bytes when the host's collector was last told of their growth, */
+  size_t debt;            /* and how far they have grown without it */
   struct GptBlock *cache[GPT_SIZE_CLASSES];
 } GptMemory;
 

@@ -13,7 +13,9 @@
 #endif
 
 #define ALIGNMENT 64
-#define PAGE 4096
+#define SMALL_BITS 12
+#define SMALL ((size_t)1 << SMALL_BITS)
+#define SMALL_CLASSES ((int)SMALL / ALIGNMENT)
 #define LARGE ((size_t)16 << 20) /* from here on the machine is asked what it has left */
 
 /* Lies before each block and keeps it aligned. */
@@ -28,31 +30,27 @@ _Static_assert(sizeof(GptBlock) <= ALIGNMENT, "a block's header fits in its alig
 static GptBlock *header(void *block) { return (GptBlock *)((char *)block - ALIGNMENT); }
 static void *payload(GptBlock *block) { return (char *)block + ALIGNMENT; }
 
-/* Small sizes are rounded to cache lines, large ones to pages, so that like sizes share blocks. */
-static size_t rounded(size_t bytes) {
-  size_t unit = bytes < PAGE ? ALIGNMENT : PAGE;
-  size_t up = (bytes + unit - 1) / unit * unit;
-  return up == 0 ? unit : up;
+/*
+ * Every size belongs to a class, and all blocks of a class have one capacity, so that any cached one will do: up to 4
+ * KiB a class for each multiple of 64, above that eight for each power of two, which wastes an eighth at most (and of
+ * pages that nobody touches nothing).
+ */
+static int size_class(size_t bytes, size_t *capacity) {
+  if (bytes <= SMALL) {
+    size_t lines = bytes == 0 ? 1 : (bytes + ALIGNMENT - 1) / ALIGNMENT;
+    *capacity = lines * ALIGNMENT;
+    return (int)lines - 1;
+  }
+  int k = 63 - __builtin_clzll((unsigned long long)bytes - 1); /* 2^k < bytes <= 2^(k + 1) */
+  size_t eighths = ((bytes - 1) >> (k - 3)) + 1;               /* 9 .. 16 */
+  *capacity = eighths << (k - 3);
+  return SMALL_CLASSES + (k - SMALL_BITS) * 8 + (int)eighths - 9;
 }
 
-/* Blocks of capacity in [2^k, 2^(k+1)) share class k. */
-static int size_class(size_t capacity) { return 63 - __builtin_clzll((unsigned long long)capacity); }
-
-/* The smallest cached block that wastes at most an eighth, unlinked; or NULL. */
-static GptBlock *take_cached(GptMemory *memory, size_t capacity) {
-  int last = size_class(capacity + capacity / 8);
-  GptBlock **best = NULL;
-  for (int k = size_class(capacity); k <= last; k++) {
-    for (GptBlock **at = &memory->cache[k]; *at != NULL; at = &(*at)->next) {
-      size_t has = (*at)->capacity;
-      if (has < capacity || has > capacity + capacity / 8) continue;
-      if (best == NULL || has < (*best)->capacity) best = at;
-      if (has == capacity) break;
-    }
-  }
-  if (best == NULL) return NULL;
-  GptBlock *block = *best;
-  *best = block->next;
+static GptBlock *take_cached(GptMemory *memory, int class) {
+  GptBlock *block = memory->cache[class];
+  if (block == NULL) return NULL;
+  memory->cache[class] = block->next;
   memory->cached -= block->capacity;
   return block;
 }
@@ -146,9 +144,10 @@ static GptBlock *new_block(GptEnv *env, size_t capacity) {
 }
 
 static GptBlock *find_block(GptEnv *env, size_t bytes) {
-  size_t capacity = rounded(bytes);
+  size_t capacity;
+  int class = size_class(bytes, &capacity);
   if (!within_limit(env, bytes)) return NULL;
-  GptBlock *block = take_cached(&env->memory, capacity);
+  GptBlock *block = take_cached(&env->memory, class);
   return block != NULL ? block : new_block(env, capacity);
 }
 
@@ -178,7 +177,6 @@ void *gpt_alloc(GptEnv *env, size_t bytes) {
   block->bytes = bytes;
   block->next = NULL;
   memory->live += bytes;
-  memory->total += bytes;
   if (memory->live > memory->peak) memory->peak = memory->live;
   ASAN_POISON_MEMORY_REGION(payload(block), block->capacity);
   ASAN_UNPOISON_MEMORY_REGION(payload(block), bytes);
@@ -195,11 +193,12 @@ void gpt_free(GptEnv *env, void *pointer) {
   if (pointer == NULL) return;
   GptMemory *memory = &env->memory;
   GptBlock *block = header(pointer);
-  int k = size_class(block->capacity);
+  size_t capacity;
+  int class = size_class(block->capacity, &capacity);
   memory->live -= block->bytes;
-  memory->cached += block->capacity;
-  block->next = memory->cache[k];
-  memory->cache[k] = block;
+  memory->cached += capacity;
+  block->next = memory->cache[class];
+  memory->cache[class] = block;
   ASAN_POISON_MEMORY_REGION(pointer, block->capacity);
 }
 
