@@ -123,6 +123,8 @@ void *bind_check(lua_State *L, int index, const char *type) {
   return bind_test(L, index, type);
 }
 
+void bind_answer(lua_State *L) { luaL_setmetatable(L, "gpt.Answer"); }
+
 /* What a call freed again before it returned is no matter of the collector's: only live bytes count. */
 void bind_account(lua_State *L, GptEnv *env) {
   GptMemory *memory = &env->memory;

@@ -93,6 +93,8 @@ int luaopen_gpt_core(lua_State *L) {
   make_env(L);
   lua_newtable(L);
   bind_functions(L, functions);
+  luaL_newmetatable(L, "gpt.Answer");
+  lua_setfield(L, -2, "_answer");
   bind_open_memory(L);
   bind_open_parallel(L);
   bind_open_random(L);

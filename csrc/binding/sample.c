@@ -210,8 +210,9 @@ static int sample(lua_State *L) {
     return lua_gettop(L) - top;
   }
   lua_createtable(L, (int)rows.count, 0);
+  bind_answer(L);
   int ids = lua_gettop(L);
-  if (wanted) lua_createtable(L, (int)rows.count, 0);
+  if (wanted) lua_createtable(L, (int)rows.count, 0), bind_answer(L);
   for (int64_t row = 1; row <= rows.count; row++) sample_row(L, sampler, rows, row, ids, wanted ? ids + 1 : 0);
   drop_rows(L, ROWS_AT);
   return wanted ? 2 : 1;

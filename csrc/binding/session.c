@@ -207,6 +207,7 @@ static int ids_of(lua_State *L) {
     lua_pushinteger(L, session->ids[i]);
     lua_rawseti(L, -2, i + 1);
   }
+  bind_answer(L);
   return 1;
 }
 

@@ -53,6 +53,7 @@ static int shape(lua_State *L) {
     lua_pushinteger(L, tensor->shape[d]);
     lua_rawseti(L, -2, d + 1);
   }
+  bind_answer(L);
   return 1;
 }
 

@@ -1,6 +1,7 @@
 --- Generating: from a prompt, token by token, to its continuation.
 -- @submodule gpt
 local core = require "gpt.core"
+local answer = require "gpt.answer"
 local checks = require "gpt.generate.options"
 local prompts = require "gpt.generate.prompt"
 local rules = require "gpt.rules"
@@ -174,8 +175,8 @@ function generate.session_generate(session, options)
   local run <close> = start_session("session:generate", session, options)
   while run:step() do end
   local output = run.outputs[1]
-  if run.logprobs then return output.ids, output.logprobs end
-  return output.ids
+  if run.logprobs then return answer(output.ids), answer(output.logprobs) end
+  return answer(output.ids)
 end
 
 --- The same as an iterator over the new ids. Where the loop is left early, the ids that it answered stay.

@@ -3,6 +3,7 @@
 -- A prompt becomes { rows = { { ids = {...}, text = string or nil }, ... }, form = ... }, form being "ids", "text" or
 -- "tensor" for one prompt, "list" or "tensors" for several (a list's rows each have a form of their own).
 local core = require "gpt.core"
+local answer = require "gpt.answer"
 local rules = require "gpt.rules"
 
 local prompt = {}
@@ -82,7 +83,7 @@ local function joined(row, output)
   if row.form == "text" then return row.text .. output:text() end
   local ids = table.move(output.ids, 1, #output.ids, #row.ids + 1, table.move(row.ids, 1, #row.ids, 1, {}))
   if row.form == "tensor" then return core.tensor(ids, { dtype = "i64" }) end
-  return ids
+  return answer(ids)
 end
 
 -- Rows of one length make one tensor; others stay a list of tensors.
@@ -99,9 +100,9 @@ function prompt.answer(read, outputs)
   for i, row in ipairs(read.rows) do
     answers[i], logprobs[i] = joined(row, outputs[i]), outputs[i].logprobs
   end
-  if read.form == "list" then return answers, logprobs end
+  if read.form == "list" then return answer(answers), answer(logprobs) end
   if read.form == "tensors" then return stacked(answers), logprobs end
-  return answers[1], logprobs[1]
+  return answers[1], logprobs[1] and answer(logprobs[1])
 end
 
 return prompt

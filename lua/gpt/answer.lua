@@ -1,0 +1,39 @@
+-- How the tables that the module answers print: as Lua, long ones with their middle left out.
+local core = require "gpt.core"
+
+local MOST_ITEMS, EDGE = 40, 15 -- of a longer array both edges are shown
+
+local show
+
+local function show_array(values)
+  local shown, n = {}, #values
+  for i = 1, n do
+    if n <= MOST_ITEMS or i <= EDGE or i > n - EDGE then
+      shown[#shown + 1] = show(values[i])
+    elseif i == EDGE + 1 then
+      shown[#shown + 1] = "..."
+    end
+  end
+  return ("{ %s }%s"):format(table.concat(shown, ", "), n > MOST_ITEMS and ("  -- %d items"):format(n) or "")
+end
+
+local function show_fields(values)
+  local names, shown = {}, {}
+  for name in pairs(values) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  for i, name in ipairs(names) do shown[i] = ("%s = %s"):format(name, show(values[name])) end
+  return ("{ %s }"):format(table.concat(shown, ", "))
+end
+
+function show(value)
+  if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
+  if math.type(value) == "float" then return ("%.6g"):format(value) end
+  if type(value) ~= "table" then return tostring(value) end
+  if next(value) == nil then return "{}" end
+  return value[1] ~= nil and show_array(value) or show_fields(value)
+end
+
+core._answer.__tostring = show
+
+--- The same plain table, which prints.
+return function(values) return setmetatable(values, core._answer) end
