@@ -117,6 +117,10 @@ GptTensor *gpt_node_take(GptEnv *env, GptNode *node, int i) {
   return saved;
 }
 
+GptTensor *gpt_node_gathered(const GptNode *node, int i) {
+  return node->edges[i].leaf != NULL ? node->edges[i].leaf->grad : NULL;
+}
+
 /* May be written into: nothing else sees it. */
 static bool exclusive(const GptTensor *tensor) {
   return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL &&

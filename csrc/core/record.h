@@ -82,9 +82,13 @@ bool gpt_node_wants(const GptNode *node, int i);
 /* Saved tensor i, borrowed; NULL where NULL was saved. */
 GptTensor *gpt_node_saved(const GptNode *node, int i);
 
-/* Saved tensor i as a reference that nothing else holds (where it was saved so): a record that is used up lets go of its
-   own, one that is kept hands out a copy. For results that wait for the backward. */
+/* Saved tensor i as a reference that nothing else holds (where it was saved so): a record that is used up lets go of
+   its own, one that is kept hands out a copy. For results that wait for the backward. */
 GptTensor *gpt_node_take(GptEnv *env, GptNode *node, int i);
+
+/* The gradient that the leaf behind input i has gathered already, to be added to in place by whoever can do so without
+   a tensor in between (contiguous; gpt_tensor_written afterwards). NULL where there is none: give one then. */
+GptTensor *gpt_node_gathered(const GptNode *node, int i);
 
 /* Hands input i its gradient (of the input's shape). Takes over the reference; false where grad is NULL or memory is
  * short. */

@@ -55,6 +55,11 @@ typedef struct GptKernels {
   void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
                      float *mean, float *rstd);
 
+  /* One row back through layer norm, where mean and rstd are the forward's and h = (x - mean) * rstd: dx;
+     dweight += dy * h and dbias += dy. With g = dy * weight: dx = rstd * (g - mean(g) - h * mean(g * h)). */
+  void (*layer_norm_backward)(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
+                              const float *weight, float mean, float rstd, int64_t n);
+
   /* y[i] = a[i] + b[i] */
   void (*add)(float *y, const float *a, const float *b, int64_t n);
   /* sum of the elements in a fixed order */

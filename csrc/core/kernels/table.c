@@ -21,5 +21,6 @@ const GptKernels gpt_kernel(table) = {
     .layer_norm = gpt_kernel(layer_norm),
     .add = gpt_kernel(add),
     .sum = gpt_kernel(sum),
+    .layer_norm_backward = gpt_kernel(layer_norm_backward),
     .adamw = gpt_kernel(adamw),
 };

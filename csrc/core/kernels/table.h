@@ -25,6 +25,8 @@ float gpt_kernel(log_sum_exp)(const float *x, int64_t n);
 void gpt_kernel(layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
                             float *mean, float *rstd);
 
+void gpt_kernel(layer_norm_backward)(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
+                                     const float *weight, float mean, float rstd, int64_t n);
 void gpt_kernel(adamw)(float *w, float *mean, float *square, const float *grad, const GptAdamStep *step, int64_t n);
 
 #endif

@@ -2,7 +2,13 @@
 
 #include <string.h>
 
+#include "core/kernels/kernels.h"
+#include "core/parallel.h"
 #include "core/record.h"
+
+#define BLOCK 64            /* columns of an item */
+#define GRAIN 16384         /* elements */
+#define CLEAR_GRAIN 1048576 /* elements */
 
 static bool check_ids(GptEnv *env, const GptTensor *ids, int64_t n) {
   const int64_t *id = gpt_integers(ids);
@@ -18,29 +24,73 @@ static bool check_ids(GptEnv *env, const GptTensor *ids, int64_t n) {
   return true;
 }
 
-/* dst += or = src along a row with strides */
+/* dst = src along a row with strides */
 static void copy_row(float *dst, const float *src, int64_t src_stride, int64_t dim) {
   if (src_stride == 1) memcpy(dst, src, (size_t)dim * sizeof *dst);
   else
     for (int64_t j = 0; j < dim; j++) dst[j] = src[j * src_stride];
 }
 
+/* Rows of a gradient added to the rows of a table: threads share the columns, so that rows that meet are added in their
+   order. */
+typedef struct Scatter {
+  float *table;
+  const float *rows;
+  const int64_t *ids;
+  int64_t count, dim;
+} Scatter;
+
+static void add_columns(void *context, int64_t first, int64_t last) {
+  const Scatter *s = context;
+  int64_t begin = first * BLOCK, end = last * BLOCK < s->dim ? last * BLOCK : s->dim;
+  for (int64_t i = 0; i < s->count; i++) {
+    float *to = s->table + s->ids[i] * s->dim + begin;
+    gpt_kernels()->add(to, to, s->rows + i * s->dim + begin, end - begin);
+  }
+}
+
+static void clear_range(void *context, int64_t first, int64_t last) {
+  memset((float *)context + first, 0, (size_t)(last - first) * sizeof(float));
+}
+
+static GptTensor *new_table(GptEnv *env, const GptTensor *weight) {
+  GptTensor *table = gpt_tensor_new(env, GPT_F32, 2, weight->shape);
+  if (table != NULL) gpt_parallel_for(gpt_tensor_numel(table), CLEAR_GRAIN, clear_range, gpt_floats(table));
+  return table;
+}
+
 /* inputs: weight; saves: ids, weight */
 static bool embedding_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1);
+  GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *gathered = gpt_node_gathered(node, 0);
   GptTensor *dy = gpt_tensor_packed(env, grad);
-  GptTensor *dw = dy != NULL ? gpt_tensor_zeros(env, GPT_F32, 2, weight->shape) : NULL;
-  int64_t dim = weight->shape[1], count = dw != NULL ? gpt_tensor_numel(ids) : 0;
-  for (int64_t i = 0; i < count; i++) {
-    float *to = gpt_floats(dw) + gpt_integers(ids)[i] * dim;
-    const float *from = gpt_floats(dy) + i * dim;
-    for (int64_t j = 0; j < dim; j++) to[j] += from[j];
+  GptTensor *dw = dy == NULL ? NULL : gathered != NULL ? gpt_tensor_retain(gathered) : new_table(env, weight);
+  if (dw != NULL) {
+    Scatter s = {gpt_floats(dw), gpt_floats(dy), gpt_integers(ids), gpt_tensor_numel(ids), weight->shape[1]};
+    int64_t blocks = (s.dim + BLOCK - 1) / BLOCK;
+    gpt_parallel_for(blocks, 1 + GRAIN / (BLOCK * (s.count + 1)), add_columns, &s);
   }
   gpt_tensor_release(dy);
-  return gpt_node_give(env, node, 0, dw);
+  if (gathered == NULL || dw == NULL) return gpt_node_give(env, node, 0, dw);
+  gpt_tensor_written(dw);
+  gpt_tensor_release(dw);
+  return true;
 }
 
 static const GptOp embedding_op = {"embedding", embedding_backward};
+
+typedef struct Lookup {
+  float *rows;
+  const int64_t *ids;
+  const GptTensor *weight;
+} Lookup;
+
+static void copy_rows(void *context, int64_t first, int64_t last) {
+  const Lookup *l = context;
+  const GptTensor *w = l->weight;
+  int64_t dim = w->shape[1];
+  for (int64_t i = first; i < last; i++)
+    copy_row(l->rows + i * dim, gpt_floats(w) + l->ids[i] * w->stride[0], w->stride[1], dim);
+}
 
 static GptTensor *look_up(GptEnv *env, const GptTensor *ids, const GptTensor *weight) {
   int64_t shape[GPT_MAX_DIMS], dim = weight->shape[1];
@@ -49,10 +99,9 @@ static GptTensor *look_up(GptEnv *env, const GptTensor *ids, const GptTensor *we
   memcpy(shape, ids->shape, sizeof shape);
   shape[ids->ndim] = dim;
   GptTensor *y = gpt_tensor_new(env, GPT_F32, ids->ndim + 1, shape);
-  int64_t count = y != NULL ? gpt_tensor_numel(ids) : 0;
-  for (int64_t i = 0; i < count; i++)
-    copy_row(gpt_floats(y) + i * dim, gpt_floats(weight) + gpt_integers(ids)[i] * weight->stride[0], weight->stride[1],
-             dim);
+  if (y == NULL) return NULL;
+  Lookup lookup = {gpt_floats(y), gpt_integers(ids), weight};
+  gpt_parallel_for(gpt_tensor_numel(ids), 1 + GRAIN / (dim + 1), copy_rows, &lookup);
   return y;
 }
 

@@ -5,6 +5,7 @@
 #include "core/kernels/kernels.h"
 #include "core/matrix.h"
 #include "core/memory.h"
+#include "core/ops/column_sums.h"
 #include "core/ops/cross_entropy.h"
 #include "core/parallel.h"
 #include "core/record.h"
@@ -58,19 +59,6 @@ static GptMatrix transposed(GptMatrix m) {
   return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
 }
 
-/* Adds rows to bias gradients; columns are shared out. */
-typedef struct ColumnSums {
-  float *sums;
-  const float *rows;
-  int64_t count, columns;
-} ColumnSums;
-
-static void add_columns(void *context, int64_t first, int64_t last) {
-  const ColumnSums *c = context;
-  for (int64_t i = 0; i < c->count; i++)
-    gpt_kernels()->add(c->sums + first, c->sums + first, c->rows + i * c->columns + first, last - first);
-}
-
 static void run_chunk(Job *job) {
   GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
   GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
@@ -87,9 +75,9 @@ static void run_chunk(Job *job) {
     gpt_matrix_multiply(dw, transposed(logits), x, NULL, job->first > 0);
   }
   if (job->grads[BIAS] != NULL) {
-    ColumnSums sums = {gpt_floats(job->grads[BIAS]), job->logits, job->chunk, job->vocabulary};
-    if (job->first == 0) memset(sums.sums, 0, (size_t)job->vocabulary * sizeof *sums.sums);
-    gpt_parallel_for(job->vocabulary, 1 + GRAIN / job->chunk, add_columns, &sums);
+    float *sums = gpt_floats(job->grads[BIAS]);
+    if (job->first == 0) memset(sums, 0, (size_t)job->vocabulary * sizeof *sums);
+    gpt_add_column_sums(sums, logits);
   }
 }
 
@@ -118,10 +106,13 @@ static bool run(GptEnv *env, Job *job, double *mean) {
   return done;
 }
 
-/* grad *= scale */
+typedef struct Scaling {
+  float *data, factor;
+} Scaling;
+
 static void scale_range(void *context, int64_t first, int64_t last) {
-  const ColumnSums *c = context;
-  for (int64_t i = first; i < last; i++) c->sums[i] *= *c->rows;
+  const Scaling *s = context;
+  for (int64_t i = first; i < last; i++) s->data[i] *= s->factor;
 }
 
 /* inputs: x, weight, bias; saves: their gradients for an upstream gradient of 1 */
@@ -131,7 +122,7 @@ static bool head_loss_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
     if (!gpt_node_wants(node, i)) continue;
     GptTensor *own = gpt_node_take(env, node, i);
     if (own == NULL) return false;
-    ColumnSums scaling = {gpt_floats(own), &scale, 0, 0};
+    Scaling scaling = {gpt_floats(own), scale};
     if (scale != 1) gpt_parallel_for(gpt_tensor_numel(own), GRAIN, scale_range, &scaling);
     if (!gpt_node_give(env, node, i, own)) return false;
   }

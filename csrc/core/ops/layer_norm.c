@@ -1,10 +1,14 @@
 #include "core/ops/layer_norm.h"
 
+#include <string.h>
+
 #include "core/kernels/kernels.h"
+#include "core/memory.h"
+#include "core/ops/column_sums.h"
 #include "core/parallel.h"
-#include "core/record.h"
 
 #define GRAIN_FLOATS 16384 /* worth a hand-over to another thread */
+#define CHUNK_ROWS 32      /* of a backward */
 
 typedef struct Rows {
   float *y;
@@ -22,59 +26,52 @@ static void normalise(void *context, int64_t first, int64_t last) {
   }
 }
 
-/* One row's dx; adds to dweight and dbias (NULL: unwanted).
-   With h = (x - mean) * rstd and g = dy * weight: dx = rstd * (g - mean(g) - h * mean(g * h)). */
-static void row_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *weight,
-                         const float *stats, int64_t n) {
-  float mean = stats[0], rstd = stats[1];
-  double sum = 0, sum_h = 0;
-  for (int64_t j = 0; j < n; j++) {
-    float h = (x[j] - mean) * rstd, g = dy[j] * weight[j];
-    sum += g;
-    sum_h += g * h;
-    dx[j] = g;
-    if (dweight != NULL) dweight[j] += dy[j] * h;
-    if (dbias != NULL) dbias[j] += dy[j];
+/* A backward: rows are cut into chunks by shape, each with sums of its own for weight and bias. */
+typedef struct Back {
+  float *dx, *sums; /* sums [chunks, 2, n]: dweight, dbias */
+  const float *dy, *x, *weight, *stats;
+  int64_t rows, n;
+} Back;
+
+static void back_chunks(void *context, int64_t first, int64_t last) {
+  const Back *b = context;
+  for (int64_t chunk = first; chunk < last; chunk++) {
+    float *dweight = b->sums + chunk * 2 * b->n, *dbias = dweight + b->n;
+    int64_t end = (chunk + 1) * CHUNK_ROWS < b->rows ? (chunk + 1) * CHUNK_ROWS : b->rows;
+    memset(dweight, 0, (size_t)(2 * b->n) * sizeof *dweight);
+    for (int64_t i = chunk * CHUNK_ROWS; i < end; i++)
+      gpt_kernels()->layer_norm_backward(b->dx + i * b->n, dweight, dbias, b->dy + i * b->n, b->x + i * b->n, b->weight,
+                                         b->stats[2 * i], b->stats[2 * i + 1], b->n);
   }
-  float mean_g = (float)(sum / (double)n), mean_gh = (float)(sum_h / (double)n);
-  for (int64_t j = 0; j < n; j++) dx[j] = rstd * (dx[j] - mean_g - (x[j] - mean) * rstd * mean_gh);
 }
 
-typedef struct Gradients {
-  GptTensor *dx, *dweight, *dbias; /* dweight and dbias may be NULL */
-} Gradients;
-
-static bool new_gradients(GptEnv *env, GptNode *node, Gradients *g) {
-  GptTensor *x = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1);
-  g->dx = gpt_tensor_like(env, x);
-  g->dweight = gpt_node_wants(node, 1) ? gpt_tensor_zeros(env, GPT_F32, 1, weight->shape) : NULL;
-  g->dbias = gpt_node_wants(node, 2) ? gpt_tensor_zeros(env, GPT_F32, 1, weight->shape) : NULL;
-  return g->dx != NULL && (g->dweight != NULL || !gpt_node_wants(node, 1)) &&
-         (g->dbias != NULL || !gpt_node_wants(node, 2));
+/* Hands out dweight (which = 0) or dbias (1) where it is wanted. */
+static bool give_sums(GptEnv *env, GptNode *node, const Back *b, int64_t chunks, int which) {
+  GptMatrix rows = {b->sums + which * b->n, chunks, b->n, 2 * b->n, 1};
+  return !gpt_node_wants(node, 1 + which) || gpt_give_column_sums(env, node, 1 + which, rows);
 }
 
-/* Gives a gradient where one is wanted; takes it over in any case. */
-static bool give_wanted(GptEnv *env, GptNode *node, int i, GptTensor *grad, bool so_far) {
-  if (so_far && gpt_node_wants(node, i)) return gpt_node_give(env, node, i, grad);
-  gpt_tensor_release(grad);
-  return so_far;
+static bool back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx) {
+  GptTensor *x = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *stats = gpt_node_saved(node, 2);
+  int64_t n = weight->shape[0], rows = gpt_tensor_numel(x) / n, chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+  Back b = {gpt_floats(dx),     NULL, gpt_floats(dy), gpt_floats(x), gpt_floats(weight),
+            gpt_floats(stats), rows, n};
+  b.sums = gpt_alloc(env, (size_t)(chunks * 2 * n) * sizeof *b.sums);
+  if (b.sums == NULL) return false;
+  gpt_parallel_for(chunks, 1 + GRAIN_FLOATS / (n * CHUNK_ROWS), back_chunks, &b);
+  bool done = give_sums(env, node, &b, chunks, 0) && give_sums(env, node, &b, chunks, 1);
+  gpt_free(env, b.sums);
+  return done;
 }
 
 /* inputs: x, weight, bias; saves: x, weight (packed), stats */
 static bool layer_norm_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *x = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *stats = gpt_node_saved(node, 2);
   GptTensor *dy = gpt_tensor_packed(env, grad);
-  Gradients g = {NULL, NULL, NULL};
-  bool done = dy != NULL && new_gradients(env, node, &g);
-  int64_t n = weight->shape[0], rows = done ? gpt_tensor_numel(x) / n : 0;
-  for (int64_t i = 0; i < rows; i++)
-    row_backward(gpt_floats(g.dx) + i * n, g.dweight ? gpt_floats(g.dweight) : NULL,
-                 g.dbias ? gpt_floats(g.dbias) : NULL, gpt_floats(dy) + i * n, gpt_floats(x) + i * n,
-                 gpt_floats(weight), gpt_floats(stats) + 2 * i, n);
-  done = give_wanted(env, node, 0, g.dx, done);
-  done = give_wanted(env, node, 1, g.dweight, done);
-  done = give_wanted(env, node, 2, g.dbias, done);
+  GptTensor *dx = dy != NULL ? gpt_tensor_like(env, gpt_node_saved(node, 0)) : NULL;
+  bool done = dx != NULL && back(env, node, dy, dx);
   gpt_tensor_release(dy);
+  if (done && gpt_node_wants(node, 0)) return gpt_node_give(env, node, 0, dx);
+  gpt_tensor_release(dx);
   return done;
 }
 

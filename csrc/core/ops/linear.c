@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/matrix.h"
+#include "core/ops/column_sums.h"
 #include "core/record.h"
 
 /* A tensor of two dimensions as a matrix, or its transpose. */
@@ -78,22 +79,16 @@ static bool multiply_all(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTens
   return true;
 }
 
-/* Column sums of dy [rows, n] into a new bias gradient. */
-static GptTensor *sum_rows(GptEnv *env, GptMatrix dy) {
-  GptTensor *sum = gpt_tensor_zeros(env, GPT_F32, 1, &dy.columns);
-  if (sum == NULL) return NULL;
-  float *s = gpt_floats(sum);
-  for (int64_t i = 0; i < dy.rows; i++) {
-    const float *row = dy.data + i * dy.row_stride;
-    for (int64_t j = 0; j < dy.columns; j++) s[j] += row[j];
-  }
-  return sum;
-}
-
-static GptTensor *weight_gradient(GptEnv *env, GptMatrix dy, GptMatrix x) {
-  GptTensor *dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
-  if (dw != NULL) gpt_matrix_multiply(matrix_of(dw), transposed(dy), x, NULL, false);
-  return dw;
+/* dy transposed * x, added to what the weight has gathered where it can be. */
+static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy, GptMatrix x) {
+  GptTensor *gathered = gpt_node_gathered(node, i);
+  GptTensor *dw = gathered;
+  if (dw == NULL) dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
+  if (dw == NULL) return false;
+  gpt_matrix_multiply(matrix_of(dw), transposed(dy), x, NULL, gathered != NULL);
+  if (gathered == NULL) return gpt_node_give(env, node, i, dw);
+  gpt_tensor_written(dw);
+  return true;
 }
 
 /* dx = sum over the weights of dy_i * weight_i */
@@ -124,8 +119,8 @@ static bool linear_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   for (int i = 0; i < n && done; i++) {
     int64_t out = gpt_node_saved(node, 1 + i)->shape[0];
     GptMatrix part = columns_of(rows, at, out);
-    if (gpt_node_wants(node, 1 + i)) done = gpt_node_give(env, node, 1 + i, weight_gradient(env, part, x));
-    if (done && gpt_node_wants(node, 1 + n + i)) done = gpt_node_give(env, node, 1 + n + i, sum_rows(env, part));
+    if (gpt_node_wants(node, 1 + i)) done = give_weight_gradient(env, node, 1 + i, part, x);
+    if (done && gpt_node_wants(node, 1 + n + i)) done = gpt_give_column_sums(env, node, 1 + n + i, part);
     at += out;
   }
   gpt_tensor_release(dy);

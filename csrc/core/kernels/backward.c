@@ -1,0 +1,32 @@
+/* Kernels of backward passes. */
+#include "core/kernels/table.h"
+#include "core/kernels/vector.h"
+
+void gpt_kernel(layer_norm_backward)(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
+                                     const float *weight, float mean, float rstd, int64_t n) {
+  Vec sum = {0}, sum_h = {0};
+  int64_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) {
+    Vec d = load(dy + i), h = (load(x + i) - mean) * rstd;
+    Vec each = d * load(weight + i);
+    sum += each;
+    sum_h += each * h;
+    store(dweight + i, load(dweight + i) + d * h);
+    store(dbias + i, load(dbias + i) + d);
+  }
+  float g = sum_lanes(sum), gh = sum_lanes(sum_h);
+  for (int64_t j = i; j < n; j++) {
+    float h = (x[j] - mean) * rstd;
+    g += dy[j] * weight[j];
+    gh += dy[j] * weight[j] * h;
+    dweight[j] += dy[j] * h;
+    dbias[j] += dy[j];
+  }
+  g /= (float)n;
+  gh /= (float)n;
+  for (i = 0; i + WIDTH <= n; i += WIDTH) {
+    Vec h = (load(x + i) - mean) * rstd;
+    store(dx + i, rstd * (load(dy + i) * load(weight + i) - g - h * gh));
+  }
+  for (; i < n; i++) dx[i] = rstd * (dy[i] * weight[i] - g - (x[i] - mean) * rstd * gh);
+}

@@ -1,0 +1,34 @@
+#include "core/ops/column_sums.h"
+
+#include "core/kernels/kernels.h"
+#include "core/parallel.h"
+
+#define BLOCK 64    /* columns of an item */
+#define GRAIN 16384 /* elements */
+
+typedef struct Sums {
+  float *sums;
+  GptMatrix rows;
+} Sums;
+
+static void add_blocks(void *context, int64_t first, int64_t last) {
+  const Sums *s = context;
+  int64_t begin = first * BLOCK, end = last * BLOCK < s->rows.columns ? last * BLOCK : s->rows.columns;
+  for (int64_t i = 0; i < s->rows.rows; i++)
+    gpt_kernels()->add(s->sums + begin, s->sums + begin, s->rows.data + i * s->rows.row_stride + begin, end - begin);
+}
+
+void gpt_add_column_sums(float *sums, GptMatrix rows) {
+  int64_t blocks = (rows.columns + BLOCK - 1) / BLOCK;
+  gpt_parallel_for(blocks, 1 + GRAIN / (BLOCK * (rows.rows + 1)), add_blocks, &(Sums){sums, rows});
+}
+
+bool gpt_give_column_sums(GptEnv *env, GptNode *node, int i, GptMatrix rows) {
+  GptTensor *gathered = gpt_node_gathered(node, i);
+  GptTensor *sums = gathered != NULL ? gathered : gpt_tensor_zeros(env, GPT_F32, 1, &rows.columns);
+  if (sums == NULL) return false;
+  gpt_add_column_sums(gpt_floats(sums), rows);
+  if (gathered == NULL) return gpt_node_give(env, node, i, sums);
+  gpt_tensor_written(sums);
+  return true;
+}
