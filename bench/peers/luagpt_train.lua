@@ -23,15 +23,15 @@ local model = gpt.Model { vocab_size = vocab, context_length = context, emb_dim 
   n_layers = layers, drop_rate = 0.0, qkv_bias = true, tie_weights = tied == 1 }
 local optimizer = gpt.optim.AdamW(model, { lr = 1e-4 })
 local ids, targets = gpt.randint(0, vocab, { batch, tokens }), gpt.randint(0, vocab, { batch, tokens })
-local seconds, losses = {}, {}
+local seconds, cpu, losses = {}, {}, {}
 
 for step = 0, math.tointeger(arg[3]) do
-  local start = now()
+  local start, start_cpu = now(), os.clock()
   optimizer:zero_grad()
   local loss <close> = model:loss(ids, targets)
   loss:backward()
   optimizer:step()
   losses[step + 1] = loss:item()
-  if step > 0 then seconds[step] = now() - start end
+  if step > 0 then seconds[step], cpu[step] = now() - start, os.clock() - start_cpu end
 end
-print(json.encode { seconds = seconds, peak = peak(), losses = losses })
+print(json.encode { seconds = seconds, cpu = cpu, peak = peak(), losses = losses })
