@@ -128,5 +128,13 @@ Trace of 5 layers
     local Boom = nn.layer("Boom", { forward = function() error "boom" end })
     message(function() nn.Sequential { nn.ReLU(), Boom() }:trace(gpt.ones(2)) end, "boom", 1, true)
     assert.equal(before, live())
+    local failures = 0
+    for extra = 0, 16000, 500 do -- memory may run out anywhere
+      gpt.memory { limit = before + extra }
+      failures = failures + (pcall(model.trace, model, { 1, 2, 3, 4, 5, 6, 7, 8 }) and 0 or 1)
+      gpt.memory { limit = 0 }
+      assert.equal(before, live())
+    end
+    assert.is_true(failures > 10)
   end)
 end)

@@ -131,7 +131,7 @@ end
 -- tensors of one dimension, and x counts from 1 where it is absent; or, for one series, `y` and `x` themselves; `x`
 -- may also stand for all series. `title`, `x_label`, `y_label`; `x_scale` and `y_scale` ("linear", or "log");
 -- `width` (720) and `height` (420) in pixels
--- @treturn string the SVG
+-- @treturn string the file's name
 -- @usage
 -- local x = gpt.linspace(-3, 3, 100)
 -- gpt.plot.line("gelu.svg", { title = "GELU", x = x, y = x:gelu() })
@@ -151,9 +151,8 @@ function plot.line(file, options)
   for i, one in ipairs(given) do
     o.series[i] = read_series(who, o, alone and "options" or ("series[%d]"):format(i), one)
   end
-  local svg = draw_line(o)
-  write(file, svg)
-  return svg
+  write(file, draw_line(o))
+  return file
 end
 
 -- Rows of numbers, all of one length, from nested lists.
@@ -218,7 +217,7 @@ end
 -- rows and columns; `title`, `titles` (of the panels), `x_label`, `y_label`, `row_labels`, `column_labels`; `low` and
 -- `high`, the numbers of the weakest and of the strongest colour (0, or the least below it, and the greatest);
 -- `numbers = true` writes them into the cells; `width` (720) in pixels, the most it may take
--- @treturn string the SVG
+-- @treturn string the file's name
 -- @usage gpt.plot.heatmap("mask.svg", { title = "who sees whom", values = gpt.ones(8, 8):tril() })
 function plot.heatmap(file, options)
   local who = "gpt.plot.heatmap"
@@ -231,9 +230,8 @@ function plot.heatmap(file, options)
   check_labels(who, "column_labels", o.column_labels, #o.panels[1].rows[1])
   if o.low and o.high and o.low >= o.high then fail(who, "low (%g) must be below high (%g)", o.low, o.high) end
   for i, panel in ipairs(o.panels) do panel.title = o.titles and o.titles[i] end
-  local svg = draw_heatmap(o)
-  write(file, svg)
-  return svg
+  write(file, draw_heatmap(o))
+  return file
 end
 
 return plot
