@@ -76,8 +76,8 @@ function completion.write(entries, out)
   for _, entry in ipairs(entries) do
     local owner = entry.owner
     if not seen[owner] then out:write("\n") end
-    if not seen[owner] and owner:find("^%l") then out:write(("---@class gpt.%s\ngpt.%s = {}\n"):format(owner, owner)) end
-    if not seen[owner] and owner:find("^%u") then write_class(out, owner, entries) end
+    if not seen[owner] and owner:find("^%u") then write_class(out, owner, entries)
+    elseif not seen[owner] then out:write(("---@class gpt.%s\ngpt.%s = {}\n"):format(owner, owner)) end
     seen[owner] = true
   end
   out:write("\n")

@@ -18,11 +18,15 @@ local function wrap(text, indent)
   return table.concat(lines, "\n")
 end
 
--- Paragraphs, which a blank line ends.
+-- Paragraphs, which a blank line ends, and the items of lists, which begin with a dash.
 local function wrap_paragraphs(text)
   local wrapped = {}
   for paragraph in (text .. "\n\n"):gmatch("(.-)\n%s*\n") do
-    if paragraph:find("%S") then table.insert(wrapped, wrap(paragraph, "")) end
+    local items = {}
+    for item in (paragraph:gsub("\n(%- )", "\0%1") .. "\0"):gmatch("(.-)\0") do
+      if item:find("%S") then table.insert(items, wrap(item, item:find("^%- ") and "  " or "")) end
+    end
+    if #items > 0 then table.insert(wrapped, table.concat(items, "\n")) end
   end
   return table.concat(wrapped, "\n\n")
 end

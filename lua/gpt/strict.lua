@@ -1,4 +1,5 @@
--- Modules that know their own names: a misspelt one is an error that suggests the near one, and print tells what is there.
+-- Modules that know their own names: a misspelt one is an error that suggests the near one, and print tells what there
+-- is.
 local core = require "gpt.core"
 
 local function names_of(module)

@@ -1,0 +1,87 @@
+local files = require "spec.support.files"
+
+-- Every ```lua block of the documents runs: those of a chapter one after the other, as one script, in a directory of its
+-- own. A block whose first line is `-- needs ...` wants data from outside, and is only compiled.
+local NEEDS = "^%-%- needs [^\n]+\n"
+
+-- The chapters of a document: `{ title, code, blocks = n }`. Lines keep their numbers.
+local function chapters(path)
+  local list, chapter, block, start = {}, nil, nil, 0
+  local number = 0
+  for line in io.lines(path) do
+    number = number + 1
+    if block and line == "```" then
+      table.insert(chapter.blocks, { code = table.concat(block, "\n") .. "\n", line = start })
+      block = nil
+    elseif block then
+      table.insert(block, line)
+    elseif line == "```lua" then
+      block, start = {}, number + 1
+    elseif line:find("^## ") or not chapter then
+      chapter = { title = line:gsub("^#+ ", ""), blocks = {} }
+      table.insert(list, chapter)
+    end
+  end
+  assert(not block, path .. ": a block without an end")
+  return list
+end
+
+local function working_directory()
+  local pipe <close> = assert(io.popen("pwd"))
+  return pipe:read("l")
+end
+
+local function run(code, directory)
+  local root = working_directory()
+  files.write(directory .. "/chapter.lua", code)
+  local path, cpath = package.path:gsub("%./", root .. "/"), package.cpath:gsub("%./", root .. "/")
+  local command = ("cd '%s' && LUA_PATH='%s' LUA_CPATH='%s' lua5.4 chapter.lua 2>&1"):format(directory, path, cpath)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read("a")
+  return output, pipe:close() == true
+end
+
+local found = 0
+
+for _, path in ipairs { "README.md", "docs/guide.md", "docs/architecture.md" } do
+  describe("the code in " .. path, function()
+    for _, chapter in ipairs(chapters(path)) do
+      local code, last = "", 1
+      for _, block in ipairs(chapter.blocks) do
+        found = found + 1
+        if block.code:find(NEEDS) then
+          it(("is Lua: line %d"):format(block.line), function() assert(load(block.code, "=" .. path)) end)
+        else
+          code = code .. ("\n"):rep(block.line - last) .. block.code
+          local _, lines = code:gsub("\n", "\n")
+          last = lines + 1
+        end
+      end
+      if code ~= "" then
+        it("runs: " .. chapter.title, function()
+          local directory = files.directory()
+          local output, ok = run(code, directory)
+          files.remove(directory)
+          assert.is_true(ok, output)
+        end)
+      end
+    end
+  end)
+end
+
+describe("the documents", function()
+  it("have code at all", function() assert.is_true(found > 15, found) end)
+
+  it("link to files that are there", function()
+    for _, path in ipairs { "README.md", "docs/guide.md", "docs/architecture.md" } do
+      local folder = path:match("^(.*/)") or ""
+      for target in files.read(path):gmatch("%]%(([^)#]+)[^)]*%)") do
+        if not target:find("^https?:") then
+          local file = io.open(folder .. target)
+          assert.truthy(file, path .. ": " .. target)
+          file:close()
+        end
+      end
+    end
+  end)
+end)
