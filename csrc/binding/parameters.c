@@ -18,6 +18,7 @@ static void visit_layer(lua_State *L, Walk *walk, GptLayer *layer, const char *p
     walk->visit(L, walk->context, walk->group, name, list->items[i].tensor);
     lua_pop(L, 1);
   }
+  gpt_parameter_list_free(list); /* now, not when Lua collects it: a step asks for the same memory again */
   lua_pop(L, 1);
 }
 
