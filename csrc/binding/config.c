@@ -1,5 +1,6 @@
 #include "binding/config.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "binding/fields.h"
@@ -45,7 +46,7 @@ void bind_config(lua_State *L, int index, GptConfig *config) {
       .qkv_bias = bind_opt_boolean_field(L, index, what, "qkv_bias", false),
       .tie_weights = bind_opt_boolean_field(L, index, what, "tie_weights", false),
       .activation = bind_activation_field(L, index, what),
-      .norm_eps = bind_opt_number_field(L, index, what, "norm_eps", 0, 1, 1e-5),
+      .norm_eps = bind_opt_number_field(L, index, what, "norm_eps", 0, HUGE_VAL, 1e-5),
       .init = init_field(L, index),
   };
 }

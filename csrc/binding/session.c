@@ -43,7 +43,8 @@ Lets go of the session's memory at once, without waiting for the collector.
 static GptSession *check_session(lua_State *L, int index) { return bind_check(L, index, SESSION); }
 
 /***
-Begins a conversation with the model: it keeps the tokens fed so far and their keys and values.
+Begins a conversation with the model: it keeps the tokens fed so far and their keys and values. Weights that are
+written to afterwards (a training step) count for new tokens only, until `rewind(0)`.
 @function Model:session
 @tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true)
 @treturn Session
