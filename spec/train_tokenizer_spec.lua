@@ -94,4 +94,21 @@ describe("gpt.train_tokenizer", function()
     collectgarbage()
     assert.equal(before, gpt.memory().live)
   end)
+
+  it("may run out of memory anywhere, and leaves nothing", function()
+    local live, done, failed = gpt.memory().live, false, 0
+    for room = 0, 2 ^ 24, 30011 do
+      collectgarbage()
+      collectgarbage()
+      gpt.trim()
+      assert.equal(live, gpt.memory().live)
+      gpt.memory { limit = live + room + 1 }
+      done = pcall(gpt.train_tokenizer, TEXT, { vocab_size = 280 })
+      gpt.memory { limit = 0 }
+      if done then break end
+      failed = failed + 1
+    end
+    assert.is_true(done)
+    assert.is_true(failed > 3)
+  end)
 end)
