@@ -6,6 +6,7 @@ local token_source = require "gpt.token_source"
 
 local Dataset = {}
 Dataset.__index = Dataset
+Dataset.__name = "gpt.Dataset"
 
 local FIELDS = {
   { "context_length", rules.whole(1) },

@@ -174,7 +174,7 @@ local function of_value(value)
   local name = type(meta) == "table" and rawget(meta, "__name")
   local class = type(name) == "string" and name:match("^gpt%.(.*)")
   if class == "Layer" then return of_layer(value) end
-  if class and texts[":" .. class] then return overview(class) end
+  if class and (texts[":" .. class] or #members(class, "function") > 0) then return overview(class) end
   if value == package.loaded.gpt then return topics() end
   for _, part in ipairs { "nn", "optim", "plot" } do
     if value ~= nil and value == rawget(package.loaded.gpt, part) then return overview(part) end
