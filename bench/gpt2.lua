@@ -104,9 +104,9 @@ local rows = {
   { "prompt_512", "prompt of 512, tokens/s", "%.0f" },
   { "prompt_1000", "prompt of 1,000, tokens/s", "%.0f" },
   { "load", "load, s", "%.3f" },
-  { "peak_decoding", "peak memory decoding, MiB", "%.0f", 1 / 2 ^ 20 },
-  { "peak", "peak memory, MiB", "%.0f", 1 / 2 ^ 20 },
-  { "decode_system_calls", "memory asked for in 64 tokens", "%.0f" },
+  { "peak_decoding", "peak decoding, MiB", "%.0f", 1 / 2 ^ 20 },
+  { "peak", "peak, prompt of 1,000, MiB", "%.0f", 1 / 2 ^ 20 },
+  { "decode_system_calls", "asked for memory in 64 tokens", "%.0f" },
 }
 
 local function report()

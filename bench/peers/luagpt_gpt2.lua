@@ -38,16 +38,12 @@ local function time_decoding(model, tokens)
   tell("decode_system_calls", gpt.memory().system_calls - calls)
 end
 
-local before = status "VmRSS"
 local begin = now()
 local model = gpt.load(dir)
 tell("load", now() - begin)
 for _ = 1, repeats do time_decoding(model, 64) end
 tell("peak_decoding", status "VmHWM")
-tell("peak_decoding_anonymous", status "RssAnon")
-for _ = 1, repeats do
-  time_prompt(model, 512)
-  time_prompt(model, 1000)
-end
+time_prompt(model, 1000)
 tell("peak", status "VmHWM")
-tell("before", before)
+for _ = 2, repeats do time_prompt(model, 1000) end
+for _ = 1, repeats do time_prompt(model, 512) end

@@ -54,10 +54,12 @@ def main():
         for _ in range(repeats):
             time_decoding(model, 64)
         tell("peak_decoding", peak())
+        time_prompt(model, 1000)
+        tell("peak", peak())
+        for _ in range(repeats - 1):
+            time_prompt(model, 1000)
         for _ in range(repeats):
             time_prompt(model, 512)
-            time_prompt(model, 1000)
-    tell("peak", peak())
 
 
 main()
