@@ -85,8 +85,8 @@ if options.ggml then
   table.insert(systems, {
     name = "ggml",
     run = function(results)
-      local begun = run_ggml(results, 4, 8)
-      add(results, "decode", 64 / (run_ggml(results, 4, 72) - begun))
+      local begun = run_ggml(results, 4, 64)
+      add(results, "decode", 64 / (run_ggml(results, 4, 128) - begun))
       add(results, "prompt_512", 512 / run_ggml(results, 512, 1))
       add(results, "prompt_1000", 1000 / run_ggml(results, 1000, 1))
     end,

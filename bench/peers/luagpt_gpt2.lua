@@ -30,8 +30,9 @@ end
 
 local function time_decoding(model, tokens)
   local session <close> = model:session()
+  session:reserve(8 + 2 * tokens)
   session:feed(prompt(4))
-  session:generate { max_new_tokens = 8 } -- the first tokens make the buffers that the others use again
+  session:generate { max_new_tokens = tokens } -- makes the buffers that later tokens use again
   local calls, begin = gpt.memory().system_calls, now()
   session:generate { max_new_tokens = tokens }
   tell("decode", tokens / (now() - begin))

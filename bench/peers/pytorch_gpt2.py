@@ -33,8 +33,8 @@ def time_prompt(model, length):
 def time_decoding(model, count):
     cache = DynamicCache()
     logits = feed(model, ids(4), cache)
-    for step in range(8 + count):
-        if step == 8:
+    for step in range(2 * count):
+        if step == count:
             begin = time.perf_counter()
         logits = feed(model, logits.argmax().reshape(1, 1), cache)
     tell("decode", count / (time.perf_counter() - begin))
