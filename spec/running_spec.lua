@@ -91,13 +91,12 @@ describe("a layer that runs", function()
     collectgarbage()
     local model, session = gpt.Model(config)
     local live = gpt.memory().live
-    local freeing = acting(function() session:free() end)
-    model.final_norm = freeing
+    model.final_norm = acting(function() session:free() end)
     session = model:session()
     assert.same({ 17 }, session:feed({ 1, 2 }):shape())
     assert.has_error(function() session:feed { 1 } end)
     model.final_norm = nn.LayerNorm(12)
-    freeing, session = nil, nil
+    session = nil
     collectgarbage()
     collectgarbage()
     assert.equal(live, gpt.memory().live)

@@ -3,8 +3,8 @@ local fold = require "gpt.fold"
 
 local fit = {}
 
---- Compares a list of `{ name = , shape = }` with tables by name that have a `shape`. Answers `missing`, `unexpected` and
--- `misshaped`, lists of names (the last with their shapes behind them).
+--- Compares a list of `{ name = , shape = }` with tables by name that have a `shape`. Answers `missing`, `unexpected`
+-- and `misshaped`, lists of names (the last with their shapes behind them).
 function fit.compare(wanted, by_name)
   local found, known = { missing = {}, unexpected = {}, misshaped = {} }, {}
   for _, item in ipairs(wanted) do

@@ -142,9 +142,9 @@ function generate.generate(model, prompt, options)
   local run, read = start("gpt.generate", model, prompt, options)
   local _ <close> = run
   while run:step() do end
-  local answer, logprobs = prompts.answer(read, run.outputs)
-  if run.logprobs then return answer, logprobs end
-  return answer
+  local whole, logprobs = prompts.answer(read, run.outputs)
+  if run.logprobs then return whole, logprobs end
+  return whole
 end
 
 --- The same, one piece after the other. Also `model:stream(prompt, options)`.
