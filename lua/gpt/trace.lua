@@ -66,7 +66,8 @@ end
 -- `trace[""]`. An entry has `kind`, `layer`, `output` (the tensor that the layer answered), and for a
 -- MultiHeadAttention `weights`, [heads, tokens, tokens], or for a batch [batch, heads, tokens, tokens]: row i
 -- says how much token i takes from each token; a row's sum is 1, and nothing comes from later tokens. `pairs(trace)`
--- goes through all paths in the order of the pass. A layer that runs a second time in the pass stands under its path with `#2` behind it, and so on.
+-- goes through all paths in the order of the pass. A layer that runs a second time in the pass stands under its
+-- path with `#2` behind it, and so on.
 -- What a layer written in Lua runs is kept too, if it is one of its parts.
 --
 -- As in generate, nothing is dropped and nothing recorded, whatever the layer's mode.
