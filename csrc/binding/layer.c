@@ -140,8 +140,9 @@ static const char *input_advice(lua_State *L, bool model) {
 GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer) {
   bool model = layer->kind == &gpt_model_kind, takes_ids = model || layer->kind == &gpt_embedding_kind;
   if (bind_test_tensor(L, 2) == NULL && !(takes_ids && lua_istable(L, 2)))
-    bind_error(L, "%s expects a tensor%s, got %s%s", gpt_layer_name(layer), takes_ids ? " or an array of token ids" : "",
-               luaL_typename(L, 2), input_advice(L, model)); /* no argument error: Lua would count the layer too */
+    bind_error(L, "%s expects a tensor%s, got %s%s", gpt_layer_name(layer),
+               takes_ids ? " or an array of token ids" : "", luaL_typename(L, 2),
+               input_advice(L, model)); /* no argument error: Lua would count the layer too */
   if (model) return bind_model_ids(L, 2, gpt_layer_name(layer));
   if (lua_istable(L, 2)) bind_ids_tensor(L, 2, false);
   return bind_tensor(L, 2);
@@ -208,7 +209,8 @@ static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
   for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
   count = collect_keys(L, METHODS, names, count);
   const char *near = gpt_suggest(key, names, count), *kind = gpt_layer_name(layer);
-  if (strcmp(key, "forward") == 0) return bind_error(L, "%s has no method 'forward'; call the layer itself: layer(x)", kind);
+  if (strcmp(key, "forward") == 0)
+    return bind_error(L, "%s has no method 'forward'; call the layer itself: layer(x)", kind);
   if (near == NULL) return bind_error(L, "%s has no field or method '%s'", kind, key);
   return bind_error(L, "%s has no field or method '%s'; did you mean '%s'?", kind, key, near);
 }

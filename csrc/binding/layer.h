@@ -29,8 +29,8 @@ int bind_layer_done(lua_State *L, GptLayer **box);
 /* Puts a child under a layer, in the core and in Lua. */
 void bind_set_child(lua_State *L, int layer, const char *name, int child);
 
-/* What a layer is called with, at index 2, where it is left as a tensor: ids for a Model or an Embedding may come as plain
- * arrays, and a Model takes one row as a batch of one. */
+/* What a layer is called with, at index 2, where it is left as a tensor: ids for a Model or an Embedding may come as
+ * plain arrays, and a Model takes one row as a batch of one. */
 GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer);
 
 /* Calls the function below its arguments, protected; on failure the error is left in the environment, for bind_raise.

@@ -9,8 +9,10 @@
 
 static int64_t check_size(lua_State *L, int index, const char *what) {
   if (!lua_isinteger(L, index) && lua_tointeger(L, index) == 0)
-    luaL_argerror(L, index, lua_pushfstring(L, "%s: a whole number of at least 1 expected, got %s", what,
-                                            lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index)));
+    luaL_argerror(
+        L, index,
+        lua_pushfstring(L, "%s: a whole number of at least 1 expected, got %s", what,
+                        lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index)));
   lua_Integer n = luaL_checkinteger(L, index);
   if (n < 1) luaL_argerror(L, index, lua_pushfstring(L, "%s must be at least 1, got %I", what, n));
   return n;

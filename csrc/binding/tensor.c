@@ -11,7 +11,8 @@
 /***
 Numbers in up to eight dimensions, f32 or i64, that remember how they came about where a gradient is wanted.
 
-Dims and positions count from 1, -1 is the last. `t[i]` is a view of a slice, `t[i] = v` writes it; `+ - * / ^` broadcast.
+Dims and positions count from 1, -1 is the last. `t[i]` is a view of a slice, `t[i] = v` writes it; `+ - * / ^`
+broadcast.
 @classmod Tensor
 @usage local t = gpt.tensor { { 1.0, 2.0 }, { 3.0, 4.0 } }
 print(t[1], t * 2, t:sum(-1))

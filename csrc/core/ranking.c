@@ -47,7 +47,8 @@ static void fill_buckets(const float *scores, const float *weights, int64_t n, D
   }
 }
 
-/* From the top down, the bucket where `above` and what is passed reach `wanted`; above grows by the buckets before it. */
+/* From the top down, the bucket where `above` and what is passed reach `wanted`; above grows by the buckets before it.
+ */
 static uint64_t find_bucket(const double *bucket, int bits, double wanted, double *above) {
   int lowest = 0;
   while (lowest < (1 << bits) - 1 && bucket[lowest] == 0) lowest++;

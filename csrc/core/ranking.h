@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 /*
- * Goes through scores [n] from the greatest down, summing weights [n] (NULL: 1 each), and answers the score at which the
- * sum reaches `wanted` (the last one, where rounding keeps it below). *above is the sum over greater scores. Scores are
- * no nan, and no -0. weights are not negative, and not all 0.
+ * Goes through scores [n] from the greatest down, summing weights [n] (NULL: 1 each), and answers the score at which
+ * the sum reaches `wanted` (the last one, where rounding keeps it below). *above is the sum over greater scores. Scores
+ * are no nan, and no -0. weights are not negative, and not all 0.
  */
 float gpt_rank_score(const float *scores, const float *weights, int64_t n, double wanted, double *above);
 
