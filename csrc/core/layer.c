@@ -233,22 +233,15 @@ bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer 
   return gpt_layer_set_child(env, parent, name, with);
 }
 
-/* The layers from the root of a walk down to the present one. */
-typedef struct Path {
-  const struct Path *up;
-  const GptLayer *layer;
-  int depth;
-} Path;
-
-static bool on_path(const Path *path, const GptLayer *layer) {
+bool gpt_layer_on_path(const GptLayerPath *path, const GptLayer *layer) {
   for (; path != NULL; path = path->up)
     if (path->layer == layer) return true;
   return false;
 }
 
-static bool visit_below(GptLayer *layer, const Path *up, GptLayerVisit visit, void *context) {
-  Path here = {up, layer, up != NULL ? up->depth + 1 : 0};
-  if (here.depth > DEEPEST || on_path(up, layer)) return true;
+static bool visit_below(GptLayer *layer, const GptLayerPath *up, GptLayerVisit visit, void *context) {
+  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
+  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
   if (!visit(context, layer)) return false;
   for (int i = 0; i < layer->n_children; i++)
     if (!visit_below(layer->children[i].layer, &here, visit, context)) return false;
@@ -297,10 +290,10 @@ static bool list_parameter(GptParameterList *list, const char *path, GptLayer *o
 }
 
 /* path: of the layer, with a dot at the end, or empty */
-static bool list_below(GptParameterList *list, GptLayer *layer, const char *path, const Path *up) {
+static bool list_below(GptParameterList *list, GptLayer *layer, const char *path, const GptLayerPath *up) {
   char below[GPT_PATH_SIZE];
-  Path here = {up, layer, up != NULL ? up->depth + 1 : 0};
-  if (here.depth > DEEPEST || on_path(up, layer)) return true;
+  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
+  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
   for (int i = 0; i < layer->n_parameters; i++)
     if (!list_parameter(list, path, layer, &layer->parameters[i])) return false;
   for (int i = 0; i < layer->n_children; i++) {

@@ -95,6 +95,15 @@ typedef struct GptParameterList {
 bool gpt_layer_parameters(GptEnv *env, GptLayer *layer, GptParameterList *list);
 void gpt_parameter_list_free(GptParameterList *list);
 
+/* The layers from the root of a walk down to the present one: a layer that stands on its own path closes a circle. */
+typedef struct GptLayerPath {
+  const struct GptLayerPath *up;
+  const GptLayer *layer;
+  int depth;
+} GptLayerPath;
+
+bool gpt_layer_on_path(const GptLayerPath *path, const GptLayer *layer);
+
 /* Visits the layer and everything below it, parents first, each place once. Stops where visit answers false, and
  * answers that. */
 typedef bool (*GptLayerVisit)(void *context, GptLayer *layer);

@@ -7,19 +7,6 @@
 
 #define DEEPEST 40
 
-/* Where a line stands: how deep, and below which layers, so that a circle is printed once. */
-typedef struct Place {
-  const struct Place *up;
-  const GptLayer *layer;
-  int depth;
-} Place;
-
-static bool is_above(const Place *place, const GptLayer *layer) {
-  for (; place != NULL; place = place->up)
-    if (place->layer == layer) return true;
-  return false;
-}
-
 static void add_count(GptText *text, int64_t n) {
   char digits[32], grouped[48];
   int length = snprintf(digits, sizeof digits, "%" PRId64, n), at = 0;
@@ -52,10 +39,10 @@ static void add_comment(GptText *text, GptLayer *layer) {
 /* Counts from 1 name themselves; others are written. */
 static bool is_number(const char *name) { return name[0] >= '1' && name[0] <= '9'; }
 
-static void print_layer(GptLayer *layer, GptText *text, const Place *up);
+static void print_layer(GptLayer *layer, GptText *text, const GptLayerPath *up);
 
 /* The tree of a child without its name, to see whether neighbours are alike. */
-static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env, const Place *up) {
+static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env, const GptLayerPath *up) {
   GptText left, right;
   gpt_text_init(&left, env);
   gpt_text_init(&right, env);
@@ -69,14 +56,14 @@ static bool same_text(GptLayer *a, GptLayer *b, GptEnv *env, const Place *up) {
 }
 
 /* How many children from i on print alike: only layers with parts of their own are folded. */
-static int alike(const GptLayer *layer, int i, GptEnv *env, const Place *up) {
+static int alike(const GptLayer *layer, int i, GptEnv *env, const GptLayerPath *up) {
   int n = 1;
   if (!is_number(layer->children[i].name) || layer->children[i].layer->n_children == 0) return 1;
   while (i + n < layer->n_children && same_text(layer->children[i].layer, layer->children[i + n].layer, env, up)) n++;
   return n;
 }
 
-static void print_children(GptLayer *layer, GptText *text, const Place *here) {
+static void print_children(GptLayer *layer, GptText *text, const GptLayerPath *here) {
   int depth = here->depth + 1;
   for (int i = 0, n; i < layer->n_children; i += n) {
     const GptChild *child = &layer->children[i];
@@ -102,7 +89,7 @@ static void print_parameters(const GptLayer *layer, GptText *text, int depth) {
   }
 }
 
-static void print_block(GptLayer *layer, GptText *text, const Place *here) {
+static void print_block(GptLayer *layer, GptText *text, const GptLayerPath *here) {
   int depth = here->depth;
   gpt_text_add(text, "%s {", gpt_layer_name(layer));
   add_comment(text, layer);
@@ -121,9 +108,9 @@ static void print_block(GptLayer *layer, GptText *text, const Place *here) {
   gpt_text_add(text, "}");
 }
 
-static void print_layer(GptLayer *layer, GptText *text, const Place *up) {
-  Place here = {up, layer, up != NULL ? up->depth + 1 : 0};
-  if (here.depth > DEEPEST || is_above(up, layer)) {
+static void print_layer(GptLayer *layer, GptText *text, const GptLayerPath *up) {
+  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
+  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) {
     gpt_text_add(text, "%s { ... }", gpt_layer_name(layer));
   } else if (layer->n_children > 0 || (layer->label != NULL && layer->n_parameters > 0)) {
     print_block(layer, text, &here);
