@@ -23,14 +23,25 @@ describe("gpt.seed", function()
 end)
 
 describe("gpt.random_state", function()
-  it("is a line of text that leads back", function()
+  it("leads back, by itself or by its text", function()
     gpt.seed(123)
     local state = gpt.random_state()
-    assert.truthy(state:match("^mt19937 123 624 0 0+ %x+$"))
+    assert.truthy(state.text:match("^mt19937 123 624 0 0+ %x+$"))
     gpt.seed(5)
     assert.not_equal(state, gpt.random_state())
     gpt.random_state(state)
     assert.equal(state, gpt.random_state())
+    gpt.seed(5)
+    gpt.random_state(state.text)
+    assert.equal(state, gpt.random_state())
+  end)
+
+  it("prints in a line", function()
+    gpt.seed(123)
+    assert.equal("RandomState { seed 123, word 624 of 624, block ..." .. gpt.random_state().text:sub(-8) .. " }",
+      tostring(gpt.random_state()))
+    gpt.rand(3)
+    assert.truthy(tostring(gpt.random_state()):find("seed 123, word 3 of 624", 1, true))
   end)
 
   it("is what a seed alone decides", function()
@@ -43,15 +54,17 @@ describe("gpt.random_state", function()
 
   it("refuses what is not one, and stays as it was", function()
     gpt.seed(7)
-    local state = gpt.random_state()
-    local text = "user:1: bad argument #1 to 'random_state' (not a random state; gpt.random_state() answers one)"
+    local before = gpt.random_state()
+    local state = before.text
+    local text = "user:1: gpt.random_state: a random state expected, as gpt.random_state() answers one, got "
     local bad = {
       "", "mt19937", state:sub(1, -2), state .. "0", state:sub(1, -2) .. "x",
       (state:gsub(" 624 ", " 625 ")), (state:gsub(" 624 ", " -1 ")), (state:gsub(" 0 ", " 2 ", 1)),
     }
-    for _, s in ipairs(bad) do assert.equal(text, message("random_state", s)) end
-    assert.equal("user:1: bad argument #1 to 'random_state' (string expected, got nil)", message("random_state", nil))
-    assert.equal(state, gpt.random_state())
+    for _, s in ipairs(bad) do assert.equal(text .. "another string", message("random_state", s)) end
+    assert.equal(text .. "nil", message("random_state", nil))
+    assert.equal(text .. "a table", message("random_state", { state }))
+    assert.equal(before, gpt.random_state())
   end)
 end)
 

@@ -17,7 +17,19 @@ describe("a mistake at the prompt", function()
     local config = { vocab_size = 9, context_length = 8, emb_dim = 4, n_heads = 2, n_layers = 1, drop_rate = 0, qkv_bias = false }
     local model = gpt.Model(config)
     env = { gpt = gpt, nn = nn, t = gpt.ones(2, 3), model = model, session = model:session(), linear = nn.Linear(3, 3),
-      optimizer = gpt.optim.AdamW(model), tokenizer = gpt.tokenizer "spec/fixtures/tokenizer" }
+      optimizer = gpt.optim.AdamW(model), tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", size = gpt.size(config),
+      config = gpt.config("124M"), data = gpt.dataset({ 1, 2, 3, 4, 5, 6, 7, 8 }, { context_length = 2 }),
+      trace = model:trace { 1, 2 }, state = gpt.random_state() }
+    env.result = gpt.train { model = model, data = env.data, steps = 1, progress = false, validation = env.data,
+      on_step = function(event) env.event = event end }
+    env.own = nn.layer("Own", {
+      init = function(self)
+        self.attention, self.weight, self.eps, self.mask = nn.Linear(3, 3), nn.parameter(gpt.ones(3)), 1e-5, nil
+        self.norm1 = nn.LayerNorm(3)
+      end,
+      forward = function(self, x) return self.atention(x) end,
+      double = function(_, x) return 2 * x end,
+    })()
   end)
 
   local COLON = "; a method is called with a colon: value:"
@@ -32,6 +44,38 @@ describe("a mistake at the prompt", function()
     ["x = tokenizer.vocabsize"] = "a gpt.Tokenizer has no field or method 'vocabsize'; did you mean 'vocab_size'?",
     ["x = model.block"] = "Model has no field or method 'block'; did you mean 'blocks'?",
     ["optimizer:stp()"] = "a gpt.AdamW has no field or method 'stp'; did you mean 'step'?",
+    ["x = config.n_layer"] = "a config has no key 'n_layer'; did you mean 'n_layers'?",
+    ["x = config.n_embd"] = "a config has no key 'n_embd'; did you mean 'emb_dim'?",
+    ["x = model.config.dropout"] = "a config has no key 'dropout'; did you mean 'drop_rate'?",
+    ["x = config.xyzzyxyzzy"] = "a config has no key 'xyzzyxyzzy'; gpt.help \"config\" tells of the keys",
+    ["x = size.paramters"] = "a gpt.Size has no field or method 'paramters'; did you mean 'parameters'?",
+    ["x = size:training_tim()"] = "a gpt.Size has no field or method 'training_tim'; did you mean 'training_time'?",
+    ["x = size.bytes.fp32"] = "this table has no field 'fp32'; did you mean 'f32'?",
+    ["x = size.flops.forwards"] = "this table has no field 'forwards'; did you mean 'forward'?",
+    ["x = size.parts.atention"] = "size.parts has no field 'atention'; did you mean 'attention'?",
+    ["x = size.parts.attention.paramters"] = "this table has no field 'paramters'; did you mean 'parameters'?",
+    ["x = size.block.norm"] = "this table has no field 'norm'; did you mean 'norms'?",
+    ["x = size.config.n_layer"] = "a config has no key 'n_layer'; did you mean 'n_layers'?",
+    ["x = size:training_memory().totl"] = "this table has no field 'totl'; did you mean 'total'?",
+    ["x = gpt.memory().liv"] = "this table has no field 'liv'; did you mean 'live'?",
+    ["x = gpt.memory().xyzzyxyzzy"] = "this table has no field 'xyzzyxyzzy'; it has cached, limit, live, mapped, peak, "
+      .. "system_calls",
+    ["x = data.window"] = "a gpt.Dataset has no field or method 'window'; did you mean 'windows'?",
+    ["x = data:batchess()"] = "a gpt.Dataset has no field or method 'batchess'; did you mean 'batches'?",
+    ["x = trace['blocks.1.atention']"] = "the trace has nothing at 'blocks.1.atention'; did you mean 'blocks.1.attention'?",
+    ["x = trace.head.ouput"] = "a trace's entry has no field 'ouput'; did you mean 'output'?",
+    ["x = result.los"] = "a training's result has no field 'los'; did you mean 'loss'?",
+    ["x = result.best.stp"] = "this table has no field 'stp'; did you mean 'step'?",
+    ["x = event.leaning_rate"] = "the event has no field 'leaning_rate'; it has best, grad_norm, loss, lr, model, optimizer, "
+      .. "seconds, step, steps, tokens, validation_loss",
+    ["x = event.validation_los"] = "the event has no field 'validation_los'; did you mean 'validation_loss'?",
+    ["x = state.txt"] = "a gpt.RandomState has no field 'txt'; did you mean 'text'?",
+    ["x = own.wieght"] = "Own has no field or method 'wieght'; did you mean 'weight'? (an optional field: self.wieght = nil in init)",
+    ["x = own.maks"] = "Own has no field or method 'maks'; did you mean 'mask'? (an optional field: self.maks = nil in init)",
+    ["x = own:paramters()"] = "Own has no field or method 'paramters'; did you mean 'parameters'? "
+      .. "(an optional field: self.paramters = nil in init)",
+    ["x = own:duoble(t)"] = "Own has no field or method 'duoble'; did you mean 'double'? "
+      .. "(an optional field: self.duoble = nil in init)",
     ["x = t[0]"] = "t[i]: position 0 out of range 1..2 (shape [2, 3])",
     ["x = t[100]"] = "t[i]: position 100 out of range 1..2 (shape [2, 3])",
     ["x = t[1.5]"] = "gpt.Tensor[i]: a whole number expected, got 1.5",
@@ -72,6 +116,36 @@ describe("a mistake at the prompt", function()
   } do
     it("is told at its line: " .. line, function() assert.equal("stdin:1: " .. message, told(line, env)) end)
   end
+
+  it("is told within a forward of Lua, too", function()
+    local ok, message = pcall(env.own, env.t)
+    assert.is_false(ok)
+    assert.truthy(tostring(message):find("Own has no field or method 'atention'; did you mean 'attention'?", 1, true), message)
+  end)
+
+  it("is not seen where a field is optional", function()
+    assert.is_nil(env.config.hidden_dim)
+    assert.is_nil(env.config[1])
+    assert.is_nil(env.event.best)
+    assert.is_nil(env.result.checkpoint)
+    assert.is_nil(env.trace.head.weights)
+    assert.is_nil(gpt.zeros(2):shape().n) -- a list is a plain list
+    assert.is_nil(env.own.mask)           -- assigned nil
+    assert.is_nil(env.own.norm2)          -- "norm1" with another number
+    assert.is_nil(env.own.cache)          -- like nothing that is there
+    env.own.masks = nil                   -- looks misspelt until it is assigned
+    assert.is_nil(env.own.masks)
+  end)
+
+  it("is not seen where a config is copied", function()
+    local copy = {}
+    for key, value in pairs(env.config) do copy[key] = value end
+    assert.equal(12, copy.n_layers)
+    assert.is_nil(copy.n_layer) -- a table like any other
+    env.config.note = "mine"
+    assert.equal("mine", env.config.note)
+    env.config.note = nil
+  end)
 
   it("does not keep lists of layers from being walked", function()
     local count = 0

@@ -165,6 +165,8 @@ describe("size:training_memory", function()
     local memory = size:training_memory { batch_size = 2, tokens = 100 }
     local weights = 4 * 163009536
     local activations = 4 * 200 * (12 * (8 * 768 + 2 * 3072 + 12 + 4) + 2 * 768 + 2)
+    local relu = gpt.size(gpt.config("124M", { activation = "relu" })):training_memory { batch_size = 2, tokens = 100 }
+    assert.equal(activations - 4 * 200 * 12 * 3072, relu.activations)
     assert.same({ parameters = weights, gradients = weights, moments = 2 * weights, activations = activations,
       total = 4 * weights + activations }, memory)
     assert.same(size:training_memory(), size:training_memory { batch_size = 1, tokens = 1024 })
@@ -181,4 +183,69 @@ describe("size:training_memory", function()
     assert.equal("size:training_memory: call it with a colon, as in gpt.size(config):training_memory{...}",
       raised(function() size.training_memory() end))
   end)
+end)
+
+-- What gpt.memory() says beside gpt.size, for configs of every kind.
+describe("gpt.size beside gpt.memory", function()
+  local function config(changes)
+    local c = { vocab_size = 500, context_length = 256, emb_dim = 96, n_heads = 4, n_layers = 2, drop_rate = 0, qkv_bias = false }
+    for key, value in pairs(changes) do c[key] = value end
+    return c
+  end
+
+  local CONFIGS = {
+    ["as GPT-2 is"] = config {},
+    ["dropout"] = config { drop_rate = 0.1 },
+    ["only dropout of attention"] = config { attn_drop_rate = 0.3 },
+    ["a tied head and biases"] = config { tie_weights = true, qkv_bias = true },
+    ["a narrow hidden layer"] = config { hidden_dim = 100 },
+    ["ReLU"] = config { activation = "relu", drop_rate = 0.2 },
+    ["GELU by the error function"] = config { activation = "gelu_exact" },
+    ["one head, more layers"] = config { n_heads = 1, n_layers = 5, vocab_size = 1500 },
+  }
+
+  local function live()
+    collectgarbage()
+    collectgarbage()
+    return gpt.memory().live
+  end
+
+  local function near(expected, found)
+    assert.is_true(math.abs(found - expected) <= 0.02 * expected, ("%d bytes on paper, %d live"):format(expected, found))
+  end
+
+  -- Live bytes that a loss holds until its backward.
+  local function held_by_loss(model, batch, tokens)
+    local ids = gpt.randint(0, model.config.vocab_size, batch, tokens)
+    local before = live()
+    local loss = model:loss(ids, ids)
+    local held = live() - before
+    loss:free()
+    return held
+  end
+
+  for name, c in pairs(CONFIGS) do
+    it("agrees within 2%: " .. name, function()
+      local size, before = gpt.size(c), live()
+      local model = gpt.Model(c)
+      assert.equal(size.parameters, model:num_parameters())
+      near(size.bytes.f32, live() - before)
+
+      before = live()
+      local session = model:session()
+      session:feed(gpt.randint(0, c.vocab_size, c.context_length))
+      near(size.kv_cache_bytes, live() - before)
+      session = nil -- luacheck: ignore
+
+      -- The loss has the gradient of the head's weight already.
+      local head = 4 * c.vocab_size * c.emb_dim
+      local function expected(batch, tokens)
+        return size:training_memory({ batch_size = batch, tokens = tokens }).activations
+      end
+      near(expected(4, 256), held_by_loss(model, 4, 256) - head)
+      near(expected(9, 128), held_by_loss(model, 9, 128) - head)
+      local more = held_by_loss(model, 6, 128) - held_by_loss(model, 5, 128)
+      assert.equal(expected(1, 128), more) -- to the byte, where only the batch differs
+    end)
+  end
 end)

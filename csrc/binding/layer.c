@@ -202,17 +202,38 @@ static size_t collect_keys(lua_State *L, int table, const char **names, size_t c
   return count;
 }
 
+/* The names of a layer's parts, fields and methods. */
+static size_t collect_names(lua_State *L, const GptLayer *layer, const char **names) {
+  size_t count = 0;
+  for (int i = 0; i < layer->n_children && count < MOST_NAMES / 4; i++) names[count++] = layer->children[i].name;
+  for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
+  names[count++] = "training";
+  if (gpt_layer_is_model(layer)) names[count++] = "tokenizer";
+  for (int value = FIELDS; value <= CLASS; value++) { /* the layer holds both */
+    if (lua_getiuservalue(L, 1, value) == LUA_TTABLE) count = collect_keys(L, lua_gettop(L), names, count);
+    lua_pop(L, 1);
+  }
+  return collect_keys(L, METHODS, names, count);
+}
+
 static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
   const char *names[MOST_NAMES];
-  size_t count = 0;
-  for (int i = 0; i < layer->n_children && count < MOST_NAMES / 2; i++) names[count++] = layer->children[i].name;
-  for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
-  count = collect_keys(L, METHODS, names, count);
+  size_t count = collect_names(L, layer, names);
   const char *near = gpt_suggest(key, names, count), *kind = gpt_layer_name(layer);
   if (strcmp(key, "forward") == 0)
     return bind_error(L, "%s has no method 'forward'; call the layer itself: layer(x)", kind);
   if (near == NULL) return bind_error(L, "%s has no field or method '%s'", kind, key);
   return bind_error(L, "%s has no field or method '%s'; did you mean '%s'?", kind, key, near);
+}
+
+/* A field of a layer written in Lua that was never assigned is nil, as in a table, unless its name looks
+   misspelt. */
+static int unassigned_field(lua_State *L, const GptLayer *layer, const char *key) {
+  const char *names[MOST_NAMES];
+  const char *near = gpt_suggest_typo(key, names, collect_names(L, layer, names));
+  if (near == NULL) return 0;
+  return bind_error(L, "%s has no field or method '%s'; did you mean '%s'? (an optional field: self.%s = nil in init)",
+                    gpt_layer_name(layer), key, near, key);
 }
 
 /* layer[i]: its i-th child; -1 is the last; nil right behind the last, so that ipairs works */
@@ -239,19 +260,32 @@ static bool found_in_table(lua_State *L) {
   return false;
 }
 
+/* Stands among the fields for a nil that was assigned: the name is meant so. */
+static char assigned_nil;
+
+static bool found_field(lua_State *L, bool *known) {
+  lua_getiuservalue(L, 1, FIELDS);
+  if (!found_in_table(L)) return false;
+  *known = lua_touserdata(L, -1) == &assigned_nil;
+  if (*known) lua_pop(L, 1);
+  return !*known;
+}
+
 static int index_layer(lua_State *L) {
+  bool known = false;
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
   if (lua_isinteger(L, 2)) return index_child(L, layer, lua_tointeger(L, 2));
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
   if (key == NULL) return bind_error(L, "a field of %s expected, got a %s", gpt_layer_name(layer), luaL_typename(L, 2));
-  if (lua_getiuservalue(L, 1, FIELDS), found_in_table(L)) return 1;
+  if (found_field(L, &known)) return 1;
   GptTensor *parameter = gpt_layer_parameter(layer, key);
   if (parameter != NULL) return bind_share_tensor(L, parameter), 1;
   if (lua_getiuservalue(L, 1, CLASS), found_in_table(L)) return 1;
   if (lua_pushvalue(L, METHODS), found_in_table(L)) return 1;
   if (strcmp(key, "training") == 0) return lua_pushboolean(L, is_training(env, layer)), 1;
-  if (bind_layer_is_host(layer) || strcmp(key, "tokenizer") == 0) return 0; /* as a Lua table answers */
+  if (known || strcmp(key, "tokenizer") == 0) return 0;
+  if (bind_layer_is_host(layer)) return unassigned_field(L, layer, key);
   return unknown_field(L, layer, key);
 }
 
@@ -288,6 +322,9 @@ static int assign_host(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
     if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
     lua_settop(L, 2);
     lua_pushnil(L);
+  } else if (lua_isnil(L, 3)) {
+    lua_settop(L, 2);
+    lua_pushlightuserdata(L, &assigned_nil);
   }
   set_field(L, 3);
   return 0;

@@ -1,4 +1,4 @@
-/* gpt.seed and gpt.random_state. */
+/* gpt.seed, and what gpt.random_state stands on. */
 #include "core/random.h"
 
 #include "binding/binding.h"
@@ -23,24 +23,12 @@ static int seed(lua_State *L) {
   return 0;
 }
 
-/***
-The state of the random numbers as a string of some 5,000 characters, or back to such a state: what is drawn after it
-comes again.
-@function random_state
-@tparam[opt] string state what an earlier call answered, in this process or another
-@treturn string the state, where none was given
-@usage local state = gpt.random_state()
-local a = gpt.randn(3)
-gpt.random_state(state)
-local b = gpt.randn(3)  -- equal to a
-*/
+/* _random_state(): the state as a string. _random_state(string): back to it; false where it is none. */
 static int random_state(lua_State *L) {
   GptEnv *env = bind_env(L);
   if (!lua_isnone(L, 1)) {
-    const char *text = luaL_checkstring(L, 1);
-    if (!gpt_random_parse(&env->random, text))
-      return luaL_argerror(L, 1, "not a random state; gpt.random_state() answers one");
-    return 0;
+    lua_pushboolean(L, gpt_random_parse(&env->random, luaL_checkstring(L, 1)));
+    return 1;
   }
   char text[GPT_RANDOM_TEXT];
   gpt_random_print(&env->random, text);
@@ -48,6 +36,6 @@ static int random_state(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"seed", seed}, {"random_state", random_state}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"seed", seed}, {"_random_state", random_state}, {NULL, NULL}};
 
 void bind_open_random(lua_State *L) { bind_functions(L, functions); }

@@ -41,17 +41,34 @@ A tensor of ones.
 */
 static int ones(lua_State *L) { return make_full(L, "ones", (GptNumber){1, 1}); }
 
+/* Of several numbers at the beginning all but the last are sizes: they become one array. */
+static void gather_sizes(lua_State *L) {
+  int count = 0;
+  while (lua_type(L, count + 1) == LUA_TNUMBER) count++;
+  if (count <= 2) return;
+  lua_createtable(L, count - 1, 0);
+  for (int i = 1; i < count; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i);
+  }
+  lua_replace(L, 1);
+  lua_rotate(L, 2, -(count - 2)); /* the sizes but the first, to the top */
+  lua_pop(L, count - 2);
+}
+
 /***
 A tensor with one number everywhere: i64 for an integer, f32 for a float.
 @function full
-@param shape an array of sizes, or one size
+@param shape sizes, or one array of them
 @tparam number value
 @tparam[opt] table options `dtype`, `requires_grad`
 @treturn Tensor
-@usage gpt.full({2, 3}, 0.5)
+@usage gpt.full({ 2, 3 }, 0.5)
+gpt.full(2, 3, 0.5)   -- the same
 */
 static int full(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
+  gather_sizes(L);
   BindMaking options = {.dtype = lua_isinteger(L, 2) ? GPT_I64 : GPT_F32};
   int ndim = bind_one_shape(L, 1, shape);
   GptNumber value = bind_number(L, 2);
@@ -102,16 +119,17 @@ Integers drawn from low .. high-1, as torch.randint draws them.
 @function randint
 @tparam integer low
 @tparam integer high exclusive
-@param shape an array of sizes, or one size
+@param ... the shape: sizes, or one array of them
 @treturn Tensor i64
-@usage print(gpt.randint(0, 50257, { 2, 4 }))   -- token ids
+@usage print(gpt.randint(0, 50257, 2, 4))   -- token ids
 */
 static int randint_tensor(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
   lua_Integer low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
   if (low >= high)
     return luaL_argerror(L, 2, lua_pushfstring(L, "a number above low (%I) expected, got %I", low, high));
-  int ndim = bind_one_shape(L, 3, shape);
+  int ndim = 0;
+  bind_shape(L, 3, shape, &ndim);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_randint(bind_env(L), low, high, ndim, shape);
   return bind_tensor_done(L, box);

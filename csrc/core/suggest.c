@@ -26,16 +26,32 @@ static int distance(const char *a, size_t n, const char *b, size_t m) {
   return row[n][m];
 }
 
-const char *gpt_suggest(const char *word, const char *const names[], size_t count) {
+static const char *past_digits(const char *text) { return text + strspn(text, "0123456789"); }
+
+static bool same_but_for_digits(const char *a, const char *b) {
+  for (a = past_digits(a), b = past_digits(b); *a == *b; a = past_digits(a + 1), b = past_digits(b + 1))
+    if (*a == '\0') return true;
+  return false;
+}
+
+/* The nearest name that is less than `bound` changes away. */
+static const char *nearest(const char *word, const char *const names[], size_t count, int bound, bool numbered) {
   const char *best = NULL;
   size_t length = strlen(word);
-  int nearest = (int)length / 3 + 2; /* a third of the word may be wrong */
   if (length > LONGEST) return NULL;
   for (size_t i = 0; i < count; i++) {
     size_t other = strlen(names[i]);
-    if (other > LONGEST) continue;
+    if (other > LONGEST || (!numbered && same_but_for_digits(word, names[i]))) continue;
     int d = distance(word, length, names[i], other);
-    if (d < nearest && d < (int)other) nearest = d, best = names[i];
+    if (d < bound && d < (int)other) bound = d, best = names[i];
   }
   return best;
+}
+
+const char *gpt_suggest(const char *word, const char *const names[], size_t count) {
+  return nearest(word, names, count, (int)strlen(word) / 3 + 2, true); /* a third of the word may be wrong */
+}
+
+const char *gpt_suggest_typo(const char *word, const char *const names[], size_t count) {
+  return nearest(word, names, count, (int)strlen(word) / 4 + 1, false);
 }

@@ -1,5 +1,7 @@
--- How the tables that the module answers print: as Lua, long ones with their middle left out.
+-- How the tables that the module answers print: as Lua, long ones with their middle left out. Where they have fields, a
+-- misspelt one is an error.
 local core = require "gpt.core"
+local strict = require "gpt.strict"
 
 local MOST_ITEMS, EDGE = 40, 15 -- of a longer array both edges are shown
 
@@ -34,6 +36,13 @@ function show(value)
 end
 
 core._answer.__tostring = show
+
+local refuse = strict.index "this table"
+
+-- A list answers nil at any name, as all lists do.
+function core._answer.__index(self, key)
+  if type(next(self)) == "string" then return refuse(self, key) end
+end
 
 --- The same plain table, which prints.
 return function(values) return setmetatable(values, core._answer) end

@@ -2,6 +2,7 @@
 -- @submodule gpt
 local core = require "gpt.core"
 local rules = require "gpt.rules"
+local strict = require "gpt.strict"
 
 local config = {}
 
@@ -101,7 +102,23 @@ local function format_config(self)
   return table.concat(lines, "\n")
 end
 
-local metatable = { __name = "gpt.config", __tostring = format_config }
+local KEYS = {}
+for i, field in ipairs(FIELDS) do KEYS[i] = field[1] end
+
+-- An optional key that is not set is nil; one that no config has is an error.
+local function missing(self, key)
+  if type(key) ~= "string" then return nil end
+  for _, name in ipairs(KEYS) do
+    if key == name then return nil end
+  end
+  local other = OTHER_NAMES[key]
+  if other then core._raise(("a config has no key '%s'; did you mean '%s'?"):format(key, other)) end
+  local names = table.move(KEYS, 1, #KEYS, 1, {})
+  table.move(strict.names(self), 1, #strict.names(self), #names + 1, names)
+  strict.refuse("a config", "key ", key, names, "gpt.help \"config\" tells of the keys")
+end
+
+local metatable = { __name = "gpt.config", __index = missing, __tostring = format_config }
 
 --- The nearest divisor of n from start on, up or down; nil where none is near.
 local function divisor(n, start, step)
@@ -180,7 +197,7 @@ end
 --- A complete copy of a config table or preset: every key there, whole numbers as integers.
 -- What is wrong is raised at the user's line, all of it in one message that begins with `who`.
 function config.check(given, who)
-  return fill(read(find(given, who), who))
+  return setmetatable(fill(read(find(given, who), who)), metatable)
 end
 
 --- A fresh config table of a GPT-2 or GPT-3 size, to be changed as one likes and given to `gpt.Model` or `gpt.size`.

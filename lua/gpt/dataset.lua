@@ -2,11 +2,11 @@
 -- @classmod Dataset
 local core = require "gpt.core"
 local rules = require "gpt.rules"
+local strict = require "gpt.strict"
 local token_source = require "gpt.token_source"
 
 local Dataset = {}
-Dataset.__index = Dataset
-Dataset.__name = "gpt.Dataset"
+local metatable = { __name = "gpt.Dataset", __index = strict.index("a gpt.Dataset", Dataset, { "drop_last" }) }
 
 local FIELDS = {
   { "context_length", rules.whole(1) },
@@ -57,7 +57,7 @@ local function new(what, tokens, first, count, settings)
     context_length = length, stride = settings.stride, batch_size = size,
     seed = settings.seed, shuffle = settings.shuffle, drop_last = settings.drop_last,
     epoch = 0, store = tokens, first = first, settings = settings,
-  }, Dataset)
+  }, metatable)
 end
 
 --- Token ids cut into windows: window i takes `context_length` tokens from token (i - 1) * stride + 1 on, and its
@@ -147,11 +147,11 @@ function Dataset:split(share)
     new("split: validation", self.store, self.first + cut, self.tokens - cut, self.settings)
 end
 
-function Dataset:__len()
+function metatable:__len()
   return self.n_batches
 end
 
-function Dataset:__tostring()
+function metatable:__tostring()
   return ("Dataset { %s tokens, %s windows of %d, stride %d, %s batches of %d }"):format(rules.grouped(self.tokens),
     rules.grouped(self.windows), self.context_length, self.stride, rules.grouped(self.n_batches), self.batch_size)
 end

@@ -22,6 +22,7 @@ gpt.nn = require "gpt.nn"
 gpt.plot = require "gpt.plot"
 gpt.Model = require("gpt.model").Model
 
+gpt.random_state = require "gpt.random_state"
 gpt.load = require("gpt.huggingface.load").load
 gpt.dataset = require "gpt.dataset"
 gpt.write_tokens = require "gpt.write_tokens"
@@ -32,6 +33,6 @@ gpt.evaluate = require "gpt.evaluate"
 gpt.help = require("gpt.help").help
 
 local strict = require "gpt.strict"
-for _, part in ipairs { "nn", "optim", "plot" } do strict(gpt[part], "gpt." .. part) end
+for _, part in ipairs { "nn", "optim", "plot" } do strict.module(gpt[part], "gpt." .. part) end
 
-return strict(gpt, "gpt")
+return strict.module(gpt, "gpt")

@@ -10,7 +10,8 @@ nn.parameter = core._parameter
 --
 -- Layers and `gpt.nn.parameter(tensor)`s that are assigned to fields of `self` become its parts, in the order of
 -- assignment; other values
--- are plain fields. Further functions in `definition` are methods of the layer.
+-- are plain fields. Further functions in `definition` are methods of the layer. A field that was never assigned is nil,
+-- as in any table; but a name that looks like one of the layer's, misspelt, is an error, unless nil was assigned to it.
 -- @function nn.layer
 -- @tparam string name what it is called when it prints
 -- @tparam table definition `forward = function(self, x)` answers a tensor; `init = function(self, ...)` takes the

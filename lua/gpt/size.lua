@@ -1,8 +1,11 @@
 --- Sizes on paper: what a config's model takes and costs, without allocating it.
 -- @submodule gpt
+local activations_per_token = require "gpt.size.activations"
+local answer = require "gpt.answer"
 local config = require "gpt.config"
 local core = require "gpt.core"
 local rules = require "gpt.rules"
+local strict = require "gpt.strict"
 
 --- What `gpt.size` answers: `parameters`, `parameters_tied`, `bytes`, `kv_cache_bytes`, `flops` and `parts`; it prints
 -- as a table.
@@ -24,7 +27,7 @@ local ROW_BYTES = {
 --- One part that occurs `count` times: matrices `{ rows, columns }`, numbers in vectors (always f32), and the
 -- floating-point operations per token of one occurrence, forward.
 local function measure(name, count, matrices, vectors, operations)
-  local part = { name = name, count = count, parameters = count * vectors, bytes = {} }
+  local part = { name = name, count = count, parameters = count * vectors, bytes = answer {} }
   for _, dtype in ipairs(DTYPES) do part.bytes[dtype] = 4 * count * vectors end
   for _, matrix in ipairs(matrices) do
     local rows, columns = table.unpack(matrix)
@@ -33,9 +36,9 @@ local function measure(name, count, matrices, vectors, operations)
       part.bytes[dtype] = part.bytes[dtype] + count * rows * ROW_BYTES[dtype](columns)
     end
   end
-  part.flops = { forward = count * operations, training = 3 * count * operations }
+  part.flops = answer { forward = count * operations, training = 3 * count * operations }
   part.kv_cache_bytes = 0
-  return part
+  return answer(part)
 end
 
 local function measure_attention(c, count)
@@ -71,19 +74,23 @@ end
 
 --- What a list of parts comes to.
 local function total(parts)
-  local sum = { parameters = 0, bytes = {}, kv_cache_bytes = 0, flops = { forward = 0, training = 0 } }
+  local bytes, flops = answer {}, answer { forward = 0, training = 0 }
+  for _, dtype in ipairs(DTYPES) do bytes[dtype] = 0 end
+  local sum = answer { parameters = 0, bytes = bytes, kv_cache_bytes = 0, flops = flops }
   for _, part in ipairs(parts) do
     sum.parameters = sum.parameters + part.parameters
     sum.kv_cache_bytes = sum.kv_cache_bytes + part.kv_cache_bytes
-    for _, dtype in ipairs(DTYPES) do sum.bytes[dtype] = (sum.bytes[dtype] or 0) + part.bytes[dtype] end
-    for pass, operations in pairs(part.flops) do sum.flops[pass] = sum.flops[pass] + operations end
+    for _, dtype in ipairs(DTYPES) do bytes[dtype] = bytes[dtype] + part.bytes[dtype] end
+    for pass, operations in pairs(part.flops) do flops[pass] = flops[pass] + operations end
   end
   return sum
 end
 
+local Parts = { __index = strict.index "size.parts" }
+
 local function name_parts(parts)
   for _, part in ipairs(parts) do parts[part.name] = part end
-  return parts
+  return setmetatable(parts, Parts)
 end
 
 local function measure_block(c)
@@ -93,7 +100,7 @@ local function measure_block(c)
   return block
 end
 
-local methods = {}
+local methods, metatable = {}, nil
 
 local function read_options(who, options, fields)
   if type(options) ~= "table" then
@@ -105,7 +112,7 @@ local function read_options(who, options, fields)
 end
 
 local function check_self(who, self)
-  if type(self) == "table" and getmetatable(self) and getmetatable(self).__index == methods then return end
+  if getmetatable(self) == metatable then return end
   local method = who:match("[^:]+$")
   core._raise(("%s: call it with a colon, as in gpt.size(config):%s{...}"):format(who, method))
 end
@@ -134,19 +141,9 @@ local MEMORY_FIELDS = {
   { "tokens", rules.whole(1), optional = true },
 }
 
---- Floats that the backward pass needs, per token: in each block the two norms' outputs, query, key and value, the
--- heads' output and the sums after the two shortcuts (8 x emb_dim), the hidden layer before and after its
--- activation, each norm's mean and deviation, and one number per head, from which attention's weights are computed
--- again; around the blocks the embeddings' sum and the final norm's output, mean and deviation. Dropout keeps
--- nothing (its mask is computed again), and the loss holds no more than a slice of the logits, which is left out.
-local function activations_per_token(c)
-  return c.n_layers * (8 * c.emb_dim + 2 * c.hidden_dim + c.n_heads + 4) + 2 * c.emb_dim + 2
-end
-
---- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations
--- that the forward pass keeps for the backward pass: for each token 4 bytes x
--- (n_layers x (8 emb_dim + 2 hidden_dim + n_heads + 4) + 2 emb_dim + 2). This assumes attention and dropout that
--- compute again what they need, and a loss that never holds all logits, as `model:loss` is.
+--- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations:
+-- what the forward pass of `model:loss` keeps for the backward pass. These grow with the number of tokens;
+-- lua/gpt/size/activations.lua lists them tensor by tensor.
 -- @function Size:training_memory
 -- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length)
 -- @treturn table `activations`, `parameters`, `gradients`, `moments` and `total`, in bytes
@@ -162,7 +159,7 @@ function methods.training_memory(self, options)
   local activations = 4.0 * (values.batch_size or 1) * tokens * activations_per_token(c)
   activations = math.tointeger(activations) or activations
   local weights = 4 * self.parameters
-  return {
+  return answer {
     activations = activations, parameters = weights, gradients = weights, moments = 2 * weights,
     total = activations + 4 * weights,
   }
@@ -203,21 +200,35 @@ local function align(rows)
   return lines
 end
 
+local function part_row(part, name)
+  local operations = part.flops and part.flops.forward > 0 and format_operations(part.flops.forward) or ""
+  return { name, rules.grouped(part.parameters), "", format_bytes(part.bytes.f32), operations }
+end
+
+local function occurrences(part)
+  return part.count > 1 and ("%s x %d"):format(part.name, part.count) or part.name
+end
+
+function Parts:__tostring()
+  local rows = { { "part", "parameters", "", "f32", "forward/token" } }
+  for i, part in ipairs(self) do rows[i + 1] = part_row(part, occurrences(part)) end
+  return table.concat(align(rows), "\n")
+end
+
 local function part_rows(self)
   local rows = { { "part", "parameters", "share", "f32", "forward/token" } }
-  local function add(name, part, share)
-    local operations = part.flops and part.flops.forward > 0 and format_operations(part.flops.forward) or ""
-    local shown = share and ("%.1f%%"):format(100 * part.parameters / self.parameters) or ""
-    table.insert(rows, { name, rules.grouped(part.parameters), shown, format_bytes(part.bytes.f32), operations })
+  local function add(part, name)
+    local row = part_row(part, name)
+    row[3] = ("%.1f%%"):format(100 * part.parameters / self.parameters)
+    table.insert(rows, row)
   end
   for _, part in ipairs(self.parts) do
-    local name = part.count > 1 and ("%s x %d"):format(part.name, part.count) or part.name
-    if part.name == "head" and self.config.tie_weights then name = "head, tied" end
-    add(name, part, true)
+    add(part, part.name == "head" and self.config.tie_weights and "head, tied" or occurrences(part))
   end
-  add("total", self, true)
+  add(self, "total")
   if not self.config.tie_weights then
-    add("total with a tied head", { parameters = self.parameters_tied, bytes = { f32 = 4 * self.parameters_tied } })
+    local tied = { parameters = self.parameters_tied, bytes = { f32 = 4 * self.parameters_tied } }
+    table.insert(rows, part_row(tied, "total with a tied head"))
   end
   return rows
 end
@@ -249,7 +260,7 @@ local function format_size(self)
   return table.concat(lines, "\n")
 end
 
-local metatable = { __name = "gpt.Size", __index = methods, __tostring = format_size }
+metatable = { __name = "gpt.Size", __index = strict.index("a gpt.Size", methods), __tostring = format_size }
 
 --- The size of a config's model, without allocating anything. Prints as a table.
 --

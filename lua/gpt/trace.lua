@@ -1,6 +1,7 @@
 --- What happened inside a layer.
 -- @submodule gpt
 local core = require "gpt.core"
+local strict = require "gpt.strict"
 
 local function shape_of(tensor) return ("[%s]"):format(table.concat(tensor:shape(), ", ")) end
 
@@ -12,14 +13,7 @@ function Entry:__tostring()
   return weights and ("%s, weights %s"):format(text, shape_of(weights)) or text
 end
 
-local FIELDS = { "kind", "layer", "output", "weights" }
-
-function Entry.__index(_, key)
-  if key == "weights" then return nil end
-  local near = type(key) == "string" and core._suggest(key, FIELDS)
-  core._raise(("a trace's entry has no field '%s'%s: it has %s"):format(tostring(key),
-    near and ("; did you mean '%s'?"):format(near) or "", table.concat(FIELDS, ", ")))
-end
+Entry.__index = strict.index("a trace's entry", nil, { "weights" })
 
 -- A trace keeps its entries under their paths; the order of the paths is in a table of its own.
 local ORDERS = setmetatable({}, { __mode = "k" })

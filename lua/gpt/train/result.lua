@@ -1,10 +1,14 @@
 -- What gpt.train answers.
+local answer = require "gpt.answer"
 local clock = require("gpt.train.progress").clock
 local rules = require "gpt.rules"
 local sparkline = require "gpt.sparkline"
+local strict = require "gpt.strict"
 
-local Result = {}
-Result.__index = Result
+local Result = {
+  __name = "gpt.Training",
+  __index = strict.index("a training's result", nil, { "loss", "validation_loss", "best", "checkpoint" }),
+}
 
 local WIDTH, HEIGHT = 60, 6
 
@@ -24,12 +28,16 @@ function Result:__tostring()
   return table.concat(lines, "\n")
 end
 
+local function evaluation(of) return answer { step = of.step, loss = of.loss } end
+
 --- The result of a run so far.
 return function(run)
-  local last = run.evaluations[#run.evaluations]
+  local evaluations = {}
+  for i, each in ipairs(run.evaluations) do evaluations[i] = evaluation(each) end
+  local last = evaluations[#evaluations]
   return setmetatable({
-    steps = run.step, loss = run.losses[#run.losses], losses = run.losses, evaluations = run.evaluations,
-    validation_loss = last and last.loss, best = run.best, tokens = run.tokens, seconds = run.seconds,
-    checkpoint = run.checkpoint,
+    steps = run.step, loss = run.losses[#run.losses], losses = answer(table.move(run.losses, 1, #run.losses, 1, {})),
+    evaluations = answer(evaluations), validation_loss = last and last.loss, best = run.best and evaluation(run.best),
+    tokens = run.tokens, seconds = run.seconds, checkpoint = run.checkpoint,
   }, Result)
 end

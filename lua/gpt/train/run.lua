@@ -10,6 +10,7 @@ local loss = require "gpt.loss"
 local Metrics = require "gpt.train.metrics"
 local new_result = require "gpt.train.result"
 local Progress = require "gpt.train.progress"
+local strict = require "gpt.strict"
 
 local Run = {}
 Run.__index = Run
@@ -64,7 +65,7 @@ function Run:resume()
   local about, losses = checkpoint.read(path, self.model, self.optimizer, function(about)
     check_order(path, about.order, order_of(self.settings))
   end)
-  core.random_state(about.random)
+  core._random_state(about.random)
   self.step, self.position, self.tokens, self.losses = about.step, about.position, about.tokens, losses
   self.best, self.evaluations, self.seconds_before = about.best, about.evaluations, about.seconds
   self.first_step, self.saved, self.checkpoint = self.step, self.step, path
@@ -74,7 +75,7 @@ end
 function Run:begin()
   self.was_training = self.model.training
   if not self.was_training then self.model:train() end
-  self.random, self.counted = core.random_state(), steps_of(self.optimizer)
+  self.random, self.counted = core._random_state(), steps_of(self.optimizer)
   self.optimizer:zero_grad()
   local settings = self.settings
   self.progress = Progress.new(settings.progress, self.steps, settings.log_every)
@@ -137,7 +138,7 @@ end
 -- The pending step is done.
 function Run:commit()
   local done = self.pending
-  self.random = core.random_state()
+  self.random = core._random_state()
   self.step, self.position = done.step, done.position
   self.tokens, self.tokens_now = self.tokens + done.tokens, self.tokens_now + done.tokens
   self.norm, self.counted = done.norm, self.counted and self.counted + 1
@@ -155,23 +156,25 @@ function Run:settle()
     elseif self.step < self.pending.step and counted > self.counted then self:commit() end
   end
   for i = #self.losses, self.step + 1, -1 do self.losses[i] = nil end
-  core.random_state(self.random)
+  core._random_state(self.random)
   self.optimizer:zero_grad()
   return whole
 end
+
+local Event = { __index = strict.index("the event", nil, { "validation_loss", "grad_norm", "best" }) }
 
 -- Calls a callback; false asks for an end.
 function Run:call(name, event)
   local callback = self.settings[name]
   if not callback then return end
   event.step, event.steps, event.model, event.optimizer = self.step, self.steps, self.model, self.optimizer
-  if callback(event) == false then self.stopped = true end
+  if callback(setmetatable(event, Event)) == false then self.stopped = true end
 end
 
 -- What draws random numbers of its own must not change what training draws.
 function Run:aside(fn)
   fn()
-  core.random_state(self.random)
+  core._random_state(self.random)
 end
 
 function Run:evaluate()
