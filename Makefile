@@ -129,17 +129,24 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(call pkg_libs,lua5.4,-llua5.4) -lpthread
 
-# Products beside their bounds, then GPT-2 small beside other systems (docs/performance.md says how to get them):
+# Products beside their bounds, then GPT-2 small beside other systems; a training step is a run of its own
+# (docs/performance.md says how to get the others):
 # make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-backend'
+# make bench-train BENCH='--python venv/bin/python --llmc llm.c'
 PRODUCTS = $(BUILD)/bench/products
+TRAIN_BOUND = $(BUILD)/bench/train_bound
 BENCH =
-$(PRODUCTS): bench/products.c $(addprefix $(BUILD)/obj/core/,parallel.o matrix.o kernels/dispatch.o) $(KERNEL_OBJECTS)
+BENCH_LIBS = $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
+$(PRODUCTS): $(addprefix $(BUILD)/obj/core/,parallel.o matrix.o kernels/dispatch.o) $(KERNEL_OBJECTS)
+$(PRODUCTS) $(TRAIN_BOUND): $(BUILD)/bench/%: bench/%.c bench/measure.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say)
-	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS)
 bench: $(CORE) $(PRODUCTS)
 	@$(PRODUCTS)
 	@$(RUN) $(LUA) bench/gpt2.lua --products $(PRODUCTS) --work $(BUILD)/bench $(BENCH)
+bench-train: $(CORE) $(TRAIN_BOUND)
+	@$(RUN) $(LUA) bench/train.lua --bound $(TRAIN_BOUND) --work $(BUILD)/bench $(BENCH)
 
 # The whole suite under the address, leak and undefined-behaviour sanitizers.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -190,8 +197,8 @@ help:
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make install  PREFIX=$(PREFIX), or LUADIR= and LIBDIR=; DESTDIR='
-	@echo 'make lint, make asan, make bench, make docs, make clean'
+	@echo 'make lint, make asan, make bench, make bench-train, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-ci demo run-demo test run-test asan run-asan bench lint env install docs clean help
+.PHONY: all objects always setup setup-test setup-ci demo run-demo test run-test asan run-asan bench bench-train lint env install docs clean help
 -include $(OBJECTS:.o=.d)

@@ -8,14 +8,12 @@
  * all its weights once (tokens/s of decoding), and OpenBLAS's own rate for the products of a prompt (tokens/s).
  */
 #include <cblas.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/kernels/kernels.h"
 #include "core/matrix.h"
 #include "core/parallel.h"
+#include "measure.h"
 
 #define WEIGHTS ((int64_t)124439808) /* GPT-2 small, tied, with biases: more than fits in any cache */
 #define MOST_ROUNDS 101
@@ -44,12 +42,6 @@ static const Shape many[] = {
 
 static float *weights, *x, *y;
 static int64_t place; /* where the next weight begins, so that none is in a cache */
-
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static float *next_weight(const Shape *s) {
   if (place + s->k * s->n > WEIGHTS) place = 0;
@@ -115,13 +107,6 @@ static void compare(const Shape *s, void (*bound)(const Shape *, float *), doubl
   double base = unit / median(a, rounds), mine = unit / median(b, rounds);
   printf("%5lld x %4lld x %5lld  %s  %8.1f  %8.1f  %5.0f%%\n", (long long)s->m, (long long)s->k, (long long)s->n,
          s->transposed ? "[out, in]" : "[in, out]", base, mine, 100 * mine / base);
-}
-
-static float *random_floats(int64_t n) {
-  float *data = malloc((size_t)n * sizeof *data);
-  if (data == NULL) exit(1);
-  for (int64_t i = 0; i < n; i++) data[i] = (float)(rand() % 2000 - 1000) * 1e-3f;
-  return data;
 }
 
 static void start(int threads) {

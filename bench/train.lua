@@ -1,13 +1,20 @@
--- One training step: luagpt beside PyTorch, in one run.
+-- One training step: luagpt beside the machine's bound, PyTorch and llm.c, in one run.
 --
--- lua5.4 bench/train.lua --python FILE [--threads N] [--rounds N] [--steps N] [--cases small,64,256,1024]
---   --python  a Python that has torch
+-- lua5.4 bench/train.lua [--python FILE] [--llmc DIR] [--threads N] [--rounds N] [--steps N]
+--   [--cases small,64,256,1024] [--bound FILE] [--work DIR]
+--   --python  a Python that has torch (without it PyTorch is left out)
 --   --compile 1 also runs torch.compile's model, where it has a compiler to work with
+--   --llmc    llm.c's directory with its program train_gpt2, built as docs/performance.md says (without it left out)
+--   --bound   the program of bench/train_bound.c
+--   --work    where llm.c's weights are put
 -- The systems take turns, each in a process of its own. Figures are medians over all steps but the first of each
 -- process; memory is the process's peak, interpreter and libraries included.
 local json = require "gpt.json"
 
-local options = { threads = 2, rounds = 3, steps = 3, cases = "small,64,256,1024" }
+local options = {
+  threads = 2, rounds = 3, steps = 3, cases = "small,64,256,1024", bound = "build/bench/train_bound",
+  work = "build/bench",
+}
 for i = 1, #arg, 2 do
   local name = arg[i]:match "^%-%-(%l+)$"
   if not name or not arg[i + 1] then error("a list of --name value expected, got " .. arg[i]) end
@@ -22,14 +29,24 @@ local cases = {
   ["1024"] = { title = "gpt2-small, 1 x 1,024", "50257,1024,768,12,12,1,1024,1" },
 }
 
-local systems = { { "luagpt", "lua5.4 bench/peers/luagpt_train.lua %s %d %d" } }
+-- A name, a program, and what it is given behind case, threads and steps.
+local systems = {
+  { name = "bound", program = options.bound },
+  { name = "luagpt", program = "lua5.4 bench/peers/luagpt_train.lua" },
+}
 if options.python then
-  systems[2] = { "PyTorch", options.python .. " bench/peers/pytorch_train.py %s %d %d" }
-  if options.compile then systems[3] = { "compiled", systems[2][2] .. " compile" } end
+  local program = options.python .. " bench/peers/pytorch_train.py"
+  table.insert(systems, { name = "PyTorch", program = program })
+  if options.compile then table.insert(systems, { name = "compiled", program = program, more = "compile" }) end
+end
+if options.llmc then
+  table.insert(systems, {
+    name = "llm.c", program = "lua5.4 bench/peers/llmc_train.lua", more = options.llmc .. " " .. options.work,
+  })
 end
 
-local function run(command)
-  local handle = assert(io.popen(command))
+local function run(...)
+  local handle = assert(io.popen(table.concat({ ... }, " ")))
   local output = handle:read "a"
   assert(handle:close(), output)
   return json.decode(output)
@@ -40,31 +57,41 @@ local function median(list)
   return list[(#list + 1) // 2]
 end
 
+local function append(list, more)
+  table.move(more or {}, 1, #(more or {}), #list + 1, list)
+end
+
+-- By name: medians of seconds and processor seconds, the peak.
 local function measure(case)
   local results = {}
+  for _, system in ipairs(systems) do results[system.name] = { wall = {}, cpu = {} } end
   for _ = 1, options.rounds do
     for _, system in ipairs(systems) do
-      local name, command = table.unpack(system)
-      local answer = run(command:format(case, options.threads, options.steps))
-      local result = results[name] or { wall = {}, cpu = {}, peak = 0 }
-      results[name] = result
-      table.move(answer.seconds, 1, #answer.seconds, #result.wall + 1, result.wall)
-      table.move(answer.cpu, 1, #answer.cpu, #result.cpu + 1, result.cpu)
-      result.peak = math.max(result.peak, answer.peak)
+      local answer = run(system.program, case, options.threads, options.steps, system.more)
+      local result = results[system.name]
+      append(result.wall, answer.seconds)
+      append(result.cpu, answer.cpu)
+      result.peak = math.max(result.peak or 0, answer.peak or 0)
     end
   end
+  for _, result in pairs(results) do result.wall, result.cpu = median(result.wall), median(result.cpu) end
   return results
 end
 
+local function cell(form, value)
+  return value and value > 0 and form:format(value) or ""
+end
+
 print(("%d threads, medians of %d rounds of %d steps"):format(options.threads, options.rounds, options.steps))
-print "| case | system | seconds per step | processor seconds | peak memory |"
-print "| --- | --- | --- | --- | --- |"
+print "| case | system | seconds per step | times the bound | processor seconds | peak memory |"
+print "| --- | --- | --- | --- | --- | --- |"
 for name in options.cases:gmatch "[^,]+" do
   local case = assert(cases[name], "no case " .. name)
   local results = measure(case[1])
   for _, system in ipairs(systems) do
-    local result = results[system[1]]
-    print(("| %s | %s | %.2f | %.2f | %.2f GB |"):format(case.title, system[1], median(result.wall),
-      median(result.cpu), result.peak / 1e9))
+    local result = results[system.name]
+    print(("| %s | %s | %.2f | %s | %s | %s |"):format(case.title, system.name, result.wall,
+      cell("%.2f", system.name ~= "bound" and result.wall / results.bound.wall), cell("%.2f", result.cpu),
+      cell("%.2f GB", result.peak / 1e9)))
   end
 end

@@ -2,16 +2,12 @@
 -- CASE as for pytorch_train.py; prints the same.
 local gpt = require "gpt"
 local json = require "gpt.json"
+local now = require("gpt.core")._now
 
 local sizes = {}
 for number in arg[1]:gmatch "%d+" do sizes[#sizes + 1] = math.tointeger(number) end
 local vocab, context, dim, heads, layers, batch, tokens, tied = table.unpack(sizes)
 gpt.set_threads(math.tointeger(arg[2]))
-
-local function now()
-  local file <close> = assert(io.open "/proc/uptime")
-  return file:read "n"
-end
 
 local function peak()
   local file <close> = assert(io.open "/proc/self/status")
