@@ -102,34 +102,84 @@ local function config(context)
     qkv_bias = false }
 end
 
+-- Bytes that step needs beyond what is held between two of them, to the nearest 4 KiB: the lowest limit it bears.
+local function need(step)
+  step()
+  collectgarbage()
+  collectgarbage()
+  local live, low, high = gpt.memory().live, 0, 1 << 28
+  while high - low > 1 << 12 do
+    local middle = (low + high) // 2
+    gpt.memory { limit = live + middle }
+    if pcall(step) then high = middle else low = middle end
+    collectgarbage()
+    collectgarbage()
+  end
+  gpt.memory { limit = 0 }
+  return high
+end
+
 describe("a training step", function()
-  it("asks the system for no more memory after the second one", function()
+  after_each(function()
+    gpt.memory { limit = 0 }
+    gpt.set_threads(0)
+    collectgarbage "restart"
+  end)
+
+  it("asks the system for no more memory after the second one: it uses the buffers of the one before", function()
     local step = trainer(config(32), 4, 32)
-    for _ = 1, 2 do step() end
+    gpt.trim()
     local calls = gpt.memory().system_calls
+    step()
+    assert.is_true(gpt.memory().system_calls > calls + 100)
+    assert.is_true(gpt.memory().cached > 4 * 32 * 32 * 4 * 10)
+    step()
+    calls = gpt.memory().system_calls
     for _ = 1, 5 do step() end
     assert.equal(calls, gpt.memory().system_calls)
   end)
 
-  it("holds nothing of tokens x tokens: its peak grows with the context, not with its square", function()
-    -- Bytes of a step beyond what is held between steps: live bytes may not pass that limit.
-    local function need(tokens)
-      local step = trainer(config(1024), 1, tokens)
-      step()
-      collectgarbage()
-      collectgarbage()
-      local live, low, high = gpt.memory().live, 0, 1 << 32
-      while high - low > 1 << 16 do
-        local middle = (low + high) // 2
-        gpt.memory { limit = live + middle }
-        if pcall(step) then high = middle else low = middle end
-        collectgarbage()
-      end
-      gpt.memory { limit = 0 }
-      return high
+  it("of gpt.train asks for no more either, whatever the collector does", function()
+    local ids, calls = {}, {}
+    for i = 1, 400 do ids[i] = i * i % 50 end
+    local data = gpt.dataset(ids, { context_length = 16, batch_size = 4, stride = 3 })
+    collectgarbage "stop"
+    for accumulate = 1, 2 do
+      gpt.train { model = gpt.Model(config(16)), data = data, steps = 8, accumulate = accumulate, progress = false,
+        on_step = function(event) calls[event.step] = gpt.memory().system_calls end }
+      assert.is_true(calls[1] > 100)
+      for step = 3, 8 do assert.equal(calls[2], calls[step]) end
     end
-    local short, middle, long = need(256), need(512), need(1024)
-    assert.is_true(long - middle < 2.3 * (middle - short))
-    assert.is_true(long < 4 * 1024 * 1024 * 4 * 3) -- a matrix for each head of each layer would be more
+  end)
+
+  -- A row is emb_dim floats: what the blocks keep for the backward pass, and the gradients on their way.
+  it("needs at most 56 rows a token in three blocks, whatever the context", function()
+    gpt.set_threads(1)
+    for _, tokens in ipairs { 256, 512, 1024 } do
+      local rows = need(trainer(config(1024), 1, tokens)) / (tokens * 32 * 4)
+      assert.is_true(rows < 56, tokens .. " tokens: " .. rows)
+      assert.is_true(rows > 30)
+    end
+  end)
+
+  it("holds no tokens x tokens matrix in attention: 8 heads need less than one such matrix", function()
+    gpt.set_threads(1)
+    local attention = gpt.nn.MultiHeadAttention { emb_dim = 16, n_heads = 8, context_length = 1024 }
+    local function bytes(tokens)
+      local x = gpt.randn(1, tokens, 16)
+      return need(function()
+        attention(x):sum():backward()
+        for _, parameter in attention:parameters() do parameter.grad = nil end
+      end)
+    end
+    local short, long = bytes(512), bytes(1024)
+    assert.is_true(long < 1024 * 1024 * 4 / 3, long)
+    assert.is_true(long < 2.1 * short, long / short)
+    -- what has such a matrix needs more
+    local weights = gpt.randn(1024, 16):requires_grad(true)
+    assert.is_true(need(function()
+      weights:matmul(weights:transpose(1, 2)):softmax(2):sum():backward()
+      weights.grad = nil
+    end) > 1024 * 1024 * 4)
   end)
 end)

@@ -24,10 +24,20 @@ static GptTensor *operand(lua_State *L, int index, const GptTensor *other) {
   return *box;
 }
 
+/* Lets go of what operand made, without waiting for the collector. */
+static void drop_operand(lua_State *L, int index) {
+  GptTensor **box = lua_touserdata(L, index);
+  gpt_tensor_release(*box);
+  *box = NULL;
+}
+
 static int pair(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, GptTensor *)) {
   lua_settop(L, 2);
-  GptTensor *a = operand(L, 1, bind_test_tensor(L, 2)), *b = operand(L, 2, a), **box = bind_new_tensor(L);
+  const GptTensor *first = bind_test_tensor(L, 1), *second = bind_test_tensor(L, 2);
+  GptTensor *a = operand(L, 1, second), *b = operand(L, 2, a), **box = bind_new_tensor(L);
   *box = op(bind_env(L), a, b);
+  if (first == NULL) drop_operand(L, 1);
+  if (second == NULL) drop_operand(L, 2);
   return bind_tensor_done(L, box);
 }
 

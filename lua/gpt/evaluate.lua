@@ -10,7 +10,10 @@ local function mean_loss(model, data, most)
   local sum, count, batches = 0.0, 0, 0
   for ids, targets in data:batches { epoch = 1 } do
     local n = loss.count(targets)
-    if n > 0 then sum = sum + loss.of(model, ids, targets):item() * n end
+    if n > 0 then
+      local value <close> = loss.of(model, ids, targets)
+      sum = sum + value:item() * n
+    end
     count, batches = count + n, batches + 1
     if batches == most then break end
   end

@@ -16,7 +16,9 @@ end
 
 --- How many targets count: those that are not -1.
 function loss.count(targets)
-  return targets:ge(0):sum():item()
+  local counted <close> = targets:ge(0)
+  local sum <close> = counted:sum()
+  return sum:item()
 end
 
 return loss

@@ -127,6 +127,12 @@ local function check_together(given, problems)
   end
 end
 
+-- Whether nobody but this run has the tensors of a batch, so that they may go once it is done.
+local function has_batches_alone(settings)
+  local meta = getmetatable(settings.data)
+  return type(meta) == "table" and meta.__name == "gpt.Dataset" and not settings.loss
+end
+
 -- A dataset's batches by number, epoch after epoch.
 local function batches_of(dataset)
   return function(number)
@@ -152,7 +158,7 @@ end
 local options = {}
 
 --- Checks what the caller gave, and fills in the rest: `optimizer`, `schedule`, `batch` (a function from a number to
--- ids and targets), `parameters`.
+-- ids and targets), `frees_batches`, `parameters`.
 function options.read(given)
   if type(given) ~= "table" then
     core._raise(("%s: a table of options expected, got %s"):format(WHAT, rules.show(given)))
@@ -173,6 +179,7 @@ function options.read(given)
   settings.schedule = make_schedule(settings)
   settings.optimizer = settings.optimizer or make_optimizer(settings)
   settings.batch = type(settings.data) == "function" and settings.data or batches_of(settings.data)
+  settings.frees_batches = has_batches_alone(settings)
   return settings
 end
 

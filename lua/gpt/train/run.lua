@@ -96,6 +96,12 @@ function Run:take_batches()
   return batches, total
 end
 
+local function backward_share(loss_value, share)
+  if share == 1 then return loss_value:backward() end
+  local part <close> = loss_value * share
+  part:backward()
+end
+
 -- The gradients of all batches together, and their mean loss.
 function Run:backward(batches, total)
   local sum, loss_of = 0, self.settings.loss or loss.of
@@ -105,7 +111,11 @@ function Run:backward(batches, total)
       local value <close> = loss_of(self.model, batch[1], batch[2])
       sum = sum + value:item() * share
       if not finite(sum) then return sum end
-      if #batches == 1 then value:backward() else (value * share):backward() end
+      backward_share(value, share)
+    end
+    if self.settings.frees_batches then
+      batch[1]:free()
+      batch[2]:free()
     end
   end
   return sum
