@@ -183,6 +183,22 @@ describe("a token file", function()
     assert.equal("\1\0", files.read(dir .. "/e.bin"))
   end)
 
+  it("may have the header that llm.c's files have, which says how long an id is", function()
+    local function write(mark, version, count, ids)
+      files.write(dir .. "/h.bin", string.pack("<i4i4i4", mark, version, count) .. ("\0"):rep(1012) .. ids)
+      return gpt.dataset(dir .. "/h.bin", { context_length = 2, shuffle = false })
+    end
+    local data = write(20240520, 1, 5, string.pack("<I2I2I2I2I2", 7, 50256, 9, 10, 11))
+    assert.equal(5, data.tokens)
+    assert.same({ 7, 9 }, firsts(data))
+    local _, targets = data:batch(1, 1)
+    assert.same({ { 50256, 9 }, { 10, 11 } }, targets:totable())
+    assert.same({ 7, 9 }, firsts(write(20240801, 7, 5, string.pack("<I4I4I4I4I4", 7, 128000, 9, 10, 11))))
+    assert.equal(dir .. "/h.bin: its header tells of 6 tokens of 2 bytes each, and 4 bytes follow",
+      raised(write, 20240520, 1, 6, "abcd"))
+    assert.equal(512 + 2, write(20240520, 2, 2, "abcd").tokens) -- no such version: plain ids
+  end)
+
   it("says what is wrong", function()
     assert.equal(dir .. "/none.bin: No such file or directory",
       raised(gpt.dataset, dir .. "/none.bin", { context_length = 4 }))

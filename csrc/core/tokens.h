@@ -1,6 +1,6 @@
 /*
  * Long lists of token ids to train on: in memory, or a mapped file of raw little-endian numbers, 2 or 4 bytes each,
- * that is read where it lies and may be larger than memory.
+ * with or without a header, that is read where it lies and may be larger than memory.
  */
 #ifndef GPT_TOKENS_H
 #define GPT_TOKENS_H
@@ -18,7 +18,7 @@ typedef struct GptTokens {
 /* An empty list in memory. */
 GptTokens *gpt_tokens_new(GptEnv *env);
 
-/* The ids of a file, `width` bytes each. */
+/* The ids of a file, `width` bytes each; a file that begins with llm.c's header says itself how many bytes. */
 GptTokens *gpt_tokens_map(GptEnv *env, const char *path, int width);
 
 void gpt_tokens_free(GptTokens *tokens); /* NULL is fine */

@@ -65,7 +65,8 @@ end
 --
 -- A string that names a file is that file: a token file where its name ends in .bin or .u16 (2 bytes an id) or .u32
 -- (4), or where `dtype` is given, else text. A token file is mapped, so it may be larger than memory
--- (`gpt.write_tokens` makes one). Any other string is itself the text.
+-- (`gpt.write_tokens` makes one); where it begins with the header of llm.c's files, that says how long an id is. Any
+-- other string is itself the text.
 -- @function gpt.dataset
 -- @param source a text, a file's name, or ids: an array or an i64 tensor [n]
 -- @tparam table options `context_length`; `stride` (context_length: windows that do not overlap), `batch_size` (8),
