@@ -115,9 +115,10 @@ test: setup-test
 
 RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;'
 
+run-demo: export TEXT := $(TEXT)
 run-demo: $(CORE) $(MADE)
 	@mkdir -p '$(BUILD)/demo'
-	@$(RUN) DEMO_DIR="$${DEMO_DIR-$(BUILD)/demo}" $(LUA) examples/demo.lua $(if $(TEXT),'$(TEXT)')
+	@$(RUN) DEMO_DIR="$${DEMO_DIR-$(BUILD)/demo}" $(LUA) examples/demo.lua $(if $(TEXT),"$$TEXT")
 
 # busted, by the interpreter itself: under a sanitizer no other program should run.
 BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'

@@ -22,6 +22,30 @@ local function grouped(n)
   return (("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
 end
 
+-- Ends the demo with a message instead of a traceback.
+local function stop(...)
+  io.stderr:write("\n", string.format(...), "\n")
+  os.exit(1)
+end
+
+local function read_text()
+  local opened, problem = io.open(file, "rb")
+  local content
+  if opened then
+    content, problem = opened:read "a"
+    opened:close()
+  end
+  if content then return content end
+  if not problem:find(file, 1, true) then problem = file .. ": " .. problem end
+  return stop("%s. Give the name of a text file: make demo TEXT=file", problem)
+end
+
+-- The text's first word, or its first letters where they are written without spaces.
+local function beginning(content)
+  local word = content:match "^%s*(%S+)" or content:sub(1, 1)
+  return #word <= 30 and word or (word:sub(1, 30):gsub("[\192-\255][\128-\191]*$", ""))
+end
+
 heading "The GPT-2s and GPT-3, on paper"
 print(("%-12s %15s %15s %12s"):format("", "parameters", "float32", "KV cache"))
 for _, name in ipairs { "gpt2-small", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt3" } do
@@ -33,10 +57,8 @@ end
 heading(file and "The text" or "The tales")
 local text, floor, prompt
 if file then
-  local opened = assert(io.open(file, "rb"))
-  text = opened:read "a"
-  opened:close()
-  prompt = text:match "^%s*(%S+)" or ""
+  text = read_text()
+  prompt = beginning(text)
   print(("%s: %s bytes"):format(file, grouped(#text)))
 else
   text, prompt = tales.write(6000, 1), "Once there was"
@@ -62,7 +84,12 @@ print(model)
 
 -- Windows of the text to train on. The model is judged by what it has not seen: whole new tales, or the text's end.
 local window = { tokenizer = tokenizer, special = true, context_length = 192, batch_size = 6, seed = 1 }
-local training, validation = gpt.dataset(text, window):split(0.95)
+local long_enough, training, validation = pcall(function() return gpt.dataset(text, window):split(0.95) end)
+if not long_enough then
+  stop("%s: %s bytes that are %s tokens are too little to train on. Give a text of 4,000 tokens or more, some 10,000 "
+    .. "bytes that are not the same over and over: make demo TEXT=file", file, grouped(#text),
+    grouped(#tokenizer:encode(text, { special = true })))
+end
 if not file then validation = tales.sequences(160, 2, tokenizer) end
 
 -- As many steps as this machine makes in the time there is, told by a few on a model that is thrown away.
