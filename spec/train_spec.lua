@@ -349,6 +349,50 @@ describe("a checkpoint", function()
       raised(train, { data = new_data(5), checkpoints = dir, resume = true }))
   end)
 
+  it("leaves nothing unfinished behind: who goes on removes what a kill left, and that only", function()
+    train { checkpoints = dir, steps = 1 }
+    local own = { ".gpt-0a", ".x.gpt-", ".x.gpt-0g", ".x.gpt-0a.y", "x.gpt-0a" }
+    for _, name in ipairs { ".step-00000002.safetensors.gpt-12af0", ".checkpoints.json.gpt-0", table.unpack(own) } do
+      files.write(dir .. "/" .. name, "")
+    end
+    train { checkpoints = dir, resume = true, steps = 1 }
+    for _, name in ipairs { "checkpoints.json", "step-00000001.safetensors" } do own[#own + 1] = name end
+    table.sort(own)
+    local left = files.list(dir)
+    table.sort(left)
+    assert.same(own, left)
+  end)
+
+  it("goes on bit for bit after kills", function()
+    local code = ([[
+      local gpt = require "gpt"
+      gpt.seed(3)
+      local ids = {}
+      for i = 1, 200 do ids[i] = (i * i + i // 7) %% 11 end
+      local data = gpt.dataset(ids, { context_length = 6, stride = 2, batch_size = 4, seed = 1 })
+      local model = gpt.Model { vocab_size = 11, context_length = 6, emb_dim = 8, n_heads = 2, n_layers = 1,
+        drop_rate = 0.1, qkv_bias = true }
+      local made = 0
+      local result = gpt.train { model = model, data = data, steps = 12, lr = 0.01, warmup = 3, accumulate = 2,
+        progress = false, checkpoints = %q, checkpoint_every = 1, keep = 2, resume = true,
+        on_step = function()
+          made = made + 1
+          if made == 4 then io.popen("kill -KILL $PPID"):close() end
+        end }
+      for _, loss in ipairs(result.losses) do print(("%%a"):format(loss)) end
+    ]]):format(dir)
+    local output, ended
+    for _ = 1, 3 do
+      output, ended = process.lua(code)
+      assert.is_false(ended, output)
+    end
+    output, ended = process.lua(code)
+    assert.is_true(ended, output)
+    local losses = {}
+    for i, loss in ipairs(whole.losses) do losses[i] = ("%a\n"):format(loss) end
+    assert.equal(table.concat(losses), output)
+  end)
+
   it("that is no checkpoint is refused", function()
     train { checkpoints = dir, steps = 1 }
     new_model():save_parameters(dir .. "/step-00000001.safetensors")
@@ -386,6 +430,8 @@ describe("a checkpoint", function()
       os.execute("trap '' XFSZ; ulimit -f 100; lua5.4 %s 2>&1")
     ]]):format(dir .. "/script", dir .. "/full", dir .. "/script"))
     assert.is_truthy(output:find "^false%s.*step%-00000005%.safetensors: .*File too large", output)
+    assert.is_truthy(output:find("\n(gpt.train: the last checkpoint is " .. dir
+      .. "/full/step-00000003.safetensors)", 1, true), output)
     assert.same({ "checkpoints.json", "step-00000003.safetensors" }, files.list(dir .. "/full"))
     assert.equal(before, files.read(dir .. "/step-00000002.safetensors"))
   end)

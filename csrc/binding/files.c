@@ -156,6 +156,12 @@ static int make_directory(lua_State *L) {
   return 1;
 }
 
+/* _sweep(directory): removes what killed writers left there. */
+static int sweep(lua_State *L) {
+  gpt_file_writer_sweep(luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* _file_exists(path): whether there is anything of that name. */
 static int file_exists(lua_State *L) {
   lua_pushboolean(L, access(luaL_checkstring(L, 1), F_OK) == 0);
@@ -165,6 +171,7 @@ static int file_exists(lua_State *L) {
 static const luaL_Reg functions[] = {{"_map_file", map_file},
                                      {"_file_writer", new_writer},
                                      {"_make_directory", make_directory},
+                                     {"_sweep", sweep},
                                      {"_file_exists", file_exists},
                                      {NULL, NULL}};
 

@@ -1,5 +1,6 @@
 #include "core/file_writer.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -129,4 +130,21 @@ void gpt_file_writer_free(GptFileWriter *file) {
   if (file->fd >= 0) close(file->fd);
   if (file->exists) unlink(file->temporary);
   gpt_free(file->env, file);
+}
+
+/* Whether a name is one that create makes: ".NAME.gpt-" and hexadecimal digits. */
+static bool is_temporary(const char *name) {
+  const char *mark = strrchr(name, '.');
+  if (mark == NULL || mark == name || name[0] != '.' || strncmp(mark, ".gpt-", 5) != 0) return false;
+  size_t digits = strspn(mark + 5, "0123456789abcdef");
+  return digits > 0 && mark[5 + digits] == '\0';
+}
+
+void gpt_file_writer_sweep(const char *directory) {
+  const struct dirent *entry;
+  DIR *all = opendir(directory);
+  if (all == NULL) return;
+  while ((entry = readdir(all)) != NULL)
+    if (is_temporary(entry->d_name)) unlinkat(dirfd(all), entry->d_name, 0);
+  closedir(all);
 }

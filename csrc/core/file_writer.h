@@ -28,4 +28,7 @@ bool gpt_file_writer_commit(GptFileWriter *file);
 /* Frees it, and removes what was not committed; NULL is fine. */
 void gpt_file_writer_free(GptFileWriter *file);
 
+/* Removes what writers that were killed left in a directory. Only for one that nobody else is writing to. */
+void gpt_file_writer_sweep(const char *directory);
+
 #endif

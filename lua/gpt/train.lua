@@ -36,7 +36,7 @@ local function end_early(run, problem)
   local saved, why = rescue(run)
   run:finish()
   if not is_interrupt(problem) then
-    if type(problem) ~= "string" or run.broken or not saved then error(problem, 0) end
+    if type(problem) ~= "string" or run.broken or not (saved or run.checkpoint) then error(problem, 0) end
     error(("%s\n(gpt.train: %s)"):format(problem, advice(run, saved)), 0)
   end
   if run.settings.on_interrupt then run.settings.on_interrupt(run:result()) end
@@ -100,6 +100,7 @@ return function(given)
   local run = Run.new(settings)
   if settings.resume then run:resume() end
   if settings.resume == false then checkpoint.clear(settings.checkpoints) end
+  if settings.resume ~= nil then checkpoint.sweep(settings.checkpoints) end
   local done, problem = pcall(function()
     run:begin()
     run:loop()

@@ -100,6 +100,11 @@ function checkpoint.write(dir, run, keep)
   return dir .. "/" .. name
 end
 
+--- Removes what saves that were killed left in the directory.
+function checkpoint.sweep(dir)
+  core._sweep(dir)
+end
+
 --- Forgets the checkpoints of an earlier run.
 function checkpoint.clear(dir)
   local files = read_index(dir).files
