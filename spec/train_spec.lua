@@ -214,12 +214,23 @@ describe("gpt.train", function()
         if event.step == 2 then at_two = weights(model) end
       end,
     })
-    assert.equal("gpt.train: the loss is " .. 0 / 0 .. " at step 3 (lr 0.01): training stops, the weights are those of "
+    assert.equal("gpt.train: the loss is nan at step 3 (lr 0.01): training stops, the weights are those of "
       .. "step 2; the last checkpoint is " .. dir .. "/c/step-00000002.safetensors", message)
     assert.equal(at_two, weights(model))
     local again = new_model()
     again:load_parameters(dir .. "/c/step-00000002.safetensors", { strict = false })
     assert.equal(at_two, weights(again))
+  end)
+
+  it("stops where a schedule answers no rate", function()
+    local model = new_model()
+    local before = weights(model)
+    for shown, value in pairs { nan = 0 / 0, ["-1"] = -1, ["inf"] = 1 / 0, ['"fast"'] = "fast" } do
+      assert.equal("gpt.train: schedule: a finite number of at least 0 expected for step 1, got " .. shown,
+        raised(gpt.train, { model = model, data = new_data(), steps = 2, progress = false,
+          schedule = function() return value end }))
+    end
+    assert.equal(before, weights(model))
   end)
 
   it("stops where the gradients are no numbers, before they touch the weights", function()
@@ -337,6 +348,9 @@ describe("a checkpoint", function()
     assert.equal(dir .. "/step-00000001.safetensors is of another architecture: it has emb_dim 8, not 16",
       raised(train, { model = other, checkpoints = dir, resume = true }))
     assert.equal(before, weights(other))
+    assert.equal(dir .. "/step-00000001.safetensors is of another architecture: it has activation gelu, not relu; "
+      .. "tie_weights false, not true",
+      raised(train, { model = new_model { tie_weights = true, activation = "relu" }, checkpoints = dir, resume = true }))
     local stack = gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) }
     assert.equal(dir .. "/step-00000001.safetensors is of another architecture:\n  missing: 1..2.weight, "
       .. "2.bias", raised(train, { model = stack, checkpoints = dir, resume = true }))

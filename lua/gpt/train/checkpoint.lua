@@ -1,6 +1,7 @@
 -- Checkpoints: one safetensors file each, with the parameters by path (as layer:save_parameters writes them), the
 -- optimizer's state, the losses so far, and, as JSON in its metadata, the rest of what a run is. A directory of them
 -- has an index, checkpoints.json, which names those that are kept.
+local configs = require "gpt.config"
 local core = require "gpt.core"
 local fit = require "gpt.fit"
 local json = require "gpt.json"
@@ -113,15 +114,33 @@ function checkpoint.clear(dir)
   os.remove(dir .. "/" .. BEST)
 end
 
--- Where two configs differ: { "emb_dim 64, not 32", ... }
-local function config_differences(theirs, ours)
-  local keys, list = {}, {}
-  for key in pairs(ours) do keys[#keys + 1] = key end
+-- A config with every key, or what a layer of one's own has under that name, as it is.
+local function complete(config)
+  local ok, whole = pcall(configs.check, config, "config")
+  return ok and whole or config
+end
+
+-- The keys that either of two tables has, in order.
+local function keys_of(a, b)
+  local seen, keys = {}, {}
+  for _, config in ipairs { a, b } do
+    for key in pairs(config) do
+      if not seen[key] then keys[#keys + 1] = key end
+      seen[key] = true
+    end
+  end
   table.sort(keys)
-  for _, key in ipairs(keys) do
-    local value = theirs[key]
-    if key:find "rate" or key == "init" or type(ours[key]) == "table" then value = ours[key] end
-    if value ~= ours[key] then list[#list + 1] = ("%s %s, not %s"):format(key, value, ours[key]) end
+  return keys
+end
+
+-- Where two configs differ in what shapes and computes: { "emb_dim 64, not 32", ... }
+local function config_differences(theirs, ours)
+  local list, their, our = {}, complete(theirs), complete(ours)
+  for _, key in ipairs(keys_of(theirs, ours)) do
+    local aside = key:find "rate" or key == "init" or type(our[key]) == "table"
+    if not aside and their[key] ~= our[key] then
+      list[#list + 1] = ("%s %s, not %s"):format(key, their[key], our[key])
+    end
   end
   return list
 end

@@ -10,6 +10,7 @@ local loss = require "gpt.loss"
 local Metrics = require "gpt.train.metrics"
 local new_result = require "gpt.train.result"
 local Progress = require "gpt.train.progress"
+local rules = require "gpt.rules"
 local strict = require "gpt.strict"
 
 local Run = {}
@@ -124,15 +125,22 @@ end
 -- Stops before the weights are touched.
 function Run:refuse(what, value, step)
   self.broken = true
-  raise("gpt.train: the %s is %s at step %d (lr %.3g): training stops, the weights are those of step %d%s", what, value,
-    step, self.lr, step - 1, self.checkpoint and "; the last checkpoint is " .. self.checkpoint or "")
+  raise("gpt.train: the %s is %s at step %d (lr %.3g): training stops, the weights are those of step %d%s", what,
+    rules.show(value), step, self.lr, step - 1, self.checkpoint and "; the last checkpoint is " .. self.checkpoint or "")
+end
+
+function Run:rate_of(step)
+  local lr = self.settings.schedule(step) or self.optimizer.lr
+  if type(lr) == "number" and lr >= 0 and lr < math.huge then return lr end
+  return raise("gpt.train: schedule: a finite number of at least 0 expected for step %d, got %s", step,
+    rules.show(lr))
 end
 
 --- One step: gradients, then the optimizer.
 function Run:one_step()
   local settings, step = self.settings, self.step + 1
   local batches, total = self:take_batches()
-  self.lr = settings.schedule(step) or self.optimizer.lr
+  self.lr = self:rate_of(step)
   local mean = self:backward(batches, total)
   if not finite(mean) then self:refuse("loss", mean, step) end
   local norm = core.clip_grad_norm(settings.parameters, settings.clip or math.huge)
