@@ -125,8 +125,9 @@ end
 -- Stops before the weights are touched.
 function Run:refuse(what, value, step)
   self.broken = true
+  local kept = self.checkpoint and "; the last checkpoint is " .. self.checkpoint or ""
   raise("gpt.train: the %s is %s at step %d (lr %.3g): training stops, the weights are those of step %d%s", what,
-    rules.show(value), step, self.lr, step - 1, self.checkpoint and "; the last checkpoint is " .. self.checkpoint or "")
+    rules.show(value), step, self.lr, step - 1, kept)
 end
 
 function Run:rate_of(step)
