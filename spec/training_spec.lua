@@ -153,12 +153,12 @@ describe("a training step", function()
   end)
 
   -- A row is emb_dim floats: what the blocks keep for the backward pass, and the gradients on their way.
-  it("needs at most 56 rows a token in three blocks, whatever the context", function()
+  it("needs at most 64 rows a token in three blocks, whatever the context", function()
     gpt.set_threads(1)
     for _, tokens in ipairs { 256, 512, 1024 } do
       local rows = need(trainer(config(1024), 1, tokens)) / (tokens * 32 * 4)
-      assert.is_true(rows < 56, tokens .. " tokens: " .. rows)
-      assert.is_true(rows > 30)
+      assert.is_true(rows < 64, tokens .. " tokens: " .. rows)
+      assert.is_true(rows > 10, rows)
     end
   end)
 
