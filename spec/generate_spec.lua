@@ -318,7 +318,7 @@ describe("bad input to gpt.generate", function()
   it("of the options", function()
     for _, case in ipairs {
       { { max_tokens = 5 }, "unknown option 'max_tokens'; did you mean 'max_new_tokens'?" },
-      { { [1] = 5 }, "unknown option '1'" },
+      { { [1] = 5 }, "options are names, as in { max_new_tokens = 5 }, got 5 at position 1" },
       { { max_new_tokens = -1 }, "max_new_tokens: a whole number of at least 0 expected, got -1" },
       { { max_new_tokens = 1.5 }, "max_new_tokens: a whole number of at least 0 expected, got 1.5" },
       { { temperature = -1 }, "temperature: a finite number of at least 0 expected, got -1" },

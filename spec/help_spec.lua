@@ -68,12 +68,20 @@ describe("gpt.help", function()
     assert.same({}, without)
   end)
 
-  it("fits a screen: lines of at most 122 characters, less than 60 of them", function()
-    for name, entry in pairs(texts) do
-      local _, lines = entry.text:gsub("\n", "\n")
-      assert.is_true(lines < 60, name .. ": " .. lines .. " lines")
-      for line in entry.text:gmatch("[^\n]+") do assert.is_true(#line <= 122, name .. ": " .. line) end
+  it("fits a screen: at most 40 lines of at most 100 characters", function()
+    local screens = { ["gpt.help()"] = gpt.help() }
+    for name, entry in pairs(texts) do screens[name] = entry.text end
+    for _, name in ipairs { "Tensor", "Layer", "Model", "Session", "Tokenizer", "Dataset", "Size", "nn", "optim", "plot" } do
+      screens[name .. "'s page"] = gpt.help(name)
     end
+    local count = 0
+    for name, text in pairs(screens) do
+      count = count + 1
+      local _, lines = text:gsub("\n", "\n")
+      assert.is_true(lines < 40, name .. ": " .. lines .. " lines")
+      for line in text:gmatch("[^\n]+") do assert.is_true(#line <= 100, name .. ": " .. line) end
+    end
+    assert.is_true(count > 100)
   end)
 
   it("answers the same screen for a function, its name, and its name at the prompt", function()
@@ -107,6 +115,10 @@ describe("gpt.help", function()
     assert.equal(gpt.help "config", gpt.help(model.config))
     assert.truthy(gpt.help(gpt.optim.AdamW(model)):find("Methods:\n  load_state", 1, true))
     assert.truthy(gpt.help(gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 })):find("Methods:\n  batch batches split", 1, true))
+    assert.equal(gpt.help "random_state", gpt.help(gpt.random_state()))
+    assert.equal(gpt.help "Layer:trace", gpt.help(model:trace { 1 }))
+    assert.equal(gpt.help(gpt.nn), gpt.help "nn")
+    assert.equal(gpt.help(gpt.optim), gpt.help "optim")
     assert.truthy(gpt.help(gpt.nn):find("Functions:\n  Dropout Embedding", 1, true))
     local Own = gpt.nn.layer("Own", { forward = function(_, x) return x end })
     assert.truthy(gpt.help(Own()):find("Own is a layer of your own, made by gpt.nn.layer.", 1, true))
@@ -114,7 +126,7 @@ describe("gpt.help", function()
 
   it("lists everything without an argument", function()
     local list = gpt.help()
-    for _, word in ipairs { "gpt.nn.\n", "Tensor:\n", "Session:\n", "Tokenizer:\n", " generate", " Linear" } do
+    for _, word in ipairs { "\ngpt.nn. Dropout", "\nTensor: abs", "\nSession: feed", "\nTokenizer: decode", " generate", " Linear" } do
       assert.truthy(list:find(word, 1, true), word)
     end
     assert.equal(list, gpt.help(gpt))

@@ -151,7 +151,7 @@ Sequential {  -- 12
     message(function() nn.FeedForward { emb_dim = 2, activation = "gleu" } end,
       "nn.FeedForward: activation: \"gelu\", \"gelu_exact\" or \"relu\" expected, got gleu", 1, true)
     message(function() nn.Sequential { nn.ReLU(), 3 } end, "nn.Sequential: item 2 must be a layer, got number", 1, true)
-    message(function() nn.Sequential(nn.ReLU()) end, "nn.Sequential: a table of layers expected, got userdata: nn.Sequential { a, b }", 1, true)
+    message(function() nn.Sequential(nn.ReLU()) end, "nn.Sequential: a table of layers expected, got gpt.Layer: nn.Sequential { a, b }", 1, true)
     message(function() nn.List(3) end, "nn.List: a table of layers expected, got number: nn.List { a, b }", 1, true)
     message(function() nn.List { nn.ReLU() }(gpt.ones(1)) end,
       "a List only holds layers: call its members, list[i](x), or use a Sequential", 1, true)

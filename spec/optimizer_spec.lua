@@ -213,7 +213,7 @@ AdamW {  -- 2 groups; 1 step
     local w = leaf { 1.0 }
     local what = "gpt.optim.AdamW: a layer, a list of tensors or a list of groups {params = ...} expected, got "
     assert.equal(what .. "nil", refusal())
-    assert.equal(what .. "userdata", refusal(w))
+    assert.equal(what .. "gpt.Tensor", refusal(w))
     assert.equal("gpt.optim.AdamW: there are no parameters in it", refusal {})
     assert.equal("gpt.optim.AdamW: there are no parameters in it", refusal(gpt.nn.GELU()))
     assert.equal("gpt.optim.AdamW: item 2 of the list: a tensor or a layer expected, got number", refusal { w, 3 })
@@ -227,7 +227,7 @@ AdamW {  -- 2 groups; 1 step
       refusal { gpt.tensor { 1, 2 } })
     assert.equal("gpt.optim.AdamW: group 2: params: a layer or a list of tensors expected, got nil",
       refusal { { params = { w } }, { lr = 1 } })
-    assert.equal("gpt.optim.AdamW: group 2: a table {params = ...} expected, got userdata",
+    assert.equal("gpt.optim.AdamW: group 2: a table {params = ...} expected, got gpt.Tensor",
       refusal { { params = { w } }, w })
   end)
 

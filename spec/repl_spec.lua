@@ -76,6 +76,26 @@ describe("a mistake at the prompt", function()
       .. "(an optional field: self.paramters = nil in init)",
     ["x = own:duoble(t)"] = "Own has no field or method 'duoble'; did you mean 'double'? "
       .. "(an optional field: self.duoble = nil in init)",
+    ["x = t < t"] = "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)",
+    ["x = t >= 1"] = "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)",
+    ["x = 'loss ' .. t"] = "a gpt.Tensor is no string: tostring(t), or t:item() for the number in a tensor of one element",
+    ["for _, row in ipairs(t) do x = row end"] = "t[i]: position 3 out of range 1..2 (shape [2, 3]); a loop over all: "
+      .. "for i = 1, #t do",
+    ["x = t.foo"] = "a gpt.Tensor has no field or method 'foo'",
+    ["x = t:requires()"] = "a gpt.Tensor has no field or method 'requires'; did you mean 'requires_grad'?",
+    ["x = t:softmax()"] = "bad argument #1 to 'softmax' (a dim expected (1..2, or -1 for the last), got no value)",
+    ["x = gpt.cat(t, t)"] = "bad argument #1 to 'cat' (a list of tensors expected, { a, b }, got gpt.Tensor)",
+    ["x = gpt.arange(10)"] = "bad argument #2 to 'arange' (the last number expected, got no value: gpt.arange(1, 10), "
+      .. "or gpt.arange(0, 9) for ids)",
+    ["x = nn.Sequential(linear)"] = "nn.Sequential: a table of layers expected, got gpt.Layer: nn.Sequential { a, b }",
+    ["x = nn.Sequential { linear, nn.GELU }"] = "nn.Sequential: item 2 is the function nn.GELU itself: call it, as in nn.GELU(...)",
+    ["x = session:generate { 1, 2 }"] = "session:generate: options are names, as in { max_new_tokens = 5 }, got 1 at position 1; "
+      .. "session:feed(ids) takes token ids",
+    ["x = gpt.optim.AdamW(model:parameters())"] = "gpt.optim.AdamW: a layer, a list of tensors or a list of groups "
+      .. "{params = ...} expected, got function; of a layer's parameters pass the layer itself",
+    ["x = gpt.train(model, data)"] = "gpt.train: a table of options expected, got a gpt.Layer",
+    ["x = gpt.dataset({ 1 }, { context_length = 1, batch = 2 })"] = "gpt.dataset: batch: unknown key; did you mean 'batch_size'?",
+    ["x = optimizer:state().stp"] = "this table has no field 'stp'; did you mean 'step'?",
     ["x = t[0]"] = "t[i]: position 0 out of range 1..2 (shape [2, 3])",
     ["x = t[100]"] = "t[i]: position 100 out of range 1..2 (shape [2, 3])",
     ["x = t[1.5]"] = "gpt.Tensor[i]: a whole number expected, got 1.5",
@@ -180,8 +200,25 @@ describe("a mistake at the prompt", function()
   end)
 end)
 
+describe("what prints", function()
+  it("shows tensors within tables by what they are", function()
+    local w = gpt.ones(2, 3):requires_grad(true)
+    local optimizer = gpt.optim.AdamW({ w }, { lr = 0.5 })
+    w:sum():backward()
+    optimizer:step()
+    assert.equal("{ lr = 0.5, step = 1, steps = { 1 = 1 }, tensors = { exp_avg.1 = tensor [2, 3] f32 ..., "
+      .. "exp_avg_sq.1 = tensor [2, 3] f32 ... } }", tostring(optimizer:state()))
+  end)
+
+  it("counts one and many", function()
+    assert.equal("Dataset { 5 tokens, 1 window of 4, stride 4, 1 batch of 8 }",
+      tostring(gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 4 })))
+  end)
+end)
+
 describe("a module", function()
   it("prints what it has", function()
+    for line in tostring(gpt):gmatch "[^\n]+" do assert.is_true(#line <= 79, line) end
     assert.truthy(tostring(gpt):find("^gpt: Model arange"), tostring(gpt))
     assert.truthy(tostring(gpt.nn):find("gpt.nn: Dropout Embedding", 1, true))
     assert.truthy(tostring(gpt):find('gpt.help "NAME" tells more of one.', 1, true))

@@ -179,7 +179,7 @@ describe("cat and stack", function()
       { "cat: tensors without dimensions cannot be joined; stack them", function() gpt.cat { gpt.tensor(1) } end },
       { "bad argument #1 to 'cat' (at least one tensor expected, got an empty array)", function() gpt.cat {} end },
       { "bad argument #1 to 'cat' (element [2]: a tensor expected, got number)", function() gpt.cat { a, 4 } end },
-      { "bad argument #1 to 'stack' (table expected, got gpt.Tensor)", function() gpt.stack(a) end },
+      { "bad argument #1 to 'stack' (a list of tensors expected, { a, b }, got gpt.Tensor)", function() gpt.stack(a) end },
       { "bad argument #2 to 'cat' (dim 3 out of range: the tensor has 2, counted 1..2, or -1 for the last)",
         function() gpt.cat({ a }, 3) end },
     }
@@ -288,7 +288,7 @@ describe("order", function()
       { "bad argument #1 to 'topk' (0 to 3 expected, as dim 2 has that size, got 4)", function() t:topk(4) end },
       { "bad argument #1 to 'topk' (0 to 2 expected, as dim 1 has that size, got -1)", function() t:topk(-1, 1) end },
       { "topk: unknown option 'larges'; did you mean 'largest'?", function() t:topk(1, 1, { larges = true }) end },
-      { "sort: unknown option 'desc'", function() t:sort(1, { desc = true }) end },
+      { "sort: unknown option 'desc'; did you mean 'descending'?", function() t:sort(1, { desc = true }) end },
       { "bad argument #1 to 'sort' (dim 3 out of range: the tensor has 2, counted 1..2, or -1 for the last)",
         function() t:sort(3) end },
       { "calling 'sort' on bad self (a tensor with at least one dimension expected, got shape [])",

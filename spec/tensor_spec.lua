@@ -210,7 +210,7 @@ describe("a tensor", function()
   it("refuses misuse", function()
     local cases = {
       { "item: a tensor with one element expected, got shape [2, 3]", function() t:item() end },
-      { "t[i]: position 3 out of range 1..2 (shape [2, 3])", function() return t[3] end },
+      { "t[i]: position 3 out of range 1..2 (shape [2, 3]); a loop over all: for i = 1, #t do", function() return t[3] end },
       { "t[i]: position 0 out of range 1..2 (shape [2, 3])", function() return t[0] end },
       { "t[i]: position -3 out of range 1..2 (shape [2, 3])", function() return t[-3] end },
       { "t[i]: a tensor without dimensions has no elements to index; t:item() is its number",
@@ -219,7 +219,7 @@ describe("a tensor", function()
       { "a gpt.Tensor has no field or method 'veiw'; did you mean 'view'?", function() t:veiw(1) end },
       { "a gpt.Tensor has no field 'x' to set; t[i] = v writes elements, t.grad the gradient", function() t.x = 1 end },
       { "t[i] = v: a number or a tensor expected, got table", function() t[1] = { 1, 2, 3 } end },
-      { "t[i]: position 3 out of range 1..2 (shape [2, 3])", function() t[3] = 1 end },
+      { "t[i]: position 3 out of range 1..2 (shape [2, 3]); a loop over all: for i = 1, #t do", function() t[3] = 1 end },
       { "shape [2] cannot be broadcast to [3]", function() t[1] = gpt.zeros(2) end },
       { "bad argument #1 to 'size' (dim 3 out of range: the tensor has 2, counted 1..2, or -1 for the last)",
         function() t:size(3) end },

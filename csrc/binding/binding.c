@@ -84,6 +84,14 @@ void *bind_test(lua_State *L, int index, const char *type) {
   return *box;
 }
 
+const char *bind_typename(lua_State *L, int index) {
+  const char *name = luaL_typename(L, index);
+  if (lua_type(L, index) != LUA_TUSERDATA || luaL_getmetafield(L, index, "__name") == LUA_TNIL) return name;
+  if (lua_type(L, -1) == LUA_TSTRING) name = lua_tostring(L, -1); /* the metatable keeps it */
+  lua_pop(L, 1);
+  return name;
+}
+
 /* Is the function that runs a method of the type? Methods are an upvalue of __index. */
 static bool is_method(lua_State *L, const char *type) {
   lua_Debug frame;
@@ -107,8 +115,7 @@ static bool is_method(lua_State *L, const char *type) {
 static void wrong_type(lua_State *L, int index, const char *type) {
   lua_Debug frame;
   bool array = lua_istable(L, index);
-  const char *advice = "", *came = luaL_typename(L, index);
-  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) came = lua_tostring(L, -1);
+  const char *advice = "", *came = bind_typename(L, index);
   lua_getstack(L, 0, &frame);
   lua_getinfo(L, "n", &frame);
   if (index == 1 && is_method(L, type))

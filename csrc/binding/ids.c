@@ -13,9 +13,9 @@ static void copy_ids(lua_State *L, int index, lua_Integer row, int64_t *to, lua_
     if (!whole || lua_type(L, -1) != LUA_TNUMBER) {
       const char *got = luaL_tolstring(L, -1, NULL);
       if (row > 0)
-        bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, luaL_typename(L, -2), (int)i,
+        bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, bind_typename(L, -2), (int)i,
                    (int)row);
-      bind_error(L, "token ids are integers: got %s (%s) at position %d", got, luaL_typename(L, -2), (int)i);
+      bind_error(L, "token ids are integers: got %s (%s) at position %d", got, bind_typename(L, -2), (int)i);
     }
     to[i - 1] = id;
     lua_pop(L, 1);
@@ -38,7 +38,7 @@ const int64_t *bind_ids(lua_State *L, int index, int64_t *count) {
 static lua_Integer row_length(lua_State *L, int index, lua_Integer row) {
   lua_rawgeti(L, index, row);
   if (!lua_istable(L, -1))
-    bind_error(L, "row %d of the token ids is a %s; every row must be an array", (int)row, luaL_typename(L, -1));
+    bind_error(L, "row %d of the token ids is a %s; every row must be an array", (int)row, bind_typename(L, -1));
   lua_Integer length = (lua_Integer)lua_rawlen(L, -1);
   lua_pop(L, 1);
   return length;

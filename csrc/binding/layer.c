@@ -121,7 +121,7 @@ GptTensor *bind_model_ids(lua_State *L, int index, const char *name) {
   GptTensor *ids = bind_test_tensor(L, index);
   if (ids == NULL)
     luaL_argerror(L, index, lua_pushfstring(L, "%s expects a tensor or an array of token ids, got %s", name,
-                                            luaL_typename(L, index)));
+                                            bind_typename(L, index)));
   if (ids->ndim != 1) return ids;
   GptTensor **row = bind_new_tensor(L); /* [tokens] is a batch of one */
   *row = gpt_unsqueeze(bind_env(L), ids, 0);
@@ -141,7 +141,7 @@ GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer) {
   bool model = layer->kind == &gpt_model_kind, takes_ids = model || layer->kind == &gpt_embedding_kind;
   if (bind_test_tensor(L, 2) == NULL && !(takes_ids && lua_istable(L, 2)))
     bind_error(L, "%s expects a tensor%s, got %s%s", gpt_layer_name(layer),
-               takes_ids ? " or an array of token ids" : "", luaL_typename(L, 2),
+               takes_ids ? " or an array of token ids" : "", bind_typename(L, 2),
                input_advice(L, model)); /* no argument error: Lua would count the layer too */
   if (model) return bind_model_ids(L, 2, gpt_layer_name(layer));
   if (lua_istable(L, 2)) bind_ids_tensor(L, 2, false);
@@ -277,7 +277,7 @@ static int index_layer(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   if (lua_isinteger(L, 2)) return index_child(L, layer, lua_tointeger(L, 2));
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
-  if (key == NULL) return bind_error(L, "a field of %s expected, got a %s", gpt_layer_name(layer), luaL_typename(L, 2));
+  if (key == NULL) return bind_error(L, "a field of %s expected, got a %s", gpt_layer_name(layer), bind_typename(L, 2));
   if (found_field(L, &known)) return 1;
   GptTensor *parameter = gpt_layer_parameter(layer, key);
   if (parameter != NULL) return bind_share_tensor(L, parameter), 1;
@@ -336,7 +336,7 @@ static int assign_part(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
   GptTensor *parameter = gpt_layer_parameter(layer, key);
   if (gpt_layer_child(layer, key) != NULL) {
     if (bind_test_layer(L, 3) == NULL)
-      return bind_error(L, "%s.%s: a layer expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
+      return bind_error(L, "%s.%s: a layer expected, got %s", gpt_layer_name(layer), key, bind_typename(L, 3));
     if (!gpt_layer_replace(env, layer, key, bind_layer(L, 3))) return bind_raise(L, env);
     set_field(L, 3);
     return 0;
@@ -344,7 +344,7 @@ static int assign_part(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
   if (parameter == NULL) return unknown_field(L, layer, key);
   GptTensor *tensor = bind_test_tensor(L, 3);
   if (tensor == NULL)
-    return bind_error(L, "%s.%s: a tensor expected, got %s", gpt_layer_name(layer), key, luaL_typename(L, 3));
+    return bind_error(L, "%s.%s: a tensor expected, got %s", gpt_layer_name(layer), key, bind_typename(L, 3));
   if (!gpt_same_shape(tensor, parameter) || tensor->storage->dtype != GPT_F32)
     return bind_error(L, "%s.%s: an f32 tensor of shape %s expected, got %s of %s", gpt_layer_name(layer), key,
                       gpt_tensor_shape_text(parameter, before), gpt_dtype_name(tensor->storage->dtype),
@@ -362,7 +362,7 @@ static int assign(lua_State *L) {
   if (lua_isinteger(L, 2)) {
     if (!lua_isnil(L, 3) && bind_test_layer(L, 3) == NULL)
       return bind_error(L, "%s[%lld]: a layer expected, got %s", gpt_layer_name(layer), (long long)lua_tointeger(L, 2),
-                        luaL_typename(L, 3));
+                        bind_typename(L, 3));
     snprintf(number, sizeof number, "%lld", (long long)lua_tointeger(L, 2));
     lua_pushstring(L, number);
     lua_replace(L, 2);

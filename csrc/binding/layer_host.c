@@ -43,7 +43,7 @@ static int call_forward(lua_State *L) {
 static GptTensor *answer_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
   GptTensor **box = luaL_testudata(L, -1, BIND_TENSOR);
   if (box != NULL && *box != NULL) return gpt_tensor_retain(*box);
-  const char *came = box != NULL ? "a freed one" : luaL_typename(L, -1);
+  const char *came = box != NULL ? "a freed one" : bind_typename(L, -1);
   const char *advice = lua_isnil(L, -1) ? "; does it return one?" : "";
   return gpt_fail_null(env, "forward of %s must answer a tensor, got %s%s", gpt_layer_name(layer), came, advice);
 }

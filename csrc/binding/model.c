@@ -30,7 +30,7 @@ static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t ind
 
 static bool refuse_part(const Parts *p, GptEnv *env, const char *part) {
   return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that answers one; got %s", part,
-                  luaL_typename(p->L, -1));
+                  bind_typename(p->L, -1));
 }
 
 static bool make_part(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer, bool *absent) {

@@ -66,6 +66,13 @@ static int suggest(lua_State *L) {
   return 1;
 }
 
+/* _typename(value): what it is, as messages say it. */
+static int typename(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushstring(L, bind_typename(L, 1));
+  return 1;
+}
+
 /* _methods(type): the table of a type's methods; nil where there is no such type. */
 static int methods(lua_State *L) {
   bool known = luaL_getmetatable(L, luaL_checkstring(L, 1)) == LUA_TTABLE;
@@ -76,7 +83,8 @@ static int methods(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"_methods", methods}, {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest}, {NULL, NULL}};
+    {"_methods", methods}, {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest},
+    {"_typename", typename}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
 static void pin_module(void) {

@@ -12,7 +12,7 @@ static int64_t check_size(lua_State *L, int index, const char *what) {
     luaL_argerror(
         L, index,
         lua_pushfstring(L, "%s: a whole number of at least 1 expected, got %s", what,
-                        lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index)));
+                        lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL) : bind_typename(L, index)));
   lua_Integer n = luaL_checkinteger(L, index);
   if (n < 1) luaL_argerror(L, index, lua_pushfstring(L, "%s must be at least 1, got %I", what, n));
   return n;
@@ -220,7 +220,7 @@ static int container(lua_State *L, const char *what, GptLayer *(*make)(GptEnv *)
   for (lua_Integer i = 1; i <= n; i++) {
     lua_rawgeti(L, 1, i);
     if (bind_test_layer(L, -1) == NULL)
-      bind_error(L, "%s: item %d must be a layer, got %s", what, (int)i, luaL_typename(L, -1));
+      bind_error(L, "%s: item %d must be a layer, got %s", what, (int)i, bind_typename(L, -1));
     snprintf(name, sizeof name, "%lld", (long long)i);
     bind_set_child(L, -2, name, -1);
     lua_pop(L, 1);

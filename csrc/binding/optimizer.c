@@ -27,7 +27,7 @@ static void read_betas(lua_State *L, int table, const char *what, GptAdamRates *
   }
   if (!fits)
     bind_error(L, "%s: betas: two numbers from 0 to less than 1 expected, got %s", what,
-               type == LUA_TTABLE ? "another count" : luaL_typename(L, -1));
+               type == LUA_TTABLE ? "another count" : bind_typename(L, -1));
   rates->beta1 = betas[0];
   rates->beta2 = betas[1];
   lua_pop(L, 1);
@@ -57,7 +57,7 @@ static void add_groups(lua_State *L, GptAdamW *adamw, GptAdamRates all) {
     GptAdamRates own = all;
     snprintf(what, sizeof what, WHAT ": group %d", (int)i);
     if (lua_rawgeti(L, 1, i) != LUA_TTABLE)
-      bind_error(L, "%s: a table {params = ...} expected, got %s", what, luaL_typename(L, -1));
+      bind_error(L, "%s: a table {params = ...} expected, got %s", what, bind_typename(L, -1));
     bind_check_options(L, lua_gettop(L), what, names);
     read_rates(L, lua_gettop(L), what, &own);
     double lr = read_lr(L, lua_gettop(L), what, adamw->lr);
@@ -201,6 +201,7 @@ static int state(lua_State *L) {
     lua_pushinteger(L, adamw->parameters[i].steps);
     lua_setfield(L, -2, adamw->parameters[i].name);
   }
+  bind_answer(L);
   lua_setfield(L, -2, "steps");
   lua_newtable(L);
   for (int64_t i = 0; i < adamw->count; i++) {
@@ -209,7 +210,9 @@ static int state(lua_State *L) {
     set_moment(L, "exp_avg.", p->name, p->mean);
     set_moment(L, "exp_avg_sq.", p->name, p->square);
   }
+  bind_answer(L);
   lua_setfield(L, -2, "tensors");
+  bind_answer(L);
   return 1;
 }
 
@@ -217,9 +220,10 @@ static int state(lua_State *L) {
 
 /* Pushes field `name` of the table at index, which must be of that type. */
 static void check_field(lua_State *L, int index, const char *name, int type) {
-  if (lua_getfield(L, index, name) != type)
+  lua_pushstring(L, name);
+  if (lua_rawget(L, index) != type)
     bind_error(L, LOAD ": %s: a %s expected, got %s; state() makes such a table", name, lua_typename(L, type),
-               luaL_typename(L, -1));
+               bind_typename(L, -1));
 }
 
 /* Pushes the moment at exp_avg.NAME or the like. */
@@ -228,14 +232,14 @@ static GptTensor *check_moment(lua_State *L, int tensors, const char *prefix, co
   lua_rawget(L, tensors);
   GptTensor *moment = bind_test_tensor(L, lua_gettop(L));
   if (moment == NULL)
-    bind_error(L, LOAD ": tensors: '%s%s': a tensor expected, got %s", prefix, name, luaL_typename(L, -1));
+    bind_error(L, LOAD ": tensors: '%s%s': a tensor expected, got %s", prefix, name, bind_typename(L, -1));
   return moment;
 }
 
 /* The parameter whose name and steps are on top of the stack; its moments are kept alive by the table `tensors`. */
 static GptAdamMoments read_moments(lua_State *L, const GptAdamW *adamw, int tensors) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-  if (name == NULL) bind_error(L, LOAD ": steps: names of parameters expected, got a %s", luaL_typename(L, -2));
+  if (name == NULL) bind_error(L, LOAD ": steps: names of parameters expected, got a %s", bind_typename(L, -2));
   GptAdamMoments moments = {.parameter = gpt_adamw_find(adamw, name)};
   if (moments.parameter == NULL) bind_error(L, LOAD ": the optimizer has no parameter '%s'", name);
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)

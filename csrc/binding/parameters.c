@@ -29,7 +29,7 @@ static void visit_item(lua_State *L, Walk *walk, lua_Integer i, const char *pref
   GptLayer *layer = tensor == NULL ? bind_test_layer(L, item) : NULL;
   if (tensor == NULL && layer == NULL)
     bind_error(L, "%s: item %s%d of the list: a tensor or a layer expected, got %s", walk->what, prefix, (int)i,
-               luaL_typename(L, item));
+               bind_typename(L, item));
   const char *name = lua_pushfstring(L, tensor != NULL ? "%s%d" : "%s%d.", prefix, (int)i);
   if (layer != NULL) visit_layer(L, walk, layer, name);
   else walk->visit(L, walk->context, walk->group, name, tensor), walk->count++;
@@ -54,11 +54,11 @@ static void visit_params(lua_State *L, Walk *walk, int index, const char *prefix
 
 static void visit_group(lua_State *L, Walk *walk, int groups, lua_Integer i) {
   if (lua_rawgeti(L, groups, i) != LUA_TTABLE)
-    bind_error(L, "%s: group %d: a table {params = ...} expected, got %s", walk->what, (int)i, luaL_typename(L, -1));
+    bind_error(L, "%s: group %d: a table {params = ...} expected, got %s", walk->what, (int)i, bind_typename(L, -1));
   lua_getfield(L, -1, "params");
   if (!lua_istable(L, -1) && bind_test_layer(L, lua_gettop(L)) == NULL)
     bind_error(L, "%s: group %d: params: a layer or a list of tensors expected, got %s", walk->what, (int)i,
-               luaL_typename(L, -1));
+               bind_typename(L, -1));
   const char *prefix = lua_pushfstring(L, "%d.", (int)i);
   visit_params(L, walk, lua_gettop(L) - 1, prefix);
   lua_pop(L, 3);
@@ -75,8 +75,8 @@ int64_t bind_each_parameter(lua_State *L, int index, const char *what, BindParam
   Walk walk = {.what = what, .visit = visit, .context = context};
   int64_t groups = 1;
   if (!lua_istable(L, index) && bind_test_layer(L, index) == NULL)
-    bind_error(L, "%s: a layer, a list of tensors or a list of groups {params = ...} expected, got %s", what,
-               luaL_typename(L, index));
+    bind_error(L, "%s: a layer, a list of tensors or a list of groups {params = ...} expected, got %s%s", what,
+               bind_typename(L, index), lua_isfunction(L, index) ? "; of a layer's parameters pass the layer itself" : "");
   if (bind_is_grouped(L, index)) {
     groups = (int64_t)lua_rawlen(L, index);
     for (walk.group = 0; walk.group < groups; walk.group++) visit_group(L, &walk, index, walk.group + 1);

@@ -16,7 +16,7 @@ static int seed(lua_State *L) {
   int whole = 0;
   lua_Integer n = lua_type(L, 1) == LUA_TNUMBER ? lua_tointegerx(L, 1, &whole) : 0;
   if (!whole) {
-    const char *got = lua_type(L, 1) == LUA_TNUMBER ? luaL_tolstring(L, 1, NULL) : luaL_typename(L, 1);
+    const char *got = lua_type(L, 1) == LUA_TNUMBER ? luaL_tolstring(L, 1, NULL) : bind_typename(L, 1);
     return luaL_argerror(L, 1, lua_pushfstring(L, "a whole number expected, got %s", got));
   }
   gpt_random_seed(&env->random, (uint64_t)n);

@@ -224,7 +224,7 @@ The distribution that `gpt.sample` draws from with the same options.
 @tparam Tensor logits `[vocab]`, or `[batch, vocab]`
 @tparam[opt] table options as for `gpt.sample`
 @treturn Tensor probabilities, of the shape of logits
-@usage gpt.probabilities(gpt.tensor { 1.0, 2.0, 3.0 }, { temperature = 1, top_k = 2 })  --> 0.0000, 0.2689, 0.7311
+@usage gpt.probabilities(gpt.tensor { 1.0, 2.0, 3.0 }, { top_k = 2 })  --> 0.0000, 0.2689, 0.7311
 */
 static int probabilities(lua_State *L) {
   GptTensor *logits = check_logits(L, "gpt.probabilities");

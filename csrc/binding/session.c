@@ -138,11 +138,11 @@ static int feed_many(lua_State *L) {
     lua_rawgeti(L, 1, i);
     sessions[i - 1] = bind_test(L, lua_gettop(L), SESSION);
     if (sessions[i - 1] == NULL)
-      return luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, luaL_typename(L, -1)));
+      return luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, bind_typename(L, -1)));
     lua_rawgeti(L, 2, i);
     if (!lua_istable(L, -1) && bind_test_tensor(L, -1) == NULL)
       return luaL_argerror(L, 2,
-                           lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, luaL_typename(L, -1)));
+                           lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, bind_typename(L, -1)));
     ids[i - 1] = bind_ids(L, -1, &counts[i - 1]);
     lua_replace(L, -3); /* the buffer stays, in the session's place */
     lua_pop(L, 1);

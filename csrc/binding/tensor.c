@@ -79,7 +79,7 @@ static int get_grad(lua_State *L) {
 static void set_grad(lua_State *L, GptTensor *tensor) {
   GptTensor *grad = lua_isnil(L, 3) ? NULL : bind_test_tensor(L, 3);
   char own[GPT_SHAPE_TEXT], came[GPT_SHAPE_TEXT];
-  if (grad == NULL && !lua_isnil(L, 3)) bind_error(L, "grad: nil or a tensor expected, got %s", luaL_typename(L, 3));
+  if (grad == NULL && !lua_isnil(L, 3)) bind_error(L, "grad: nil or a tensor expected, got %s", bind_typename(L, 3));
   if (grad != NULL && (!gpt_same_shape(tensor, grad) || grad->storage->dtype != GPT_F32))
     bind_error(L, "grad: an f32 tensor of shape %s expected, got %s of shape %s", gpt_tensor_shape_text(tensor, own),
                gpt_dtype_name(grad->storage->dtype), gpt_tensor_shape_text(grad, came));
@@ -101,7 +101,7 @@ static void set_element(lua_State *L, GptTensor *tensor) {
   GptEnv *env = bind_env(L);
   GptTensor *source = bind_test_tensor(L, 3);
   if (source == NULL && lua_type(L, 3) != LUA_TNUMBER)
-    bind_error(L, "t[i] = v: a number or a tensor expected, got %s", luaL_typename(L, 3));
+    bind_error(L, "t[i] = v: a number or a tensor expected, got %s", bind_typename(L, 3));
   GptNumber number = source == NULL ? bind_number(L, 3) : (GptNumber){0, 0};
   int64_t position = bind_element(L, tensor, lua_tointeger(L, 2));
   GptTensor **box = bind_new_tensor(L);
@@ -143,9 +143,19 @@ static int element(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
+/* a < b and the like: Lua makes a boolean of whatever they answer, so they cannot compare element by element. */
+static int refuse_order(lua_State *L) {
+  return bind_error(L, "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)");
+}
+
+static int refuse_concat(lua_State *L) {
+  return bind_error(L, "a gpt.Tensor is no string: tostring(t), or t:item() for the number in a tensor of one element");
+}
+
 static const luaL_Reg fields[] = {{"grad", get_grad}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", free_tensor}, {"__tostring", bind_tensor_print},
-                                {"__newindex", new_index}, {"__len", length},    {NULL, NULL}};
+                                {"__newindex", new_index}, {"__len", length},        {"__lt", refuse_order},
+                                {"__le", refuse_order},    {"__concat", refuse_concat}, {NULL, NULL}};
 
 /* Several lists as one. */
 static void join_lists(luaL_Reg *all, const luaL_Reg *const *lists) {

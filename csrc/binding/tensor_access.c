@@ -266,7 +266,7 @@ goes on as before in any case. The function must not yield.
 static int no_grad(lua_State *L) {
   GptEnv *env = bind_env(L);
   if (!lua_isfunction(L, 1) && luaL_getmetafield(L, 1, "__call") == LUA_TNIL)
-    luaL_argerror(L, 1, lua_pushfstring(L, "a function, or a layer, expected, got %s", luaL_typename(L, 1)));
+    luaL_argerror(L, 1, lua_pushfstring(L, "a function, or a layer, expected, got %s", bind_typename(L, 1)));
   if (!lua_isfunction(L, 1)) lua_pop(L, 1);
   bool recording = env->recording;
   env->recording = false;

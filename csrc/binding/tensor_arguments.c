@@ -4,6 +4,9 @@
 #include <string.h>
 
 int bind_dim(lua_State *L, int index, int ndim) {
+  if (lua_isnoneornil(L, index))
+    luaL_argerror(L, index, lua_pushfstring(L, "a dim expected (1..%d, or -1 for the last), got %s", ndim,
+                                            bind_typename(L, index)));
   lua_Integer dim = luaL_checkinteger(L, index);
   if (dim >= 1 && dim <= ndim) return (int)dim - 1;
   if (dim < 0 && dim >= -ndim) return (int)(ndim + dim);
@@ -30,8 +33,9 @@ int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position) {
     return bind_error(L, "t[i]: a tensor without dimensions has no elements to index; t:item() is its number");
   if (position >= 1 && position <= tensor->shape[0]) return position - 1;
   if (position < 0 && position >= -tensor->shape[0]) return tensor->shape[0] + position;
-  return bind_error(L, "t[i]: position %lld out of range 1..%lld (shape %s)", (long long)position,
-                    (long long)tensor->shape[0], gpt_tensor_shape_text(tensor, text));
+  const char *advice = position == tensor->shape[0] + 1 ? "; a loop over all: for i = 1, #t do" : ""; /* as of ipairs */
+  return bind_error(L, "t[i]: position %lld out of range 1..%lld (shape %s)%s", (long long)position,
+                    (long long)tensor->shape[0], gpt_tensor_shape_text(tensor, text), advice);
 }
 
 /* The value on top of the stack as a size; place: which one, for the message. */
@@ -39,7 +43,7 @@ static int64_t check_size(lua_State *L, int index, int place) {
   int whole;
   lua_Integer size = lua_tointegerx(L, -1, &whole);
   if (lua_type(L, -1) == LUA_TNUMBER && whole) return size;
-  const char *came = lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1);
+  const char *came = lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : bind_typename(L, -1);
   return luaL_argerror(L, index,
                        lua_pushfstring(L, "size %d of the shape: a whole number expected, got %s", place, came));
 }

@@ -15,7 +15,7 @@ static GptTensor *operand(lua_State *L, int index, const GptTensor *other) {
   if (index == 1 && lua_type(L, index) == LUA_TSTRING) /* from "1" + t: no argument of a call */
     bind_error(L, "arithmetic with a tensor: a tensor or a number expected, got string");
   if (lua_type(L, index) != LUA_TNUMBER)
-    luaL_argerror(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", luaL_typename(L, index)));
+    luaL_argerror(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", bind_typename(L, index)));
   bool integer = lua_isinteger(L, index) && other != NULL && other->storage->dtype == GPT_I64;
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_full(bind_env(L), integer ? GPT_I64 : GPT_F32, 0, NULL, bind_number(L, index));
@@ -281,7 +281,7 @@ static double correction_option(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TTABLE);
   bind_check_options(L, index, "var", names);
   if (lua_getfield(L, index, "correction") != LUA_TNIL && lua_type(L, -1) != LUA_TNUMBER)
-    bind_error(L, "var: correction: a number expected, got %s", luaL_typename(L, -1));
+    bind_error(L, "var: correction: a number expected, got %s", bind_typename(L, -1));
   double correction = luaL_optnumber(L, -1, 1);
   lua_pop(L, 1);
   return correction;

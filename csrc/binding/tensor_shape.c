@@ -160,7 +160,8 @@ const luaL_Reg bind_tensor_shape[] = {
 
 /* The tensors of the array at argument 1, in memory that the stack owns; answers how many. */
 static int check_list(lua_State *L, GptTensor ***list) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!lua_istable(L, 1))
+    luaL_argerror(L, 1, lua_pushfstring(L, "a list of tensors expected, { a, b }, got %s", bind_typename(L, 1)));
   lua_settop(L, 2);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
   luaL_argcheck(L, count >= 1, 1, "at least one tensor expected, got an empty array");
@@ -169,7 +170,7 @@ static int check_list(lua_State *L, GptTensor ***list) {
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
     if (luaL_testudata(L, -1, BIND_TENSOR) == NULL)
-      luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, luaL_typename(L, -1)));
+      luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, bind_typename(L, -1)));
     GptTensor **box = lua_touserdata(L, -1);
     if (*box == NULL) luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: this tensor was freed", i));
     (*list)[i - 1] = *box;

@@ -88,7 +88,7 @@ static bool check_special(lua_State *L, int index) {
   bind_check_options(L, index, "encode", names);
   int type = lua_getfield(L, index, "special");
   if (type != LUA_TBOOLEAN && type != LUA_TNIL)
-    bind_error(L, "encode: special: true or false expected, got %s", luaL_typename(L, -1));
+    bind_error(L, "encode: special: true or false expected, got %s", bind_typename(L, -1));
   bool special = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return special;

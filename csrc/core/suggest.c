@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LONGEST 40
+#define SHORTEST 4 /* beginning of a name that stands for it */
 
 static int least(int a, int b, int c) {
   int m = a < b ? a : b;
@@ -48,8 +49,18 @@ static const char *nearest(const char *word, const char *const names[], size_t c
   return best;
 }
 
+/* A name that goes on where the word ends ("context" for "context_length"). */
+static const char *longer(const char *word, const char *const names[], size_t count) {
+  size_t length = strlen(word);
+  for (size_t i = 0; i < count && length >= SHORTEST; i++)
+    if (strncmp(word, names[i], length) == 0) return names[i];
+  return NULL;
+}
+
 const char *gpt_suggest(const char *word, const char *const names[], size_t count) {
-  return nearest(word, names, count, (int)strlen(word) / 3 + 2, true); /* a third of the word may be wrong */
+  int length = (int)strlen(word), wrong = length < 5 ? 1 : length * 2 / 5; /* two letters in five may be wrong */
+  const char *near = nearest(word, names, count, wrong + 1, true);
+  return near != NULL ? near : longer(word, names, count);
 }
 
 const char *gpt_suggest_typo(const char *word, const char *const names[], size_t count) {

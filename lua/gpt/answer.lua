@@ -30,7 +30,7 @@ end
 function show(value)
   if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
   if math.type(value) == "float" then return ("%.6g"):format(value) end
-  if type(value) ~= "table" then return tostring(value) end
+  if type(value) ~= "table" then return (tostring(value):gsub("\n.*", " ...")) end -- of a tensor, what it is
   if next(value) == nil then return "{}" end
   return value[1] ~= nil and show_array(value) or show_fields(value)
 end
@@ -39,9 +39,11 @@ core._answer.__tostring = show
 
 local refuse = strict.index "this table"
 
--- A list answers nil at any name, as all lists do.
+local function is_name(key) return type(key) == "string" and key:find "^[%a_][%w_]*$" end
+
+-- A list answers nil at any name, as all lists do; so does a table by names that are no identifiers, such as paths.
 function core._answer.__index(self, key)
-  if type(next(self)) == "string" then return refuse(self, key) end
+  if is_name(key) and type(next(self)) == "string" then return refuse(self, key) end
 end
 
 --- The same plain table, which prints.

@@ -75,7 +75,7 @@ end
 -- or "u32", for token files)
 -- @treturn Dataset with the fields `tokens`, `windows`, `n_batches`, and the options
 -- @raise where there are fewer tokens than one window takes
--- @usage local data = gpt.dataset("book.txt", { tokenizer = tokenizer, context_length = 64, batch_size = 8 })
+-- @usage local data = gpt.dataset("book.txt", { tokenizer = tokenizer, context_length = 64 })
 -- for ids, targets in data:batches() do print(ids, targets) break end
 local function dataset(source, options)
   if type(options) ~= "table" then
@@ -152,9 +152,12 @@ function metatable:__len()
   return self.n_batches
 end
 
+local function counted(n, one, many) return rules.grouped(n) .. " " .. (n == 1 and one or many) end
+
 function metatable:__tostring()
-  return ("Dataset { %s tokens, %s windows of %d, stride %d, %s batches of %d }"):format(rules.grouped(self.tokens),
-    rules.grouped(self.windows), self.context_length, self.stride, rules.grouped(self.n_batches), self.batch_size)
+  return ("Dataset { %s tokens, %s of %d, stride %d, %s of %d }"):format(rules.grouped(self.tokens),
+    counted(self.windows, "window", "windows"), self.context_length, self.stride,
+    counted(self.n_batches, "batch", "batches"), self.batch_size)
 end
 
 return dataset

@@ -118,24 +118,20 @@ end
 -- @tparam[opt=50] integer options.max_new_tokens how many tokens at most
 -- @tparam[opt=0] number options.temperature 0 is greedy; and `top_k`, `top_p`, `min_p`, `repetition_penalty` (over
 -- the prompt and what is new): see `gpt.sample`
--- @tparam[opt] integer options.seed in a batch row i draws from a generator of its own, seeded with seed + i - 1,
--- so that a batch of one equals the call alone. Without a seed the state's random numbers go on
--- @param[opt] options.stop a token id, a string, or a list of these. What stopped it is left out: of an answer of
--- ids every token that reaches into a stop string. For a string prompt the tokenizer's end of text stops too,
--- unless this is false
--- @tparam[opt=true] boolean options.use_cache false runs the whole context again for each token; the tokens are the
--- same
+-- @tparam[opt] integer options.seed without it the state's random numbers go on. Row i of a batch draws as the call
+-- alone would with seed + i - 1
+-- @param[opt] options.stop a token id, a string, or a list of these; what stopped it is left out. For a string prompt
+-- the tokenizer's end of text stops too, unless this is false
+-- @tparam[opt=true] boolean options.use_cache false runs the whole context for each token; the tokens are the same
 -- @tparam[opt="crop"] string options.overflow "crop": past context_length only the last context_length tokens are
--- seen, exactly as if run afresh; "error": a prompt that goes past it with its max_new_tokens is an error, and
--- nothing is run
+-- seen, exactly as if run afresh; "error": what may go past it is not begun
 -- @tparam[opt=false] boolean options.logprobs answers a second value
--- @tparam[opt] integer options.context_length how many tokens are seen: needed for a function, at most the model's
--- own
+-- @tparam[opt] integer options.context_length at most the model's own; needed for a function
 -- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
--- @return the prompt and its continuation, in the prompt's form. Rows of a tensor that end with different lengths
--- are a list of tensors
+-- @return the prompt and its continuation, in the prompt's form (rows of a tensor that end with different lengths: a
+-- list of tensors)
 -- @return with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
--- under the model's own distribution: the log-softmax of its logits, whatever the sampling options
+-- under the model's own distribution, whatever the sampling options
 -- @usage model:generate({ 3, 1, 2 }, { max_new_tokens = 10 })
 -- model:generate("Hello,", { temperature = 0.8, top_k = 50, seed = 1, stop = "\n" })
 function generate.generate(model, prompt, options)

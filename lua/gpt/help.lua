@@ -10,6 +10,11 @@ local OPERATORS = {
   ["=="] = "eq", ["~="] = "ne", ["<"] = "lt", ["<="] = "le", [">"] = "gt", [">="] = "ge",
 }
 
+local PARTS = { nn = true, optim = true, plot = true }
+
+-- Values that are told of where they come from.
+local ANSWERED_BY = { RandomState = "random_state", Trace = "Layer:trace", Training = "train" }
+
 local texts -- the entries by name, ":Tensor" for the page of a class, read when help is first asked for
 local sorted -- the names of functions and fields
 
@@ -26,9 +31,9 @@ local function bare(name)
   return name:match("([^.:]+)$")
 end
 
--- Names side by side, in lines of at most WIDTH.
-local function flow(names)
-  local lines, line = {}, " "
+-- Names side by side, in lines of at most WIDTH that begin with `first`, the others with two blanks.
+local function flow(names, first)
+  local lines, line = {}, first or " "
   for _, name in ipairs(names) do
     if #line + 1 + #name > WIDTH then
       table.insert(lines, line)
@@ -74,7 +79,7 @@ end
 
 local function topics()
   local parts = { "gpt.help(x) tells of x: a function, a layer, a tensor, any value of luagpt, or\n"
-    .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0." }
+    .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0.\n" }
   local owners, seen = { "gpt", "nn", "optim", "plot" }, {}
   for _, name in ipairs(sorted) do
     if texts[name].owner:find("^%u") then table.insert(owners, texts[name].owner) end
@@ -83,10 +88,10 @@ local function topics()
     local names = seen[owner] and {} or members(owner, "function")
     seen[owner] = true
     local title = owner == "gpt" and "gpt." or owner:find("^%l") and "gpt." .. owner .. "." or owner .. ":"
-    if #names > 0 then table.insert(parts, title .. "\n" .. flow(names)) end
+    if #names > 0 then table.insert(parts, flow(names, title)) end
   end
-  table.insert(parts, 'For example: gpt.help "generate", gpt.help "nn.Linear", gpt.help "Tensor:sum"')
-  return table.concat(parts, "\n\n")
+  table.insert(parts, '\nFor example: gpt.help "generate", gpt.help "nn.Linear", gpt.help "Tensor:sum"')
+  return table.concat(parts, "\n")
 end
 
 local function methods_of(owner)
@@ -149,7 +154,7 @@ local function of_string(given)
   local word = given:gsub("^gpt%.(.)", "%1"):gsub("%(.*$", "")
   if OPERATORS[word] then word = "Tensor:" .. OPERATORS[word] end
   if texts[word] then return texts[word].text end
-  if texts[":" .. word] then return overview(word) end
+  if texts[":" .. word] or PARTS[word] then return overview(word) end
   local owner, plain = word:match("^(%w+)[.:]([%w_]+)$")
   local classes = { model = "Model", layer = "Layer", session = "Session", tokenizer = "Tokenizer", t = "Tensor" }
   local method = owner and name_of_method(classes[owner] or owner, plain)
@@ -174,9 +179,10 @@ local function of_value(value)
   local name = type(meta) == "table" and rawget(meta, "__name")
   local class = type(name) == "string" and name:match("^gpt%.(.*)")
   if class == "Layer" then return of_layer(value) end
+  if ANSWERED_BY[class] then return texts[ANSWERED_BY[class]].text end
   if class and (texts[":" .. class] or #members(class, "function") > 0) then return overview(class) end
   if value == package.loaded.gpt then return topics() end
-  for _, part in ipairs { "nn", "optim", "plot" } do
+  for part in pairs(PARTS) do
     if value ~= nil and value == rawget(package.loaded.gpt, part) then return overview(part) end
   end
   if type(value) == "table" and rawget(value, "emb_dim") then return texts.config.text end

@@ -44,15 +44,27 @@ local Function = nn.layer("Function", {
   forward = function(self, x) return self.fn(x) end,
 })
 
+local CONSTRUCTOR = "%s: item %d is the function nn.%s itself: call it, as in nn.%s(...)"
+
+-- A table, and no constructor in it that was not called.
+local function check_list(who, layers)
+  if type(layers) ~= "table" then
+    core._raise(("%s: a table of layers expected, got %s: %s { a, b }"):format(who, core._typename(layers), who))
+  end
+  for i, layer in ipairs(layers) do
+    for name, constructor in pairs(nn) do
+      if layer == constructor then core._raise(CONSTRUCTOR:format(who, i, name, name)) end
+    end
+  end
+end
+
 --- Layers in turn, each fed what the one before it made; plain functions are welcome.
 -- @function nn.Sequential
 -- @tparam {Layer|function,...} layers
 -- @treturn Layer
 -- @usage gpt.nn.Sequential { gpt.nn.Linear(3, 4), gpt.nn.GELU(), function(x) return x * 2 end }
 function nn.Sequential(layers)
-  if type(layers) ~= "table" then
-    core._raise(("nn.Sequential: a table of layers expected, got %s: nn.Sequential { a, b }"):format(type(layers)))
-  end
+  check_list("nn.Sequential", layers)
   local list = {}
   for i, layer in ipairs(layers) do list[i] = type(layer) == "function" and Function(layer) or layer end
   return core._sequential(list)
@@ -65,9 +77,7 @@ end
 -- @usage local experts = gpt.nn.List { gpt.nn.Linear(3, 3), gpt.nn.Linear(3, 3) }
 -- print(experts[2](gpt.ones(1, 3)))
 function nn.List(layers)
-  if type(layers) ~= "table" then
-    core._raise(("nn.List: a table of layers expected, got %s: nn.List { a, b }"):format(type(layers)))
-  end
+  check_list("nn.List", layers)
   return core._list(layers)
 end
 

@@ -18,7 +18,7 @@ function rules.show(value)
   end
   if value ~= value then return "nan" end
   if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(value) end
-  return "a " .. kind
+  return "a " .. core._typename(value)
 end
 
 --- 1234567 as "1,234,567".

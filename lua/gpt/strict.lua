@@ -3,6 +3,23 @@ local core = require "gpt.core"
 
 local strict = {}
 
+local WIDTH = 79
+
+-- The text in lines of at most WIDTH.
+local function folded(text)
+  local lines, line = {}, nil
+  for word in text:gmatch("%S+") do
+    if line and #line + 1 + #word > WIDTH then
+      table.insert(lines, line)
+      line = "  " .. word
+    else
+      line = line and line .. " " .. word or word
+    end
+  end
+  table.insert(lines, line)
+  return table.concat(lines, "\n")
+end
+
 --- The names in tables, in order: their string keys, without those that begin with an underscore.
 function strict.names(...)
   local names, seen = {}, {}
@@ -48,7 +65,8 @@ function strict.module(module, title)
       strict.refuse(title, "", tostring(name), strict.names(module), "gpt.help() lists what there is")
     end,
     __tostring = function()
-      return ("%s: %s\ngpt.help \"NAME\" tells more of one."):format(title, table.concat(strict.names(module), " "))
+      local text = ("%s: %s"):format(title, table.concat(strict.names(module), " "))
+      return folded(text) .. "\ngpt.help \"NAME\" tells more of one."
     end,
   })
 end

@@ -18,7 +18,7 @@ Entry.__index = strict.index("a trace's entry", nil, { "weights" })
 -- A trace keeps its entries under their paths; the order of the paths is in a table of its own.
 local ORDERS = setmetatable({}, { __mode = "k" })
 
-local Trace = {}
+local Trace = { __name = "gpt.Trace" }
 
 function Trace:__len() return #ORDERS[self] end
 
@@ -69,9 +69,7 @@ end
 -- @tparam Tensor|table x what the layer would be called with: for a Model, token ids
 -- @treturn table the trace; printed, it lists paths, kinds and shapes
 -- @usage
--- local model = gpt.Model {
---   vocab_size = 10, context_length = 8, emb_dim = 8, n_heads = 2, n_layers = 2, drop_rate = 0, qkv_bias = false,
--- }
+-- local model = gpt.Model(gpt.config("gpt2-small", { vocab_size = 10, emb_dim = 8, n_heads = 2 }))
 -- local trace = model:trace { 1, 2, 3 }
 -- print(trace)
 -- print(trace["blocks.2.attention"].weights[1])

@@ -55,44 +55,36 @@ end
 
 --- Trains a model.
 --
--- A step takes `accumulate` batches, clips their gradients and lets the optimizer step. Every whole step can be gone on
--- from: stopped at any step and resumed, a run has, bit for bit, the losses of one that was not stopped. Ctrl-C loses
--- at most the step in progress: the last whole step is saved, and the error says how to go on.
--- Callbacks get a table with `step`, `steps`, `model`, `optimizer` and what is named below; one that answers false ends
--- the training after this step.
+-- A step takes `accumulate` batches, clips their gradients and lets the optimizer step. Stopped at any step and
+-- resumed, a run has, bit for bit, the losses of one that was not stopped; Ctrl-C saves the last whole step.
 --
--- - `model`, `data`: a model (or another layer from ids to logits) and a dataset; or, in place of data, a function from
---   a batch's number (1, 2, ...) to ids and targets
+-- - `model`; `data`: a dataset, or a function from a number to ids and targets
 -- - `steps`, or `epochs` (1.5 is one and a half)
--- - `lr` (3e-4), `warmup` and `min_lr` (see `gpt.lr_schedule`; without either the rate stays), or `schedule`, a
---   function from a step to its rate; `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only:
---   biases and norms do not decay); or `optimizer`, one of your own
--- - `accumulate` (1): batches per step, with the gradients of one large batch; `clip` (1.0, or false): the norm of all
---   gradients at most; `loss`: a function(model, ids, targets) in place of the mean cross-entropy
--- - `validation`: a dataset, or what else `gpt.evaluate` takes; `evaluate_every` (steps; without it at the end only),
---   `evaluate_batches` (all)
--- - `sample`: a prompt, or `{ prompt = ..., and the options of model:generate }`; `sample_every` (at the end only)
--- - `checkpoints`: a directory for them, `checkpoint_every` (steps; without it at the end only), `keep` (3): how many;
---   the parameters with the best validation loss are kept as best.safetensors, for `model:load_parameters`
--- - `resume`: true goes on after the last checkpoint in that directory, or begins where it has none; false begins
---   anew and removes what is there
--- - `metrics`: a file with a line a step, CSV where its name ends in .csv, otherwise JSON lines
--- - `progress` (true: to standard error; false; or a file): a bar on a terminal, plain lines elsewhere, one every
---   `log_every` steps
--- - `on_step` (`loss`, `lr`, `grad_norm`, `tokens`, `seconds`, `validation_loss`), `on_evaluate` (`loss`, `best`,
---   `is_best`), `on_sample` (`text`), `on_checkpoint` (`file`), `on_interrupt` and `on_finish` (the result so far)
+-- - `lr` (3e-4), `warmup`, `min_lr` (see `gpt.lr_schedule`; without these the rate stays), or `schedule`, from a step
+--   to its rate
+-- - `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only); or `optimizer`, one of your own
+-- - `accumulate` (1) batches per step; `clip` (1.0, or false): the gradients' norm; `loss`: function(model, ids,
+--   targets)
+-- - `validation`: a dataset; `evaluate_every`, `evaluate_batches` (all)
+-- - `sample`: a prompt, or `{ prompt = ..., temperature = ... }`; `sample_every`
+-- - `checkpoints`: a directory; `checkpoint_every`, `keep` (3); the best weights are its best.safetensors. What has no
+--   `_every` is done at the end
+-- - `resume`: true goes on after the last checkpoint; false removes what is there
+-- - `metrics`: a file with a line a step: CSV (.csv) or JSON
+-- - `progress` (true, false, or a file); every `log_every` steps if no terminal
+-- - `on_step`, `on_evaluate`, `on_sample`, `on_checkpoint`, `on_interrupt`, `on_finish`: functions of a table (print
+--   it); false from one ends the training
 -- @function train
 -- @tparam table options the options above
--- @treturn table result: `steps`, `loss` (the last), `losses` (by step), `evaluations` (`{ step, loss }`),
--- `validation_loss`, `best` (`{ step, loss }`), `tokens`, `seconds`, `checkpoint` (the last file); prints as a curve
--- @raise where an option is wrong, a checkpoint is of another architecture, a file cannot be written (the old ones
--- stay whole), or the loss or the gradients are no longer finite: then the weights are those of the step before, and
--- the last checkpoint stays
+-- @treturn table `steps`, `loss` (the last), `losses`, `evaluations`, `validation_loss`, `best`, `tokens`, `seconds`,
+-- `checkpoint`; prints as a curve
+-- @raise where an option is wrong, a checkpoint does not fit, or the loss is no longer finite: then the weights are
+-- those of the step before
 -- @usage
 -- local training, validation = data:split(0.8)
 -- print(gpt.train {
---   model = model, data = training, validation = validation, steps = 20, evaluate_every = 10,
---   lr = 1e-3, warmup = 5, progress = false, on_step = function(event) print(event.step, event.loss) end,
+--   model = model, data = training, validation = validation, steps = 20, lr = 1e-3, warmup = 5,
+--   progress = false, on_step = function(event) print(event.step, event.loss) end,
 -- })
 return function(given)
   local settings = options.read(given)

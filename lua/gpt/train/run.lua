@@ -180,7 +180,10 @@ function Run:settle()
   return whole
 end
 
-local Event = { __index = strict.index("the event", nil, { "validation_loss", "grad_norm", "best" }) }
+local Event = {
+  __index = strict.index("the event", nil, { "validation_loss", "grad_norm", "best" }),
+  __tostring = core._answer.__tostring,
+}
 
 -- Calls a callback; false asks for an end.
 function Run:call(name, event)
