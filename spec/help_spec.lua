@@ -241,6 +241,28 @@ describe("the definitions for the Lua language server", function()
     end
     assert.truthy(text:find("---@operator add(gpt.Tensor|number): gpt.Tensor", 1, true))
   end)
+
+  it("speak of types that there are", function()
+    local text = files.read(assert(package.searchpath("gpt.library.gpt", package.path)))
+    local known, count = { any = true, integer = true, number = true, string = true, boolean = true, table = true,
+      ["function"] = true, ["nil"] = true }, 0
+    for class in text:gmatch "%-%-%-@class ([%w.]+)" do known[class] = true end
+    local function check(line, kind)
+      for word in kind:gsub("[%[%]()]", ""):gmatch "[^|]+" do
+        assert.is_true(known[word], line)
+        count = count + 1
+      end
+    end
+    for line in text:gmatch "%-%-%-@[^\n]+" do
+      local kind = line:match "^%-%-%-@param [%w_.]+%?? (%S+)$" or line:match "^%-%-%-@return (%S+)$"
+        or line:match "^%-%-%-@field %S+ (%S+)" or line:match "^%-%-%-@operator [%w(). |]+: (%S+)$"
+        or line:match "^%-%-%-@operator %w+%b(): (%S+)$"
+      local other = line:find "^%-%-%-@class [%w.: ]+$" or line == "---@meta gpt" or line:find "^%-%-%-@overload fun%(.*%): gpt%.%w+$"
+      assert.truthy(kind or other, line)
+      if kind then check(line, kind) end
+    end
+    assert.is_true(count > 300, count)
+  end)
 end)
 
 describe("help in a process of its own", function()

@@ -14,6 +14,11 @@ local function well_formed(svg)
   return count(svg, "<svg ") == 1 and not svg:find("&[^aglq#]") and not svg:find("nan[ \"]") and not svg:find('="[^"]*inf[^"]*"')
 end
 
+-- The size and the words of a picture's title.
+local function title_of(svg)
+  return svg:match '<text [^>]-font%-size="(%d+)"[^>]- font%-weight="600">([^<]*)</text>'
+end
+
 describe("gpt.plot", function()
   local dir, file
 
@@ -58,6 +63,20 @@ describe("gpt.plot", function()
     end
     assert.truthy(drawn(gpt.plot.line, { y = { 0.0002, 1.3 }, y_scale = "log" }):find ">0.001</text>")
     assert.falsy(drawn(gpt.plot.line, { y = { 1, 2, 3 } }):find ">1.5</text>%s*<line[^>]*axis") -- steps are whole
+  end)
+
+  it("makes room for a long title, or cuts it", function()
+    local function title(text, options)
+      options.title = text
+      return title_of(drawn(options.y and gpt.plot.line or gpt.plot.heatmap, options))
+    end
+    assert.same({ "16", "loss" }, { title("loss", { y = { 1, 2 } }) })
+    assert.same({ "12", ("words "):rep(15) }, { title(("words "):rep(15), { y = { 1, 2 } }) })
+    local size, cut = title(("wörter "):rep(60), { y = { 1, 2 } })
+    assert.equal("11", size)
+    assert.truthy(cut:find "^wörter .*…$")
+    assert.is_true(utf8.len(cut) * 11 * 0.6 <= 720)
+    assert.truthy(select(2, title(("words "):rep(60), { values = gpt.ones(2, 2) })):find "…$")
   end)
 
   it("leaves gaps where numbers are not finite, and thins what has more points than pixels", function()

@@ -8,9 +8,10 @@ local OPERATORS = { add = "add", sub = "sub", mul = "mul", div = "div", pow = "p
 local PLAIN = { integer = true, number = true, string = true, boolean = true, table = true, ["function"] = true,
   ["nil"] = true, any = true }
 
--- {integer,...} -> integer[]; Tensor|number -> gpt.Tensor|number
+-- {integer,...} -> integer[]; Tensor|number -> gpt.Tensor|number; ?Tensor -> gpt.Tensor|nil
 local function convert(kind)
   if not kind then return "any" end
+  if kind:find("^%?") then return convert(kind:sub(2)) .. "|nil" end
   if kind:find("^%b{}$") then
     local inner = convert(kind:sub(2, -2):gsub(",%s*%.%.%.$", ""))
     return inner:find("|") and ("(%s)[]"):format(inner) or inner .. "[]"
@@ -53,8 +54,18 @@ local function write_function(out, entry)
   out:write(("function %s%s(%s) end\n\n"):format(where, entry.name, table.concat(names, ", ")))
 end
 
+-- What no comment has a tag for: parts are fields of any name, positions are indexes, a layer is called.
+local MORE = {
+  Layer = { "field [string] any", "field [integer] gpt.Layer", "operator len: integer",
+    "operator call(any): gpt.Tensor", "overload fun(x: any): gpt.Tensor" },
+  Tensor = { "field [integer] gpt.Tensor", "operator len: integer" },
+  Dataset = { "field [string] any", "operator len: integer" },
+  Size = { "field [string] any" },
+}
+
 local function write_class(out, name, entries)
   out:write(("---@class gpt.%s%s\n"):format(name, name == "Model" and ": gpt.Layer" or ""))
+  for _, line in ipairs(MORE[name] or {}) do out:write("---@", line, "\n") end
   for _, entry in ipairs(entries) do
     local field = entry.name:match("[.:]([%w_]+)$")
     if entry.owner == name and entry.kind == "field" then
@@ -64,7 +75,6 @@ local function write_class(out, name, entries)
       out:write(("---@operator %s%s: gpt.Tensor\n"):format(OPERATORS[field], operand))
     end
   end
-  if name == "Layer" then out:write("---@overload fun(x: any): gpt.Tensor\n") end
   out:write(("local %s = {}\n\n"):format(name))
 end
 

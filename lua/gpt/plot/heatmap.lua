@@ -5,6 +5,7 @@ local scales = require "gpt.plot.scale"
 local svg = require "gpt.plot.svg"
 
 local MOST_PER_ROW, LARGEST_CELL, GAP = 4, 44, 18
+local STRONG = 0.7 -- from here on the background's colour reads better on a cell than the text's, in light and dark
 
 local function range(panels)
   local low, high = math.huge, -math.huge
@@ -62,7 +63,9 @@ function Map:lay_out(o)
   self.panel_top = o.panels[1].title and 24 or 4
   self.top = o.title and 46 or 16
   self.width = self.left + self.per_row * (self.panel_width + GAP) - GAP + self.right
-  if o.title then self.width = math.max(self.width, self.left + svg.text_width(o.title, 16) + 24) end
+  if o.title then
+    self.width = math.max(self.width, math.min(o.width, self.left + svg.text_width(o.title, 16) + 24))
+  end
   self.height = self.top + self.lines * (self.panel_top + self.panel_height + GAP) - GAP + self.label_height
     + (o.x_label and 30 or 12)
 end
@@ -78,7 +81,7 @@ function Map:draw_cell(out, x, y, value, place, numbers)
     svg.escape(place), label)
   if not numbers then return end
   local short = (("%.2f"):format(value):gsub("^%-", "−"))
-  out:text(x + self.cell / 2, y + self.cell / 2 + 4, short, 11, strength > 0.55 and "inverse" or "text", "middle",
+  out:text(x + self.cell / 2, y + self.cell / 2 + 4, short, 11, strength > STRONG and "inverse" or "text", "middle",
     'pointer-events="none"')
 end
 
@@ -148,7 +151,7 @@ function Map:draw_bar(out)
 end
 
 local function draw_labels(self, out, o)
-  if o.title then out:text(self.left, 28, o.title, 16, "text", "start", 'font-weight="600"') end
+  if o.title then out:title(self.left, 28, o.title, self.width - self.left - 12) end
   local middle = self.left + (self.per_row * (self.panel_width + GAP) - GAP) / 2
   if o.x_label then out:text(middle, self.height - 12, o.x_label, 13, "text", "middle") end
   if o.y_label then

@@ -138,7 +138,7 @@ return function(o)
   low, high = range(o.series, "x")
   self.x = scales[o.x_scale](low, high, math.max(2, o.width // 90), false, all_whole(o.series))
   self:lay_out(o)
-  if o.title then out:text(self.left, 28, o.title, 16, "text", "start", 'font-weight="600"') end
+  if o.title then out:title(self.left, 28, o.title, o.width - self.left - 12) end
   self:draw_legend(out)
   self:draw_axes(out, o)
   for i, one in ipairs(o.series) do self:draw_series(out, one, i) end

@@ -81,6 +81,16 @@ function Document:text(x, y, text, size, style, anchor, more)
     size, anchor or "start", more and " " .. more or "", svg.escape(text))
 end
 
+--- The title of a picture: smaller where there is little room, and cut off at last.
+function Document:title(x, y, text, room)
+  local size = 16
+  while size > 11 and svg.text_width(text, size) > room do size = size - 1 end
+  if svg.text_width(text, size) > room and utf8.len(text) then
+    text = text:sub(1, (utf8.offset(text, math.max(2, math.floor(room / (0.6 * size)))) or #text + 1) - 1) .. "…"
+  end
+  self:text(x, y, text, size, "text", "start", 'font-weight="600"')
+end
+
 function Document:line(x1, y1, x2, y2, style)
   self:add('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s" stroke-width="1"/>', x1, y1, x2, y2, style)
 end
