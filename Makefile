@@ -138,7 +138,8 @@ PRODUCTS = $(BUILD)/bench/products
 TRAIN_BOUND = $(BUILD)/bench/train_bound
 BENCH =
 BENCH_LIBS = $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
-$(PRODUCTS): $(addprefix $(BUILD)/obj/core/,parallel.o matrix.o kernels/dispatch.o) $(KERNEL_OBJECTS)
+MATRIX = matrix matrix_blas matrix_panels kernels/dispatch parallel scratch memory env random
+$(PRODUCTS): $(MATRIX:%=$(BUILD)/obj/core/%.o) $(KERNEL_OBJECTS)
 $(PRODUCTS) $(TRAIN_BOUND): $(BUILD)/bench/%: bench/%.c bench/measure.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say)

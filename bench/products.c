@@ -40,6 +40,7 @@ static const Shape many[] = {
     {64, 768, 50257, true},
 };
 
+static GptEnv *env;
 static float *weights, *x, *y;
 static int64_t place; /* where the next weight begins, so that none is in a cache */
 
@@ -61,7 +62,8 @@ static void plain_read(const Shape *s, float *weight) {
 
 static void ours(const Shape *s, float *weight) {
   GptMatrix b = {weight, s->k, s->n, s->transposed ? 1 : s->n, s->transposed ? s->k : 1};
-  gpt_matrix_multiply((GptMatrix){y, s->m, s->n, s->n, 1}, (GptMatrix){x, s->m, s->k, s->k, 1}, b, NULL, false);
+  GptMatrix c = {y, s->m, s->n, s->n, 1}, a = {x, s->m, s->k, s->k, 1};
+  if (!gpt_matrix_multiply(env, c, a, b, NULL, false)) exit(1);
 }
 
 static void openblas(const Shape *s, float *weight) {
@@ -111,6 +113,8 @@ static void compare(const Shape *s, void (*bound)(const Shape *, float *), doubl
 
 static void start(int threads) {
   gpt_threads_set(threads);
+  env = gpt_env_new();
+  if (env == NULL) exit(1);
   weights = random_floats(WEIGHTS);
   x = random_floats((int64_t)MOST_ROWS * 3072);
   y = random_floats((int64_t)MOST_ROWS * MOST_COLUMNS);

@@ -1,13 +1,13 @@
 /*
- * Matrix products in float32 over plain memory: the one place that calls OpenBLAS. Calls are one-threaded and cut
- * into tiles by shape, which the thread pool shares; products with few rows go to the kernels that read each weight
- * once.
+ * Matrix products in float32 over plain memory: cut into tiles that the thread pool shares. A tile comes from our
+ * own panels, or from OpenBLAS on one thread where the processor's set of kernels has none; products with few rows go
+ * to the kernels that read each weight once.
  */
 #ifndef GPT_MATRIX_H
 #define GPT_MATRIX_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/env.h"
+#include "core/kernels/kernels.h"
 
 /* A matrix in memory: element (i, j) lies at data[i * row_stride + j * column_stride]; one of the strides is 1 (or
    its extent is 1). */
@@ -19,12 +19,14 @@ typedef struct GptMatrix {
 
 /*
  * c[m, n] = a[m, k] * b[k, n] (+ c, if add) (+ bias[n] in each row, may be NULL). c's column_stride is 1.
- * The same element comes out for any number of threads. A row's last bits may differ with m (OpenBLAS has several
- * kernels).
+ * The same element comes out for any number of threads. A row's last bits may differ between few rows and many. False
+ * and a message without memory for its panels.
  */
-void gpt_matrix_multiply(GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add);
+bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add);
 
-/* The same on the calling thread alone, for use inside a parallel loop. */
-void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, float alpha, bool add);
+/* The same on the calling thread alone, for use inside a parallel loop, with scratch for at least as many columns and
+   so deep a product; perhaps without what `causal` leaves out. */
+void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, bool add, GptCausal causal, float *scratch);
+int64_t gpt_matrix_scratch(int64_t columns, int64_t depth); /* in floats */
 
 #endif

@@ -3,9 +3,9 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-bool gpt_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats) {
-  int pieces = gpt_threads();
-  floats = (floats + 15) / 16 * 16; /* whole cache lines, so that no two pieces share one */
+bool gpt_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats, int64_t items) {
+  int threads = gpt_threads(), pieces = items < threads ? (int)items : threads;
+  floats = (floats < 1 ? 16 : floats + 15) / 16 * 16; /* whole cache lines, so that no two pieces share one */
   *scratch = (GptScratch){.floats = floats, .pieces = pieces};
   scratch->taken = gpt_alloc_zeroed(env, (size_t)pieces * sizeof *scratch->taken);
   scratch->data = gpt_alloc(env, (size_t)pieces * (size_t)floats * sizeof(float));

@@ -1,5 +1,5 @@
-/* Scratch memory for the tasks of one parallel loop: as many equal pieces as threads compute at once, claimed task by
- * task. */
+/* Scratch memory for the tasks of one parallel loop of `items` items: as many equal pieces as can be computed at once,
+ * claimed task by task. */
 #ifndef GPT_SCRATCH_H
 #define GPT_SCRATCH_H
 
@@ -14,7 +14,7 @@ typedef struct GptScratch {
   atomic_bool *taken;
 } GptScratch;
 
-bool gpt_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats);
+bool gpt_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats, int64_t items);
 void gpt_scratch_free(GptScratch *scratch, GptEnv *env);
 
 /* In a task: a piece of its own; it must be put back before the task ends. */

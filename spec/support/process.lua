@@ -13,13 +13,13 @@ local function write_script(code)
 end
 
 -- Answers what the program wrote (both streams) and whether it ended well.
-local function run(program, scripts)
+local function run(program, scripts, environment)
   local words = { program }
   for i, name in ipairs(scripts) do
     words[i + 1] = quote(name)
   end
-  local command = ("unset LUA_PATH_5_4 LUA_CPATH_5_4; LUA_PATH=%s LUA_CPATH=%s %s 2>&1"):format(
-    quote(package.path), quote(package.cpath), table.concat(words, " "))
+  local command = ("unset LUA_PATH_5_4 LUA_CPATH_5_4; %s LUA_PATH=%s LUA_CPATH=%s %s 2>&1"):format(
+    environment or "", quote(package.path), quote(package.cpath), table.concat(words, " "))
   local pipe = assert(io.popen(command))
   local output = pipe:read("a")
   local ok = pipe:close()
@@ -29,9 +29,10 @@ local function run(program, scripts)
   return output, ok == true
 end
 
---- Runs Lua code by a fresh lua5.4; answers what it wrote (both streams) and whether it ended well.
-function process.lua(code)
-  return run("lua5.4", { write_script(code) })
+--- Runs Lua code by a fresh lua5.4, with more in its environment if wanted ("NAME=value"); answers what it wrote (both
+--- streams) and whether it ended well.
+function process.lua(code, environment)
+  return run("lua5.4", { write_script(code) }, environment)
 end
 
 --- The host program that runs several Lua states in threads, or nil where only the module was built.

@@ -16,12 +16,57 @@ typedef struct GptAdamStep {
   float root_scale, eps;
 } GptAdamStep;
 
+/* What causal attention leaves out of a product: query i sees keys 0 .. past + i. What its other sums do not need may
+   be computed or not. */
+typedef enum GptCausalKeys {
+  GPT_NOT_CAUSAL,
+  GPT_KEYS_ARE_COLUMNS, /* c [queries, keys]: a key that its query does not see is not wanted */
+  GPT_KEYS_ARE_DEPTH,   /* a [queries, keys] is 0 there */
+  GPT_KEYS_ARE_ROWS,    /* a [keys, queries] is 0 there */
+} GptCausalKeys;
+
+typedef struct GptCausal {
+  GptCausalKeys keys;
+  int64_t past; /* may be negative for a part of a product */
+} GptCausal;
+
+/*
+ * A block of a matrix product: c[m, n] (+)= left[m, k] * right[k, n] (+ bias[n]). Element (i, p) of the left side lies
+ * at left[i / rows * left_group + i % rows * left_row + p * left_column], with the `rows` of GptPanels; the right side
+ * is in panels; a bias (or NULL) is filled up like them.
+ */
+typedef struct GptBlock {
+  float *c;
+  int64_t ldc;
+  const float *left;
+  int64_t left_group, left_row, left_column;
+  const float *panels, *bias;
+  int64_t m, n, k;
+  bool add; /* to what c holds, instead of writing it */
+  GptCausal causal;
+} GptBlock;
+
+/*
+ * Products from panels: `columns` columns of the right side [k, n] stand together, row after row, the last panel
+ * filled up with zeros; `rows` rows of a left side that lies transposed likewise. The sum of one element runs over
+ * p = 0 .. k-1 in that order, so it depends on nothing but k.
+ */
+typedef struct GptPanels {
+  int64_t rows, columns;
+  void (*multiply)(const GptBlock *block);
+  void (*pack_rows)(float *panels, const float *right, int64_t ld, int64_t k, int64_t n);    /* from right[k, n] */
+  void (*pack_columns)(float *panels, const float *right, int64_t ld, int64_t k, int64_t n); /* from right[n, k] */
+  void (*pack_left)(float *panels, const float *left, int64_t ld, int64_t k, int64_t m);     /* from left[k, m] */
+} GptPanels;
+
 /*
  * Shapes are in brackets; ld is the distance between rows in floats. Every sum has a fixed order that
  * depends on the shapes alone.
  */
 typedef struct GptKernels {
   const char *name; /* "generic", "avx2", "avx512" */
+
+  const GptPanels *panels; /* NULL where OpenBLAS is the faster one, or nobody has measured */
 
   /* sum of a[i] * b[i] */
   float (*dot)(const float *a, const float *b, int64_t n);

@@ -15,6 +15,8 @@ void gpt_kernel(skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx,
 void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
                                 const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
 
+extern const GptPanels gpt_kernel(panels);
+
 void gpt_kernel(exp)(float *y, const float *x, int64_t n);
 void gpt_kernel(tanh)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu)(float *y, const float *x, int64_t n);

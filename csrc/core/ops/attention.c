@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-
 #include "core/ops/attention_tile.h"
 #include "core/parallel.h"
 #include "core/record.h"
@@ -91,6 +90,11 @@ static void backward_heads(void *context, int64_t first, int64_t last) {
   gpt_scratch_put(&job->scratch, scratch);
 }
 
+static bool new_backward_scratch(GptEnv *env, Job *job) {
+  int64_t floats = gpt_attention_backward_scratch(job->tokens, job->head_dim);
+  return gpt_scratch_init(&job->scratch, env, floats, job->batch * job->n_heads);
+}
+
 /* inputs: qkv; saves: qkv (packed), out, lse */
 static bool attention_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *dout = gpt_tensor_packed(env, grad);
@@ -102,7 +106,7 @@ static bool attention_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   job.seed = (uint64_t)node->integers[1];
   job.dout = dout;
   job.dqkv = gpt_tensor_like(env, job.qkv);
-  bool done = job.dqkv != NULL && gpt_scratch_init(&job.scratch, env, gpt_attention_backward_scratch(job.tokens));
+  bool done = job.dqkv != NULL && new_backward_scratch(env, &job);
   if (done) {
     gpt_parallel_for(job.batch * job.n_heads, 1, backward_heads, &job);
     gpt_scratch_free(&job.scratch, env);
@@ -134,8 +138,10 @@ static bool run_forward(GptEnv *env, Job *job, bool recorded) {
   if (job->out == NULL) return false;
   if (recorded) job->lse = gpt_tensor_new(env, GPT_F32, 3, (int64_t[]){job->batch, job->n_heads, job->tokens});
   if (recorded && job->lse == NULL) return false;
-  if (!gpt_scratch_init(&job->scratch, env, gpt_attention_scratch(job->tokens))) return false;
-  gpt_parallel_for(job->batch * job->n_heads * job->tiles, 1, forward_tiles, job);
+  int64_t tiles = job->batch * job->n_heads * job->tiles;
+  int64_t floats = gpt_attention_scratch(GPT_QUERY_TILE, job->tokens, job->head_dim);
+  if (!gpt_scratch_init(&job->scratch, env, floats, tiles)) return false;
+  gpt_parallel_for(tiles, 1, forward_tiles, job);
   gpt_scratch_free(&job->scratch, env);
   return true;
 }
@@ -213,11 +219,12 @@ static void cached_heads(void *context, int64_t first, int64_t last) {
 
 /* Room for the scores of any segment's tile. It follows the slots' capacity, so that it stays the same from token to
  * token. */
-static int64_t scratch_floats(const GptForward *forward, GptKvSlot *const *slots) {
+static int64_t scratch_floats(const GptForward *forward, GptKvSlot *const *slots, int64_t head_dim) {
   int64_t most = 0;
   for (int64_t s = 0; s < forward->n_segments; s++) {
     int64_t count = forward->segments[s].count, queries = count < GPT_QUERY_TILE ? count : GPT_QUERY_TILE;
-    if (queries * slots[s]->capacity > most) most = queries * slots[s]->capacity;
+    int64_t floats = gpt_attention_scratch(queries, slots[s]->capacity, head_dim);
+    if (floats > most) most = floats;
   }
   return most;
 }
@@ -243,9 +250,10 @@ GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, co
                      .dim = dim,
                      .n_heads = n_heads,
                      .head_dim = dim / n_heads};
-    if (gpt_scratch_init(&job.scratch, env, scratch_floats(forward, slots))) {
+    int64_t heads = forward->n_segments * n_heads;
+    if (gpt_scratch_init(&job.scratch, env, scratch_floats(forward, slots, job.head_dim), heads)) {
       append_all(&job);
-      gpt_parallel_for(forward->n_segments * n_heads, 1, cached_heads, &job);
+      gpt_parallel_for(heads, 1, cached_heads, &job);
       gpt_scratch_free(&job.scratch, env);
     } else {
       gpt_tensor_release(out);

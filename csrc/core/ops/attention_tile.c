@@ -7,8 +7,21 @@
 #include "core/matrix.h"
 #include "core/ops/dropout.h"
 
-int64_t gpt_attention_scratch(int64_t keys) { return GPT_QUERY_TILE * keys; }
-int64_t gpt_attention_backward_scratch(int64_t keys) { return 2 * GPT_QUERY_TILE * keys; }
+/* Scores, and what a tile's products need: they are as wide as the keys and as deep as a head, or the other way
+   round, or as deep as the queries. */
+static int64_t scratch_floats(int64_t scores, int64_t keys, int64_t head_dim) {
+  int64_t wide = gpt_matrix_scratch(keys, head_dim);
+  int64_t deep = gpt_matrix_scratch(head_dim, keys > GPT_QUERY_TILE ? keys : GPT_QUERY_TILE);
+  return scores + (wide > deep ? wide : deep);
+}
+
+int64_t gpt_attention_scratch(int64_t queries, int64_t keys, int64_t head_dim) {
+  return scratch_floats(queries * keys, keys, head_dim);
+}
+
+int64_t gpt_attention_backward_scratch(int64_t keys, int64_t head_dim) {
+  return scratch_floats(2 * GPT_QUERY_TILE * keys, keys, head_dim);
+}
 
 static GptMatrix matrix(GptHeadRows rows, int64_t count, int64_t head_dim) {
   return (GptMatrix){rows.data, count, head_dim, rows.stride, 1};
@@ -24,28 +37,31 @@ static GptMatrix scores_matrix(float *scores, int64_t queries, int64_t keys) {
 
 static int64_t keys_of(const GptAttentionTile *t) { return t->past + t->queries; }
 
+static GptCausal causal(const GptAttentionTile *t, GptCausalKeys keys) { return (GptCausal){keys, t->past}; }
+
 static float scale_of(const GptAttentionTile *t) { return 1 / sqrtf((float)t->head_dim); }
 
 /* scores[i, j] = q_i . k_j, unscaled */
-static void score(const GptAttentionTile *t, float *scores) {
+static void score(const GptAttentionTile *t, float *scores, float *scratch) {
   int64_t keys = keys_of(t);
   if (t->queries <= GPT_SKINNY_ROWS)
     gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, t->queries,
                                t->head_dim, 0, keys);
   else
     gpt_matrix_multiply_serial(scores_matrix(scores, t->queries, keys), matrix(t->q, t->queries, t->head_dim),
-                               transposed(matrix(t->k, keys, t->head_dim)), 1, false);
+                               transposed(matrix(t->k, keys, t->head_dim)), false, causal(t, GPT_KEYS_ARE_COLUMNS),
+                               scratch);
 }
 
 /* out = weights v */
-static void mix(const GptAttentionTile *t, float *weights) {
+static void mix(const GptAttentionTile *t, float *weights, float *scratch) {
   int64_t keys = keys_of(t);
   if (t->queries <= GPT_SKINNY_ROWS)
     gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, t->queries,
                                   keys, 0, t->head_dim);
   else
     gpt_matrix_multiply_serial(matrix(t->out, t->queries, t->head_dim), scores_matrix(weights, t->queries, keys),
-                               matrix(t->v, keys, t->head_dim), 1, false);
+                               matrix(t->v, keys, t->head_dim), false, causal(t, GPT_KEYS_ARE_DEPTH), scratch);
 }
 
 /* row[j] *= mask(i, j) / (1 - rate) for the keys that query i sees */
@@ -63,8 +79,9 @@ static void clear_unseen(const GptAttentionTile *t, int64_t i, float *row) {
   memset(row + seen, 0, (size_t)(keys_of(t) - seen) * sizeof *row);
 }
 
-void gpt_attention_tile(const GptAttentionTile *t, float *scores) {
-  score(t, scores);
+void gpt_attention_tile(const GptAttentionTile *t, float *scratch) {
+  float *scores = scratch, *rest = scratch + t->queries * keys_of(t);
+  score(t, scores, rest);
   for (int64_t i = 0; i < t->queries; i++) {
     float *row = scores + i * keys_of(t);
     float lse = gpt_kernels()->softmax(row, row, scale_of(t), t->past + i + 1);
@@ -72,13 +89,13 @@ void gpt_attention_tile(const GptAttentionTile *t, float *scores) {
     if (t->drop_rate > 0) drop_row(t, i, row);
     clear_unseen(t, i, row);
   }
-  mix(t, scores);
+  mix(t, scores, rest);
 }
 
 /* The attention weights again, from the scores and their log-sum-exp. */
-static void weights_again(const GptAttentionTile *t, float *scores) {
+static void weights_again(const GptAttentionTile *t, float *scores, float *scratch) {
   float scale = scale_of(t);
-  score(t, scores);
+  score(t, scores, scratch);
   for (int64_t i = 0; i < t->queries; i++) {
     float *row = scores + i * keys_of(t);
     for (int64_t j = 0; j <= t->past + i; j++) row[j] = scale * row[j] - t->lse[i];
@@ -99,17 +116,20 @@ static void score_gradient(const GptAttentionTile *t, int64_t i, GptHeadRows dou
 void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk,
                                  GptHeadRows dv, int first, float *scratch) {
   int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
-  float *weights = scratch, *other = scratch + n * keys;
+  float *weights = scratch, *other = weights + n * keys, *rest = other + n * keys;
   GptMatrix o = scores_matrix(other, n, keys), doutm = matrix(dout, n, d);
-  weights_again(t, weights);
+  GptMatrix q = matrix(t->q, n, d), k = matrix(t->k, keys, d), v = matrix(t->v, keys, d);
+  GptCausal columns = causal(t, GPT_KEYS_ARE_COLUMNS), depth = causal(t, GPT_KEYS_ARE_DEPTH),
+            rows = causal(t, GPT_KEYS_ARE_ROWS);
+  weights_again(t, weights, rest);
   memcpy(other, weights, (size_t)(n * keys) * sizeof *other);
   for (int64_t i = 0; t->drop_rate > 0 && i < n; i++) drop_row(t, i, other + i * keys);
-  gpt_matrix_multiply_serial(matrix(dv, keys, d), transposed(o), doutm, 1, !first);
-  gpt_matrix_multiply_serial(o, doutm, transposed(matrix(t->v, keys, d)), 1, false);
+  gpt_matrix_multiply_serial(matrix(dv, keys, d), transposed(o), doutm, !first, rows, rest);
+  gpt_matrix_multiply_serial(o, doutm, transposed(v), false, columns, rest);
   for (int64_t i = 0; i < n; i++) {
     if (t->drop_rate > 0) drop_row(t, i, other + i * keys);
     score_gradient(t, i, dout, weights + i * keys, other + i * keys);
   }
-  gpt_matrix_multiply_serial(matrix(dq, n, d), o, matrix(t->k, keys, d), 1, false);
-  gpt_matrix_multiply_serial(matrix(dk, keys, d), transposed(o), matrix(t->q, n, d), 1, !first);
+  gpt_matrix_multiply_serial(matrix(dq, n, d), o, k, false, depth, rest);
+  gpt_matrix_multiply_serial(matrix(dk, keys, d), transposed(o), q, !first, rows, rest);
 }

@@ -24,9 +24,9 @@ typedef struct GptAttentionTile {
   int64_t mask_columns;
 } GptAttentionTile;
 
-/* Floats of scratch for tiles with that many keys. */
-int64_t gpt_attention_scratch(int64_t keys);
-int64_t gpt_attention_backward_scratch(int64_t keys);
+/* Floats of scratch for tiles with at most that many queries and keys. */
+int64_t gpt_attention_scratch(int64_t queries, int64_t keys, int64_t head_dim);
+int64_t gpt_attention_backward_scratch(int64_t keys, int64_t head_dim);
 
 void gpt_attention_tile(const GptAttentionTile *tile, float *scratch);
 

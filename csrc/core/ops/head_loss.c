@@ -59,26 +59,34 @@ static GptMatrix transposed(GptMatrix m) {
   return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
 }
 
-static void run_chunk(Job *job) {
-  GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
-  GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
-  const GptTensor *w = job->weight;
-  GptMatrix weight = {gpt_floats(w), job->vocabulary, job->k, w->stride[0], w->stride[1]};
-  gpt_matrix_multiply(logits, x, transposed(weight), job->bias != NULL ? gpt_floats(job->bias) : NULL, false);
-  gpt_parallel_for(job->chunk, 1 + GRAIN / (job->vocabulary + 1), lose_rows, job);
+/* The gradients' share of a chunk, whose logits have become their gradient. */
+static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, GptMatrix weight) {
+  bool done = true;
   if (job->grads[X] != NULL) {
     float *dx = gpt_floats(job->grads[X]) + job->first * job->k;
-    gpt_matrix_multiply(matrix(dx, job->chunk, job->k), logits, weight, NULL, false);
+    done = gpt_matrix_multiply(env, matrix(dx, job->chunk, job->k), logits, weight, NULL, false);
   }
-  if (job->grads[WEIGHT] != NULL) {
+  if (job->grads[WEIGHT] != NULL && done) {
     GptMatrix dw = matrix(gpt_floats(job->grads[WEIGHT]), job->vocabulary, job->k);
-    gpt_matrix_multiply(dw, transposed(logits), x, NULL, job->first > 0);
+    done = gpt_matrix_multiply(env, dw, transposed(logits), x, NULL, job->first > 0);
   }
   if (job->grads[BIAS] != NULL) {
     float *sums = gpt_floats(job->grads[BIAS]);
     if (job->first == 0) memset(sums, 0, (size_t)job->vocabulary * sizeof *sums);
     gpt_add_column_sums(sums, logits);
   }
+  return done;
+}
+
+static bool run_chunk(GptEnv *env, Job *job) {
+  GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
+  GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
+  const GptTensor *w = job->weight;
+  GptMatrix weight = {gpt_floats(w), job->vocabulary, job->k, w->stride[0], w->stride[1]};
+  const float *bias = job->bias != NULL ? gpt_floats(job->bias) : NULL;
+  if (!gpt_matrix_multiply(env, logits, x, transposed(weight), bias, false)) return false;
+  gpt_parallel_for(job->chunk, 1 + GRAIN / (job->vocabulary + 1), lose_rows, job);
+  return add_gradients(env, job, x, logits, weight);
 }
 
 /* Rows at a time: by shape alone. */
@@ -97,7 +105,7 @@ static bool run(GptEnv *env, Job *job, double *mean) {
   bool done = job->logits != NULL;
   for (job->first = 0; job->first < job->rows && done; job->first += most) {
     job->chunk = job->rows - job->first < most ? job->rows - job->first : most;
-    run_chunk(job);
+    done = run_chunk(env, job);
   }
   for (int64_t i = 0; i < job->rows && done; i++) sum += job->losses[i];
   *mean = sum / (double)job->counted;

@@ -60,7 +60,7 @@ static bool multiply_run(GptEnv *env, GptMatrix y, GptMatrix x, GptTensor *weigh
   if (done) {
     GptMatrix m = matrix_of(w);
     m.rows = y.columns; /* the whole run */
-    gpt_matrix_multiply(y, x, transposed(m), b != NULL ? gpt_floats(b) : NULL, false);
+    done = gpt_matrix_multiply(env, y, x, transposed(m), b != NULL ? gpt_floats(b) : NULL, false);
   }
   gpt_tensor_release(w);
   gpt_tensor_release(b);
@@ -85,27 +85,35 @@ static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy
   GptTensor *dw = gathered;
   if (dw == NULL) dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
   if (dw == NULL) return false;
-  gpt_matrix_multiply(matrix_of(dw), transposed(dy), x, NULL, gathered != NULL);
-  if (gathered == NULL) return gpt_node_give(env, node, i, dw);
-  gpt_tensor_written(dw);
-  return true;
+  bool done = gpt_matrix_multiply(env, matrix_of(dw), transposed(dy), x, NULL, gathered != NULL);
+  if (gathered != NULL) gpt_tensor_written(dw);
+  else if (done) done = gpt_node_give(env, node, i, dw);
+  else gpt_tensor_release(dw);
+  return done;
+}
+
+/* dx (+)= dy * weight */
+static bool add_input_gradient(GptEnv *env, GptTensor *dx, GptMatrix dy, GptTensor *weight, bool add) {
+  GptTensor *w, *none;
+  bool done = usable(env, weight, NULL, &w, &none) &&
+              gpt_matrix_multiply(env, rows_of(dx), dy, matrix_of(w), NULL, add);
+  gpt_tensor_release(w);
+  return done;
 }
 
 /* dx = sum over the weights of dy_i * weight_i */
 static GptTensor *input_gradient(GptEnv *env, GptNode *node, GptMatrix dy, int n) {
-  GptTensor *x = gpt_node_saved(node, 0), *dx = gpt_tensor_like(env, x);
+  GptTensor *dx = gpt_tensor_like(env, gpt_node_saved(node, 0));
   int64_t at = 0;
-  for (int i = 0; i < n && dx != NULL; i++) {
-    GptTensor *w, *none, *weight = gpt_node_saved(node, 1 + i);
-    if (!usable(env, weight, NULL, &w, &none)) {
-      gpt_tensor_release(dx);
-      return NULL;
-    }
-    gpt_matrix_multiply(rows_of(dx), columns_of(dy, at, weight->shape[0]), matrix_of(w), NULL, i > 0);
+  bool done = dx != NULL;
+  for (int i = 0; i < n && done; i++) {
+    GptTensor *weight = gpt_node_saved(node, 1 + i);
+    done = add_input_gradient(env, dx, columns_of(dy, at, weight->shape[0]), weight, i > 0);
     at += weight->shape[0];
-    gpt_tensor_release(w);
   }
-  return dx;
+  if (done) return dx;
+  gpt_tensor_release(dx);
+  return NULL;
 }
 
 /* inputs: x, the weights, the biases; saves: x (packed), the weights */

@@ -8,6 +8,7 @@
 #include "core/ops/sum_to.h"
 #include "core/parallel.h"
 #include "core/record.h"
+#include "core/scratch.h"
 
 #define FEW 8 /* batches of fewer matrices than that, */
 #define LARGE                                                                                                          \
@@ -52,6 +53,7 @@ static int batch_shape(const GptTensor *a, const GptTensor *b, int64_t *shape) {
 
 typedef struct Batches {
   const GptTensor *y, *a, *b; /* all with the same batch dims, a and b perhaps with strides of 0 there */
+  GptScratch scratch;
 } Batches;
 
 /* Where the batch-th matrix of t begins. */
@@ -65,23 +67,35 @@ static int64_t batch_at(const GptTensor *t, int64_t batch) {
 }
 
 static void multiply_batches(void *context, int64_t first, int64_t last) {
-  const Batches *m = context;
+  Batches *m = context;
+  float *scratch = gpt_scratch_take(&m->scratch);
   for (int64_t i = first; i < last; i++)
     gpt_matrix_multiply_serial(matrix_at(m->y, batch_at(m->y, i)), matrix_at(m->a, batch_at(m->a, i)),
-                               matrix_at(m->b, batch_at(m->b, i)), 1, false);
+                               matrix_at(m->b, batch_at(m->b, i)), false, (GptCausal){0}, scratch);
+  gpt_scratch_put(&m->scratch, scratch);
 }
 
-static void multiply_all(Batches m) {
+/* Many or small matrices, each on one thread. */
+static bool share_batches(GptEnv *env, Batches *m, int64_t count, int64_t work) {
+  int64_t grain = LARGE / (work > 0 ? work : 1) + 1, depth = m->a->shape[m->a->ndim - 1];
+  int64_t floats = gpt_matrix_scratch(m->y->shape[m->y->ndim - 1], depth);
+  if (!gpt_scratch_init(&m->scratch, env, floats, (count + grain - 1) / grain)) return false;
+  gpt_parallel_for(count, grain, multiply_batches, m);
+  gpt_scratch_free(&m->scratch, env);
+  return true;
+}
+
+static bool multiply_all(GptEnv *env, Batches m) {
   GptMatrix y = matrix_at(m.y, 0);
   int64_t depth = m.a->shape[m.a->ndim - 1], work = y.rows * y.columns * (depth > 0 ? depth : 1);
   int64_t count = work > 0 && y.rows * y.columns > 0 ? gpt_tensor_numel(m.y) / (y.rows * y.columns) : 0;
-  if (count >= FEW || work < LARGE) {
-    gpt_parallel_for(count, LARGE / (work > 0 ? work : 1) + 1, multiply_batches, &m);
-    return;
-  }
-  for (int64_t i = 0; i < count; i++)
-    gpt_matrix_multiply(matrix_at(m.y, batch_at(m.y, i)), matrix_at(m.a, batch_at(m.a, i)),
-                        matrix_at(m.b, batch_at(m.b, i)), NULL, false);
+  bool done = true;
+  if (count == 0) return true;
+  if (count >= FEW || work < LARGE) return share_batches(env, &m, count, work);
+  for (int64_t i = 0; i < count && done; i++)
+    done = gpt_matrix_multiply(env, matrix_at(m.y, batch_at(m.y, i)), matrix_at(m.a, batch_at(m.a, i)),
+                               matrix_at(m.b, batch_at(m.b, i)), NULL, false);
+  return done;
 }
 
 /* t with the batch dims repeated as in y: a view. */
@@ -97,8 +111,7 @@ static bool multiply_into(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b)
   GptTensor *ready_a = operand(env, a), *ready_b = ready_a != NULL ? operand(env, b) : NULL;
   GptTensor *all_a = ready_b != NULL ? in_batches(env, ready_a, y) : NULL;
   GptTensor *all_b = all_a != NULL ? in_batches(env, ready_b, y) : NULL;
-  bool done = all_b != NULL;
-  if (done) multiply_all((Batches){y, all_a, all_b});
+  bool done = all_b != NULL && multiply_all(env, (Batches){.y = y, .a = all_a, .b = all_b});
   gpt_tensor_release(all_b);
   gpt_tensor_release(all_a);
   gpt_tensor_release(ready_b);

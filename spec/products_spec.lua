@@ -1,0 +1,101 @@
+-- Matrix products in every layout, at the edges of tiles, panels and depths; with the kernels of this processor and
+-- with the generic ones, whose products with many rows are OpenBLAS's.
+local process = require "spec.support.process"
+
+local code = [=[
+local gpt = require "gpt"
+gpt.seed(1)
+
+-- Small whole numbers: every sum is exact, whatever its order.
+local function whole(...)
+  return gpt.randint(-3, 4, { ... }):float()
+end
+
+local function turned(t)
+  return t:transpose(1, 2):contiguous():transpose(1, 2)
+end
+
+-- A few rows at a time are another kernel's work.
+local function by_few_rows(a, b)
+  local parts, rows = {}, #a
+  for first = 1, rows, 8 do
+    parts[#parts + 1] = a:narrow(1, first, math.min(8, rows - first + 1)):matmul(b)
+  end
+  return gpt.cat(parts, 1)
+end
+
+local function check(what, got, expected)
+  if got:eq(expected):min():item() ~= 1 then error(what .. " is wrong") end
+end
+
+local function check_shape(m, k, n)
+  local a, b = whole(m, k), whole(k, n)
+  local expected, name = by_few_rows(a, b), ("%d x %d x %d"):format(m, k, n)
+  check(name .. ", by rows", a:matmul(b), expected)
+  check(name .. ", right side by columns", a:matmul(turned(b)), expected)
+  check(name .. ", left side by columns", turned(a):matmul(b), expected)
+  check(name .. ", both by columns", turned(a):matmul(turned(b)), expected)
+end
+
+for _, m in ipairs { 9, 11, 97, 481 } do
+  for _, n in ipairs { 1, 15, 17, 385 } do
+    for _, k in ipairs { 1, 255, 513 } do check_shape(m, k, n) end
+  end
+end
+check_shape(12, 0, 16)
+check_shape(1000, 257, 33)
+check_shape(130, 700, 800)
+
+-- A layer's bias, and gradients that are added to those of an earlier backward.
+local layer, x, dy = gpt.nn.Linear(70, 50), whole(90, 70), whole(90, 50)
+gpt.no_grad(function()
+  layer.weight:copy(whole(50, 70))
+  layer.bias:copy(whole(50))
+end)
+x:requires_grad(true)
+for _ = 1, 2 do (layer(x) * dy):sum():backward() end
+check("bias", layer(x), by_few_rows(x, layer.weight:transpose(1, 2)) + layer.bias)
+check("input's gradient", x.grad, by_few_rows(dy, layer.weight) * 2)
+check("weight's gradient", layer.weight.grad, by_few_rows(turned(dy):transpose(1, 2), x) * 2)
+
+-- Attention beside its definition.
+local function by_hand(attention, x)
+  local batch, tokens, dim, heads = #x, #x[1], #x[1][1], 2
+  local function split(t) return t:view(batch, tokens, heads, dim // heads):transpose(2, 3) end
+  local q, k, v = split(attention.query(x)), split(attention.key(x)), split(attention.value(x))
+  local unseen = gpt.ones(tokens, tokens):triu(1)
+  local scores = (q:matmul(k:transpose(3, 4)) / math.sqrt(dim // heads)):masked_fill(unseen, -math.huge)
+  return attention.output(scores:softmax(4):matmul(v):transpose(2, 3):reshape(batch, tokens, dim))
+end
+
+local function gradients(attention, forward, x, dy)
+  for _, p in attention:parameters() do p.grad = nil end
+  x.grad = nil
+  local y = forward(x);
+  (y * dy):sum():backward()
+  return { y = y:detach(), x = x.grad, query = attention.query.weight.grad, key = attention.key.weight.grad,
+    value = attention.value.weight.grad }
+end
+
+for _, tokens in ipairs { 9, 63, 64, 65, 130, 390, 520 } do
+  local attention = gpt.nn.MultiHeadAttention { emb_dim = 24, n_heads = 2, context_length = 600, drop_rate = 0 }
+  local x, dy = gpt.randn(2, tokens, 24):requires_grad(true), gpt.randn(2, tokens, 24)
+  local ours = gradients(attention, attention, x, dy)
+  local theirs = gradients(attention, function(t) return by_hand(attention, t) end, x, dy)
+  for name, t in pairs(theirs) do
+    local off = (ours[name] - t):abs():max():item() / t:abs():max():item()
+    if not (off < 2e-5) then error(("attention over %d tokens: %s is off by %g"):format(tokens, name, off)) end
+  end
+end
+print "done"
+]=]
+
+describe("a matrix product", function()
+  for _, kernels in ipairs { "", "LUAGPT_KERNELS=generic" } do
+    it("is right at every edge, " .. (kernels == "" and "with this processor's kernels" or kernels), function()
+      local output, ok = process.lua(code, kernels)
+      assert.equal("done\n", output)
+      assert.is_true(ok)
+    end)
+  end
+end)
