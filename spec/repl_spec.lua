@@ -143,6 +143,27 @@ describe("a mistake at the prompt", function()
     assert.truthy(tostring(message):find("Own has no field or method 'atention'; did you mean 'attention'?", 1, true), message)
   end)
 
+  it("names the part that a forward of Lua called", function()
+    local Own = nn.layer("Own", {
+      init = function(self)
+        self.gate, self.experts = nn.Linear(3, 3), nn.List { nn.Linear(2, 2), nn.Linear(4, 4) }
+        self.inner = nn.layer("Inner", { forward = function() error("ouch", 0) end })()
+      end,
+      forward = function(self, x)
+        if self.which then return self.experts[self.which](x) end
+        return x:dim() == 1 and self.inner(x) or self.gate(x)
+      end,
+    })
+    local own = Own()
+    local function failure(x) return select(2, pcall(nn.Sequential { own }, x)):match "^[^\n]*" end
+    local shapes = "linear: an input of shape [..., %d] expected for a weight [out, in] of [%d, %d], got [1, 5]"
+    assert.truthy(failure(gpt.ones(1, 5)):find("^1: spec/repl_spec.lua:%d+: gate: "))
+    assert.truthy(failure(gpt.ones(1, 5)):find("gate: " .. shapes:format(3, 3, 3), 1, true))
+    assert.equal("1: inner: ouch", failure(gpt.ones(5)))
+    own.which = 2
+    assert.truthy(failure(gpt.ones(1, 5)):find("experts.2: " .. shapes:format(4, 4, 4), 1, true))
+  end)
+
   it("is not seen where a field is optional", function()
     assert.is_nil(env.config.hidden_dim)
     assert.is_nil(env.config[1])

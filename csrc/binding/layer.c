@@ -14,6 +14,7 @@
 #define FIELDS 1                /* user values */
 #define CLASS 2
 #define MOST_NAMES 128
+#define NAMED_BELOW 2 /* parts of parts that failures are named by: those of a List, say */
 
 /***
 What gpt.nn makes: called with a tensor it answers a tensor. Its parts and parameters are fields, by name or, in a List
@@ -152,6 +153,17 @@ static bool is_training(const GptEnv *env, const GptLayer *layer) {
   return layer->training && (env->forward == NULL || env->forward->training);
 }
 
+/* A failure gains the names that lead from the layer whose forward called to the one that failed; none where that is no
+   part of it. */
+static bool name_failure(GptEnv *env, const GptLayer *parent, const GptLayer *failed, int depth) {
+  for (int i = 0; i < parent->n_children; i++) {
+    const GptChild *child = &parent->children[i];
+    bool found = child->layer == failed || (depth > 0 && name_failure(env, child->layer, failed, depth - 1));
+    if (found) return gpt_fail_inside(env, child->name), true;
+  }
+  return false;
+}
+
 /* layer(x): inside the forward of a layer written in Lua it is part of the pass that runs; outside it begins one, as a
    whole Model always does. */
 static int call(lua_State *L) {
@@ -163,6 +175,8 @@ static int call(lua_State *L) {
   bool part = env->forward != NULL && !gpt_layer_is_model(layer);
   GptTensor **y = bind_new_tensor(L);
   *y = gpt_layer_forward(bind_env(L), part ? env->forward : &fresh, layer, x);
+  if (*y == NULL && part && env->forward->caller != NULL)
+    name_failure(env, env->forward->caller, layer, NAMED_BELOW);
   return bind_tensor_done(L, y);
 }
 

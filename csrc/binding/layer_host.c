@@ -51,9 +51,11 @@ static GptTensor *answer_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
 static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
   lua_State *L = env->host;
   GptForward *outer = env->forward;
+  GptLayer *caller = forward->caller;
   GptTensor *y = NULL;
   if (!lua_checkstack(L, 20)) return gpt_fail_null(env, "layers are nested too deep for Lua's stack");
   env->forward = forward;
+  forward->caller = layer;
   lua_getfield(L, LUA_REGISTRYINDEX, "gpt.call_forward");
   bind_push_layer(L, layer);
   bind_share_tensor(L, x);
@@ -61,6 +63,7 @@ static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTens
     y = answer_of(L, env, layer);
     lua_pop(L, 1);
   }
+  forward->caller = caller;
   env->forward = outer;
   return y;
 }

@@ -74,9 +74,10 @@ bool bind_is_grouped(lua_State *L, int index) {
 int64_t bind_each_parameter(lua_State *L, int index, const char *what, BindParameterVisit visit, void *context) {
   Walk walk = {.what = what, .visit = visit, .context = context};
   int64_t groups = 1;
+  const char *advice = lua_isfunction(L, index) ? "; of a layer's parameters pass the layer itself" : "";
   if (!lua_istable(L, index) && bind_test_layer(L, index) == NULL)
     bind_error(L, "%s: a layer, a list of tensors or a list of groups {params = ...} expected, got %s%s", what,
-               bind_typename(L, index), lua_isfunction(L, index) ? "; of a layer's parameters pass the layer itself" : "");
+               bind_typename(L, index), advice);
   if (bind_is_grouped(L, index)) {
     groups = (int64_t)lua_rawlen(L, index);
     for (walk.group = 0; walk.group < groups; walk.group++) visit_group(L, &walk, index, walk.group + 1);

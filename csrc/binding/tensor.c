@@ -145,7 +145,8 @@ static int element(lua_State *L) {
 
 /* a < b and the like: Lua makes a boolean of whatever they answer, so they cannot compare element by element. */
 static int refuse_order(lua_State *L) {
-  return bind_error(L, "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)");
+  return bind_error(L, "tensors are compared by methods, element by element: "
+                       "a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)");
 }
 
 static int refuse_concat(lua_State *L) {

@@ -176,7 +176,8 @@ integers.
 static int arange(lua_State *L) {
   luaL_checknumber(L, 1);
   if (lua_isnone(L, 2))
-    return luaL_argerror(L, 2, "the last number expected, got no value: gpt.arange(1, 10), or gpt.arange(0, 9) for ids");
+    return luaL_argerror(L, 2, "the last number expected, got no value: "
+                               "gpt.arange(1, 10), or gpt.arange(0, 9) for ids");
   luaL_checknumber(L, 2);
   luaL_optnumber(L, 3, 1);
   if (!lua_isinteger(L, 1) || !lua_isinteger(L, 2) || !(lua_isnoneornil(L, 3) || lua_isinteger(L, 3)))

@@ -23,6 +23,8 @@ typedef struct GptForward {
   const GptSegment *segments;
   int64_t n_segments;
 
+  struct GptLayer *caller; /* the layer whose forward, written by the host, runs now; or NULL */
+
   struct GptTrace *trace; /* keeps what every layer answers (layer_trace.h); or NULL */
 
   int attention_calls; /* so far in this pass: the next one's cache slot */
