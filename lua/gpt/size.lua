@@ -143,8 +143,8 @@ local MEMORY_FIELDS = {
 
 --- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations:
 -- what the forward pass of `model:loss` keeps for the backward pass. These grow with the number of tokens;
--- lua/gpt/size/activations.lua lists them tensor by tensor. `total` is all four at once. A step on one batch peaks lower
--- where the weights are most of it, because gradients come as activations go; one that adds to earlier gradients, there.
+-- lua/gpt/size/activations.lua lists them tensor by tensor. `total` is all four at once. A step on one batch peaks
+-- lower where the weights are most of it, because gradients come as activations go.
 -- @function Size:training_memory
 -- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length)
 -- @treturn table `activations`, `parameters`, `gradients`, `moments` and `total`, in bytes
