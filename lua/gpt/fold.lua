@@ -1,8 +1,9 @@
--- Long lists of names, made short for messages.
+-- Long lists of names, made short for messages, or set in lines.
 local fold = {}
 
 local MOST_NAME = 150 -- bytes of one name
 local MOST_LIST = 450 -- bytes of one list
+local WIDTH = 79      -- of lines
 
 local function cut(name)
   return #name <= MOST_NAME and name or name:sub(1, MOST_NAME - 3) .. "..."
@@ -77,6 +78,20 @@ function fold.line(names)
     parts[i] = name
   end
   return table.concat(parts, ", ")
+end
+
+-- Names side by side, in lines of a terminal's width: the first begins with `first`, the others with two blanks.
+function fold.flow(names, first)
+  local lines, line = {}, first or " "
+  for _, name in ipairs(names) do
+    if #line + 1 + #name > WIDTH then
+      table.insert(lines, line)
+      line = " "
+    end
+    line = line .. " " .. name
+  end
+  table.insert(lines, line)
+  return table.concat(lines, "\n")
 end
 
 return fold

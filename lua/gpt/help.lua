@@ -1,10 +1,10 @@
 --- Help at the prompt: gpt.help.
 -- @submodule gpt
 local core = require "gpt.core"
+local fold = require "gpt.fold"
 
 local help = {}
 
-local WIDTH = 79
 local OPERATORS = {
   ["+"] = "add", ["-"] = "sub", ["*"] = "mul", ["/"] = "div", ["^"] = "pow", ["#"] = "__len",
   ["=="] = "eq", ["~="] = "ne", ["<"] = "lt", ["<="] = "le", [">"] = "gt", [">="] = "ge",
@@ -31,20 +31,6 @@ local function bare(name)
   return name:match("([^.:]+)$")
 end
 
--- Names side by side, in lines of at most WIDTH that begin with `first`, the others with two blanks.
-local function flow(names, first)
-  local lines, line = {}, first or " "
-  for _, name in ipairs(names) do
-    if #line + 1 + #name > WIDTH then
-      table.insert(lines, line)
-      line = " "
-    end
-    line = line .. " " .. name
-  end
-  table.insert(lines, line)
-  return table.concat(lines, "\n")
-end
-
 local function members(owner, kind)
   local names = {}
   for _, name in ipairs(sorted) do
@@ -59,7 +45,7 @@ local function add_members(parts, owner)
   for _, kind in ipairs { "function", "field" } do
     local names = members(owner, kind)
     local title = kind == "field" and "Fields" or owner:find("^%l") and "Functions" or "Methods"
-    if #names > 0 then table.insert(parts, title .. ":\n" .. flow(names)) end
+    if #names > 0 then table.insert(parts, title .. ":\n" .. fold.flow(names)) end
   end
 end
 
@@ -88,7 +74,7 @@ local function topics()
     local names = seen[owner] and {} or members(owner, "function")
     seen[owner] = true
     local title = owner == "gpt" and "gpt." or owner:find("^%l") and "gpt." .. owner .. "." or owner .. ":"
-    if #names > 0 then table.insert(parts, flow(names, title)) end
+    if #names > 0 then table.insert(parts, fold.flow(names, title)) end
   end
   table.insert(parts, '\nFor example: gpt.help "generate", gpt.help "nn.Linear", gpt.help "Tensor:sum"')
   return table.concat(parts, "\n")
@@ -162,7 +148,7 @@ local function of_string(given)
   local names = names_of_word(word)
   if #names == 0 then unknown(given) end
   if #names == 1 then return texts[names[1]].text end
-  return ("There are several:\n%s\n\n%s"):format(flow(names), texts[names[1]].text)
+  return ("There are several:\n%s\n\n%s"):format(fold.flow(names), texts[names[1]].text)
 end
 
 local function of_layer(layer)

@@ -1,24 +1,8 @@
 -- Tables that know their own names: a misspelt one is an error that suggests the near one.
 local core = require "gpt.core"
+local fold = require "gpt.fold"
 
 local strict = {}
-
-local WIDTH = 79
-
--- The text in lines of at most WIDTH.
-local function folded(text)
-  local lines, line = {}, nil
-  for word in text:gmatch("%S+") do
-    if line and #line + 1 + #word > WIDTH then
-      table.insert(lines, line)
-      line = "  " .. word
-    else
-      line = line and line .. " " .. word or word
-    end
-  end
-  table.insert(lines, line)
-  return table.concat(lines, "\n")
-end
 
 --- The names in tables, in order: their string keys, without those that begin with an underscore.
 function strict.names(...)
@@ -65,8 +49,7 @@ function strict.module(module, title)
       strict.refuse(title, "", tostring(name), strict.names(module), "gpt.help() lists what there is")
     end,
     __tostring = function()
-      local text = ("%s: %s"):format(title, table.concat(strict.names(module), " "))
-      return folded(text) .. "\ngpt.help \"NAME\" tells more of one."
+      return fold.flow(strict.names(module), title .. ":") .. "\ngpt.help \"NAME\" tells more of one."
     end,
   })
 end
