@@ -30,3 +30,28 @@ void gpt_kernel(layer_norm_backward)(float *dx, float *dweight, float *dbias, co
   }
   for (; i < n; i++) dx[i] = rstd * (dy[i] * weight[i] - g - (x[i] - mean) * rstd * gh);
 }
+
+void gpt_kernel(softmax_backward)(float *dx, const float *y, const float *dy, float mean, float scale, int64_t n) {
+  int64_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(dx + i, scale * load(y + i) * (load(dy + i) - mean));
+  for (; i < n; i++) dx[i] = scale * y[i] * (dy[i] - mean);
+}
+
+#define ABREAST 4 /* vectors of columns */
+
+/* V vectors of columns down all rows */
+INLINE void add_strip(float *sums, const float *x, int64_t ld, int64_t m, const int V) {
+  Vec strip[ABREAST];
+  UNROLL for (int v = 0; v < V; v++) strip[v] = load(sums + v * WIDTH);
+  for (int64_t i = 0; i < m; i++)
+    UNROLL for (int v = 0; v < V; v++) strip[v] += load(x + i * ld + v * WIDTH);
+  UNROLL for (int v = 0; v < V; v++) store(sums + v * WIDTH, strip[v]);
+}
+
+void gpt_kernel(add_columns)(float *sums, const float *x, int64_t ld, int64_t m, int64_t n) {
+  int64_t j = 0;
+  for (; j + ABREAST * WIDTH <= n; j += ABREAST * WIDTH) add_strip(sums + j, x + j, ld, m, ABREAST);
+  for (; j + WIDTH <= n; j += WIDTH) add_strip(sums + j, x + j, ld, m, 1);
+  for (; j < n; j++)
+    for (int64_t i = 0; i < m; i++) sums[j] += x[i * ld + j];
+}

@@ -90,8 +90,18 @@ typedef struct GptKernels {
   /* dx[i] = dy[i] * gelu'(x[i]) */
   void (*gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
 
+  /* Dropout: y[i] = x[i] * scale where element first + i of the mask with that seed is kept, else 0. An element is
+     dropped when its 32 random bits, a hash of the seed and its index, are below the threshold. first .. first + n - 1
+     have the same upper 32 bits; y may be x. */
+  void (*drop)(float *y, const float *x, uint64_t seed, uint64_t first, uint32_t threshold, float scale, int64_t n);
+
   /* One row: y = exp(scale * x - max) / sum; y may be x. Answers the log-sum-exp of scale * x. */
   float (*softmax)(float *y, const float *x, float scale, int64_t n);
+  /* The same row from the log-sum-exp that softmax answered: y = exp(scale * x - log_sum) */
+  void (*softmax_again)(float *y, const float *x, float scale, float log_sum, int64_t n);
+  /* One row back through softmax(scale * x), where mean is the sum of y * dy: dx = scale * y * (dy - mean); dx may be
+     dy */
+  void (*softmax_backward)(float *dx, const float *y, const float *dy, float mean, float scale, int64_t n);
   /* log-sum-exp of a row */
   float (*log_sum_exp)(const float *x, int64_t n);
 
@@ -109,6 +119,9 @@ typedef struct GptKernels {
   void (*add)(float *y, const float *a, const float *b, int64_t n);
   /* sum of the elements in a fixed order */
   float (*sum)(const float *x, int64_t n);
+
+  /* sums[j] += x[0, j] + .. + x[m-1, j] for the n columns of rows that are ld apart */
+  void (*add_columns)(float *sums, const float *x, int64_t ld, int64_t m, int64_t n);
 
   /* A step of AdamW for n numbers of a parameter: w, mean and square are written. */
   void (*adamw)(float *w, float *mean, float *square, const float *grad, const GptAdamStep *step, int64_t n);

@@ -105,6 +105,12 @@ float gpt_kernel(softmax)(float *y, const float *x, float scale, int64_t n) {
   return most + logf(sum);
 }
 
+void gpt_kernel(softmax_again)(float *y, const float *x, float scale, float log_sum, int64_t n) {
+  int64_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(y + i, exp_vector(scale * load(x + i) - log_sum));
+  if (i < n) store_part(y + i, n - i, exp_vector(scale * load_part(x + i, n - i, all(0)) - log_sum));
+}
+
 float gpt_kernel(log_sum_exp)(const float *x, int64_t n) {
   float most = greatest(x, 1.0f, n);
   return most + logf(sum_exp(NULL, x, 1.0f, most, n));

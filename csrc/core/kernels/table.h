@@ -21,14 +21,19 @@ void gpt_kernel(exp)(float *y, const float *x, int64_t n);
 void gpt_kernel(tanh)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
+void gpt_kernel(drop)(float *y, const float *x, uint64_t seed, uint64_t first, uint32_t threshold, float scale,
+                      int64_t n);
 
 float gpt_kernel(softmax)(float *y, const float *x, float scale, int64_t n);
+void gpt_kernel(softmax_again)(float *y, const float *x, float scale, float log_sum, int64_t n);
+void gpt_kernel(softmax_backward)(float *dx, const float *y, const float *dy, float mean, float scale, int64_t n);
 float gpt_kernel(log_sum_exp)(const float *x, int64_t n);
 void gpt_kernel(layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
                             float *mean, float *rstd);
 
 void gpt_kernel(layer_norm_backward)(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
                                      const float *weight, float mean, float rstd, int64_t n);
+void gpt_kernel(add_columns)(float *sums, const float *x, int64_t ld, int64_t m, int64_t n);
 void gpt_kernel(adamw)(float *w, float *mean, float *square, const float *grad, const GptAdamStep *step, int64_t n);
 
 #endif

@@ -66,11 +66,9 @@ static void mix(const GptAttentionTile *t, float *weights, float *scratch) {
 
 /* row[j] *= mask(i, j) / (1 - rate) for the keys that query i sees */
 static void drop_row(const GptAttentionTile *t, int64_t i, float *row) {
-  uint32_t threshold = gpt_dropout_threshold(t->drop_rate);
-  float scale = (float)(1 / (1 - t->drop_rate));
-  uint64_t at = (t->mask_row + (uint64_t)i) * (uint64_t)t->mask_columns;
-  for (int64_t j = 0; j <= t->past + i; j++)
-    row[j] = gpt_dropout_keeps(t->seed, at + (uint64_t)j, threshold) ? row[j] * scale : 0;
+  uint64_t first = (t->mask_row + (uint64_t)i) * (uint64_t)t->mask_columns;
+  gpt_kernels()->drop(row, row, t->seed, first, gpt_dropout_threshold(t->drop_rate), (float)(1 / (1 - t->drop_rate)),
+                      t->past + i + 1);
 }
 
 /* Keys after query i are not seen. */
@@ -94,12 +92,10 @@ void gpt_attention_tile(const GptAttentionTile *t, float *scratch) {
 
 /* The attention weights again, from the scores and their log-sum-exp. */
 static void weights_again(const GptAttentionTile *t, float *scores, float *scratch) {
-  float scale = scale_of(t);
   score(t, scores, scratch);
   for (int64_t i = 0; i < t->queries; i++) {
     float *row = scores + i * keys_of(t);
-    for (int64_t j = 0; j <= t->past + i; j++) row[j] = scale * row[j] - t->lse[i];
-    gpt_kernels()->exp(row, row, t->past + i + 1);
+    gpt_kernels()->softmax_again(row, row, scale_of(t), t->lse[i], t->past + i + 1);
     clear_unseen(t, i, row);
   }
 }
@@ -107,29 +103,36 @@ static void weights_again(const GptAttentionTile *t, float *scores, float *scrat
 /* One row of the gradient of the scores, in place of dweights: w (dw - out . dout) / sqrt(head_dim). */
 static void score_gradient(const GptAttentionTile *t, int64_t i, GptHeadRows dout, const float *weights,
                            float *dweights) {
-  float scale = scale_of(t);
   float delta = gpt_kernels()->dot(t->out.data + i * t->out.stride, dout.data + i * dout.stride, t->head_dim);
-  for (int64_t j = 0; j <= t->past + i; j++) dweights[j] = scale * weights[j] * (dweights[j] - delta);
+  gpt_kernels()->softmax_backward(dweights, weights, dweights, delta, scale_of(t), t->past + i + 1);
   clear_unseen(t, i, dweights);
 }
 
-void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout, GptHeadRows dq, GptHeadRows dk,
+/* The weights as they met the values: a copy, where there is dropout. */
+static float *dropped(const GptAttentionTile *t, float *weights, float *copy) {
+  int64_t keys = keys_of(t);
+  if (t->drop_rate == 0) return weights;
+  memcpy(copy, weights, (size_t)(t->queries * keys) * sizeof *copy);
+  for (int64_t i = 0; i < t->queries; i++) drop_row(t, i, copy + i * keys);
+  return copy;
+}
+
+void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout_rows, GptHeadRows dq, GptHeadRows dk,
                                  GptHeadRows dv, int first, float *scratch) {
   int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
   float *weights = scratch, *other = weights + n * keys, *rest = other + n * keys;
-  GptMatrix o = scores_matrix(other, n, keys), doutm = matrix(dout, n, d);
   GptMatrix q = matrix(t->q, n, d), k = matrix(t->k, keys, d), v = matrix(t->v, keys, d);
+  GptMatrix dout = matrix(dout_rows, n, d);
   GptCausal columns = causal(t, GPT_KEYS_ARE_COLUMNS), depth = causal(t, GPT_KEYS_ARE_DEPTH),
             rows = causal(t, GPT_KEYS_ARE_ROWS);
   weights_again(t, weights, rest);
-  memcpy(other, weights, (size_t)(n * keys) * sizeof *other);
-  for (int64_t i = 0; t->drop_rate > 0 && i < n; i++) drop_row(t, i, other + i * keys);
-  gpt_matrix_multiply_serial(matrix(dv, keys, d), transposed(o), doutm, !first, rows, rest);
-  gpt_matrix_multiply_serial(o, doutm, transposed(v), false, columns, rest);
+  GptMatrix met = scores_matrix(dropped(t, weights, other), n, keys), dscores = scores_matrix(other, n, keys);
+  gpt_matrix_multiply_serial(matrix(dv, keys, d), transposed(met), dout, !first, rows, rest);
+  gpt_matrix_multiply_serial(dscores, dout, transposed(v), false, columns, rest);
   for (int64_t i = 0; i < n; i++) {
     if (t->drop_rate > 0) drop_row(t, i, other + i * keys);
-    score_gradient(t, i, dout, weights + i * keys, other + i * keys);
+    score_gradient(t, i, dout_rows, weights + i * keys, other + i * keys);
   }
-  gpt_matrix_multiply_serial(matrix(dq, n, d), o, k, false, depth, rest);
-  gpt_matrix_multiply_serial(matrix(dk, keys, d), transposed(o), q, !first, rows, rest);
+  gpt_matrix_multiply_serial(matrix(dq, n, d), dscores, k, false, depth, rest);
+  gpt_matrix_multiply_serial(matrix(dk, keys, d), transposed(dscores), q, !first, rows, rest);
 }

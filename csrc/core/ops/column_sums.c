@@ -14,8 +14,7 @@ typedef struct Sums {
 static void add_blocks(void *context, int64_t first, int64_t last) {
   const Sums *s = context;
   int64_t begin = first * BLOCK, end = last * BLOCK < s->rows.columns ? last * BLOCK : s->rows.columns;
-  for (int64_t i = 0; i < s->rows.rows; i++)
-    gpt_kernels()->add(s->sums + begin, s->sums + begin, s->rows.data + i * s->rows.row_stride + begin, end - begin);
+  gpt_kernels()->add_columns(s->sums + begin, s->rows.data + begin, s->rows.row_stride, s->rows.rows, end - begin);
 }
 
 void gpt_add_column_sums(float *sums, GptMatrix rows) {

@@ -1,6 +1,6 @@
 #include "core/ops/dropout.h"
 
-
+#include "core/kernels/kernels.h"
 #include "core/parallel.h"
 #include "core/record.h"
 
@@ -16,8 +16,9 @@ typedef struct Mask {
 
 static void apply_mask(void *context, int64_t first, int64_t last) {
   const Mask *m = context;
-  for (int64_t i = first; i < last; i++)
-    m->y[i] = gpt_dropout_keeps(m->seed, (uint64_t)i, m->threshold) ? m->x[i] * m->scale : 0;
+  for (int64_t i = first; i < last; i += GRAIN)
+    gpt_kernels()->drop(m->y + i, m->x + i, m->seed, (uint64_t)i, m->threshold, m->scale,
+                        last - i < GRAIN ? last - i : GRAIN);
 }
 
 static GptTensor *masked(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {

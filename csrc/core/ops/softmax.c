@@ -26,7 +26,7 @@ static void softmax_rows_backward(void *context, int64_t first, int64_t last) {
   for (int64_t row = first; row < last; row++) {
     const float *y = rows->x + row * rows->n, *dy = rows->dy + row * rows->n;
     float *dx = rows->y + row * rows->n, sum = gpt_kernels()->dot(y, dy, rows->n);
-    for (int64_t i = 0; i < rows->n; i++) dx[i] = y[i] * (dy[i] - sum);
+    gpt_kernels()->softmax_backward(dx, y, dy, sum, 1, rows->n);
   }
 }
 
