@@ -198,15 +198,15 @@ describe("layers written in Lua", function()
 
   it("register parts in order of assignment, count, print and train", function()
     local scale = Scale(3)
-    assert.same({ "weight", "bias", "inner.weight", "inner.bias" }, paths(scale))
+    assert.same({ "weight", "inner.weight", "inner.bias", "bias" }, paths(scale))
     assert.equal(18, scale:num_parameters())
     assert.equal("plain", scale.note)
     assert.same({ 2.0, 2.0, 2.0 }, scale:double():totable())
     assert.equal([[
 Scale {  -- 18
   weight = parameter [3],
-  bias = parameter [3],
   inner = Linear(3, 3),  -- 12
+  bias = parameter [3],
 }]], tostring(scale))
     scale(gpt.ones(2, 3)):sum():backward()
     assert.same({ 2.0, 2.0, 2.0 }, scale.bias.grad:totable())
@@ -214,6 +214,33 @@ Scale {  -- 18
     assert.same({ "weight", "bias" }, paths(scale))
     scale.weight = gpt.ones(3) -- no parameter any more
     assert.same({ "bias" }, paths(scale))
+  end)
+
+  it("keep the order of assignment between parameters and layers, also when one goes", function()
+    local Mixed = nn.layer("Mixed", {
+      init = function(self)
+        self.first = nn.Linear(1, 1, { bias = false })
+        self.scale = nn.parameter(gpt.ones(1))
+        self.second = nn.Linear(1, 1, { bias = false })
+        self.shift = nn.parameter(gpt.zeros(1))
+      end,
+      forward = function(self, x) return self.second(self.first(x) * self.scale) + self.shift end,
+    })
+    local mixed = Mixed()
+    assert.same({ "first.weight", "scale", "second.weight", "shift" }, paths(mixed))
+    assert.equal([[
+Mixed {  -- 4
+  first = Linear(1, 1, { bias = false }),  -- 1
+  scale = parameter [1],
+  second = Linear(1, 1, { bias = false }),  -- 1
+  shift = parameter [1],
+}]], tostring(mixed))
+    mixed.first = nil
+    assert.same({ "scale", "second.weight", "shift" }, paths(mixed))
+    mixed.third = nn.Linear(1, 1, { bias = false })
+    assert.same({ "scale", "second.weight", "shift", "third.weight" }, paths(mixed))
+    mixed.second = nn.Linear(1, 1)
+    assert.same({ "scale", "second.weight", "second.bias", "shift", "third.weight" }, paths(mixed))
   end)
 
   it("know the pass's mode", function()

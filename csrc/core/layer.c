@@ -27,6 +27,7 @@ static void remove_child(GptLayer *layer, int i) {
   GptChild child = layer->children[i];
   layer->n_children--;
   memmove(&layer->children[i], &layer->children[i + 1], (size_t)(layer->n_children - i) * sizeof child);
+  for (int p = 0; p < layer->n_parameters; p++) layer->parameters[p].follows -= layer->parameters[p].follows > i;
   gpt_free(layer->env, child.name);
   gpt_layer_release(child.layer);
 }
@@ -139,7 +140,7 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
   layer->parameters = parameters;
   char *copy = copy_name(env, name);
   if (copy == NULL) return false;
-  parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor)};
+  parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor), layer->n_children};
   return true;
 }
 
@@ -294,9 +295,11 @@ static bool list_below(GptParameterList *list, GptLayer *layer, const char *path
   char below[GPT_PATH_SIZE];
   GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
   if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
-  for (int i = 0; i < layer->n_parameters; i++)
-    if (!list_parameter(list, path, layer, &layer->parameters[i])) return false;
-  for (int i = 0; i < layer->n_children; i++) {
+  int p = 0;
+  for (int i = 0; i <= layer->n_children; i++) {
+    for (; p < layer->n_parameters && layer->parameters[p].follows <= i; p++)
+      if (!list_parameter(list, path, layer, &layer->parameters[p])) return false;
+    if (i == layer->n_children) break;
     snprintf(below, sizeof below, "%s%s.", path, layer->children[i].name);
     if (!list_below(list, layer->children[i].layer, below, &here)) return false;
   }

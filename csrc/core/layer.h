@@ -30,6 +30,7 @@ typedef struct GptChild {
 typedef struct GptParameter {
   char *name;
   GptTensor *tensor;
+  int follows; /* so many children were there before it */
 } GptParameter;
 
 struct GptLayer {

@@ -63,29 +63,35 @@ static int alike(const GptLayer *layer, int i, GptEnv *env, const GptLayerPath *
   return n;
 }
 
-static void print_children(GptLayer *layer, GptText *text, const GptLayerPath *here) {
-  int depth = here->depth + 1;
-  for (int i = 0, n; i < layer->n_children; i += n) {
-    const GptChild *child = &layer->children[i];
-    n = alike(layer, i, text->env, here);
-    indent(text, depth);
-    if (n > 1)
-      gpt_text_add(text, "-- %s to %s: %d times\n", child->name, layer->children[i + n - 1].name, n),
-          indent(text, depth);
-    if (!is_number(child->name)) gpt_text_add(text, "%s = ", child->name);
-    print_layer(child->layer, text, here);
-    gpt_text_add(text, ",");
-    if (child->layer->n_children == 0) add_comment(text, child->layer);
-    gpt_text_add(text, "\n");
-  }
+/* The child that stands i-th, or a run of children that print alike; answers how many. */
+static int print_child(const GptLayer *layer, int i, GptText *text, const GptLayerPath *here) {
+  const GptChild *child = &layer->children[i];
+  int n = alike(layer, i, text->env, here), depth = here->depth + 1;
+  indent(text, depth);
+  if (n > 1)
+    gpt_text_add(text, "-- %s to %s: %d times\n", child->name, layer->children[i + n - 1].name, n), indent(text, depth);
+  if (!is_number(child->name)) gpt_text_add(text, "%s = ", child->name);
+  print_layer(child->layer, text, here);
+  gpt_text_add(text, ",");
+  if (child->layer->n_children == 0) add_comment(text, child->layer);
+  gpt_text_add(text, "\n");
+  return n;
 }
 
-static void print_parameters(const GptLayer *layer, GptText *text, int depth) {
+static void print_parameter(const GptParameter *parameter, GptText *text, int depth) {
   char shape[GPT_SHAPE_TEXT];
-  for (int i = 0; i < layer->n_parameters; i++) {
-    indent(text, depth);
-    gpt_text_add(text, "%s = parameter %s,\n", layer->parameters[i].name,
-                 gpt_tensor_shape_text(layer->parameters[i].tensor, shape));
+  indent(text, depth);
+  gpt_text_add(text, "%s = parameter %s,\n", parameter->name, gpt_tensor_shape_text(parameter->tensor, shape));
+}
+
+/* In the order in which they were made; a kind written in C describes its own parameters. */
+static void print_parts(const GptLayer *layer, GptText *text, const GptLayerPath *here) {
+  int p = 0, parameters = layer->label != NULL ? layer->n_parameters : 0;
+  for (int i = 0;;) {
+    for (; p < parameters && layer->parameters[p].follows <= i; p++)
+      print_parameter(&layer->parameters[p], text, here->depth + 1);
+    if (i == layer->n_children) return;
+    i += print_child(layer, i, text, here);
   }
 }
 
@@ -102,8 +108,7 @@ static void print_block(GptLayer *layer, GptText *text, const GptLayerPath *here
     if (text->length > start) gpt_text_add(text, ",\n");
     else if (!text->failed) text->length = before;
   }
-  if (layer->label != NULL) print_parameters(layer, text, depth + 1);
-  print_children(layer, text, here);
+  print_parts(layer, text, here);
   indent(text, depth);
   gpt_text_add(text, "}");
 }
