@@ -6,8 +6,8 @@
 #include "core/optimizer.h"
 #include "core/parallel.h"
 
-#define CHUNK 8192 /* numbers of an item: a float sums no more */
-#define GRAIN 4    /* items */
+#define CHUNK 2048 /* numbers of an item: a float sums no more */
+#define GRAIN 16   /* items */
 
 /* Gradients one after the other, cut into items. */
 typedef struct Part {

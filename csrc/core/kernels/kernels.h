@@ -66,7 +66,7 @@ typedef struct GptPanels {
 typedef struct GptKernels {
   const char *name; /* "generic", "avx2", "avx512" */
 
-  const GptPanels *panels; /* NULL where OpenBLAS is the faster one, or nobody has measured */
+  const GptPanels *panels; /* NULL in the generic set: OpenBLAS knows more processors */
 
   /* sum of a[i] * b[i] */
   float (*dot)(const float *a, const float *b, int64_t n);

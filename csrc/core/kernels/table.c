@@ -8,7 +8,7 @@ extern const GptKernels gpt_kernel(table);
 
 const GptKernels gpt_kernel(table) = {
     .name = TEXT_OF_EXPANDED(GPT_KERNELS),
-    .panels = WIDTH == 8 ? &gpt_kernel(panels) : NULL,
+    .panels = WIDTH >= 8 ? &gpt_kernel(panels) : NULL,
     .dot = gpt_kernel(dot),
     .axpy = gpt_kernel(axpy),
     .skinny_rows = gpt_kernel(skinny_rows),
