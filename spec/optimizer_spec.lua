@@ -235,8 +235,15 @@ AdamW {  -- 2 groups; 1 step
     local w = leaf { 1.0 }
     local function with(options) return refusal({ w }, options) end
     assert.equal("gpt.optim.AdamW: lr: a finite number of at least 0 expected, got -1", with { lr = -1 })
-    assert.matches("^gpt%.optim%.AdamW: lr: a finite number of at least 0 expected, got %-?nan$",
-      with { lr = 0 / 0 })
+    for _, nan in ipairs { 0 / 0, -(0 / 0) } do -- one of them is "-nan" to Lua
+      assert.equal("gpt.optim.AdamW: lr: a finite number of at least 0 expected, got nan", with { lr = nan })
+      assert.equal("gpt.optim.AdamW: betas: two numbers from 0 to less than 1 expected, number 1 is nan",
+        with { betas = { nan, 0.9 } })
+      assert.equal("bad argument #2 to 'clip_grad_norm' (a norm above 0 expected, got nan)",
+        raised(function() gpt.clip_grad_norm({ w }, nan) end))
+    end
+    assert.equal("gpt.optim.AdamW: betas: two numbers from 0 to less than 1 expected, number 2 is string",
+      with { betas = { 0.9, "x" } })
     assert.equal("gpt.optim.AdamW: lr: a finite number of at least 0 expected, got string", with { lr = "1" })
     assert.equal("gpt.optim.AdamW: eps: a finite number of at least 0 expected, got -0.1", with { eps = -0.1 })
     assert.equal("gpt.optim.AdamW: weight_decay: a finite number of at least 0 expected, got inf",
@@ -257,6 +264,7 @@ AdamW {  -- 2 groups; 1 step
       refusal { { param = { w } } })
     local optimizer = gpt.optim.AdamW { w }
     assert.equal("lr: a finite number of at least 0 expected, got -3", raised(function() optimizer.lr = -3 end))
+    assert.equal("lr: a finite number of at least 0 expected, got nan", raised(function() optimizer.lr = 0 / 0 end))
     assert.equal("a gpt.AdamW has no field 'rate' to set; lr is one", raised(function() optimizer.rate = 1 end))
     assert.equal(0.001, optimizer.lr)
   end)
@@ -339,7 +347,7 @@ describe("gpt.clip_grad_norm", function()
 
   it("says what is wrong", function()
     local w = leaf { 1.0 }
-    assert.equal("bad argument #2 to 'fn' (a norm above 0 expected, got -1.0)",
+    assert.equal("bad argument #2 to 'fn' (a norm above 0 expected, got -1)",
       (raised(gpt.clip_grad_norm, { w }, -1):gsub("'.-'", "'fn'")))
     assert.equal("gpt.clip_grad_norm: item 1 of the list: a tensor or a layer expected, got string",
       raised(gpt.clip_grad_norm, { "w" }, 1))

@@ -202,7 +202,7 @@ describe("gpt.sample", function()
     local logits = gpt.zeros(3)
     for _, case in ipairs {
       { { temperature = -1 }, "temperature: a finite number of at least 0 expected, got -1" },
-      { { temperature = nan }, "temperature: a finite number of at least 0 expected, got " .. tostring(nan) },
+      { { temperature = nan }, "temperature: a finite number of at least 0 expected, got nan" },
       { { temperature = "hot" }, "temperature: a finite number of at least 0 expected, got string" },
       { { top_k = 0 }, "top_k: a whole number of at least 1 expected, got 0" },
       { { top_k = 1.5 }, "top_k: a whole number of at least 1 expected, got 1.5" },

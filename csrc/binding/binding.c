@@ -1,6 +1,7 @@
 #include "binding/binding.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,12 @@ const char *bind_typename(lua_State *L, int index) {
   if (lua_type(L, -1) == LUA_TSTRING) name = lua_tostring(L, -1); /* the metatable keeps it */
   lua_pop(L, 1);
   return name;
+}
+
+const char *bind_shown(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TNUMBER) return bind_typename(L, index);
+  bool nan = isnan(lua_tonumber(L, index));
+  return nan ? "nan" : luaL_tolstring(L, index, NULL);
 }
 
 /* Is the function that runs a method of the type? Methods are an upvalue of __index. */

@@ -46,6 +46,9 @@ void *bind_test(lua_State *L, int index, const char *type);
 /* What a value is, for messages: "number", and of the types of this module their names, "gpt.Tensor". */
 const char *bind_typename(lua_State *L, int index);
 
+/* What came, for messages: a number itself (NaN as "nan", whatever its sign), of all else the type. May push. */
+const char *bind_shown(lua_State *L, int index);
+
 #define BIND_ERROR_KEY "gpt.error" /* registry: the error of the last protected call */
 
 /* Raises the core's error at the line of the user's code that called into the package. */

@@ -7,8 +7,7 @@
 static bool get(lua_State *L, int table, const char *name) { return lua_getfield(L, table, name) != LUA_TNIL; }
 
 void bind_refuse_field(lua_State *L, const char *what, const char *name, const char *expected) {
-  const char *got = lua_type(L, -1) == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL) : bind_typename(L, -1);
-  bind_error(L, "%s: %s: %s expected, got %s", what, name, expected, got);
+  bind_error(L, "%s: %s: %s expected, got %s", what, name, expected, bind_shown(L, -1));
 }
 
 int64_t bind_integer_field(lua_State *L, int table, const char *what, const char *name, int64_t least) {

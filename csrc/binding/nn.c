@@ -10,9 +10,7 @@
 static int64_t check_size(lua_State *L, int index, const char *what) {
   if (!lua_isinteger(L, index) && lua_tointeger(L, index) == 0)
     luaL_argerror(
-        L, index,
-        lua_pushfstring(L, "%s: a whole number of at least 1 expected, got %s", what,
-                        lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL) : bind_typename(L, index)));
+        L, index, lua_pushfstring(L, "%s: a whole number of at least 1 expected, got %s", what, bind_shown(L, index)));
   lua_Integer n = luaL_checkinteger(L, index);
   if (n < 1) luaL_argerror(L, index, lua_pushfstring(L, "%s must be at least 1, got %I", what, n));
   return n;
@@ -89,11 +87,9 @@ p.
 @usage print(gpt.nn.Dropout(0.5)(gpt.ones(2, 6)))   -- 0 or 2
 */
 static int dropout(lua_State *L) {
-  char got[32];
   double p = luaL_checknumber(L, 1);
-  snprintf(got, sizeof got, "%g", p);
   if (!(p >= 0 && p < 1))
-    luaL_argerror(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", got));
+    luaL_argerror(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", bind_shown(L, 1)));
   GptLayer **box = bind_new_layer(L);
   *box = gpt_dropout_new(bind_env(L), p);
   return bind_layer_done(L, box);

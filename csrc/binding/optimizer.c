@@ -12,6 +12,11 @@
 #define ADAMW "gpt.AdamW"
 #define WHAT "gpt.optim.AdamW"
 
+/***
+Optimizers: gpt.optim.
+@module gpt.optim
+*/
+
 static GptAdamW *check(lua_State *L, int index) { return bind_check(L, index, ADAMW); }
 
 /* betas = {b1, b2} of the table at index; what is already there where it is missing. */
@@ -21,9 +26,10 @@ static void read_betas(lua_State *L, int table, const char *what, GptAdamRates *
   bool fits = type == LUA_TNIL || (type == LUA_TTABLE && lua_rawlen(L, -1) == 2);
   for (int i = 0; i < 2 && fits && type == LUA_TTABLE; i++) {
     betas[i] = lua_rawgeti(L, -1, i + 1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
-    lua_pop(L, 1);
     if (!(betas[i] >= 0 && betas[i] < 1))
-      bind_error(L, "%s: betas: two numbers from 0 to less than 1 expected, number %d is %g", what, i + 1, betas[i]);
+      bind_error(L, "%s: betas: two numbers from 0 to less than 1 expected, number %d is %s", what, i + 1,
+                 bind_shown(L, -1));
+    lua_pop(L, 1);
   }
   if (!fits)
     bind_error(L, "%s: betas: two numbers from 0 to less than 1 expected, got %s", what,
@@ -159,7 +165,7 @@ static int new_index(lua_State *L) {
     return bind_error(L, "a gpt.AdamW has no field '%s' to set; lr is one", luaL_tolstring(L, 2, NULL));
   double lr = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : NAN;
   if (!(lr >= 0 && lr < INFINITY))
-    return bind_error(L, "lr: a finite number of at least 0 expected, got %s", luaL_tolstring(L, 3, NULL));
+    return bind_error(L, "lr: a finite number of at least 0 expected, got %s", bind_shown(L, 3));
   adamw->lr = lr;
   return 0;
 }
@@ -372,7 +378,7 @@ static int clip_grad_norm(lua_State *L) {
   GptEnv *env = bind_env(L);
   int64_t count = 0;
   double norm, max = luaL_checknumber(L, 2);
-  if (!(max > 0)) return luaL_argerror(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %f", max));
+  if (!(max > 0)) return luaL_argerror(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %s", bind_shown(L, 2)));
   bind_each_parameter(L, 1, "gpt.clip_grad_norm", count_parameter, &count);
   GptTensor **tensors = lua_newuserdatauv(L, (size_t)count * sizeof *tensors, 0), **end = tensors;
   bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_parameter, &end);

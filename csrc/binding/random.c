@@ -15,10 +15,7 @@ static int seed(lua_State *L) {
   GptEnv *env = bind_env(L);
   int whole = 0;
   lua_Integer n = lua_type(L, 1) == LUA_TNUMBER ? lua_tointegerx(L, 1, &whole) : 0;
-  if (!whole) {
-    const char *got = lua_type(L, 1) == LUA_TNUMBER ? luaL_tolstring(L, 1, NULL) : bind_typename(L, 1);
-    return luaL_argerror(L, 1, lua_pushfstring(L, "a whole number expected, got %s", got));
-  }
+  if (!whole) return luaL_argerror(L, 1, lua_pushfstring(L, "a whole number expected, got %s", bind_shown(L, 1)));
   gpt_random_seed(&env->random, (uint64_t)n);
   return 0;
 }

@@ -43,7 +43,7 @@ static int64_t check_size(lua_State *L, int index, int place) {
   int whole;
   lua_Integer size = lua_tointegerx(L, -1, &whole);
   if (lua_type(L, -1) == LUA_TNUMBER && whole) return size;
-  const char *came = lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : bind_typename(L, -1);
+  const char *came = bind_shown(L, -1);
   return luaL_argerror(L, index,
                        lua_pushfstring(L, "size %d of the shape: a whole number expected, got %s", place, came));
 }

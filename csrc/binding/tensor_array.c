@@ -26,7 +26,7 @@ static const char *place_text(const Nested *walk, char *text) {
 /* Raises: what came (on top of the stack) is not what was wanted here. */
 static void wrong_value(lua_State *L, const Nested *walk, const char *wanted) {
   char place[GPT_SHAPE_TEXT];
-  const char *came = lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : bind_typename(L, -1);
+  const char *came = bind_shown(L, -1);
   const char *where = walk->depth > 0 ? lua_pushfstring(L, "element %s: ", place_text(walk, place)) : "";
   luaL_argerror(L, 1, lua_pushfstring(L, "%s%s expected, got %s", where, wanted, came));
 }

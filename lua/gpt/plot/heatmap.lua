@@ -80,7 +80,7 @@ function Map:draw_cell(out, x, y, value, place, numbers)
     .. '<title>%s: %s</title></rect>', x, y, self.cell - edge, self.cell - edge, class, strength,
     svg.escape(place), label)
   if not numbers then return end
-  local short = (("%.2f"):format(value):gsub("^%-", "−"))
+  local short = value == value and ("%.2f"):format(value):gsub("^%-", "−") or "nan"
   out:text(x + self.cell / 2, y + self.cell / 2 + 4, short, 11, strength > STRONG and "inverse" or "text", "middle",
     'pointer-events="none"')
 end
