@@ -130,10 +130,13 @@ describe("gpt.help", function()
       assert.truthy(list:find(word, 1, true), word)
     end
     assert.equal(list, gpt.help(gpt))
+    for name, value in pairs(gpt) do assert.truthy(gpt.help(value), name) end
+    assert.truthy(gpt.help(gpt.optim):find("Optimizers: gpt.optim.", 1, true))
   end)
 
   it("suggests the near name", function()
     assert.equal("gpt.help: nothing is called 'sofmax'; did you mean 'softmax'?", raised(gpt.help, "sofmax"))
+    assert.equal("gpt.help: nothing is called 'norm'; did you mean 'clip_grad_norm' or 'nn.LayerNorm'?", raised(gpt.help, "norm"))
     assert.equal("gpt.help: nothing is called 'nn.Linaer'; did you mean 'nn.Linear'?", raised(gpt.help, "nn.Linaer"))
     assert.equal("gpt.help: nothing is called 'xyzzyxyzzy'; gpt.help() lists what there is", raised(gpt.help, "xyzzyxyzzy"))
   end)

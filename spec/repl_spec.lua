@@ -22,14 +22,15 @@ describe("a mistake at the prompt", function()
       trace = model:trace { 1, 2 }, state = gpt.random_state() }
     env.result = gpt.train { model = model, data = env.data, steps = 1, progress = false, validation = env.data,
       on_step = function(event) env.event = event end }
-    env.own = nn.layer("Own", {
+    env.Own = nn.layer("Own", {
       init = function(self)
         self.attention, self.weight, self.eps, self.mask = nn.Linear(3, 3), nn.parameter(gpt.ones(3)), 1e-5, nil
         self.norm1 = nn.LayerNorm(3)
       end,
       forward = function(self, x) return self.atention(x) end,
       double = function(_, x) return 2 * x end,
-    })()
+    })
+    env.own = env.Own()
   end)
 
   local COLON = "; a method is called with a colon: value:"
@@ -78,6 +79,15 @@ describe("a mistake at the prompt", function()
       .. "(an optional field: self.duoble = nil in init)",
     ["x = t < t"] = "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)",
     ["x = t >= 1"] = "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)",
+    ["for row in t do x = row end"] = "a gpt.Tensor cannot be called: t[i] is its slice at i; a loop over all: "
+      .. "for i = 1, #t do",
+    ["x = gpt.size(model)"] = "gpt.size: a preset's name or a config table expected, got a gpt.Layer; a model's is "
+      .. "model.config",
+    ["x = nn.Sequential { linear, Own }"] = "nn.Sequential: item 2 is the function Own itself: call it, as in Own(...)",
+    ["x = nn.layer('Own', { forward = print, positionWise = true })"] =
+      "nn.layer: Own: positionWise: unknown key; did you mean 'positionwise'?",
+    ["x = nn.layer('Own', { forward = print, positionwise = 1 })"] =
+      "nn.layer: Own: positionwise: true or false expected, got number",
     ["x = 'loss ' .. t"] = "a gpt.Tensor is no string: tostring(t), or t:item() for the number in a tensor of one element",
     ["for _, row in ipairs(t) do x = row end"] = "t[i]: position 3 out of range 1..2 (shape [2, 3]); a loop over all: "
       .. "for i = 1, #t do",

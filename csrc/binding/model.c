@@ -12,7 +12,6 @@ typedef struct Parts {
   int config, parts, kept;
 } Parts;
 
-/* Pushes the part's entry; a function is called with the config and, for a block, its number. */
 /***
 A GPT, made by gpt.Model or gpt.load: called with token ids it answers logits. It is a layer like any other, whose parts
 are `token_embedding position_embedding blocks final_norm head`.
@@ -20,12 +19,15 @@ are `token_embedding position_embedding blocks final_norm head`.
 @usage print(model { 3, 1, 2 })   -- [1, 3, vocab_size]
 */
 
+/* Pushes the part's entry; a function is called with the config and, for a block, its number. */
 static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t index) {
   lua_State *L = p->L;
   if (lua_getfield(L, p->parts, part) != LUA_TFUNCTION) return true;
   lua_pushvalue(L, p->config);
   lua_pushinteger(L, index + 1);
-  return bind_protected(L, env, 2, 1);
+  if (!bind_protected(L, env, 2, 1)) return false;
+  if (!lua_isnil(L, -1)) return true;
+  return gpt_fail(env, "gpt.Model: part '%s': its function answered nil; does it return the layer?", part);
 }
 
 static bool refuse_part(const Parts *p, GptEnv *env, const char *part) {

@@ -153,10 +153,16 @@ static int refuse_concat(lua_State *L) {
   return bind_error(L, "a gpt.Tensor is no string: tostring(t), or t:item() for the number in a tensor of one element");
 }
 
+/* t(i), and "for row in t do" */
+static int refuse_call(lua_State *L) {
+  return bind_error(L, "a gpt.Tensor cannot be called: t[i] is its slice at i; a loop over all: for i = 1, #t do");
+}
+
 static const luaL_Reg fields[] = {{"grad", get_grad}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", free_tensor}, {"__tostring", bind_tensor_print},
                                 {"__newindex", new_index}, {"__len", length},        {"__lt", refuse_order},
-                                {"__le", refuse_order},    {"__concat", refuse_concat}, {NULL, NULL}};
+                                {"__le", refuse_order},    {"__concat", refuse_concat}, {"__call", refuse_call},
+                                {NULL, NULL}};
 
 /* Several lists as one. */
 static void join_lists(luaL_Reg *all, const luaL_Reg *const *lists) {

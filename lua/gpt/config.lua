@@ -186,7 +186,8 @@ local function find(given, who)
   if type(given) == "table" then return given end
   local presets = "presets: " .. table.concat(shown_names, ", ")
   if type(given) ~= "string" then
-    core._raise(("%s: a preset's name or a config table expected, got %s; %s"):format(who, rules.show(given), presets))
+    local advice = core._typename(given) == "gpt.Layer" and "a model's is model.config" or presets
+    core._raise(("%s: a preset's name or a config table expected, got %s; %s"):format(who, rules.show(given), advice))
   end
   if by_name[given] then return by_name[given] end
   local near = core._suggest(given, all_names)

@@ -10,6 +10,8 @@ local OPERATORS = {
   ["=="] = "eq", ["~="] = "ne", ["<"] = "lt", ["<="] = "le", [">"] = "gt", [">="] = "ge",
 }
 
+local MOST_SUGGESTED = 4
+
 local PARTS = { nn = true, optim = true, plot = true }
 
 -- Values that are told of where they come from.
@@ -127,17 +129,31 @@ local function names_of_word(word)
   return found
 end
 
+-- The names that have the word in them, quoted: "norm" is in clip_grad_norm and in nn.LayerNorm.
+local function containing(word)
+  local found = {}
+  for _, name in ipairs(sorted) do
+    local has = #word > 2 and name:lower():find(word:lower(), 1, true)
+    if has and #found < MOST_SUGGESTED then table.insert(found, ("'%s'"):format(name)) end
+  end
+  return found
+end
+
 local function unknown(word)
   local known = table.move(sorted, 1, #sorted, 1, {})
   for _, name in ipairs(sorted) do table.insert(known, bare(name)) end
   local near = core._suggest(word, known)
+  local names = near and { ("'%s'"):format(near) } or containing(word)
   local shown = #word > 60 and word:sub(1, 60) .. "..." or word
-  if near then core._raise(("gpt.help: nothing is called '%s'; did you mean '%s'?"):format(shown, near)) end
+  if #names > 0 then
+    core._raise(("gpt.help: nothing is called '%s'; did you mean %s?"):format(shown, table.concat(names, " or ")))
+  end
   core._raise(("gpt.help: nothing is called '%s'; gpt.help() lists what there is"):format(shown))
 end
 
 local function of_string(given)
   local word = given:gsub("^gpt%.(.)", "%1"):gsub("%(.*$", "")
+  if given == package.loaded.gpt._VERSION then word = "_VERSION" end
   if OPERATORS[word] then word = "Tensor:" .. OPERATORS[word] end
   if texts[word] then return texts[word].text end
   if texts[":" .. word] or PARTS[word] then return overview(word) end

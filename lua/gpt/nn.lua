@@ -6,18 +6,38 @@ local config = require "gpt.config"
 local nn = core.nn
 nn.parameter = core._parameter
 
+local constructors = setmetatable({}, { __mode = "k" }) -- what nn.layer made: the layers' names
+
+local SETTINGS = { "init", "forward", "positionwise" }
+
+-- Of a definition only its settings are held to their names: it may have methods and constants of any other.
+local function check_definition(name, definition)
+  local function refuse(format, ...) core._raise(("nn.layer: %s: %s"):format(name, format:format(...))) end
+  if type(name) ~= "string" then core._raise(("nn.layer: a name expected, got %s"):format(type(name))) end
+  if type(definition) ~= "table" or type(definition.forward) ~= "function" then
+    refuse "a table with forward = function(self, x) ... end expected"
+  end
+  local positionwise = definition.positionwise
+  if positionwise ~= nil and type(positionwise) ~= "boolean" then
+    refuse("positionwise: true or false expected, got %s", type(positionwise))
+  end
+  for key, value in pairs(definition) do
+    local near = type(value) ~= "function" and type(key) == "string" and core._suggest(key, SETTINGS)
+    if near and near ~= key then refuse("%s: unknown key; did you mean '%s'?", key, near) end
+  end
+end
+
 --- A new kind of layer, written in Lua.
 --
 -- Layers and `gpt.nn.parameter(tensor)`s that are assigned to fields of `self` become its parts, in the order of
--- assignment; other values
--- are plain fields. Further functions in `definition` are methods of the layer. A field that was never assigned is nil,
--- as in any table; but a name that looks like one of the layer's, misspelt, is an error, unless nil was assigned to it.
+-- assignment; other values are plain fields. Further functions in `definition` are methods of the layer. A field that
+-- was never assigned is nil, as in any table; but a name that looks like one of the layer's, misspelt, is an error,
+-- unless nil was assigned to it.
 -- @function nn.layer
 -- @tparam string name what it is called when it prints
 -- @tparam table definition `forward = function(self, x)` answers a tensor; `init = function(self, ...)` takes the
--- constructor's arguments;
--- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that a KV cache stays
--- usable
+-- constructor's arguments; `positionwise = true` says that this forward mixes no positions itself (its parts may), so
+-- that a KV cache stays usable
 -- @treturn function the constructor
 -- @usage
 -- local Scale = gpt.nn.layer("Scale", {
@@ -27,16 +47,15 @@ nn.parameter = core._parameter
 -- })
 -- print(Scale(3)(gpt.ones(2, 3)))
 function nn.layer(name, definition)
-  if type(name) ~= "string" then core._raise(("nn.layer: a name expected, got %s"):format(type(name))) end
-  if type(definition) ~= "table" or type(definition.forward) ~= "function" then
-    core._raise(("nn.layer: %s: a table with forward = function(self, x) ... end expected"):format(name))
-  end
+  check_definition(name, definition)
   local init = definition.init
-  return function(...)
+  local function constructor(...)
     local self = core._new_layer(name, definition, definition.positionwise == true)
     if init then init(self, ...) end
     return self
   end
+  constructors[constructor] = name
+  return constructor
 end
 
 local Function = nn.layer("Function", {
@@ -44,7 +63,15 @@ local Function = nn.layer("Function", {
   forward = function(self, x) return self.fn(x) end,
 })
 
-local CONSTRUCTOR = "%s: item %d is the function nn.%s itself: call it, as in nn.%s(...)"
+-- The name of a function that makes layers, or nil.
+local function constructor_name(fn)
+  for name, constructor in pairs(nn) do
+    if fn == constructor then return "nn." .. name end
+  end
+  return constructors[fn]
+end
+
+local CONSTRUCTOR = "%s: item %d is the function %s itself: call it, as in %s(...)"
 
 -- A table, and no constructor in it that was not called.
 local function check_list(who, layers)
@@ -52,9 +79,8 @@ local function check_list(who, layers)
     core._raise(("%s: a table of layers expected, got %s: %s { a, b }"):format(who, core._typename(layers), who))
   end
   for i, layer in ipairs(layers) do
-    for name, constructor in pairs(nn) do
-      if layer == constructor then core._raise(CONSTRUCTOR:format(who, i, name, name)) end
-    end
+    local name = constructor_name(layer)
+    if name then core._raise(CONSTRUCTOR:format(who, i, name, name)) end
   end
 end
 

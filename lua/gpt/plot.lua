@@ -48,8 +48,12 @@ local HEATMAP = {
   field("high", number), field("numbers", rules.boolean), field("width", pixels),
 }
 
-local function read_options(who, options, fields)
-  if type(options) ~= "table" then fail(who, "a table of options expected, got %s", rules.show(options)) end
+-- Options, not the numbers themselves; wanted: the option that takes those.
+local function read_options(who, options, fields, wanted)
+  if type(options) ~= "table" then
+    fail(who, "a table of options expected, got %s; as in { %s = numbers }", rules.show(options), wanted)
+  end
+  if options[1] ~= nil then fail(who, "options are names, as in { %s = numbers }, got a list", wanted) end
   local values, problems = rules.read(options, fields)
   rules.raise(who, problems)
   return values
@@ -138,7 +142,7 @@ end
 function plot.line(file, options)
   local who = "gpt.plot.line"
   check_file(who, file)
-  local o = read_options(who, options, LINE)
+  local o = read_options(who, options, LINE, "y")
   o.width, o.height = o.width or 720, o.height or 420
   o.x_scale, o.y_scale = o.x_scale or "linear", o.y_scale or "linear"
   local given = o.series or { { y = o.y } }
@@ -222,7 +226,7 @@ end
 function plot.heatmap(file, options)
   local who = "gpt.plot.heatmap"
   check_file(who, file)
-  local o = read_options(who, options, HEATMAP)
+  local o = read_options(who, options, HEATMAP, "values")
   o.width = o.width or 720
   o.panels = read_panels(who, o.values)
   check_labels(who, "titles", o.titles, #o.panels)
