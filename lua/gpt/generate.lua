@@ -128,9 +128,9 @@ end
 -- @tparam[opt=false] boolean options.logprobs answers a second value
 -- @tparam[opt] integer options.context_length at most the model's own; needed for a function
 -- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
--- @return the prompt and its continuation, in the prompt's form (rows of a tensor that end with different lengths: a
--- list of tensors)
--- @return with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
+-- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor that end with
+-- different lengths: a list of tensors)
+-- @treturn table with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
 -- under the model's own distribution, whatever the sampling options
 -- @usage model:generate({ 3, 1, 2 }, { max_new_tokens = 10 })
 -- model:generate("Hello,", { temperature = 0.8, top_k = 50, seed = 1, stop = "\n" })
@@ -143,16 +143,16 @@ function generate.generate(model, prompt, options)
   return whole
 end
 
---- The same, one piece after the other. Also `model:stream(prompt, options)`.
+--- Goes on from a prompt as `gpt.generate` does, one piece after the other. Also `model:stream(prompt, options)`.
 -- The loop may be left early, and the iterator may be called from any coroutine.
 -- @function stream
 -- @param model as for `gpt.generate`
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`
--- @return an iterator, for `for ... in`: over new ids, or for a string over pieces of text that are whole UTF-8;
--- for a list over tables from the prompt's place to what is new there. What may be the beginning of a stop string
--- is held back until that is known. With `logprobs` a second value: the id's log probability, or the array of those
--- of the tokens that end in the piece
+-- @treturn function an iterator, for `for ... in`: over new ids, or for a string over pieces of text that are whole
+-- UTF-8; for a list over tables from the prompt's place to what is new there. What may be the beginning of a stop
+-- string is held back until that is known. With `logprobs` a second value: the id's log probability, or the array of
+-- those of the tokens that end in the piece
 -- @usage for piece in model:stream("Hello,", { max_new_tokens = 100 }) do io.write(piece) io.flush() end
 function generate.stream(model, prompt, options)
   local run, read = start("gpt.stream", model, prompt, options)
@@ -175,10 +175,11 @@ function generate.session_generate(session, options)
   return answer(output.ids)
 end
 
---- The same as an iterator over the new ids. Where the loop is left early, the ids that it answered stay.
+--- Goes on as `session:generate` does: an iterator over the new ids. Where the loop is left early, the ids that it
+-- answered stay.
 -- @function Session:stream
 -- @tparam[opt] table options as for `gpt.generate`
--- @return an iterator, for `for ... in`
+-- @treturn function an iterator, for `for ... in`
 -- @usage session:feed { 3, 1, 2 }
 -- for id in session:stream { max_new_tokens = 5 } do print(id) end
 function generate.session_stream(session, options)
@@ -190,7 +191,7 @@ end
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
 -- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`
--- @return the prompt and its continuation, in the prompt's form
+-- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form
 -- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
 -- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))
 
@@ -198,7 +199,7 @@ end
 -- @function Model:stream
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`
--- @return an iterator, for `for ... in`
+-- @treturn function an iterator, for `for ... in`
 -- @usage for piece in model:stream("Hello", { max_new_tokens = 5 }) do io.write(piece) end
 
 local layer, session = core._layer_methods, core._session_methods
