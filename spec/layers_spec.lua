@@ -216,6 +216,13 @@ Scale {  -- 18
     assert.same({ "bias" }, paths(scale))
   end)
 
+  it("have a kind, which is their name, and may have a field of that name", function()
+    local Kind = nn.layer("Kind", { init = function(self) self.kind = "own" end, forward = function(_, x) return x end })
+    assert.same({ "Scale", "own", "Linear", "Function" },
+      { Scale(3).kind, Kind().kind, nn.Linear(1, 1).kind, nn.Sequential({ function(x) return x end })[1].kind })
+    assert.error_matches(function() nn.Linear(1, 1).kind = "x" end, "Linear.kind is read-only", 1, true)
+  end)
+
   it("keep the order of assignment between parameters and layers, also when one goes", function()
     local Mixed = nn.layer("Mixed", {
       init = function(self)

@@ -30,6 +30,13 @@ Is the layer in training? Read-only: train() and eval() set it.
 */
 
 /***
+What it is: "Linear", "Model", or the name that a layer written in Lua was given. Read-only, but a layer written in Lua
+may have a field of its own of that name.
+@field Layer.kind
+@usage layer:apply(function(each) if each.kind == "Dropout" then print(each) end end)
+*/
+
+/***
 The tokenizer that reads string prompts; nil where there is none. It may be set.
 @field Model.tokenizer
 */
@@ -222,6 +229,7 @@ static size_t collect_names(lua_State *L, const GptLayer *layer, const char **na
   for (int i = 0; i < layer->n_children && count < MOST_NAMES / 4; i++) names[count++] = layer->children[i].name;
   for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
   names[count++] = "training";
+  if (!bind_layer_is_host(layer)) names[count++] = "kind";
   if (gpt_layer_is_model(layer)) names[count++] = "tokenizer";
   for (int value = FIELDS; value <= CLASS; value++) { /* the layer holds both */
     if (lua_getiuservalue(L, 1, value) == LUA_TTABLE) count = collect_keys(L, lua_gettop(L), names, count);
@@ -277,6 +285,13 @@ static bool found_in_table(lua_State *L) {
 /* Stands among the fields for a nil that was assigned: the name is meant so. */
 static char assigned_nil;
 
+/* Parts and fields that a layer of that kind may have: nil where it has none. */
+static bool may_lack(const GptLayer *layer, const char *key) {
+  if (strcmp(key, "bias") == 0) return layer->kind == &gpt_linear_kind;
+  if (strcmp(key, "position_embedding") == 0) return gpt_layer_is_model(layer);
+  return strcmp(key, "tokenizer") == 0;
+}
+
 static bool found_field(lua_State *L, bool *known) {
   lua_getiuservalue(L, 1, FIELDS);
   if (!found_in_table(L)) return false;
@@ -298,7 +313,8 @@ static int index_layer(lua_State *L) {
   if (lua_getiuservalue(L, 1, CLASS), found_in_table(L)) return 1;
   if (lua_pushvalue(L, METHODS), found_in_table(L)) return 1;
   if (strcmp(key, "training") == 0) return lua_pushboolean(L, is_training(env, layer)), 1;
-  if (known || strcmp(key, "tokenizer") == 0) return 0;
+  if (known || may_lack(layer, key)) return 0;
+  if (strcmp(key, "kind") == 0) return lua_pushstring(L, gpt_layer_name(layer)), 1;
   if (bind_layer_is_host(layer)) return unassigned_field(L, layer, key);
   return unknown_field(L, layer, key);
 }
@@ -387,6 +403,8 @@ static int assign(lua_State *L) {
   if (strcmp(key, "tokenizer") == 0 && layer->kind == &gpt_model_kind) return set_field(L, 3), 0;
   if (strcmp(key, "training") == 0)
     return bind_error(L, "%s.training is read-only: call train() or eval()", gpt_layer_name(layer));
+  if (strcmp(key, "kind") == 0 && !bind_layer_is_host(layer))
+    return bind_error(L, "%s.kind is read-only", gpt_layer_name(layer));
   return bind_layer_is_host(layer) ? assign_host(L, env, layer, key) : assign_part(L, env, layer, key);
 }
 
