@@ -147,4 +147,25 @@ describe("a finalizer in the middle of an operation", function()
     assert.is_true(message:find("a finalizer exchanges 'weight' in the middle of an operation", 1, true) ~= nil)
     assert.same({ 100, 100 }, x:shape())
   end)
+
+  it("cannot take gradients away from it", function()
+    local layer, messages = nn.Linear(50, 60), {}
+    local optimizer = gpt.optim.AdamW(layer)
+    local function loss() return layer(gpt.ones(40, 50)):sum() end
+    loss():backward()
+    local again = loss()
+    setmetatable({}, {
+      __gc = function()
+        gpt.memory { limit = 0 }
+        for i, drop in ipairs { function() layer.weight.grad = nil end, function() optimizer:zero_grad() end,
+          function() layer:freeze() end } do
+          messages[i] = select(2, pcall(drop)):match("a finalizer exchanges a gradient in the middle of an operation")
+        end
+      end,
+    })
+    gpt.memory { limit = gpt.memory().live + 1000 }
+    again:backward()
+    assert.equal(3, #messages)
+    assert.equal(80, layer.weight.grad:max():item())
+  end)
 end)

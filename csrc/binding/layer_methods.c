@@ -177,9 +177,8 @@ Takes all parameters out of training: they want no gradient any more, and lose t
 static int freeze(lua_State *L) {
   GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
   for (int64_t i = 0; i < list->count; i++) {
+    if (!gpt_tensor_set_grad(list->items[i].tensor, NULL)) return bind_raise(L, bind_env(L));
     list->items[i].tensor->requires_grad = false;
-    gpt_tensor_release(list->items[i].tensor->grad);
-    list->items[i].tensor->grad = NULL;
   }
   lua_settop(L, 1);
   return 1;

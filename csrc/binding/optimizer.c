@@ -146,7 +146,7 @@ Lets go of all gradients: they become nil, and their memory serves the next ones
 @usage optimizer:zero_grad()
 */
 static int zero_grad(lua_State *L) {
-  gpt_adamw_zero_grad(check(L, 1));
+  if (!gpt_adamw_zero_grad(check(L, 1))) return bind_raise(L, bind_env(L));
   return 0;
 }
 

@@ -91,9 +91,7 @@ static void set_grad(lua_State *L, GptTensor *tensor) {
     grad = *box;
     *box = NULL;
   }
-  GptTensor *old = tensor->grad;
-  tensor->grad = grad;
-  gpt_tensor_release(old);
+  if (!gpt_tensor_set_grad(tensor, grad)) bind_raise(L, bind_env(L));
 }
 
 /* t[i] = value, a number or a tensor that broadcasts to t[i]. */

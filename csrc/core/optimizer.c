@@ -230,11 +230,10 @@ bool gpt_adamw_step(GptAdamW *adamw) {
   return true;
 }
 
-void gpt_adamw_zero_grad(GptAdamW *adamw) {
-  for (int64_t i = 0; i < adamw->count; i++) {
-    gpt_tensor_release(adamw->parameters[i].tensor->grad);
-    adamw->parameters[i].tensor->grad = NULL;
-  }
+bool gpt_adamw_zero_grad(GptAdamW *adamw) {
+  for (int64_t i = 0; i < adamw->count; i++)
+    if (!gpt_tensor_set_grad(adamw->parameters[i].tensor, NULL)) return false;
+  return true;
 }
 
 GptAdamParameter *gpt_adamw_find(const GptAdamW *adamw, const char *name) {

@@ -46,8 +46,8 @@ bool gpt_adamw_add(GptAdamW *adamw, int64_t group, const char *name, GptTensor *
 /* One step for every parameter that has a gradient; on failure (memory) no parameter has changed. */
 bool gpt_adamw_step(GptAdamW *adamw);
 
-/* Lets go of all gradients; their memory is kept for the next ones. */
-void gpt_adamw_zero_grad(GptAdamW *adamw);
+/* Lets go of all gradients; their memory is kept for the next ones. False as of gpt_tensor_set_grad. */
+bool gpt_adamw_zero_grad(GptAdamW *adamw);
 
 /* By name, or NULL. */
 GptAdamParameter *gpt_adamw_find(const GptAdamW *adamw, const char *name);

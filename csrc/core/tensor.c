@@ -170,6 +170,14 @@ void gpt_tensor_release(GptTensor *tensor) {
   gpt_free(env, tensor);
 }
 
+bool gpt_tensor_set_grad(GptTensor *tensor, GptTensor *grad) {
+  bool refused = tensor->env->collecting;
+  GptTensor *dropped = refused ? grad : tensor->grad;
+  if (!refused) tensor->grad = grad;
+  gpt_tensor_release(dropped);
+  return !refused || gpt_fail(tensor->env, "a finalizer exchanges a gradient in the middle of an operation");
+}
+
 /* A matrix of elements of that many bytes, strides in bytes. The rows are taken in narrow strips, so that a transposing
    copy finds the lines of memory it touched a row ago still in the cache. */
 static inline __attribute__((always_inline)) void copy_matrix(char *dst, const int64_t *dst_stride, const char *src,

@@ -92,6 +92,10 @@ bool gpt_tensor_contiguous(const GptTensor *tensor);
 bool gpt_tensor_wants_grad(const GptTensor *tensor); /* a leaf with requires_grad, or recorded */
 bool gpt_same_shape(const GptTensor *a, const GptTensor *b);
 
+/* Puts a gradient, or NULL, in place of the tensor's, and takes it over; false from a finalizer in the middle of an
+   operation, which may be adding to the one there. */
+bool gpt_tensor_set_grad(GptTensor *tensor, GptTensor *grad);
+
 /* To be called after every write into a tensor that others may hold. */
 void gpt_tensor_written(GptTensor *tensor);
 
