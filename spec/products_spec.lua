@@ -58,6 +58,29 @@ check("bias", layer(x), by_few_rows(x, layer.weight:transpose(1, 2)) + layer.bia
 check("input's gradient", x.grad, by_few_rows(dy, layer.weight) * 2)
 check("weight's gradient", layer.weight.grad, by_few_rows(turned(dy):transpose(1, 2), x) * 2)
 
+-- Weights that no product takes as they lie: repeated rows, columns between others, and three of these side by side.
+local function check_weight(what, weight)
+  local layer, x = gpt.nn.Linear(#weight[1], #weight), whole(20, #weight[1])
+  layer.weight = weight
+  gpt.no_grad(function() layer.bias:fill(0) end)
+  check(what, layer(x), by_few_rows(x, weight:contiguous():transpose(1, 2)))
+end
+for _, k in ipairs { 30, 600 } do
+  check_weight("a weight of repeated rows", whole(1, k):expand(20, k))
+  check_weight("a weight of repeated columns", whole(20, 1):expand(20, k))
+  check_weight("a weight between others", whole(20, k, 2):select(3, 1))
+end
+local beside, attention = whole(72, 24, 2):select(3, 1),
+  gpt.nn.MultiHeadAttention { emb_dim = 24, n_heads = 2, context_length = 20, drop_rate = 0 }
+local function with_weights(make)
+  for i, name in ipairs { "query", "key", "value" } do
+    attention[name].weight = make(beside:narrow(1, 24 * i - 23, 24))
+  end
+  return attention(gpt.ones(1, 10, 24))
+end
+check("attention's weights side by side", with_weights(function(w) return w end),
+  with_weights(function(w) return w:contiguous() end))
+
 -- Attention beside its definition.
 local function by_hand(attention, x)
   local batch, tokens, dim, heads = #x, #x[1], #x[1][1], 2

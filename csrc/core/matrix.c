@@ -18,6 +18,13 @@
 #define SHAPED_TILES 4        /* tiles wanted where the number of threads must not count */
 #define SHALLOW 512           /* the deepest product from our own panels */
 
+bool gpt_matrix_fits(GptMatrix m) {
+  bool by_rows = (m.column_stride == 1 || m.columns <= 1) && (m.rows <= 1 || m.row_stride >= gpt_larger(m.columns, 1));
+  bool by_columns =
+      (m.row_stride == 1 || m.rows <= 1) && (m.columns <= 1 || m.column_stride >= gpt_larger(m.rows, 1));
+  return by_rows || by_columns;
+}
+
 static int64_t count_tiles(GptProduct *p) {
   p->column_tiles = (p->c.columns + p->tile_columns - 1) / p->tile_columns;
   return (p->c.rows + p->tile_rows - 1) / p->tile_rows * p->column_tiles;

@@ -9,13 +9,16 @@
 #include "core/env.h"
 #include "core/kernels/kernels.h"
 
-/* A matrix in memory: element (i, j) lies at data[i * row_stride + j * column_stride]; one of the strides is 1 (or
-   its extent is 1). */
+/* A matrix in memory: element (i, j) lies at data[i * row_stride + j * column_stride]. In a product one of the strides
+   is 1 (or its extent is 1), and the other reaches past what lies side by side. */
 typedef struct GptMatrix {
   float *data;
   int64_t rows, columns;
   int64_t row_stride, column_stride;
 } GptMatrix;
+
+/* Can it be multiplied where it lies? */
+bool gpt_matrix_fits(GptMatrix m);
 
 /*
  * c[m, n] = a[m, k] * b[k, n] (+ c, if add) (+ bias[n] in each row, may be NULL). c's column_stride is 1.

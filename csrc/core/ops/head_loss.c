@@ -55,6 +55,10 @@ static GptMatrix matrix(float *data, int64_t rows, int64_t columns) {
   return (GptMatrix){data, rows, columns, columns, 1};
 }
 
+static GptMatrix matrix_of(const GptTensor *t) {
+  return (GptMatrix){gpt_floats(t), t->shape[0], t->shape[1], t->stride[0], t->stride[1]};
+}
+
 static GptMatrix transposed(GptMatrix m) {
   return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
 }
@@ -81,8 +85,7 @@ static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, 
 static bool run_chunk(GptEnv *env, Job *job) {
   GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
   GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
-  const GptTensor *w = job->weight;
-  GptMatrix weight = {gpt_floats(w), job->vocabulary, job->k, w->stride[0], w->stride[1]};
+  GptMatrix weight = matrix_of(job->weight);
   const float *bias = job->bias != NULL ? gpt_floats(job->bias) : NULL;
   if (!gpt_matrix_multiply(env, logits, x, transposed(weight), bias, false)) return false;
   gpt_parallel_for(job->chunk, 1 + GRAIN / (job->vocabulary + 1), lose_rows, job);
@@ -179,9 +182,8 @@ static GptTensor *compute(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]
 }
 
 static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
-  bool lies_well = weight->stride[0] == 1 || weight->stride[1] == 1;
   job->x = gpt_tensor_packed_floats(env, x);
-  job->weight = lies_well ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
+  job->weight = gpt_matrix_fits(matrix_of(weight)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
   job->bias = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
   job->targets = gpt_tensor_packed(env, targets);
   job->rows = gpt_tensor_numel(targets);

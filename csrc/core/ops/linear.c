@@ -39,17 +39,18 @@ static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
 /* How many of the weights from i on run as one product; their outputs are counted into *out. */
 static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const *biases, int64_t *out) {
   int last = i;
-  *out = weights[i]->shape[0];
+  GptMatrix run = matrix_of(weights[i]);
   while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) &&
          biases_adjoin(biases[last], biases[last + 1]))
-    *out += weights[++last]->shape[0];
-  return last - i + 1;
+    run.rows += weights[++last]->shape[0];
+  bool fits = gpt_matrix_fits(run);
+  *out = fits ? run.rows : weights[i]->shape[0];
+  return fits ? last - i + 1 : 1;
 }
 
-/* Packs a bias and a weight of which no stride is 1; the answers are new references. */
+/* Packs a bias, and a weight that cannot be multiplied where it lies; the answers are new references. */
 static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
-  bool lies_well = weight->stride[0] == 1 || weight->stride[1] == 1;
-  *w = lies_well ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
+  *w = gpt_matrix_fits(matrix_of(weight)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
   *b = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
   return *w != NULL && (bias == NULL || *b != NULL);
 }

@@ -20,21 +20,12 @@ static GptMatrix matrix_at(const GptTensor *t, int64_t at) {
   return (GptMatrix){gpt_floats(t) + at, t->shape[d], t->shape[d + 1], t->stride[d], t->stride[d + 1]};
 }
 
-/* Can the last two dims be multiplied where they lie: one stride 1, the other reaching past a row (or column)? */
-static bool is_matrix(const GptTensor *t) {
-  GptMatrix m = matrix_at(t, 0);
-  bool by_rows =
-      (m.column_stride == 1 || m.columns <= 1) && (m.rows <= 1 || (m.row_stride >= m.columns && m.row_stride > 0));
-  bool by_columns =
-      (m.row_stride == 1 || m.rows <= 1) && (m.columns <= 1 || (m.column_stride >= m.rows && m.column_stride > 0));
-  return by_rows || by_columns;
-}
-
 /* t as f32, off the record, in a layout that can be multiplied: a new reference. */
 static GptTensor *operand(GptEnv *env, GptTensor *t) {
   GptTensor *floats = gpt_as_floats(env, "matmul", t);
   if (floats == NULL) return NULL;
-  GptTensor *ready = is_matrix(floats) ? gpt_tensor_detach(env, floats) : gpt_tensor_copy(env, floats);
+  bool fits = gpt_matrix_fits(matrix_at(floats, 0));
+  GptTensor *ready = fits ? gpt_tensor_detach(env, floats) : gpt_tensor_copy(env, floats);
   gpt_tensor_release(floats);
   return ready;
 }
@@ -142,7 +133,7 @@ static GptTensor *forward(GptEnv *env, GptTensor *a, GptTensor *b) {
   shape[batches] = a->shape[a->ndim - 2];
   shape[batches + 1] = b->shape[b->ndim - 1];
   GptTensor *y = gpt_tensor_new(env, GPT_F32, batches + 2, shape);
-  bool by_rows = y != NULL && b->ndim == 2 && a->ndim > 2 && gpt_tensor_numel(a) > 0;
+  bool by_rows = y != NULL && b->ndim == 2 && a->ndim > 2 && gpt_tensor_numel(a) > 0 && gpt_tensor_numel(y) > 0;
   if (y == NULL || (by_rows ? multiply_rows(env, y, a, b) : multiply_into(env, y, a, b))) return y;
   gpt_tensor_release(y);
   return NULL;
