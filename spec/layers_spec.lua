@@ -1,4 +1,5 @@
 local gpt = require "gpt"
+local gradients = require "spec.support.gradients"
 local nn = gpt.nn
 
 local function difference(a, b) return (a - b):abs():max():item() end
@@ -83,6 +84,18 @@ Sequential {  -- 12
     local a = nn.Dropout(0.5)(gpt.ones(100))
     gpt.seed(5)
     assert.equal(0, difference(a, nn.Dropout(0.5)(gpt.ones(100))))
+  end)
+
+  it("go back through what dropout kept", function()
+    local drop, x = nn.Dropout(0.5), gpt.ones(10000):requires_grad(true)
+    local y = drop(x)
+    y:sum():backward()
+    assert.equal(0, difference(y, x.grad))
+    local attention = nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 20, drop_rate = 0.5 }
+    gradients.check(function(input)
+      gpt.seed(7) -- the same mask each time
+      return attention(input)
+    end, { gpt.randn(1, 20, 4) })
   end)
 
   it("find, list, count and exchange their parts", function()
