@@ -26,24 +26,24 @@ print(layer(gpt.ones(1, 2)), layer[1].weight)
 
 /***
 Is the layer in training? Read-only: train() and eval() set it.
-@field Layer.training
+@tfield boolean Layer.training
 */
 
 /***
 What it is: "Linear", "Model", or the name that a layer written in Lua was given. Read-only, but a layer written in Lua
 may have a field of its own of that name.
-@field Layer.kind
+@tfield string Layer.kind
 @usage layer:apply(function(each) if each.kind == "Dropout" then print(each) end end)
 */
 
 /***
 The tokenizer that reads string prompts; nil where there is none. It may be set.
-@field Model.tokenizer
+@tfield Tokenizer|nil Model.tokenizer
 */
 
 /***
 The config that the model was made from, a copy.
-@field Model.config
+@tfield table Model.config
 */
 
 GptLayer *bind_layer(lua_State *L, int index) { return bind_check(L, index, BIND_LAYER); }

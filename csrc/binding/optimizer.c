@@ -152,7 +152,7 @@ static int zero_grad(lua_State *L) {
 
 /***
 The learning rate. A group that was given its own keeps its proportion to it, so that one schedule moves all.
-@field AdamW.lr
+@tfield number AdamW.lr
 */
 static int get_lr(lua_State *L) {
   lua_pushnumber(L, check(L, 1)->lr);

@@ -21,17 +21,17 @@ print(session:generate { max_new_tokens = 5 })
 
 /***
 How many tokens it holds.
-@field Session.length
+@tfield integer Session.length
 */
 
 /***
 How many tokens it may hold: the model's context_length.
-@field Session.context_length
+@tfield integer Session.context_length
 */
 
 /***
 The model it talks with.
-@field Session.model
+@tfield Model Session.model
 */
 
 /***

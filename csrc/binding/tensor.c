@@ -65,7 +65,7 @@ static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
 /***
 The gradient that backward gathered, of the tensor's shape; nil where there is none. `t.grad = nil` drops it,
 `t.grad = other` sets it.
-@field Tensor.grad
+@tfield Tensor|nil Tensor.grad
 @usage local w = gpt.tensor({ 1.0, 2.0 }, { requires_grad = true })
 local loss = (w * w):sum()
 loss:backward()

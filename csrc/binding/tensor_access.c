@@ -258,7 +258,7 @@ const luaL_Reg bind_tensor_access[] = {{"item", item},
 Calls a function with nothing being recorded, and answers what it answers. Its error is passed on as it is; recording
 goes on as before in any case. The function must not yield.
 @function no_grad
-@tparam function fn
+@tparam function|Layer fn
 @param ... its arguments
 @return what fn answers
 @usage local logits = gpt.no_grad(model, { 3, 1, 2 })

@@ -160,7 +160,7 @@ static GptIds *check_ids(lua_State *L, GptEnv *env, int index) {
 /***
 The text that ids stand for. A text cut at any token may end amid a UTF-8 character.
 @function Tokenizer:decode
-@tparam {integer,...} ids an array, or an i64 tensor of one dimension
+@tparam {integer,...}|Tensor ids an array, or an i64 tensor of one dimension
 @treturn string
 @raise where an id is no token's
 @usage print(tokenizer:decode(tokenizer:encode("Hello")))  --> Hello
@@ -212,7 +212,7 @@ static int save(lua_State *L) {
 
 /***
 The highest token id plus 1.
-@field Tokenizer.vocab_size
+@tfield integer Tokenizer.vocab_size
 */
 static int vocab_size(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)gpt_tokenizer_size(bind_check(L, 1, TYPE)));
@@ -221,7 +221,7 @@ static int vocab_size(lua_State *L) {
 
 /***
 The id of the end of text, or nil.
-@field Tokenizer.eos
+@tfield integer|nil Tokenizer.eos
 */
 static int eos(lua_State *L) {
   int64_t id = gpt_tokenizer_role(bind_check(L, 1, TYPE), GPT_ROLE_EOS);

@@ -1,8 +1,8 @@
 -- Reads the documentation comments of the sources: `/*** ... */` in C, `---` and the `--` lines below it in Lua.
--- A comment counts where it names what it is about: @function, @field, @module or @classmod.
+-- A comment counts where it names what it is about: @function, @field, @tfield, @module or @classmod.
 local comments = {}
 
-local NAMING = { ["function"] = true, field = true, module = true, classmod = true }
+local NAMING = { ["function"] = "function", field = "field", tfield = "field", module = "module", classmod = "classmod" }
 
 local function read_lines(path)
   local lines = {}
@@ -111,7 +111,8 @@ local function read_entry(block)
   local entry = { params = {}, returns = {}, block = block }
   for _, part in ipairs(cut_at_tags(block)) do
     if NAMING[part.tag] then
-      entry.kind, entry.name = part.tag, joined(part, " "):gsub("^gpt%.", "")
+      entry.kind, entry.name = NAMING[part.tag], joined(part, " "):gsub("^gpt%.", "")
+      if part.tag == "tfield" then entry.type, entry.name = entry.name:match("^(%S+)%s+(%S+)") end
     elseif readers[part.tag] then
       readers[part.tag](entry, part)
     end

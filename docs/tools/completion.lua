@@ -1,96 +1,123 @@
 -- A definition file for the Lua language server: classes, functions and their types, with their comments.
 local help_texts = require "help_texts"
+local server_types = require "server_types"
 
 local completion = {}
 
 local KEYWORDS = { ["function"] = true, ["end"] = true, ["repeat"] = true, ["in"] = true }
 local OPERATORS = { add = "add", sub = "sub", mul = "mul", div = "div", pow = "pow", neg = "unm" }
-local PLAIN = { integer = true, number = true, string = true, boolean = true, table = true, ["function"] = true,
-  ["nil"] = true, any = true }
-
--- {integer,...} -> integer[]; Tensor|number -> gpt.Tensor|number; ?Tensor -> gpt.Tensor|nil
-local function convert(kind)
-  if not kind then return "any" end
-  if kind:find("^%?") then return convert(kind:sub(2)) .. "|nil" end
-  if kind:find("^%b{}$") then
-    local inner = convert(kind:sub(2, -2):gsub(",%s*%.%.%.$", ""))
-    return inner:find("|") and ("(%s)[]"):format(inner) or inner .. "[]"
-  end
-  local words, depth, word = {}, 0, ""
-  for c in (kind .. "|"):gmatch(".") do
-    depth = depth + (c == "{" and 1 or c == "}" and -1 or 0)
-    if c == "|" and depth == 0 then
-      table.insert(words, PLAIN[word] and word or word:find("^{") and convert(word) or "gpt." .. word)
-      word = ""
-    else
-      word = word .. c
-    end
-  end
-  return table.concat(words, "|")
-end
 
 local function write_comment(out, text)
   for line in (text .. "\n"):gmatch("(.-)\n") do out:write("---", line, "\n") end
+end
+
+local function write_tags(out, lines)
+  for _, line in ipairs(lines) do out:write("---@", line, "\n") end
+end
+
+-- In Markdown, as the server shows it. What has a line of its own below it is not repeated here.
+local function describe(entry, written)
+  local parts, items = { entry.text }, {}
+  for _, param in ipairs(entry.params) do
+    local item = ("- `%s`: %s"):format(param.name, help_texts.describe_param(param))
+    if not written[param] then table.insert(items, item) end
+  end
+  if #items > 0 then table.insert(parts, table.concat(items, "\n")) end
+  if entry.raise then table.insert(parts, "Raises " .. entry.raise) end
+  if entry.usage then table.insert(parts, "```lua\n" .. entry.usage .. "\n```") end
+  return table.concat(parts, "\n\n")
 end
 
 local function parameter_name(name)
   return KEYWORDS[name] and name .. "_" or name
 end
 
-local function write_function(out, entry)
-  local names = {}
-  write_comment(out, help_texts.screen(entry))
+-- `type # text`, where the text may be empty.
+local function typed(kind, text)
+  return text == "" and kind or kind .. " # " .. text
+end
+
+-- The lines for the parameters that Lua can name, up to `...`; their names; and which they are.
+local function parameters(entry)
+  local lines, names, written = {}, {}, {}
+  if server_types.answers_self[entry.name] then lines = { "generic T", "param self T" } end
   for _, param in ipairs(entry.params) do
     local name = parameter_name(param.name)
     if name:find("^[%a_][%w_]*$") or name == "..." then
+      local optional = param.optional and name ~= "..."
+      local text = param.default and ("[%s] %s"):format(param.default, param.text) or param.text
+      table.insert(lines, ("param %s%s %s"):format(name, optional and "?" or "",
+        typed(server_types.convert(param.type), text)))
       table.insert(names, name)
-      local mark = param.optional and name ~= "..." and "?" or ""
-      out:write(("---@param %s%s %s\n"):format(name, mark, convert(param.type)))
+      written[param] = true
       if name == "..." then break end
     end
   end
-  for _, value in ipairs(entry.returns) do out:write("---@return ", convert(value.type), "\n") end
+  return lines, names, written
+end
+
+local function write_function(out, entry)
+  local lines, names, written = parameters(entry)
+  local answers = server_types.answers[entry.name] or { server_types.answer(entry.name) }
+  for i, value in ipairs(entry.returns) do
+    table.insert(lines, "return " .. typed(answers[i] or server_types.convert(value.type), value.text))
+  end
+  for _, kind in ipairs(server_types.overloads[entry.name] or {}) do table.insert(lines, "overload " .. kind) end
+  write_comment(out, describe(entry, written))
+  write_tags(out, lines)
   local where = entry.owner:find("^%l") and "gpt." or ""
   out:write(("function %s%s(%s) end\n\n"):format(where, entry.name, table.concat(names, ", ")))
 end
 
--- What no comment has a tag for: parts are fields of any name, positions are indexes, a layer is called.
-local MORE = {
-  Layer = { "field [string] any", "field [integer] gpt.Layer", "operator len: integer",
-    "operator call(any): gpt.Tensor", "overload fun(x: any): gpt.Tensor" },
-  Tensor = { "field [integer] gpt.Tensor", "operator len: integer" },
-  Dataset = { "field [string] any", "operator len: integer" },
-  Size = { "field [string] any" },
-}
+-- What may be nil is any too: the server would ask for a check at every use.
+local function field_type(kind)
+  return (server_types.convert(kind):gsub("|nil$", "|any"))
+end
 
-local function write_class(out, name, entries)
-  out:write(("---@class gpt.%s%s\n"):format(name, name == "Model" and ": gpt.Layer" or ""))
-  for _, line in ipairs(MORE[name] or {}) do out:write("---@", line, "\n") end
+local function add_fields(lines, owner, entries)
   for _, entry in ipairs(entries) do
-    local field = entry.name:match("[.:]([%w_]+)$")
-    if entry.owner == name and entry.kind == "field" then
-      out:write(("---@field %s any %s\n"):format(field, help_texts.summary(entry)))
-    elseif entry.owner == name and name == "Tensor" and OPERATORS[field] then
-      local operand = field == "neg" and "" or "(gpt.Tensor|number)"
-      out:write(("---@operator %s%s: gpt.Tensor\n"):format(OPERATORS[field], operand))
+    if entry.owner == owner and entry.kind == "field" then
+      local field, text = entry.name:match("([%w_]+)$"), entry.text:gsub("\n", " ")
+      table.insert(lines, ("field %s %s"):format(field, typed(field_type(entry.type), text)))
     end
   end
+end
+
+local function add_operators(lines, owner, entries)
+  for _, entry in ipairs(entries) do
+    local operator = entry.owner == owner and owner == "Tensor" and OPERATORS[entry.name:match("(%w+)$")]
+    local operand = operator == "unm" and "" or "(gpt.Tensor|number)"
+    if operator then table.insert(lines, ("operator %s%s: gpt.Tensor"):format(operator, operand)) end
+  end
+end
+
+local function write_class(out, name, entries)
+  local lines = server_types.class(name)
+  add_fields(lines, name, entries)
+  add_operators(lines, name, entries)
+  write_tags(out, lines)
   out:write(("local %s = {}\n\n"):format(name))
+end
+
+local function write_module(out, name, entries)
+  local lines = { "class " .. name }
+  add_fields(lines, name, entries)
+  write_tags(out, lines)
+  out:write(("%s%s = {}\n\n"):format(name == "gpt" and "local " or "", name))
 end
 
 --- Writes the file.
 function completion.write(entries, out)
   out:write("---@meta gpt\n-- Made by docs/tools/make.lua from the comments of the sources; do not edit.\n\n")
-  out:write("---@class gpt\nlocal gpt = {}\n")
+  write_module(out, "gpt", entries)
+  for _, name in ipairs(server_types.layers) do write_class(out, name, entries) end
   local seen = { gpt = true }
   for _, entry in ipairs(entries) do
     local owner = entry.owner
-    if not seen[owner] then out:write("\n") end
     if not seen[owner] and owner:find("^%u") then write_class(out, owner, entries)
-    elseif not seen[owner] then out:write(("---@class gpt.%s\ngpt.%s = {}\n"):format(owner, owner)) end
+    elseif not seen[owner] then write_module(out, "gpt." .. owner, entries) end
     seen[owner] = true
   end
-  out:write("\n")
   for _, entry in ipairs(entries) do
     if entry.kind == "function" and not entry.name:find("__") then write_function(out, entry) end
   end

@@ -38,7 +38,7 @@ end
 --- `gpt.full(shape, value [, options])`, as one calls it.
 function help_texts.signature(entry)
   local name = entry.owner:find("^%l") and "gpt." .. entry.name or entry.name
-  if entry.kind ~= "function" then return name end
+  if entry.kind ~= "function" then return entry.type and name .. ": " .. show_type(entry.type) or name end
   local words = ""
   for _, param in ipairs(entry.params) do
     if not param.name:find("%.%a") then
@@ -52,7 +52,8 @@ function help_texts.signature(entry)
   return ("%s(%s)%s"):format(name, words, #types > 0 and " -> " .. show_type(table.concat(types, ", ")) or "")
 end
 
-local function describe_param(param)
+--- `(integer) [1] what it is`.
+function help_texts.describe_param(param)
   local words = {}
   if param.type then table.insert(words, "(" .. show_type(param.type) .. ")") end
   if param.default then table.insert(words, "[" .. param.default .. "]") end
@@ -67,7 +68,7 @@ end
 
 local function add_params(parts, entry)
   local lines = {}
-  for _, param in ipairs(entry.params) do table.insert(lines, hang(param.name, describe_param(param))) end
+  for _, param in ipairs(entry.params) do table.insert(lines, hang(param.name, help_texts.describe_param(param))) end
   for _, value in ipairs(entry.returns) do
     if value.text ~= "" then
       table.insert(lines, hang("->", value.text))

@@ -8,7 +8,7 @@ end
 
 -- The comment with the tag that names it last, and the name without its owner, which is the file's.
 local function member_block(entry)
-  local block, naming = {}, "^@" .. entry.kind .. "%s"
+  local block, naming = {}, "^@t?" .. entry.kind .. "%s"
   for _, line in ipairs(entry.block) do
     if line:find(naming) then
       local plain = entry.name:match("([^.:]+)$")

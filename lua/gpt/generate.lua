@@ -163,8 +163,8 @@ end
 -- Without a seed it draws from the session's random numbers.
 -- @function Session:generate
 -- @tparam[opt] table options as for `gpt.generate`
--- @treturn table the new ids, an array
--- @treturn table with `logprobs`, their log probabilities
+-- @treturn {integer,...} the new ids
+-- @treturn {number,...} with `logprobs`, their log probabilities
 -- @usage session:feed { 3, 1, 2 }
 -- session:generate { max_new_tokens = 10 }
 function generate.session_generate(session, options)

@@ -6,7 +6,7 @@ local source = debug.getinfo(1, "S").source
 core._set_home(source:match("^@.*[/\\]") or source)
 
 --- The version of luagpt.
--- @field _VERSION
+-- @tfield string _VERSION
 local gpt = { _VERSION = "luagpt scm" }
 
 -- All of the core's functions are public, but for those that begin with an underscore.
