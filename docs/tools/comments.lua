@@ -2,7 +2,8 @@
 -- A comment counts where it names what it is about: @function, @field, @tfield, @module or @classmod.
 local comments = {}
 
-local NAMING = { ["function"] = "function", field = "field", tfield = "field", module = "module", classmod = "classmod" }
+local NAMING = { ["function"] = "function", field = "field", tfield = "field", module = "module",
+  classmod = "classmod" }
 
 local function read_lines(path)
   local lines = {}

@@ -60,7 +60,7 @@ local function write_function(out, entry)
   local lines, names, written = parameters(entry)
   local answers = server_types.answers[entry.name] or { server_types.answer(entry.name) }
   for i, value in ipairs(entry.returns) do
-    table.insert(lines, "return " .. typed(answers[i] or server_types.convert(value.type), value.text))
+    table.insert(lines, "return " .. typed(answers[i] or server_types.given(value.type), value.text))
   end
   for _, kind in ipairs(server_types.overloads[entry.name] or {}) do table.insert(lines, "overload " .. kind) end
   write_comment(out, describe(entry, written))
@@ -69,16 +69,11 @@ local function write_function(out, entry)
   out:write(("function %s%s(%s) end\n\n"):format(where, entry.name, table.concat(names, ", ")))
 end
 
--- What may be nil is any too: the server would ask for a check at every use.
-local function field_type(kind)
-  return (server_types.convert(kind):gsub("|nil$", "|any"))
-end
-
 local function add_fields(lines, owner, entries)
   for _, entry in ipairs(entries) do
     if entry.owner == owner and entry.kind == "field" then
       local field, text = entry.name:match("([%w_]+)$"), entry.text:gsub("\n", " ")
-      table.insert(lines, ("field %s %s"):format(field, typed(field_type(entry.type), text)))
+      table.insert(lines, ("field %s %s"):format(field, typed(server_types.given(entry.type), text)))
     end
   end
 end

@@ -25,7 +25,12 @@ function server_types.convert(kind)
   return table.concat(words, "|")
 end
 
--- Of type `X|any` the server knows the fields of X, but finds no fault with a use as something else.
+--- The type of a field or an answer. Where it may be one thing or another, or nil, it is any too: so the server knows
+-- the fields, but asks for no check of what the caller knows.
+function server_types.given(kind)
+  local converted = server_types.convert(kind)
+  return converted:find("|") and converted:gsub("|nil$", "") .. "|any" or converted
+end
 
 --- What LDoc's types cannot say: what iterators and functions that are made answer, or an answer that follows from the
 -- arguments.
@@ -39,7 +44,6 @@ server_types.answers = {
   ["Tensor:min"] = { "gpt.Tensor", "gpt.Tensor" },
   ["nn.layer"] = { "fun(...: any): gpt.Layer" },
   lr_schedule = { "fun(step: integer): number" },
-  sample = { "integer|any", "number|any" },
 }
 
 --- The methods that answer the layer itself: of the class it is known by.
