@@ -17,6 +17,10 @@ typedef struct GptMatrix {
   int64_t row_stride, column_stride;
 } GptMatrix;
 
+static inline GptMatrix gpt_matrix_transposed(GptMatrix m) {
+  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
+}
+
 /* Can it be multiplied where it lies? */
 bool gpt_matrix_fits(GptMatrix m);
 

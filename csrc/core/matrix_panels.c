@@ -36,7 +36,7 @@ static GptCausal causal_part(GptCausal causal, int64_t row, int64_t column, int6
 }
 
 /* The block's rows from a, which lies by rows. */
-static void multiply_where_it_lies(GptBlock *block, const GptMatrix *a) {
+static void multiply_where_it_lies(GptPanelBlock *block, const GptMatrix *a) {
   const GptPanels *kernels = gpt_kernels()->panels;
   block->left = a->data;
   block->left_row = a->row_stride;
@@ -46,7 +46,7 @@ static void multiply_where_it_lies(GptBlock *block, const GptMatrix *a) {
   kernels->multiply(block);
 }
 
-static void multiply_packed(GptBlock *block, const GptMatrix *a, float *scratch) {
+static void multiply_packed(GptPanelBlock *block, const GptMatrix *a, float *scratch) {
   const GptPanels *kernels = gpt_kernels()->panels;
   const GptCausal causal = block->causal;
   float *c = block->c;
@@ -74,8 +74,9 @@ void gpt_panels_tile(const GptProduct *p, int64_t row, int64_t column, float *sc
     int64_t depth = gpt_smaller(DEPTH, p->a.columns - k);
     GptMatrix c = gpt_part(&p->c, row, rows, column, columns), a = gpt_part(&p->a, row, rows, k, depth),
               b = gpt_part(&p->b, k, depth, column, columns);
-    GptBlock block = {.c = c.data, .ldc = c.row_stride, .panels = panels, .bias = k == 0 ? bias : NULL, .n = columns,
-                      .k = depth, .add = p->add || k > 0, .causal = causal_part(p->causal, row, column, k)};
+    GptPanelBlock block = {.c = c.data, .ldc = c.row_stride, .panels = panels, .n = columns, .k = depth,
+                           .bias = k == 0 ? bias : NULL, .add = p->add || k > 0,
+                           .causal = causal_part(p->causal, row, column, k)};
     pack_right(&b, panels);
     if (gpt_by_rows(&p->a)) multiply_where_it_lies(&block, &a);
     else multiply_packed(&block, &a, left);

@@ -19,7 +19,7 @@ typedef struct Extent {
 
 INLINE int64_t between(int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; }
 
-INLINE Extent extent_of(const GptBlock *o, int64_t i, int64_t rows) {
+INLINE Extent extent_of(const GptPanelBlock *o, int64_t i, int64_t rows) {
   const int64_t past = o->causal.past, seen = past + i + rows;
   switch (o->causal.keys) {
     case GPT_KEYS_ARE_COLUMNS: return (Extent){between(seen, o->n), 0, o->k};
@@ -31,7 +31,7 @@ INLINE Extent extent_of(const GptBlock *o, int64_t i, int64_t rows) {
 }
 
 /* M rows of sums from row i, in columns j .. j + PANEL - 1, of which only the first n are there. */
-INLINE void sum_block(const GptBlock *o, Extent extent, int64_t i, int64_t j, const int M) {
+INLINE void sum_block(const GptPanelBlock *o, Extent extent, int64_t i, int64_t j, const int M) {
   const int64_t row = o->left_row, column = o->left_column, n = o->n - j;
   const float *a = o->left + i / TALL * o->left_group + extent.first * column;
   const float *b = o->panels + j * o->k + extent.first * PANEL;
@@ -61,7 +61,7 @@ INLINE void sum_block(const GptBlock *o, Extent extent, int64_t i, int64_t j, co
 }
 
 /* Asks for a share of the left side's next rows, where they lie in memory. */
-INLINE void fetch_left(const GptBlock *o, int64_t i, int64_t j) {
+INLINE void fetch_left(const GptPanelBlock *o, int64_t i, int64_t j) {
   if (o->left_column != 1 || i + 2 * TALL > o->m) return;
   const float *next = o->left + (i / TALL + 1) * o->left_group;
   int64_t first = j * o->k / o->n / 16 * 16, last = (j + PANEL) * o->k / o->n;
@@ -69,7 +69,7 @@ INLINE void fetch_left(const GptBlock *o, int64_t i, int64_t j) {
     UNROLL for (int r = 0; r < TALL; r++) __builtin_prefetch(next + r * o->left_row + p, 0, 3);
 }
 
-INLINE void sum_rows(const GptBlock *o, int64_t i, const int M) {
+INLINE void sum_rows(const GptPanelBlock *o, int64_t i, const int M) {
   Extent extent = extent_of(o, i, M);
   for (int64_t j = 0; j < extent.n; j += PANEL) {
     fetch_left(o, i, j);
@@ -77,7 +77,7 @@ INLINE void sum_rows(const GptBlock *o, int64_t i, const int M) {
   }
 }
 
-static void multiply(const GptBlock *o) {
+static void multiply(const GptPanelBlock *o) {
   int64_t i = 0;
   for (; i + TALL <= o->m; i += TALL) sum_rows(o, i, TALL);
   switch (o->m - i) {

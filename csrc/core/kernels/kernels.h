@@ -35,7 +35,7 @@ typedef struct GptCausal {
  * at left[i / rows * left_group + i % rows * left_row + p * left_column], with the `rows` of GptPanels; the right side
  * is in panels; a bias (or NULL) is filled up like them.
  */
-typedef struct GptBlock {
+typedef struct GptPanelBlock {
   float *c;
   int64_t ldc;
   const float *left;
@@ -44,7 +44,7 @@ typedef struct GptBlock {
   int64_t m, n, k;
   bool add; /* to what c holds, instead of writing it */
   GptCausal causal;
-} GptBlock;
+} GptPanelBlock;
 
 /*
  * Products from panels: `columns` columns of the right side [k, n] stand together, row after row, the last panel
@@ -53,7 +53,7 @@ typedef struct GptBlock {
  */
 typedef struct GptPanels {
   int64_t rows, columns;
-  void (*multiply)(const GptBlock *block);
+  void (*multiply)(const GptPanelBlock *block);
   void (*pack_rows)(float *panels, const float *right, int64_t ld, int64_t k, int64_t n);    /* from right[k, n] */
   void (*pack_columns)(float *panels, const float *right, int64_t ld, int64_t k, int64_t n); /* from right[n, k] */
   void (*pack_left)(float *panels, const float *left, int64_t ld, int64_t k, int64_t m);     /* from left[k, m] */
@@ -91,8 +91,8 @@ typedef struct GptKernels {
   void (*gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
 
   /* Dropout: y[i] = x[i] * scale where element first + i of the mask with that seed is kept, else 0. An element is
-     dropped when its 32 random bits, a hash of the seed and its index, are below the threshold. first .. first + n - 1
-     have the same upper 32 bits; y may be x. */
+     dropped when its 32 random bits, a hash of the seed and its index, are below the threshold. Past an index that is a
+     multiple of 2^32, a call repeats the words of earlier ones. y may be x. */
   void (*drop)(float *y, const float *x, uint64_t seed, uint64_t first, uint32_t threshold, float scale, int64_t n);
 
   /* One row: y = exp(scale * x - max) / sum; y may be x. Answers the log-sum-exp of scale * x. */

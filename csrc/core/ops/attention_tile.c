@@ -27,10 +27,6 @@ static GptMatrix matrix(GptHeadRows rows, int64_t count, int64_t head_dim) {
   return (GptMatrix){rows.data, count, head_dim, rows.stride, 1};
 }
 
-static GptMatrix transposed(GptMatrix m) {
-  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
-}
-
 static GptMatrix scores_matrix(float *scores, int64_t queries, int64_t keys) {
   return (GptMatrix){scores, queries, keys, keys, 1};
 }
@@ -43,25 +39,24 @@ static float scale_of(const GptAttentionTile *t) { return 1 / sqrtf((float)t->he
 
 /* scores[i, j] = q_i . k_j, unscaled */
 static void score(const GptAttentionTile *t, float *scores, float *scratch) {
-  int64_t keys = keys_of(t);
-  if (t->queries <= GPT_SKINNY_ROWS)
-    gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, t->queries,
-                               t->head_dim, 0, keys);
+  int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
+  GptMatrix k = matrix(t->k, keys, d);
+  if (n <= GPT_SKINNY_ROWS)
+    gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, n, d, 0, keys);
   else
-    gpt_matrix_multiply_serial(scores_matrix(scores, t->queries, keys), matrix(t->q, t->queries, t->head_dim),
-                               transposed(matrix(t->k, keys, t->head_dim)), false, causal(t, GPT_KEYS_ARE_COLUMNS),
-                               scratch);
+    gpt_matrix_multiply_serial(scores_matrix(scores, n, keys), matrix(t->q, n, d), gpt_matrix_transposed(k), false,
+                               causal(t, GPT_KEYS_ARE_COLUMNS), scratch);
 }
 
 /* out = weights v */
 static void mix(const GptAttentionTile *t, float *weights, float *scratch) {
-  int64_t keys = keys_of(t);
-  if (t->queries <= GPT_SKINNY_ROWS)
-    gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, t->queries,
-                                  keys, 0, t->head_dim);
+  int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
+  if (n <= GPT_SKINNY_ROWS)
+    gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, n, keys, 0,
+                                  d);
   else
-    gpt_matrix_multiply_serial(matrix(t->out, t->queries, t->head_dim), scores_matrix(weights, t->queries, keys),
-                               matrix(t->v, keys, t->head_dim), false, causal(t, GPT_KEYS_ARE_DEPTH), scratch);
+    gpt_matrix_multiply_serial(matrix(t->out, n, d), scores_matrix(weights, n, keys), matrix(t->v, keys, d), false,
+                               causal(t, GPT_KEYS_ARE_DEPTH), scratch);
 }
 
 /* row[j] *= mask(i, j) / (1 - rate) for the keys that query i sees */
@@ -127,12 +122,12 @@ void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout_row
             rows = causal(t, GPT_KEYS_ARE_ROWS);
   weights_again(t, weights, rest);
   GptMatrix met = scores_matrix(dropped(t, weights, other), n, keys), dscores = scores_matrix(other, n, keys);
-  gpt_matrix_multiply_serial(matrix(dv, keys, d), transposed(met), dout, !first, rows, rest);
-  gpt_matrix_multiply_serial(dscores, dout, transposed(v), false, columns, rest);
+  gpt_matrix_multiply_serial(matrix(dv, keys, d), gpt_matrix_transposed(met), dout, !first, rows, rest);
+  gpt_matrix_multiply_serial(dscores, dout, gpt_matrix_transposed(v), false, columns, rest);
   for (int64_t i = 0; i < n; i++) {
     if (t->drop_rate > 0) drop_row(t, i, other + i * keys);
     score_gradient(t, i, dout_rows, weights + i * keys, other + i * keys);
   }
   gpt_matrix_multiply_serial(matrix(dq, n, d), dscores, k, false, depth, rest);
-  gpt_matrix_multiply_serial(matrix(dk, keys, d), transposed(dscores), q, !first, rows, rest);
+  gpt_matrix_multiply_serial(matrix(dk, keys, d), gpt_matrix_transposed(dscores), q, !first, rows, rest);
 }

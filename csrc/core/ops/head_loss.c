@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
-#include "core/matrix.h"
 #include "core/memory.h"
 #include "core/ops/column_sums.h"
 #include "core/ops/cross_entropy.h"
+#include "core/ops/tensor_matrix.h"
 #include "core/parallel.h"
 #include "core/record.h"
 
@@ -55,14 +55,6 @@ static GptMatrix matrix(float *data, int64_t rows, int64_t columns) {
   return (GptMatrix){data, rows, columns, columns, 1};
 }
 
-static GptMatrix matrix_of(const GptTensor *t) {
-  return (GptMatrix){gpt_floats(t), t->shape[0], t->shape[1], t->stride[0], t->stride[1]};
-}
-
-static GptMatrix transposed(GptMatrix m) {
-  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
-}
-
 /* The gradients' share of a chunk, whose logits have become their gradient. */
 static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, GptMatrix weight) {
   bool done = true;
@@ -72,7 +64,7 @@ static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, 
   }
   if (job->grads[WEIGHT] != NULL && done) {
     GptMatrix dw = matrix(gpt_floats(job->grads[WEIGHT]), job->vocabulary, job->k);
-    done = gpt_matrix_multiply(env, dw, transposed(logits), x, NULL, job->first > 0);
+    done = gpt_matrix_multiply(env, dw, gpt_matrix_transposed(logits), x, NULL, job->first > 0);
   }
   if (job->grads[BIAS] != NULL) {
     float *sums = gpt_floats(job->grads[BIAS]);
@@ -85,9 +77,9 @@ static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, 
 static bool run_chunk(GptEnv *env, Job *job) {
   GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
   GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
-  GptMatrix weight = matrix_of(job->weight);
+  GptMatrix weight = gpt_matrix_at(job->weight, 0);
   const float *bias = job->bias != NULL ? gpt_floats(job->bias) : NULL;
-  if (!gpt_matrix_multiply(env, logits, x, transposed(weight), bias, false)) return false;
+  if (!gpt_matrix_multiply(env, logits, x, gpt_matrix_transposed(weight), bias, false)) return false;
   gpt_parallel_for(job->chunk, 1 + GRAIN / (job->vocabulary + 1), lose_rows, job);
   return add_gradients(env, job, x, logits, weight);
 }
@@ -183,7 +175,7 @@ static GptTensor *compute(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]
 
 static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
   job->x = gpt_tensor_packed_floats(env, x);
-  job->weight = gpt_matrix_fits(matrix_of(weight)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
+  job->weight = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
   job->bias = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
   job->targets = gpt_tensor_packed(env, targets);
   job->rows = gpt_tensor_numel(targets);

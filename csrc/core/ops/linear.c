@@ -2,18 +2,9 @@
 
 #include <string.h>
 
-#include "core/matrix.h"
 #include "core/ops/column_sums.h"
+#include "core/ops/tensor_matrix.h"
 #include "core/record.h"
-
-/* A tensor of two dimensions as a matrix, or its transpose. */
-static GptMatrix matrix_of(const GptTensor *t) {
-  return (GptMatrix){gpt_floats(t), t->shape[0], t->shape[1], t->stride[0], t->stride[1]};
-}
-
-static GptMatrix transposed(GptMatrix m) {
-  return (GptMatrix){m.data, m.columns, m.rows, m.column_stride, m.row_stride};
-}
 
 /* x [..., k] packed, as rows of k. */
 static GptMatrix rows_of(const GptTensor *x) {
@@ -39,7 +30,7 @@ static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
 /* How many of the weights from i on run as one product; their outputs are counted into *out. */
 static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const *biases, int64_t *out) {
   int last = i;
-  GptMatrix run = matrix_of(weights[i]);
+  GptMatrix run = gpt_matrix_at(weights[i], 0);
   while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) &&
          biases_adjoin(biases[last], biases[last + 1]))
     run.rows += weights[++last]->shape[0];
@@ -50,7 +41,7 @@ static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const 
 
 /* Packs a bias, and a weight that cannot be multiplied where it lies; the answers are new references. */
 static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
-  *w = gpt_matrix_fits(matrix_of(weight)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
+  *w = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
   *b = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
   return *w != NULL && (bias == NULL || *b != NULL);
 }
@@ -59,9 +50,9 @@ static bool multiply_run(GptEnv *env, GptMatrix y, GptMatrix x, GptTensor *weigh
   GptTensor *w, *b;
   bool done = usable(env, weight, bias, &w, &b);
   if (done) {
-    GptMatrix m = matrix_of(w);
+    GptMatrix m = gpt_matrix_at(w, 0);
     m.rows = y.columns; /* the whole run */
-    done = gpt_matrix_multiply(env, y, x, transposed(m), b != NULL ? gpt_floats(b) : NULL, false);
+    done = gpt_matrix_multiply(env, y, x, gpt_matrix_transposed(m), b != NULL ? gpt_floats(b) : NULL, false);
   }
   gpt_tensor_release(w);
   gpt_tensor_release(b);
@@ -86,7 +77,7 @@ static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy
   GptTensor *dw = gathered;
   if (dw == NULL) dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
   if (dw == NULL) return false;
-  bool done = gpt_matrix_multiply(env, matrix_of(dw), transposed(dy), x, NULL, gathered != NULL);
+  bool done = gpt_matrix_multiply(env, gpt_matrix_at(dw, 0), gpt_matrix_transposed(dy), x, NULL, gathered != NULL);
   if (gathered != NULL) gpt_tensor_written(dw);
   else if (done) done = gpt_node_give(env, node, i, dw);
   else gpt_tensor_release(dw);
@@ -97,7 +88,7 @@ static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy
 static bool add_input_gradient(GptEnv *env, GptTensor *dx, GptMatrix dy, GptTensor *weight, bool add) {
   GptTensor *w, *none;
   bool done = usable(env, weight, NULL, &w, &none) &&
-              gpt_matrix_multiply(env, rows_of(dx), dy, matrix_of(w), NULL, add);
+              gpt_matrix_multiply(env, rows_of(dx), dy, gpt_matrix_at(w, 0), NULL, add);
   gpt_tensor_release(w);
   return done;
 }

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "core/matrix.h"
 #include "core/ops/iterate.h"
 #include "core/ops/shape.h"
 #include "core/ops/sum_to.h"
+#include "core/ops/tensor_matrix.h"
 #include "core/parallel.h"
 #include "core/record.h"
 #include "core/scratch.h"
@@ -14,17 +14,11 @@
 #define LARGE                                                                                                          \
   ((int64_t)1 << 20) /* of this many multiplications each, are cut inside each matrix, the others between them */
 
-/* The last two dims of t, from element `at` of its memory on. */
-static GptMatrix matrix_at(const GptTensor *t, int64_t at) {
-  int d = t->ndim - 2;
-  return (GptMatrix){gpt_floats(t) + at, t->shape[d], t->shape[d + 1], t->stride[d], t->stride[d + 1]};
-}
-
 /* t as f32, off the record, in a layout that can be multiplied: a new reference. */
 static GptTensor *operand(GptEnv *env, GptTensor *t) {
   GptTensor *floats = gpt_as_floats(env, "matmul", t);
   if (floats == NULL) return NULL;
-  bool fits = gpt_matrix_fits(matrix_at(floats, 0));
+  bool fits = gpt_matrix_fits(gpt_matrix_at(floats, 0));
   GptTensor *ready = fits ? gpt_tensor_detach(env, floats) : gpt_tensor_copy(env, floats);
   gpt_tensor_release(floats);
   return ready;
@@ -61,8 +55,8 @@ static void multiply_batches(void *context, int64_t first, int64_t last) {
   Batches *m = context;
   float *scratch = gpt_scratch_take(&m->scratch);
   for (int64_t i = first; i < last; i++)
-    gpt_matrix_multiply_serial(matrix_at(m->y, batch_at(m->y, i)), matrix_at(m->a, batch_at(m->a, i)),
-                               matrix_at(m->b, batch_at(m->b, i)), false, (GptCausal){0}, scratch);
+    gpt_matrix_multiply_serial(gpt_matrix_at(m->y, batch_at(m->y, i)), gpt_matrix_at(m->a, batch_at(m->a, i)),
+                               gpt_matrix_at(m->b, batch_at(m->b, i)), false, (GptCausal){0}, scratch);
   gpt_scratch_put(&m->scratch, scratch);
 }
 
@@ -77,15 +71,15 @@ static bool share_batches(GptEnv *env, Batches *m, int64_t count, int64_t work) 
 }
 
 static bool multiply_all(GptEnv *env, Batches m) {
-  GptMatrix y = matrix_at(m.y, 0);
+  GptMatrix y = gpt_matrix_at(m.y, 0);
   int64_t depth = m.a->shape[m.a->ndim - 1], work = y.rows * y.columns * (depth > 0 ? depth : 1);
   int64_t count = work > 0 && y.rows * y.columns > 0 ? gpt_tensor_numel(m.y) / (y.rows * y.columns) : 0;
   bool done = true;
   if (count == 0) return true;
   if (count >= FEW || work < LARGE) return share_batches(env, &m, count, work);
   for (int64_t i = 0; i < count && done; i++)
-    done = gpt_matrix_multiply(env, matrix_at(m.y, batch_at(m.y, i)), matrix_at(m.a, batch_at(m.a, i)),
-                               matrix_at(m.b, batch_at(m.b, i)), NULL, false);
+    done = gpt_matrix_multiply(env, gpt_matrix_at(m.y, batch_at(m.y, i)), gpt_matrix_at(m.a, batch_at(m.a, i)),
+                               gpt_matrix_at(m.b, batch_at(m.b, i)), NULL, false);
   return done;
 }
 
