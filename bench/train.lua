@@ -85,7 +85,7 @@ end
 print(("%d threads, medians of %d rounds of %d steps"):format(options.threads, options.rounds, options.steps))
 print "| case | system | seconds per step | times the bound | processor seconds | peak memory |"
 print "| --- | --- | --- | --- | --- | --- |"
-for name in options.cases:gmatch "[^,]+" do
+for name in tostring(options.cases):gmatch "[^,]+" do
   local case = assert(cases[name], "no case " .. name)
   local results = measure(case[1])
   for _, system in ipairs(systems) do
