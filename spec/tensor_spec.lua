@@ -542,7 +542,7 @@ describe("memory", function()
     local live, failures, limit = gpt.memory().live, 0, 0
     local ok, result
     repeat
-      limit = limit + 96
+      limit = limit + 240
       gpt.memory { limit = live + limit }
       ok, result = pcall(scenario)
       gpt.memory { limit = 0 }
@@ -555,6 +555,6 @@ describe("memory", function()
       assert.equal(live, gpt.memory().live)
     until ok
     assert.equal(expected, result)
-    assert.is_true(failures > 50, failures)
+    assert.is_true(failures > 40, failures)
   end)
 end)

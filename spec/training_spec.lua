@@ -107,8 +107,8 @@ local function need(step)
   step()
   collectgarbage()
   collectgarbage()
-  local live, low, high = gpt.memory().live, 0, 1 << 28
-  while high - low > 1 << 12 do
+  local live, low, high = gpt.memory().live, 0, 1 << 25
+  while high - low > high // 64 do
     local middle = (low + high) // 2
     gpt.memory { limit = live + middle }
     if pcall(step) then high = middle else low = middle end

@@ -84,8 +84,8 @@ static void multiply_tiles(void *context, int64_t first, int64_t last) {
 static bool multiply_wide(GptEnv *env, GptProduct *p) {
   int64_t count = cut(p);
   Tiles tiles = {.product = p, .panels = from_panels(p)};
-  if (tiles.panels && !gpt_scratch_init(&tiles.scratch, env, gpt_panels_scratch(p->tile_columns, p->a.columns), count))
-    return false;
+  int64_t floats = tiles.panels ? gpt_panels_scratch(p->tile_rows, p->tile_columns, p->a.columns) : 0;
+  if (tiles.panels && !gpt_scratch_init(&tiles.scratch, env, floats, count)) return false;
   gpt_parallel_for(count, 1, multiply_tiles, &tiles);
   if (tiles.panels) gpt_scratch_free(&tiles.scratch, env);
   return true;
@@ -124,8 +124,8 @@ bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, con
   return true;
 }
 
-int64_t gpt_matrix_scratch(int64_t columns, int64_t depth) {
-  return gpt_kernels()->panels != NULL ? gpt_panels_scratch(gpt_smaller(columns, TILE_COLUMNS), depth) : 0;
+int64_t gpt_matrix_scratch(int64_t rows, int64_t columns, int64_t depth) {
+  return gpt_kernels()->panels != NULL ? gpt_panels_scratch(rows, gpt_smaller(columns, TILE_COLUMNS), depth) : 0;
 }
 
 void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, bool add, GptCausal causal, float *scratch) {

@@ -31,9 +31,9 @@ bool gpt_matrix_fits(GptMatrix m);
  */
 bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add);
 
-/* The same on the calling thread alone, for use inside a parallel loop, with scratch for at least as many columns and
-   so deep a product; perhaps without what `causal` leaves out. */
+/* The same on the calling thread alone, for use inside a parallel loop, with scratch for at least as many rows and
+   columns and so deep a product; perhaps without what `causal` leaves out. */
 void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, bool add, GptCausal causal, float *scratch);
-int64_t gpt_matrix_scratch(int64_t columns, int64_t depth); /* in floats */
+int64_t gpt_matrix_scratch(int64_t rows, int64_t columns, int64_t depth); /* in floats */
 
 #endif

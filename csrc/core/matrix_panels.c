@@ -13,8 +13,9 @@ static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit 
 static int64_t padded(int64_t columns) { return round_up(columns, gpt_kernels()->panels->columns); }
 
 /* A bias, the panels, and a packed left side */
-int64_t gpt_panels_scratch(int64_t columns, int64_t depth) {
-  return padded(columns) + gpt_smaller(DEPTH, depth) * (padded(columns) + LEFT);
+int64_t gpt_panels_scratch(int64_t rows, int64_t columns, int64_t depth) {
+  int64_t left = round_up(gpt_smaller(LEFT, rows), gpt_kernels()->panels->rows);
+  return padded(columns) + gpt_smaller(DEPTH, depth) * (padded(columns) + left);
 }
 
 static const float *pad_bias(const float *bias, int64_t n, int64_t padded, float *scratch) {

@@ -29,8 +29,8 @@ void gpt_blas_tile(const GptProduct *product, int64_t row, int64_t column);
 /* Tiles as large as int can count. */
 void gpt_blas_fit(GptProduct *product);
 
-/* The same from our own panels, in scratch of so many floats for tiles of that many columns. */
+/* The same from our own panels, in scratch of so many floats for tiles of that size. */
 void gpt_panels_tile(const GptProduct *product, int64_t row, int64_t column, float *scratch);
-int64_t gpt_panels_scratch(int64_t columns, int64_t depth);
+int64_t gpt_panels_scratch(int64_t rows, int64_t columns, int64_t depth);
 
 #endif

@@ -10,8 +10,9 @@
 /* Scores, and what a tile's products need: they are as wide as the keys and as deep as a head, or the other way
    round, or as deep as the queries. */
 static int64_t scratch_floats(int64_t scores, int64_t keys, int64_t head_dim) {
-  int64_t wide = gpt_matrix_scratch(keys, head_dim);
-  int64_t deep = gpt_matrix_scratch(head_dim, keys > GPT_QUERY_TILE ? keys : GPT_QUERY_TILE);
+  int64_t most = keys > GPT_QUERY_TILE ? keys : GPT_QUERY_TILE;
+  int64_t wide = gpt_matrix_scratch(GPT_QUERY_TILE, keys, head_dim);
+  int64_t deep = gpt_matrix_scratch(keys, head_dim, most);
   return scores + (wide > deep ? wide : deep);
 }
 
