@@ -1,7 +1,9 @@
 -- Generating with models and sessions; spec/generate_spec.lua has what any function shows.
 local gpt = require "gpt"
+local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
 local script = require "spec.support.script"
+local live = measure.live
 
 local function make(overrides)
   local config = { vocab_size = 40, context_length = 12, emb_dim = 16, n_heads = 2, n_layers = 2, drop_rate = 0.2,
@@ -95,11 +97,6 @@ describe("model:generate", function()
   end)
 
   it("keeps no memory", function()
-    local function live()
-      collectgarbage()
-      collectgarbage()
-      return gpt.memory().live
-    end
     model:generate({ { 1 }, { 2, 3 } }, { max_new_tokens = 15 })
     local before = live()
     for _ = 1, 3 do

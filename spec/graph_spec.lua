@@ -1,12 +1,7 @@
 local gpt = require "gpt"
+local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
-
--- Bytes that something still holds, once Lua has dropped what it can.
-local function live()
-  collectgarbage()
-  collectgarbage()
-  return gpt.memory().live
-end
+local live = measure.live
 
 local function leaf(...)
   return gpt.tensor({ ... }, { dtype = "f32" }):requires_grad(true)

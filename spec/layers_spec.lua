@@ -1,19 +1,13 @@
 local gpt = require "gpt"
 local gradients = require "spec.support.gradients"
+local measure = require "spec.support.measure"
 local nn = gpt.nn
-
-local function difference(a, b) return (a - b):abs():max():item() end
+local difference, live = measure.difference, measure.live
 
 local function paths(layer)
   local list = {}
   for path in layer:parameters() do table.insert(list, path) end
   return list
-end
-
-local function live()
-  collectgarbage()
-  collectgarbage()
-  return gpt.memory().live
 end
 
 describe("layers", function()

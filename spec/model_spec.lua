@@ -1,13 +1,13 @@
 local gpt = require "gpt"
+local measure = require "spec.support.measure"
 local nn = gpt.nn
+local difference = measure.difference
 
 local function small(overrides)
   local config = { vocab_size = 61, context_length = 16, emb_dim = 24, n_heads = 3, n_layers = 2, drop_rate = 0, qkv_bias = true }
   for key, value in pairs(overrides or {}) do config[key] = value end
   return config
 end
-
-local function difference(a, b) return (a - b):abs():max():item() end
 
 local function greedy(model, ids, n)
   local session, out = model:session(), {}

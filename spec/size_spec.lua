@@ -1,5 +1,7 @@
 local gpt = require "gpt"
+local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
+local live = measure.live
 
 describe("gpt.size", function()
   it("counts the parameters of GPT-2 and GPT-3", function()
@@ -203,12 +205,6 @@ describe("gpt.size beside gpt.memory", function()
     ["GELU by the error function"] = config { activation = "gelu_exact" },
     ["one head, more layers"] = config { n_heads = 1, n_layers = 5, vocab_size = 1500 },
   }
-
-  local function live()
-    collectgarbage()
-    collectgarbage()
-    return gpt.memory().live
-  end
 
   local function near(expected, found)
     assert.is_true(math.abs(found - expected) <= 0.02 * expected, ("%d bytes on paper, %d live"):format(expected, found))

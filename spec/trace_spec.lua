@@ -1,9 +1,9 @@
 local gpt = require "gpt"
+local measure = require "spec.support.measure"
 local nn = gpt.nn
+local difference, live = measure.difference, measure.live
 
 local CONFIG = { vocab_size = 11, context_length = 8, emb_dim = 8, n_heads = 2, n_layers = 2, drop_rate = 0.5, qkv_bias = true }
-
-local function difference(a, b) return (a - b):abs():max():item() end
 
 local function paths(trace)
   local list = {}
@@ -13,12 +13,6 @@ local function paths(trace)
   end
   assert.equal(#list, #trace)
   return list
-end
-
-local function live()
-  collectgarbage()
-  collectgarbage()
-  return gpt.memory().live
 end
 
 describe("trace", function()
