@@ -33,7 +33,7 @@ static int64_t count_tiles(GptProduct *p) {
 /* n in equal pieces of at most `most`, which is a multiple of unit, and so are they. */
 static int64_t even_piece(int64_t n, int64_t most, int64_t unit) {
   int64_t pieces = (n + most - 1) / most;
-  return ((n + pieces - 1) / pieces + unit - 1) / unit * unit;
+  return gpt_round_up((n + pieces - 1) / pieces, unit);
 }
 
 static bool halve(int64_t *size, int64_t least, int64_t unit) {
@@ -109,7 +109,7 @@ static int64_t skinny_grain(const GptProduct *p) {
   int64_t share = p->c.columns / gpt_threads() + 1;
   int64_t least = SKINNY_WORK / gpt_larger(p->a.columns, 1);
   if (share > 2 * LONG_RUN) share = (share + 1) / 2;
-  return (gpt_larger(share, least) + 15) / 16 * 16;
+  return gpt_round_up(gpt_larger(share, least), 16);
 }
 
 static bool is_skinny(const GptProduct *p) {

@@ -8,13 +8,11 @@
 #define DEPTH 256 /* of a panel, which stays in the first cache; a tile's panels stay in the second */
 #define LEFT 96   /* rows of a transposed left side that are packed at once */
 
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
-static int64_t padded(int64_t columns) { return round_up(columns, gpt_kernels()->panels->columns); }
+static int64_t padded(int64_t columns) { return gpt_round_up(columns, gpt_kernels()->panels->columns); }
 
 /* A bias, the panels, and a packed left side */
 int64_t gpt_panels_scratch(int64_t rows, int64_t columns, int64_t depth) {
-  int64_t left = round_up(gpt_smaller(LEFT, rows), gpt_kernels()->panels->rows);
+  int64_t left = gpt_round_up(gpt_smaller(LEFT, rows), gpt_kernels()->panels->rows);
   return padded(columns) + gpt_smaller(DEPTH, depth) * (padded(columns) + left);
 }
 

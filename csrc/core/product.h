@@ -15,6 +15,7 @@ typedef struct GptProduct {
 
 static inline int64_t gpt_larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t gpt_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t gpt_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 /* Do the elements of a row lie side by side? */
 static inline bool gpt_by_rows(const GptMatrix *m) { return m->column_stride == 1 || m->columns <= 1; }

@@ -102,20 +102,15 @@ local function format_config(self)
   return table.concat(lines, "\n")
 end
 
-local KEYS = {}
-for i, field in ipairs(FIELDS) do KEYS[i] = field[1] end
+local KNOWN = {}
+for _, field in ipairs(FIELDS) do KNOWN[field[1]] = true end
 
 -- An optional key that is not set is nil; one that no config has is an error.
 local function missing(self, key)
-  if type(key) ~= "string" then return nil end
-  for _, name in ipairs(KEYS) do
-    if key == name then return nil end
-  end
+  if type(key) ~= "string" or KNOWN[key] then return nil end
   local other = OTHER_NAMES[key]
   if other then core._raise(("a config has no key '%s'; did you mean '%s'?"):format(key, other)) end
-  local names = table.move(KEYS, 1, #KEYS, 1, {})
-  table.move(strict.names(self), 1, #strict.names(self), #names + 1, names)
-  strict.refuse("a config", "key ", key, names, "gpt.help \"config\" tells of the keys")
+  strict.refuse("a config", "key ", key, strict.names(KNOWN, self), "gpt.help \"config\" tells of the keys")
 end
 
 local metatable = { __name = "gpt.config", __index = missing, __tostring = format_config }

@@ -4,6 +4,7 @@
 local core = require "gpt.core"
 local draw_heatmap = require "gpt.plot.heatmap"
 local draw_line = require "gpt.plot.line"
+local fold = require "gpt.fold"
 local new_files = require "gpt.new_files"
 local rules = require "gpt.rules"
 
@@ -59,13 +60,11 @@ local function read_options(who, options, fields, wanted)
   return values
 end
 
-local function shape_of(tensor) return ("[%s]"):format(table.concat(tensor:shape(), ", ")) end
-
 -- A list of numbers from a list or a tensor of one dimension; where: "series[1].y".
 local function numbers_of(who, where, value)
   if core.is_tensor(value) then
     if value:dim() ~= 1 then
-      fail(who, "%s: a tensor of one dimension expected, got one of shape %s", where, shape_of(value))
+      fail(who, "%s: a tensor of one dimension expected, got one of shape %s", where, fold.shape(value:shape()))
     end
     return value:totable()
   end
@@ -181,7 +180,7 @@ local function read_panels(who, values)
   if core.is_tensor(values) then
     if values:dim() ~= 2 and values:dim() ~= 3 then
       fail(who, "values: a tensor [rows, columns] or [panels, rows, columns] expected, got one of shape %s",
-        shape_of(values))
+        fold.shape(values:shape()))
     end
     values = values:totable()
   end

@@ -1,16 +1,15 @@
 --- What happened inside a layer.
 -- @submodule gpt
 local core = require "gpt.core"
+local fold = require "gpt.fold"
 local strict = require "gpt.strict"
-
-local function shape_of(tensor) return ("[%s]"):format(table.concat(tensor:shape(), ", ")) end
 
 local Entry = {}
 
 function Entry:__tostring()
-  local text = ("%s: output %s"):format(rawget(self, "kind"), shape_of(rawget(self, "output")))
+  local text = ("%s: output %s"):format(rawget(self, "kind"), fold.shape(rawget(self, "output"):shape()))
   local weights = rawget(self, "weights")
-  return weights and ("%s, weights %s"):format(text, shape_of(weights)) or text
+  return weights and ("%s, weights %s"):format(text, fold.shape(weights:shape())) or text
 end
 
 Entry.__index = strict.index("a trace's entry", nil, { "weights" })

@@ -16,7 +16,9 @@ static int64_t scratch_floats(int64_t scores, int64_t keys, int64_t head_dim) {
   return scores + (wide > deep ? wide : deep);
 }
 
+/* Products with few queries read what they multiply where it lies. */
 int64_t gpt_attention_scratch(int64_t queries, int64_t keys, int64_t head_dim) {
+  if (queries <= GPT_SKINNY_ROWS) return queries * keys;
   return scratch_floats(queries * keys, keys, head_dim);
 }
 
@@ -60,10 +62,10 @@ static void mix(const GptAttentionTile *t, float *weights, float *scratch) {
                                causal(t, GPT_KEYS_ARE_DEPTH), scratch);
 }
 
-/* row[j] *= mask(i, j) / (1 - rate) for the keys that query i sees */
-static void drop_row(const GptAttentionTile *t, int64_t i, float *row) {
+/* to[j] = from[j] * mask(i, j) / (1 - rate) for the keys that query i sees; to may be from. */
+static void drop_row(const GptAttentionTile *t, int64_t i, float *to, const float *from) {
   uint64_t first = (t->mask_row + (uint64_t)i) * (uint64_t)t->mask_columns;
-  gpt_kernels()->drop(row, row, t->seed, first, gpt_dropout_threshold(t->drop_rate), (float)(1 / (1 - t->drop_rate)),
+  gpt_kernels()->drop(to, from, t->seed, first, gpt_dropout_threshold(t->drop_rate), (float)(1 / (1 - t->drop_rate)),
                       t->past + i + 1);
 }
 
@@ -80,7 +82,7 @@ void gpt_attention_tile(const GptAttentionTile *t, float *scratch) {
     float *row = scores + i * keys_of(t);
     float lse = gpt_kernels()->softmax(row, row, scale_of(t), t->past + i + 1);
     if (t->lse != NULL) t->lse[i] = lse;
-    if (t->drop_rate > 0) drop_row(t, i, row);
+    if (t->drop_rate > 0) drop_row(t, i, row, row);
     clear_unseen(t, i, row);
   }
   mix(t, scores, rest);
@@ -108,8 +110,10 @@ static void score_gradient(const GptAttentionTile *t, int64_t i, GptHeadRows dou
 static float *dropped(const GptAttentionTile *t, float *weights, float *copy) {
   int64_t keys = keys_of(t);
   if (t->drop_rate == 0) return weights;
-  memcpy(copy, weights, (size_t)(t->queries * keys) * sizeof *copy);
-  for (int64_t i = 0; i < t->queries; i++) drop_row(t, i, copy + i * keys);
+  for (int64_t i = 0; i < t->queries; i++) {
+    drop_row(t, i, copy + i * keys, weights + i * keys);
+    clear_unseen(t, i, copy + i * keys);
+  }
   return copy;
 }
 
@@ -126,8 +130,9 @@ void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout_row
   gpt_matrix_multiply_serial(matrix(dv, keys, d), gpt_matrix_transposed(met), dout, !first, rows, rest);
   gpt_matrix_multiply_serial(dscores, dout, gpt_matrix_transposed(v), false, columns, rest);
   for (int64_t i = 0; i < n; i++) {
-    if (t->drop_rate > 0) drop_row(t, i, other + i * keys);
-    score_gradient(t, i, dout_rows, weights + i * keys, other + i * keys);
+    float *dweights = other + i * keys;
+    if (t->drop_rate > 0) drop_row(t, i, dweights, dweights);
+    score_gradient(t, i, dout_rows, weights + i * keys, dweights);
   }
   gpt_matrix_multiply_serial(matrix(dq, n, d), dscores, k, false, depth, rest);
   gpt_matrix_multiply_serial(matrix(dk, keys, d), gpt_matrix_transposed(dscores), q, !first, rows, rest);
