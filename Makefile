@@ -32,6 +32,7 @@ OPENBLAS_INCDIR = $(call folder_with,cblas.h,$(call pkg_include,openblas) $(SYST
 OPENBLAS_STATIC = $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-pthread/libopenblas.a \
   /usr/lib64/libopenblasp.a /usr/lib/libopenblasp.a))
 ifneq ($(OPENBLAS_STATIC),)
+BLAS_THREADS = csrc/core/blas_threads.c
 BLAS_LIBS = $(OPENBLAS_STATIC) -Wl,--exclude-libs,ALL -Wl,--wrap=openblas_num_threads_env
 else
 BLAS_LIBS = $(call pkg_libs,openblas,-lopenblas)
@@ -40,7 +41,11 @@ endif
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
 INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR) $(call pkg_include,libcjson libutf8proc)))
 FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast -fno-math-errno $(WARNINGS) $(INCLUDES)
-LIBS := $(BLAS_LIBS) $(call pkg_libs,libcjson,-lcjson) $(call pkg_libs,libutf8proc,-lutf8proc) -lpthread -lm
+LIBS_openblas = $(BLAS_LIBS)
+LIBS_cjson = $(call pkg_libs,libcjson,-lcjson)
+LIBS_utf8proc = $(call pkg_libs,libutf8proc,-lutf8proc)
+LIBS_lua = $(call pkg_libs,lua5.4,-llua5.4) # for hosts; the module takes Lua from whoever loads it
+LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) -lpthread -lm
 
 # The kernels are written once and compiled for each instruction set; dispatch.c chooses among them.
 KERNELS = $(filter-out %/dispatch.c,$(wildcard csrc/core/kernels/*.c))
@@ -107,6 +112,12 @@ setup-test:
 setup-ci:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint rocks
 
+# Builds the program on standard input as the module is built, with one of the libraries: how set-up asks for it.
+LIBRARY = none
+probe:
+	@mkdir -p $(BUILD)
+	@$(CC) $(FLAGS) $(CFLAGS) -x c - -x none $(BLAS_THREADS) -o $(BUILD)/probe $(LIBS_$(LIBRARY)) -lpthread -lm
+
 # The libraries are found after set-up, hence a second make.
 demo: setup
 	@$(MAKE) --no-print-directory run-demo
@@ -128,7 +139,7 @@ run-test: $(CORE) $(MADE) $(BUILD)/states
 # A host of several Lua states, which spec/module_spec.lua needs.
 $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(say)
-	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(call pkg_libs,lua5.4,-llua5.4) -lpthread
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(LIBS_lua) -lpthread
 
 # Products beside their bounds, then GPT-2 small beside other systems; a training step is a run of its own
 # (docs/performance.md says how to get the others):
@@ -202,5 +213,5 @@ help:
 	@echo 'make lint, make asan, make bench, make bench-train, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-ci demo run-demo test run-test asan run-asan bench bench-train lint env install docs clean help
+.PHONY: all objects always setup setup-test setup-ci probe demo run-demo test run-test asan run-asan bench bench-train lint env install docs clean help
 -include $(OBJECTS:.o=.d)
