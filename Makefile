@@ -28,11 +28,11 @@ OPENBLAS_INCDIR = $(call folder_with,cblas.h,$(call pkg_include,openblas) $(SYST
   $(SYSTEM) $(SYSTEM:=/openblas))
 
 # OpenBLAS's pthread variant, linked in with hidden symbols: a copy of our own, so that the host's settings stay
-# the host's. csrc/core/blas_threads.c keeps it from starting threads. Without it, the shared library.
+# the host's. csrc/core/linalg/blas_threads.c keeps it from starting threads. Without it, the shared library.
 OPENBLAS_STATIC = $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-pthread/libopenblas.a \
   /usr/lib64/libopenblasp.a /usr/lib/libopenblasp.a))
 ifneq ($(OPENBLAS_STATIC),)
-BLAS_THREADS = csrc/core/blas_threads.c
+BLAS_THREADS = csrc/core/linalg/blas_threads.c
 BLAS_LIBS = $(OPENBLAS_STATIC) -Wl,--exclude-libs,ALL -Wl,--wrap=openblas_num_threads_env
 else
 BLAS_LIBS = $(call pkg_libs,openblas,-lopenblas)
@@ -149,7 +149,7 @@ PRODUCTS = $(BUILD)/bench/products
 TRAIN_BOUND = $(BUILD)/bench/train_bound
 BENCH =
 BENCH_LIBS = $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
-MATRIX = matrix matrix_blas matrix_panels kernels/dispatch parallel scratch memory env random
+MATRIX = linalg/matrix linalg/matrix_blas linalg/matrix_panels kernels/dispatch base/parallel base/scratch base/memory base/env base/random
 $(PRODUCTS): $(MATRIX:%=$(BUILD)/obj/core/%.o) $(KERNEL_OBJECTS)
 $(PRODUCTS) $(TRAIN_BOUND): $(BUILD)/bench/%: bench/%.c bench/measure.h $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -174,7 +174,8 @@ LINT_COMPILERS = gcc clang
 lint: $(LINT_COMPILERS:%=lint-%)
 	@if grep -rnE '^ *# *include *[<"](lua|lauxlib|lualib)' csrc/core; then echo 'csrc/core includes Lua'; exit 1; fi
 	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
-	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench docs; \
+	@$(LUA) .ci/include_order.lua
+	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench docs .ci; \
 	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi
 lint-%:
 	@if command -v $* >/dev/null; then \

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
-#include "core/matrix.h"
-#include "core/parallel.h"
+#include "core/linalg/matrix.h"
+#include "core/base/parallel.h"
 #include "measure.h"
 
 #define WEIGHTS ((int64_t)124439808) /* GPT-2 small, tied, with biases: more than fits in any cache */

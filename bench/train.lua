@@ -9,7 +9,7 @@
 --   --work    where llm.c's weights are put
 -- The systems take turns, each in a process of its own. Figures are medians over all steps but the first of each
 -- process; memory is the process's peak, interpreter and libraries included.
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 
 local options = {
   threads = 2, rounds = 3, steps = 3, cases = "small,64,256,1024", bound = "build/bench/train_bound",

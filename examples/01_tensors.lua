@@ -35,7 +35,7 @@ print("\nsoftmax of 1, 2, 3:", shares)
 print(("their sum: %.4f"):format(shares:sum():item()))
 
 -- Automatic differentiation: a tensor that wants a gradient is followed through all that is done with it, and
--- backward() answers how the result would change with each of its numbers.
+-- backward() returns how the result would change with each of its numbers.
 local x = gpt.tensor({ 1.0, 2.0, 3.0 }):requires_grad(true)
 local y = (x * x):sum() -- the derivative of x^2 is 2 x
 y:backward()

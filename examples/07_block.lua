@@ -11,7 +11,7 @@ local x = gpt.rand(2, 4, 768)
 local y = gpt.no_grad(block, x)
 print(("\n[%s] in, [%s] out"):format(table.concat(x:shape(), ", "), table.concat(y:shape(), ", ")))
 
--- The block's forward, in two lines: each part sees a normed copy, and what it answers is added to what came in.
+-- The block's forward, in two lines: each part sees a normed copy, and what it returns is added to what came in.
 local by_hand = gpt.no_grad(function()
   local h = x + block.attention(block.norm1(x))
   return h + block.feed_forward(block.norm2(h))

@@ -46,7 +46,7 @@ show("top_k = 2:", { temperature = 5, top_k = 2, seed = 7 })
 show("top_p:", { temperature = 2, top_p = 0.8, seed = 7 })
 assert(verses.decode(model:generate(prompt, { max_new_tokens = 5 })) == "the owl flies to the tree .")
 
--- A stream answers each token as soon as there is one, and may be left at any time.
+-- A stream returns each token as soon as there is one, and may be left at any time.
 io.write "streamed:  the fish"
 for id in model:stream(verses.encode "the fish", { max_new_tokens = 40 }) do
   io.write(" ", verses.decode { id })
@@ -58,7 +58,7 @@ print()
 local cached = model:generate(prompt, { max_new_tokens = 20 })
 assert(verses.decode(cached) == verses.decode(model:generate(prompt, { max_new_tokens = 20, use_cache = false })))
 
--- Where does it look? A trace keeps what every layer answers, and every head's weights. To know that the owl flies "to
+-- Where does it look? A trace keeps what every layer returns, and every head's weights. To know that the owl flies "to
 -- the tree", one has to look back at the owl.
 local line = verses.encode "the bee hums to the rose . the owl flies to the"
 local trace = model:trace(line)

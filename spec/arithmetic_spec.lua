@@ -114,7 +114,7 @@ end)
 describe("comparison", function()
   local a = gpt.tensor { 1.0, 2, 3, 0 / 0 }
 
-  it("answers 0 and 1 as i64", function()
+  it("returns 0 and 1 as i64", function()
     assert.equal("i64", a:eq(2):dtype())
     assert.same({ 0, 1, 0, 0 }, a:eq(2):totable())
     assert.same({ 1, 0, 1, 1 }, a:ne(2):totable())

@@ -36,7 +36,7 @@ describe("gpt.config", function()
     end
   end)
 
-  it("answers a fresh, plain table", function()
+  it("returns a fresh, plain table", function()
     local config = gpt.config("124M")
     config.n_layers = 2
     config.emb_drop_rate = 0
@@ -207,7 +207,7 @@ describe("the check of a config", function()
     assert.is_nil(given.hidden_dim)
   end)
 
-  it("takes keys that a metatable answers", function()
+  it("takes keys that a metatable returns", function()
     local config = setmetatable({ n_layers = 3 }, { __index = gpt.config("124M") })
     assert.equal(3, check(config, "gpt.Model").n_layers)
     assert.equal(3072, check(config, "gpt.Model").hidden_dim)

@@ -59,14 +59,14 @@ describe("model:generate", function()
   it("gives each row of a ragged batch what it gets alone", function()
     local prompts = { { 5 }, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, { 3, 2, 1 } }
     prompts[4] = { 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9 }
-    local answers = model:generate(prompts, { max_new_tokens = 20 })
+    local returns = model:generate(prompts, { max_new_tokens = 20 })
     for i, prompt in ipairs(prompts) do
-      assert.same(model:generate(prompt, { max_new_tokens = 20 }), answers[i])
+      assert.same(model:generate(prompt, { max_new_tokens = 20 }), returns[i])
     end
-    answers = model:generate(prompts, sampled)
+    returns = model:generate(prompts, sampled)
     for i, prompt in ipairs(prompts) do
       sampled.seed = 9 + i - 1
-      assert.same(model:generate(prompt, sampled), answers[i])
+      assert.same(model:generate(prompt, sampled), returns[i])
     end
     sampled.seed = 9
   end)
@@ -74,9 +74,9 @@ describe("model:generate", function()
   it("drops rows that are done", function()
     local alone = model:generate({ 1, 2 }, { max_new_tokens = 10 })
     local stop = alone[6]
-    local answers = model:generate({ { 1, 2 }, { 8 } }, { max_new_tokens = 10, stop = stop })
-    assert.is_true(#answers[1] < 12)
-    assert.same(model:generate({ 8 }, { max_new_tokens = 10, stop = stop }), answers[2])
+    local returns = model:generate({ { 1, 2 }, { 8 } }, { max_new_tokens = 10, stop = stop })
+    assert.is_true(#returns[1] < 12)
+    assert.same(model:generate({ 8 }, { max_new_tokens = 10, stop = stop }), returns[2])
   end)
 
   it("neither drops nor records, and leaves the mode as it is", function()
@@ -272,7 +272,7 @@ describe("session:generate", function()
     assert.same(expected, copy({ 4, 5 }, fork:generate { max_new_tokens = 6 }))
   end)
 
-  it("answers log probabilities where asked", function()
+  it("returns log probabilities where asked", function()
     local session = model:session()
     session:feed { 1 }
     local ids, logprobs = session:generate { max_new_tokens = 3, logprobs = true }
@@ -292,7 +292,7 @@ describe("session:generate", function()
 end)
 
 describe("session:stream", function()
-  it("answers and keeps the ids of generate", function()
+  it("returns and keeps the ids of generate", function()
     local session = model:session()
     session:feed { 1, 2, 3 }
     local ids = collect(session:stream { max_new_tokens = 5 })
@@ -300,7 +300,7 @@ describe("session:stream", function()
     assert.same(copy({ 1, 2, 3 }, ids), session:ids())
   end)
 
-  it("keeps what was answered when the loop is left early", function()
+  it("keeps what was returned when the loop is left early", function()
     local session, ids = model:session(), {}
     session:feed { 1, 2, 3 }
     for id in session:stream { max_new_tokens = 5 } do

@@ -48,7 +48,7 @@ describe("gpt.generate with a function", function()
     assert.equal(5, most)
   end)
 
-  it("leaves the prompt alone, and answers it for no new tokens without running anything", function()
+  it("leaves the prompt alone, and returns it for no new tokens without running anything", function()
     local prompt, fn, calls = { 1, 2 }, script.says({ 3 }, 2, 5)
     assert.same({ 1, 2 }, gpt.generate(fn, prompt, { context_length = 9, max_new_tokens = 0 }))
     assert.equal(0, calls.count)
@@ -56,7 +56,7 @@ describe("gpt.generate with a function", function()
     assert.same({ 1, 2 }, prompt)
   end)
 
-  it("takes whole floats as ids, and answers integers", function()
+  it("takes whole floats as ids, and returns integers", function()
     local answer = gpt.generate(mixes, { 3.0 }, { context_length = 9, max_new_tokens = 1 })
     assert.equal("integer", math.type(answer[1]))
     assert.equal("integer", math.type(answer[2]))
@@ -77,12 +77,12 @@ describe("gpt.generate with a function", function()
 
   it("takes many prompts of any lengths", function()
     local prompts, options = { { 1 }, { 2, 3, 4 }, { 5, 6 } }, { context_length = 6, max_new_tokens = 9 }
-    local answers = gpt.generate(mixes, prompts, options)
-    for i, prompt in ipairs(prompts) do assert.same(gpt.generate(mixes, prompt, options), answers[i]) end
-    assert.equal(3, #answers)
+    local returns = gpt.generate(mixes, prompts, options)
+    for i, prompt in ipairs(prompts) do assert.same(gpt.generate(mixes, prompt, options), returns[i]) end
+    assert.equal(3, #returns)
   end)
 
-  it("answers tensors for tensors", function()
+  it("returns tensors for tensors", function()
     local options = { context_length = 9, max_new_tokens = 2 }
     local one = gpt.generate(mixes, gpt.tensor { 1, 2 }, options)
     assert.same(gpt.generate(mixes, { 1, 2 }, options), one:totable())
@@ -103,8 +103,8 @@ describe("gpt.generate with a function", function()
       logits[#ids][#ids >= ids[1] and 4 or 1] = 1
       return logits
     end
-    local answers = gpt.generate(fn, { { 3 }, { 1 }, { 2 } }, { context_length = 9, max_new_tokens = 8, stop = 3 })
-    assert.same({ { 3, 0, 0 }, { 1 }, { 2, 0 } }, answers)
+    local returns = gpt.generate(fn, { { 3 }, { 1 }, { 2 } }, { context_length = 9, max_new_tokens = 8, stop = 3 })
+    assert.same({ { 3, 0, 0 }, { 1 }, { 2, 0 } }, returns)
     assert.equal(6, calls)
   end)
 end)
@@ -137,10 +137,10 @@ describe("sampling in gpt.generate", function()
   end)
 
   it("draws for row i of a batch as the call alone with seed + i - 1", function()
-    local answers = gpt.generate(mixes, { { 1 }, { 2, 3 } }, options)
-    assert.same(gpt.generate(mixes, { 1 }, options), answers[1])
-    assert.same(gpt.generate(mixes, { 2, 3 }, with("seed", 6)), answers[2])
-    assert.same({ answers[1] }, gpt.generate(mixes, { { 1 } }, options))
+    local returns = gpt.generate(mixes, { { 1 }, { 2, 3 } }, options)
+    assert.same(gpt.generate(mixes, { 1 }, options), returns[1])
+    assert.same(gpt.generate(mixes, { 2, 3 }, with("seed", 6)), returns[2])
+    assert.same({ returns[1] }, gpt.generate(mixes, { { 1 } }, options))
   end)
 
   it("is what gpt.sample draws, step by step", function()
@@ -168,7 +168,7 @@ describe("sampling in gpt.generate", function()
     assert.same({ 0, 1, 2, 3 }, got)
   end)
 
-  it("answers log probabilities of the model's own distribution", function()
+  it("returns log probabilities of the model's own distribution", function()
     local ids, logprobs = gpt.generate(mixes, { 1, 2 }, { context_length = 9, max_new_tokens = 4, temperature = 3,
       seed = 1, logprobs = true })
     assert.equal(4, #logprobs)
@@ -359,8 +359,8 @@ describe("bad input to gpt.generate", function()
       raised(gpt.generate, nil, { 1 }))
   end)
 
-  it("of what the function answers", function()
-    local start = "gpt.generate: the function has to answer f32 logits of shape [tokens, vocab_size] or "
+  it("of what the function returns", function()
+    local start = "gpt.generate: the function has to return f32 logits of shape [tokens, vocab_size] or "
       .. "[1, tokens, vocab_size], got "
     for shown, value in pairs {
       ["nil"] = false, ["5"] = 5, ["i64 of shape [2, 3]"] = gpt.tensor { { 1, 2, 3 }, { 1, 2, 3 } },

@@ -84,7 +84,7 @@ describe("gpt.help", function()
     assert.is_true(count > 100)
   end)
 
-  it("answers the same screen for a function, its name, and its name at the prompt", function()
+  it("returns the same screen for a function, its name, and its name at the prompt", function()
     local screen = gpt.help(gpt.nn.Linear)
     assert.equal(screen, gpt.help "nn.Linear")
     assert.equal(screen, gpt.help "gpt.nn.Linear")

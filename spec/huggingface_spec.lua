@@ -1,6 +1,6 @@
 local files = require "spec.support.files"
 local gpt = require "gpt"
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 local process = require "spec.support.process"
 local raised = require "spec.support.raised"
 local safetensors = require "gpt.safetensors"
@@ -45,7 +45,7 @@ local function refusal(dir, options)
   return (text:gsub(dir, "DIR", nil))
 end
 
--- Runs fn and answers what it warned of, and what it answered.
+-- Runs fn and returns what it warned of, and what it returned.
 local function warnings(fn)
   local heard, old = {}, _G.warn
   rawset(_G, "warn", function(...) heard[#heard + 1] = table.concat { ... } end)

@@ -1,5 +1,5 @@
 local gpt = require "gpt"
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 
 describe("json.decode", function()
   it("reads every kind of value", function()

@@ -135,9 +135,9 @@ describe("a model", function()
     assert.error_matches(function() gpt.Model(small(), { blocks = nn.Identity }) end,
       "gpt.Model: parts: unknown option 'blocks'; did you mean 'block'?", 1, true)
     assert.error_matches(function() gpt.Model(small(), { head = 3 }) end,
-      "gpt.Model: part 'head' must be a layer, or a function that answers one; got number", 1, true)
+      "gpt.Model: part 'head' must be a layer, or a function that returns one; got number", 1, true)
     assert.error_matches(function() gpt.Model(small(), { block = function() end }) end,
-      "gpt.Model: part 'block': its function answered nil; does it return the layer?", 1, true)
+      "gpt.Model: part 'block': its function returned nil; does it return the layer?", 1, true)
     assert.error_matches(function() gpt.Model(small(), { block = function() error("no block today") end }) end, "no block today", 1, true)
   end)
 

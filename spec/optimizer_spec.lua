@@ -328,7 +328,7 @@ describe("an optimizer's state", function()
 end)
 
 describe("gpt.clip_grad_norm", function()
-  it("answers the norm, and scales what is above the limit", function()
+  it("returns the norm, and scales what is above the limit", function()
     local a, b, none = leaf { 0.0, 0.0 }, leaf { 0.0 }, leaf { 0.0 }
     a.grad, b.grad = gpt.tensor { 3.0, 0.0 }, gpt.tensor { -4.0 }
     assert.equal(5.0, gpt.clip_grad_norm({ a, b, none }, 10))

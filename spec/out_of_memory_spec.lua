@@ -35,7 +35,7 @@ local function forward_and_back(op)
   if y:dtype() == "f32" then y:sum():backward() end
 end
 
--- One try with that many bytes; answers whether it was enough.
+-- One try with that many bytes; returns whether it was enough.
 local function try(op, base, bytes)
   gpt.memory { limit = base + bytes }
   local ok, text = pcall(forward_and_back, op)

@@ -56,7 +56,7 @@ describe("gpt.random_state", function()
     gpt.seed(7)
     local before = gpt.random_state()
     local state = before.text
-    local text = "user:1: gpt.random_state: a random state expected, as gpt.random_state() answers one, got "
+    local text = "user:1: gpt.random_state: a random state expected, as gpt.random_state() returns one, got "
     local bad = {
       "", "mt19937", state:sub(1, -2), state .. "0", state:sub(1, -2) .. "x",
       (state:gsub(" 624 ", " 625 ")), (state:gsub(" 624 ", " -1 ")), (state:gsub(" 0 ", " 2 ", 1)),

@@ -31,7 +31,7 @@ describe("a reduction", function()
     assert.same({ { 1, 2, 1 } }, positions:totable())
   end)
 
-  it("answers positions from 1", function()
+  it("returns positions from 1", function()
     local values, positions = a:max(2)
     assert.same({ 5.0, 6.0 }, values:totable())
     assert.same({ 2, 3 }, positions:totable())

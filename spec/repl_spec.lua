@@ -132,7 +132,7 @@ describe("a mistake at the prompt", function()
     ["x = nn.Linear(3, 2.5)"] = "bad argument #2 to 'Linear' (the number of outputs: a whole number of at least 1 expected, got 2.5)",
     ["x = nn.Linear(3, 0)"] = "bad argument #2 to 'Linear' (the number of outputs must be at least 1, got 0)",
     ["x = nn.LayerNorm()"] = "bad argument #1 to 'LayerNorm' (dim: a whole number of at least 1 expected, got no value)",
-    ["x = nn.Sequential { linear, function() end }(t)"] = "2: forward of Function must answer a tensor, got nil; does it return one?",
+    ["x = nn.Sequential { linear, function() end }(t)"] = "2: forward of Function must return a tensor, got nil; does it return one?",
     ["x = tokenizer:decode 'a'"] = "bad argument #1 to 'decode' (array of token ids expected, got string)",
     ["x = gpt.no_grad(3)"] = "bad argument #1 to 'no_grad' (a function, or a layer, expected, got number)",
     ["x = gpt.no_grad()"] = "bad argument #1 to 'no_grad' (a function, or a layer, expected, got no value)",

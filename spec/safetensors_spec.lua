@@ -1,7 +1,7 @@
 local core = require "gpt.core"
 local files = require "spec.support.files"
 local gpt = require "gpt"
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 local process = require "spec.support.process"
 local safetensors = require "gpt.safetensors"
 

@@ -75,7 +75,7 @@ describe("gpt.probabilities", function()
 end)
 
 describe("gpt.sample", function()
-  it("answers the first of the greatest logits by default", function()
+  it("returns the first of the greatest logits by default", function()
     assert.equal(1, gpt.sample(gpt.tensor { 0.5, 2.0, 2.0 }))
     assert.equal(2, gpt.sample(gpt.tensor { -inf, -inf, -7.0 }))
     assert.same({ 1, 0 }, gpt.sample(gpt.tensor { { 0.5, 2.0, 1.0 }, { 3.0, 2.0, 1.0 } }))
@@ -145,7 +145,7 @@ describe("gpt.sample", function()
     assert.equal(first, gpt.sample(logits, { temperature = 1 }))
   end)
 
-  it("answers the model's own log probability", function()
+  it("returns the model's own log probability", function()
     local logits = gpt.tensor { 1.0, 2.0, 0.5 }
     local total = math.exp(1) + math.exp(2) + math.exp(0.5)
     local own = { 1 - math.log(total), 2 - math.log(total) }

@@ -20,14 +20,14 @@ describe("gpt.stream", function()
     return collect(gpt.stream(script.says(ids, 1, 262), ">", options))
   end
 
-  it("answers ids one by one, as generate does all of them", function()
+  it("returns ids one by one, as generate does all of them", function()
     local options = { context_length = 6, max_new_tokens = 9, temperature = 1, seed = 2 }
     local ids = collect(gpt.stream(mixes, { 1, 2 }, options))
     assert.equal(9, #ids)
     assert.same(table.move(ids, 1, 9, 3, { 1, 2 }), gpt.generate(mixes, { 1, 2 }, options))
   end)
 
-  it("answers pieces of whole UTF-8 for a string", function()
+  it("returns pieces of whole UTF-8 for a string", function()
     assert.same({ "ab", "\u{20AC}!", "\u{1F600}" }, pieces { 257, 258, 259, 260, 261 })
     assert.same({ "\u{20AC}" }, pieces { 0xE2, 0x82, 0xAC })
   end)
@@ -46,7 +46,7 @@ describe("gpt.stream", function()
     assert.same({ "x", "ab" }, pieces({ 120, 97, 98 }, { stop = "abd" }))
   end)
 
-  it("answers log probabilities beside", function()
+  it("returns log probabilities beside", function()
     local count = 0
     for id, logprob in gpt.stream(mixes, { 1 }, { context_length = 9, max_new_tokens = 3, logprobs = true }) do
       assert.equal("integer", math.type(id))
@@ -60,7 +60,7 @@ describe("gpt.stream", function()
     end
   end)
 
-  it("answers tables for a list of prompts", function()
+  it("returns tables for a list of prompts", function()
     local options = { context_length = 9, max_new_tokens = 3 }
     local ids = { { 1 }, { 2, 3 } }
     for new in gpt.stream(mixes, ids, options) do
@@ -110,7 +110,7 @@ describe("bad input to gpt.stream", function()
 
   it("that a step finds is raised where the step is asked for", function()
     local step = gpt.stream(function() return 5 end, { 1 }, { context_length = 9 })
-    assert.equal("gpt.stream: the function has to answer f32 logits of shape [tokens, vocab_size] or "
+    assert.equal("gpt.stream: the function has to return f32 logits of shape [tokens, vocab_size] or "
       .. "[1, tokens, vocab_size], got 5", raised(step))
   end)
 end)

@@ -16,7 +16,7 @@ local function paths(trace)
 end
 
 describe("trace", function()
-  it("keeps what every layer answers, by path, in order", function()
+  it("keeps what every layer returns, by path, in order", function()
     local model = gpt.Model(CONFIG) -- in training: a trace drops nothing all the same
     local trace = model:trace { 3, 1, 4, 1 }
     local list = paths(trace)

@@ -75,7 +75,7 @@ describe("gpt.train", function()
     assert.is_true(result.loss < result.losses[1])
   end)
 
-  it("answers what happened, and prints it", function()
+  it("returns what happened, and prints it", function()
     local result = train { validation = new_data(), evaluate_every = 5 }
     assert.equal(12, result.steps)
     assert.equal(12 * 4 * 6, result.tokens)
@@ -143,7 +143,7 @@ describe("gpt.train", function()
     for _, tensor in model:parameters() do assert.is_nil(tensor.grad) end
   end)
 
-  it("calls back, and ends where a callback answers false", function()
+  it("calls back, and ends where a callback returns false", function()
     local log = {}
     local result = train {
       checkpoints = dir .. "/c", checkpoint_every = 2,
@@ -222,7 +222,7 @@ describe("gpt.train", function()
     assert.equal(at_two, weights(again))
   end)
 
-  it("stops where a schedule answers no rate", function()
+  it("stops where a schedule returns no rate", function()
     local model = new_model()
     local before = weights(model)
     for shown, value in pairs { nan = 0 / 0, ["-1"] = -1, ["inf"] = 1 / 0, ['"fast"'] = "fast" } do
@@ -476,7 +476,7 @@ describe("a metrics file", function()
     local step = 0
     for line in io.lines(path) do
       step = step + 1
-      local row = require("gpt.json").decode(line)
+      local row = require("gpt.support.json").decode(line)
       assert.equal(step, row.step)
       assert.equal(result.losses[step], row.loss)
     end

@@ -61,7 +61,7 @@ describe("gpt.train_tokenizer", function()
     assert.equal(257, gpt.train_tokenizer(("<|endoftext|>"):rep(9), { vocab_size = 300 }).vocab_size)
   end)
 
-  it("reads a file, or what a function answers, as it reads the text", function()
+  it("reads a file, or what a function returns, as it reads the text", function()
     files.write(dir .. "/text", TEXT)
     assert.same(MERGES, merges(gpt.train_tokenizer(dir .. "/text", { vocab_size = 301 })))
     local words = { TEXT }

@@ -1,7 +1,7 @@
 -- Training beside PyTorch's numbers, and the memory that it takes.
 local files = require "spec.support.files"
 local gpt = require "gpt"
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 
 local FIXTURES = "spec/fixtures/"
 local fixture = json.decode(files.read(FIXTURES .. "gpt2.json"))

@@ -4,7 +4,7 @@
 -- (docs/performance.md says how); WORK is where the checkpoint and the tokens that it reads are put. Prints the same
 -- as the other peers, but no processor seconds. Its head is always tied.
 local gpt = require "gpt"
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 
 local case, threads, steps, program, work = arg[1], arg[2], arg[3], arg[4] .. "/train_gpt2", arg[5]
 local sizes = {}

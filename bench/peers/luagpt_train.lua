@@ -1,7 +1,7 @@
 -- Seconds of one training step in luagpt, and the process's peak memory: lua5.4 luagpt_train.lua CASE THREADS STEPS
 -- CASE as for pytorch_train.py; prints the same.
 local gpt = require "gpt"
-local json = require "gpt.json"
+local json = require "gpt.support.json"
 local now = require("gpt.core")._now
 
 local sizes = {}

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/suggest.h"
+#include "core/base/suggest.h"
 
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
 #define ACCOUNT_STEP ((size_t)8 << 20)
@@ -137,7 +137,7 @@ void *bind_check(lua_State *L, int index, const char *type) {
   return bind_test(L, index, type);
 }
 
-void bind_answer(lua_State *L) { luaL_setmetatable(L, "gpt.Answer"); }
+void bind_printed(lua_State *L) { luaL_setmetatable(L, "gpt.Printed"); }
 
 /* What a call freed again before it returned is no matter of the collector's: only live bytes count. */
 void bind_account(lua_State *L, GptEnv *env) {

@@ -11,13 +11,13 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "core/env.h"
+#include "core/base/env.h"
 
 /* A userdata type whose values each hold one pointer of the core (NULL: freed). */
 typedef struct BindType {
   const char *name;          /* "gpt.Tensor", as error messages show it */
   const luaL_Reg *methods;   /* value:name(...) */
-  const luaL_Reg *fields;    /* value.name: called with the value, answers the field; may be NULL */
+  const luaL_Reg *fields;    /* value.name: called with the value, returns the field; may be NULL */
   const luaL_Reg *meta;      /* __gc, __tostring, ... */
   lua_CFunction element;     /* value[i]: called with the value and the integer; may be NULL */
 } BindType;
@@ -34,7 +34,7 @@ void bind_type(lua_State *L, const BindType *type);
 /* Pushes the table of a type's methods. */
 void bind_push_methods(lua_State *L, const char *type);
 
-/* Pushes an empty box of that type and answers where to put the pointer. */
+/* Pushes an empty box of that type and returns where to put the pointer. */
 void **bind_push_box(lua_State *L, const char *type, int user_values);
 
 /* The pointer of a box argument; an argument error for anything else, and for a freed one. */
@@ -57,8 +57,8 @@ int bind_raise(lua_State *L, GptEnv *env);
 /* Raises a message of the binding's own, in the same place. */
 int bind_error(lua_State *L, const char *format, ...);
 
-/* Gives the table on top the metatable of answers: it stays a plain table, and prints as Lua (lua/gpt/answer.lua). */
-void bind_answer(lua_State *L);
+/* Gives the table on top the metatable of printed tables: it stays a plain table, and prints as Lua (lua/gpt/support/printed.lua). */
+void bind_printed(lua_State *L);
 
 /* Tells Lua's collector how far the core's memory has grown. Call it with the new value on the stack. */
 void bind_account(lua_State *L, GptEnv *env);

@@ -3,7 +3,7 @@
 #define GPT_BINDING_CONFIG_H
 
 #include "binding/binding.h"
-#include "core/layers/layers.h"
+#include "core/nn/layers/layers.h"
 
 void bind_config(lua_State *L, int index, GptConfig *config);
 

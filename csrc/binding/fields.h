@@ -8,7 +8,7 @@
 void bind_refuse_field(lua_State *L, const char *what, const char *name, const char *expected);
 
 /* A whole number of at least `least` (INT64_MIN: any); `what` names the caller in messages. Of the two the first
- * demands the field, the second answers otherwise where it is missing. */
+ * demands the field, the second returns otherwise where it is missing. */
 int64_t bind_integer_field(lua_State *L, int table, const char *what, const char *name, int64_t least);
 int64_t bind_opt_integer_field(lua_State *L, int table, const char *what, const char *name, int64_t least,
                                int64_t otherwise);

@@ -9,8 +9,8 @@
 
 #include "binding/binding.h"
 #include "binding/tensor.h"
-#include "core/mapped_file.h"
-#include "core/file_writer.h"
+#include "core/io/mapped_file.h"
+#include "core/io/file_writer.h"
 
 #define MAPPED_FILE "gpt.MappedFile"
 #define FILE_WRITER "gpt.FileWriter"
@@ -122,8 +122,8 @@ static int writer_close(lua_State *L) {
   return release_writer(L);
 }
 
-/* Answers the file itself, or raises. */
-static int answer(lua_State *L, bool done) {
+/* Returns the file itself, or raises. */
+static int self_or_raise(lua_State *L, bool done) {
   if (!done) return bind_raise(L, bind_env(L));
   lua_settop(L, 1);
   return 1;
@@ -133,16 +133,16 @@ static int answer(lua_State *L, bool done) {
 static int writer_write(lua_State *L) {
   GptFileWriter *file = bind_check(L, 1, FILE_WRITER);
   size_t size;
-  if (lua_type(L, 2) == LUA_TUSERDATA) return answer(L, gpt_file_writer_write_tensor(file, bind_tensor(L, 2)));
+  if (lua_type(L, 2) == LUA_TUSERDATA) return self_or_raise(L, gpt_file_writer_write_tensor(file, bind_tensor(L, 2)));
   const char *bytes = luaL_checklstring(L, 2, &size);
-  return answer(L, gpt_file_writer_write(file, bytes, size));
+  return self_or_raise(L, gpt_file_writer_write(file, bytes, size));
 }
 
 /* file:finish(): all bytes are on the disk. */
-static int writer_finish(lua_State *L) { return answer(L, gpt_file_writer_finish(bind_check(L, 1, FILE_WRITER))); }
+static int writer_finish(lua_State *L) { return self_or_raise(L, gpt_file_writer_finish(bind_check(L, 1, FILE_WRITER))); }
 
 /* file:commit(): a finished file takes its name. */
-static int writer_commit(lua_State *L) { return answer(L, gpt_file_writer_commit(bind_check(L, 1, FILE_WRITER))); }
+static int writer_commit(lua_State *L) { return self_or_raise(L, gpt_file_writer_commit(bind_check(L, 1, FILE_WRITER))); }
 
 /* _make_directory(path): true where it was made, false where it was there. */
 static int make_directory(lua_State *L) {

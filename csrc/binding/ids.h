@@ -5,7 +5,7 @@
 #include "binding/binding.h"
 
 /* Token ids at index (an array of integers, or an i64 tensor of one dimension): pushes a buffer that Lua owns and
- * answers it and their count. */
+ * returns it and their count. */
 const int64_t *bind_ids(lua_State *L, int index, int64_t *count);
 
 /* Replaces the array of ids, or the array of equally long arrays, at index by an i64 tensor; batch: a plain array

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "binding/binding.h"
-#include "core/json.h"
+#include "core/io/json.h"
 
 #define DOCUMENT "gpt.JsonDocument"
 #define EMPTY_ARRAY "gpt.json.array" /* the metatable of empty arrays, which tells them from empty objects */

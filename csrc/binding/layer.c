@@ -6,9 +6,9 @@
 
 #include "binding/ids.h"
 #include "binding/tensor.h"
-#include "core/layers/kinds.h"
+#include "core/nn/layers/kinds.h"
 #include "core/ops/shape.h"
-#include "core/suggest.h"
+#include "core/base/suggest.h"
 
 #define LAYERS_KEY "gpt.layers" /* registry: core pointer -> userdata, weak */
 #define FIELDS 1                /* user values */
@@ -17,7 +17,7 @@
 #define NAMED_BELOW 2 /* parts of parts that failures are named by: those of a List, say */
 
 /***
-What gpt.nn makes: called with a tensor it answers a tensor. Its parts and parameters are fields, by name or, in a List
+What gpt.nn makes: called with a tensor it returns a tensor. Its parts and parameters are fields, by name or, in a List
 or Sequential, by number; assigning one puts another in its place.
 @classmod Layer
 @usage local layer = gpt.nn.Sequential { gpt.nn.Linear(2, 3), gpt.nn.GELU() }
@@ -157,7 +157,7 @@ GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer) {
 }
 
 static bool is_training(const GptEnv *env, const GptLayer *layer) {
-  return layer->training && (env->forward == NULL || env->forward->training);
+  return layer->training && (env->pass == NULL || env->pass->training);
 }
 
 /* A failure gains the names that lead from the layer whose forward called to the one that failed; none where that is no
@@ -178,12 +178,12 @@ static int call(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   lua_settop(L, 2);
   GptTensor *x = bind_layer_input(L, layer);
-  GptForward fresh = {.training = is_training(env, layer), .random = &env->random};
-  bool part = env->forward != NULL && !gpt_layer_is_model(layer);
+  GptPass fresh = {.training = is_training(env, layer), .random = &env->random};
+  bool part = env->pass != NULL && !gpt_layer_is_model(layer);
   GptTensor **y = bind_new_tensor(L);
-  *y = gpt_layer_forward(bind_env(L), part ? env->forward : &fresh, layer, x);
-  if (*y == NULL && part && env->forward->caller != NULL)
-    name_failure(env, env->forward->caller, layer, NAMED_BELOW);
+  *y = gpt_layer_forward(bind_env(L), part ? env->pass : &fresh, layer, x);
+  if (*y == NULL && part && env->pass->caller != NULL)
+    name_failure(env, env->pass->caller, layer, NAMED_BELOW);
   return bind_tensor_done(L, y);
 }
 

@@ -8,8 +8,8 @@
 #define GPT_BINDING_LAYER_H
 
 #include "binding/binding.h"
-#include "core/layer.h"
-#include "core/model.h"
+#include "core/nn/layer.h"
+#include "core/nn/model.h"
 
 #define BIND_LAYER "gpt.Layer"
 
@@ -22,7 +22,7 @@ GptModel *bind_model(lua_State *L, int index);
 void bind_push_layer(lua_State *L, GptLayer *layer);
 
 /* Pushes an empty box, to be filled with a new reference; then finishes it: raises the core's error where it is NULL.
- * Answers 1. */
+ * Returns 1. */
 GptLayer **bind_new_layer(lua_State *L);
 int bind_layer_done(lua_State *L, GptLayer **box);
 

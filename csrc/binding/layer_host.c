@@ -3,7 +3,7 @@
 
 #include "binding/layer.h"
 #include "binding/tensor.h"
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 /* Message handler: adds the traceback once, where the error happened. */
 static int add_traceback(lua_State *L) {
@@ -19,9 +19,9 @@ bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results) {
   int base = lua_gettop(L) - arguments;
   lua_pushcfunction(L, add_traceback);
   lua_insert(L, base);
-  GptForward *running = env->forward;
+  GptPass *running = env->pass;
   bool done = lua_pcall(L, arguments, results, base) == LUA_OK;
-  env->forward = running;
+  env->pass = running;
   env->host = L;
   lua_remove(L, base);
   if (done) return true;
@@ -31,7 +31,7 @@ bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results) {
   return false;
 }
 
-/* Protected: calls self's forward; answers what that answers. */
+/* Protected: calls self's forward; returns what that returns. */
 static int call_forward(lua_State *L) {
   lua_getfield(L, 1, "forward");
   lua_insert(L, 1);
@@ -40,31 +40,31 @@ static int call_forward(lua_State *L) {
 }
 
 /* The tensor at the top of the stack; anything else is an error. Raises nothing. */
-static GptTensor *answer_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
+static GptTensor *result_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
   GptTensor **box = luaL_testudata(L, -1, BIND_TENSOR);
   if (box != NULL && *box != NULL) return gpt_tensor_retain(*box);
   const char *came = box != NULL ? "a freed one" : bind_typename(L, -1);
   const char *advice = lua_isnil(L, -1) ? "; does it return one?" : "";
-  return gpt_fail_null(env, "forward of %s must answer a tensor, got %s%s", gpt_layer_name(layer), came, advice);
+  return gpt_fail_null(env, "forward of %s must return a tensor, got %s%s", gpt_layer_name(layer), came, advice);
 }
 
-static GptTensor *run(GptEnv *env, GptForward *forward, GptLayer *layer, GptTensor *x) {
+static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   lua_State *L = env->host;
-  GptForward *outer = env->forward;
-  GptLayer *caller = forward->caller;
+  GptPass *outer = env->pass;
+  GptLayer *caller = pass->caller;
   GptTensor *y = NULL;
   if (!lua_checkstack(L, 20)) return gpt_fail_null(env, "layers are nested too deep for Lua's stack");
-  env->forward = forward;
-  forward->caller = layer;
+  env->pass = pass;
+  pass->caller = layer;
   lua_getfield(L, LUA_REGISTRYINDEX, "gpt.call_forward");
   bind_push_layer(L, layer);
   bind_share_tensor(L, x);
   if (bind_protected(L, env, 2, 1)) {
-    y = answer_of(L, env, layer);
+    y = result_of(L, env, layer);
     lua_pop(L, 1);
   }
-  forward->caller = caller;
-  env->forward = outer;
+  pass->caller = caller;
+  env->pass = outer;
   return y;
 }
 

@@ -1,5 +1,5 @@
 /* gpt.memory and gpt.trim. */
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 #include "binding/binding.h"
 
@@ -38,7 +38,7 @@ static int memory(lua_State *L) {
   set_bytes(L, "mapped", env->memory.mapped);
   set_bytes(L, "limit", env->memory.limit);
   set_bytes(L, "system_calls", (size_t)env->memory.system_calls);
-  bind_answer(L);
+  bind_printed(L);
   return 1;
 }
 

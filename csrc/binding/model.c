@@ -1,5 +1,5 @@
 /* Building a Model, with parts that Lua makes. */
-#include "core/model.h"
+#include "core/nn/model.h"
 
 #include "binding/config.h"
 #include "binding/layer.h"
@@ -13,7 +13,7 @@ typedef struct Parts {
 } Parts;
 
 /***
-A GPT, made by gpt.Model or gpt.load: called with token ids it answers logits. It is a layer like any other, whose parts
+A GPT, made by gpt.Model or gpt.load: called with token ids it returns logits. It is a layer like any other, whose parts
 are `token_embedding position_embedding blocks final_norm head`.
 @classmod Model
 @usage print(model { 3, 1, 2 })   -- [1, 3, vocab_size]
@@ -27,11 +27,11 @@ static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t ind
   lua_pushinteger(L, index + 1);
   if (!bind_protected(L, env, 2, 1)) return false;
   if (!lua_isnil(L, -1)) return true;
-  return gpt_fail(env, "gpt.Model: part '%s': its function answered nil; does it return the layer?", part);
+  return gpt_fail(env, "gpt.Model: part '%s': its function returned nil; does it return the layer?", part);
 }
 
 static bool refuse_part(const Parts *p, GptEnv *env, const char *part) {
-  return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that answers one; got %s", part,
+  return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that returns one; got %s", part,
                   bind_typename(p->L, -1));
 }
 
@@ -86,9 +86,9 @@ static int loss(lua_State *L) {
   GptModel *given = bind_model(L, 1);
   lua_settop(L, 3);
   GptTensor *ids = bind_model_ids(L, 2, "loss"), *targets = bind_model_ids(L, 3, "loss");
-  GptForward fresh = {.training = given->layer.training, .random = &env->random};
+  GptPass fresh = {.training = given->layer.training, .random = &env->random};
   GptTensor **box = bind_new_tensor(L);
-  *box = gpt_model_loss(env, env->forward != NULL ? env->forward : &fresh, given, ids, targets);
+  *box = gpt_model_loss(env, env->pass != NULL ? env->pass : &fresh, given, ids, targets);
   return bind_tensor_done(L, box);
 }
 

@@ -6,7 +6,7 @@
 #include <lualib.h>
 
 #include "binding/binding.h"
-#include "core/suggest.h"
+#include "core/base/suggest.h"
 
 #define ENV_TYPE "gpt.Env"
 #define MOST_NAMES 1024
@@ -101,8 +101,8 @@ int luaopen_gpt_core(lua_State *L) {
   make_env(L);
   lua_newtable(L);
   bind_functions(L, functions);
-  luaL_newmetatable(L, "gpt.Answer");
-  lua_setfield(L, -2, "_answer");
+  luaL_newmetatable(L, "gpt.Printed");
+  lua_setfield(L, -2, "_printed");
   bind_open_memory(L);
   bind_open_parallel(L);
   bind_open_random(L);

@@ -5,7 +5,7 @@
 #include "binding/config.h"
 #include "binding/fields.h"
 #include "binding/layer.h"
-#include "core/layers/layers.h"
+#include "core/nn/layers/layers.h"
 
 static int64_t check_size(lua_State *L, int index, const char *what) {
   if (!lua_isinteger(L, index) && lua_tointeger(L, index) == 0)

@@ -1,5 +1,5 @@
 /* gpt.optim.AdamW and gpt.clip_grad_norm. */
-#include "core/optimizer.h"
+#include "core/train/optimizer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -207,7 +207,7 @@ static int state(lua_State *L) {
     lua_pushinteger(L, adamw->parameters[i].steps);
     lua_setfield(L, -2, adamw->parameters[i].name);
   }
-  bind_answer(L);
+  bind_printed(L);
   lua_setfield(L, -2, "steps");
   lua_newtable(L);
   for (int64_t i = 0; i < adamw->count; i++) {
@@ -216,9 +216,9 @@ static int state(lua_State *L) {
     set_moment(L, "exp_avg.", p->name, p->mean);
     set_moment(L, "exp_avg_sq.", p->name, p->square);
   }
-  bind_answer(L);
+  bind_printed(L);
   lua_setfield(L, -2, "tensors");
-  bind_answer(L);
+  bind_printed(L);
   return 1;
 }
 
@@ -260,7 +260,7 @@ static GptAdamMoments read_moments(lua_State *L, const GptAdamW *adamw, int tens
 }
 
 /***
-Takes over a copy of what `state()` answered, of an optimizer with the same parameters under the same names. All of it
+Takes over a copy of what `state()` returned, of an optimizer with the same parameters under the same names. All of it
 or, where something does not fit, nothing.
 @function AdamW:load_state
 @tparam table state

@@ -1,5 +1,5 @@
 /* gpt.set_threads and gpt.threads. */
-#include "core/parallel.h"
+#include "core/base/parallel.h"
 
 #include <limits.h>
 

@@ -1,5 +1,5 @@
 /* gpt.seed, and what gpt.random_state stands on. */
-#include "core/random.h"
+#include "core/base/random.h"
 
 #include "binding/binding.h"
 

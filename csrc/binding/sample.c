@@ -1,5 +1,5 @@
 /* gpt.sample and gpt.probabilities; and what the generating loop in Lua draws with: generators and samplers. */
-#include "core/sample.h"
+#include "core/generate/sample.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #define GENERATOR "gpt.Generator"
 #define SAMPLER "gpt.Sampler"
 
-/* Pushes the option, or answers false where it is nil. */
+/* Pushes the option, or returns false where it is nil. */
 static bool get_option(lua_State *L, int options, const char *name) {
   if (lua_getfield(L, options, name) != LUA_TNIL) return true;
   lua_pop(L, 1);
@@ -96,7 +96,7 @@ typedef struct Rows {
 static Rows push_rows(lua_State *L, GptTensor *logits) {
   GptEnv *env = bind_env(L);
   GptTensor **box = bind_new_tensor(L);
-  *box = gpt_tensor_packed(env, logits);
+  *box = gpt_tensor_as_contiguous(env, logits);
   bind_tensor_done(L, box);
   int64_t vocab = logits->shape[logits->ndim - 1];
   return (Rows){gpt_floats(*box), gpt_tensor_numel(logits) / vocab, vocab};
@@ -190,7 +190,7 @@ softmax of what is left.
 `repetition_penalty` (above 0): the logits of the ids in `ids`, an array (for a batch one array per row), are divided by
 it where positive and multiplied where negative (CTRL, Keskar et al. 2019);
 `seed`: for this call's own random numbers; without it those of the state go on;
-`logprobs`: answer the log probabilities too
+`logprobs`: return the log probabilities too
 @treturn integer|table the id, from 0; for a batch an array of ids
 @treturn number|table with `logprobs`, the log probability of each id under the model's own distribution: the
 log-softmax of the logits as they are given, whatever the other options
@@ -210,9 +210,9 @@ static int sample(lua_State *L) {
     return lua_gettop(L) - top;
   }
   lua_createtable(L, (int)rows.count, 0);
-  bind_answer(L);
+  bind_printed(L);
   int ids = lua_gettop(L);
-  if (wanted) lua_createtable(L, (int)rows.count, 0), bind_answer(L);
+  if (wanted) lua_createtable(L, (int)rows.count, 0), bind_printed(L);
   for (int64_t row = 1; row <= rows.count; row++) sample_row(L, sampler, rows, row, ids, wanted ? ids + 1 : 0);
   drop_rows(L, ROWS_AT);
   return wanted ? 2 : 1;

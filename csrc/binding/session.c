@@ -208,7 +208,7 @@ static int ids_of(lua_State *L) {
     lua_pushinteger(L, session->ids[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  bind_answer(L);
+  bind_printed(L);
   return 1;
 }
 

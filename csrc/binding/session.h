@@ -3,7 +3,7 @@
 #define GPT_BINDING_SESSION_H
 
 #include "binding/binding.h"
-#include "core/session.h"
+#include "core/nn/session.h"
 
 #define BIND_SESSION "gpt.Session"
 

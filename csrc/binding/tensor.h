@@ -1,5 +1,5 @@
 /*
- * Tensors in Lua. A function that answers one makes the box first and fills it second:
+ * Tensors in Lua. A function that returns one makes the box first and fills it second:
  *
  *   GptTensor **box = bind_new_tensor(L);
  *   *box = gpt_exp(bind_env(L), x);
@@ -10,7 +10,7 @@
 
 #include "binding/binding.h"
 #include "core/ops/create.h"
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 #define BIND_TENSOR "gpt.Tensor"
 
@@ -18,17 +18,17 @@
 GptTensor *bind_tensor(lua_State *L, int index);
 GptTensor *bind_test_tensor(lua_State *L, int index);
 
-/* Pushes an empty box and answers where to put a new reference. */
+/* Pushes an empty box and returns where to put a new reference. */
 GptTensor **bind_new_tensor(lua_State *L);
 
 /* After filling the box on top of the stack: raises the core's error where it is still NULL, else tells the collector.
- * Answers 1. */
+ * Returns 1. */
 int bind_tensor_done(lua_State *L, GptTensor **box);
 
 /* Pushes a tensor that something else keeps alive, with a reference of its own; nil for NULL. */
 void bind_share_tensor(lua_State *L, GptTensor *borrowed);
 
-/* A dim argument, from 1 (-1: the last), as the core counts it: 0 .. ndim-1. optional: absent or nil answers otherwise.
+/* A dim argument, from 1 (-1: the last), as the core counts it: 0 .. ndim-1. optional: absent or nil returns otherwise.
  */
 int bind_dim(lua_State *L, int index, int ndim);
 int bind_opt_dim(lua_State *L, int index, int ndim, int otherwise);
@@ -42,11 +42,11 @@ int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position);
 /* bind_tensor_done for positions: those that the core counted from 0 become a copy counted from 1. */
 int bind_positions_done(lua_State *L, GptTensor **box);
 
-/* Sizes from numbers, or from one array, at first; answers the index of the argument behind them. Negative sizes are
+/* Sizes from numbers, or from one array, at first; returns the index of the argument behind them. Negative sizes are
  * the core's to judge. */
 int bind_shape(lua_State *L, int first, int64_t *shape, int *ndim);
 
-/* A shape as one argument: an array, or one size; answers how many dims. */
+/* A shape as one argument: an array, or one size; returns how many dims. */
 int bind_one_shape(lua_State *L, int index, int64_t *shape);
 
 /* A dtype's name as argument; absent: f32. */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "binding/tensor.h"
-#include "core/backward.h"
+#include "core/tensor/backward.h"
 #include "core/ops/iterate.h"
 #include "core/ops/shape.h"
 #include "core/ops/write.h"
@@ -32,7 +32,7 @@ The elements as raw little-endian numbers, row by row; gpt.from_bytes reads them
 static int bytes(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   GptTensor **packed = bind_new_tensor(L);
-  *packed = gpt_tensor_packed(bind_env(L), tensor);
+  *packed = gpt_tensor_as_contiguous(bind_env(L), tensor);
   bind_tensor_done(L, packed);
   size_t size = gpt_dtype_size(tensor->storage->dtype);
   const char *first = (const char *)(*packed)->storage->data + (size_t)(*packed)->offset * size;
@@ -53,7 +53,7 @@ static int shape(lua_State *L) {
     lua_pushinteger(L, tensor->shape[d]);
     lua_rawseti(L, -2, d + 1);
   }
-  bind_answer(L);
+  bind_printed(L);
   return 1;
 }
 
@@ -255,12 +255,12 @@ const luaL_Reg bind_tensor_access[] = {{"item", item},
                                        {NULL, NULL}};
 
 /***
-Calls a function with nothing being recorded, and answers what it answers. Its error is passed on as it is; recording
+Calls a function with nothing being recorded, and returns what it returns. Its error is passed on as it is; recording
 goes on as before in any case. The function must not yield.
 @function no_grad
 @tparam function|Layer fn
 @param ... its arguments
-@return what fn answers
+@return what fn returns
 @usage local logits = gpt.no_grad(model, { 3, 1, 2 })
 */
 static int no_grad(lua_State *L) {

@@ -164,6 +164,6 @@ The elements as nested arrays; of a tensor without dimensions, its number.
 int bind_tensor_totable(lua_State *L) {
   luaL_checkstack(L, 2 * GPT_MAX_DIMS, NULL);
   push_array(L, bind_tensor(L, 1), 0, 0);
-  if (lua_istable(L, -1)) bind_answer(L);
+  if (lua_istable(L, -1)) bind_printed(L);
   return 1;
 }

@@ -150,7 +150,7 @@ Where the tensor is greater than the other or equal; see eq.
 static int ge(lua_State *L) { return pair(L, gpt_ge); }
 
 /***
-`-a`. Like all functions of one tensor it answers f32.
+`-a`. Like all functions of one tensor it returns f32.
 @function Tensor:neg
 @treturn Tensor
 @usage print(-gpt.ones(2))

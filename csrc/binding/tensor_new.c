@@ -207,7 +207,7 @@ static int linspace(lua_State *L) {
 }
 
 /***
-A tensor from raw little-endian numbers, as t:bytes() answers them.
+A tensor from raw little-endian numbers, as t:bytes() returns them.
 @function from_bytes
 @tparam string bytes
 @param shape an array of sizes, or one size

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "binding/tensor.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 #define WHOLE 1000 /* elements: up to here all are shown */
 #define EDGE 3     /* slices shown at each end of a larger one's dimension */

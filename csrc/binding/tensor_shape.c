@@ -158,7 +158,7 @@ const luaL_Reg bind_tensor_shape[] = {
     {"view", view},     {"reshape", reshape}, {"expand", expand},       {"transpose", transpose}, {"permute", permute},
     {"narrow", narrow}, {"select", select},   {"unsqueeze", unsqueeze}, {"squeeze", squeeze},     {NULL, NULL}};
 
-/* The tensors of the array at argument 1, in memory that the stack owns; answers how many. */
+/* The tensors of the array at argument 1, in memory that the stack owns; returns how many. */
 static int check_list(lua_State *L, GptTensor ***list) {
   if (!lua_istable(L, 1))
     luaL_argerror(L, 1, lua_pushfstring(L, "a list of tensors expected, { a, b }, got %s", bind_typename(L, 1)));

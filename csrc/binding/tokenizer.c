@@ -120,7 +120,7 @@ static int encode(lua_State *L) {
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   gpt_ids_free(ids);
-  bind_answer(L);
+  bind_printed(L);
   return 1;
 }
 

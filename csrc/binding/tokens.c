@@ -1,9 +1,9 @@
 /* Lists of token ids for the package's Lua side (gpt.dataset, gpt.write_tokens). Positions count from 0 here. */
-#include "core/tokens.h"
+#include "core/train/token_file.h"
 
 #include "binding/ids.h"
 #include "binding/tensor.h"
-#include "core/shuffle.h"
+#include "core/train/shuffle.h"
 
 #define TOKENS "gpt.Tokens"
 

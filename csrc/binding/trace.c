@@ -1,5 +1,5 @@
 /* Tracing one pass. */
-#include "core/layer_trace.h"
+#include "core/nn/layer_trace.h"
 
 #include "binding/layer.h"
 #include "binding/tensor.h"
@@ -20,13 +20,13 @@ static GptTrace *push_trace(lua_State *L) {
 
 /* Runs the layer, neither recording nor dropping. */
 static bool run_traced(GptEnv *env, GptTrace *trace, GptLayer *layer, GptTensor *x) {
-  GptForward pass = {.random = &env->random, .trace = trace}, *outer = env->forward;
+  GptPass pass = {.random = &env->random, .trace = trace}, *outer = env->pass;
   bool recording = env->recording;
-  env->forward = NULL;
+  env->pass = NULL;
   env->recording = false;
   GptTensor *y = gpt_layer_forward(env, &pass, layer, x);
   env->recording = recording;
-  env->forward = outer;
+  env->pass = outer;
   gpt_tensor_release(y);
   return y != NULL;
 }

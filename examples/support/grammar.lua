@@ -78,7 +78,7 @@ function grammar:expand(text, bound, choose)
   return table.concat(out)
 end
 
---- A function that answers a new text at every call; the same seed, the same texts.
+--- A function that returns a new text at every call; the same seed, the same texts.
 function grammar:writer(seed)
   local choose = generator(seed)
   return function()

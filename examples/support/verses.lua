@@ -40,7 +40,7 @@ function verses.text(n)
   return verses.encode(table.concat(picked, " "))
 end
 
--- Trains a model for some steps; answers the losses. Chapter 10 does it step by step, gpt.train does it in one call.
+-- Trains a model for some steps; returns the losses. Chapter 10 does it step by step, gpt.train does it in one call.
 function verses.train(model, steps)
   local data = gpt.dataset(verses.text(600), { context_length = model.config.context_length, batch_size = 16 })
   local optimizer, losses = gpt.optim.AdamW(model, { lr = 5e-3 }), {}

@@ -1,8 +1,8 @@
 --- The configs of GPT models: presets, the check that everything goes through, and how they print.
 -- @submodule gpt
 local core = require "gpt.core"
-local rules = require "gpt.rules"
-local strict = require "gpt.strict"
+local validate = require "gpt.support.validate"
+local known_fields = require "gpt.support.known_fields"
 
 local config = {}
 
@@ -10,21 +10,21 @@ local LARGEST_COUNT = 2 ^ 53 -- counts up to here are exact in floats and, times
 
 -- In the order in which configs print; the first seven make a config.
 local FIELDS = {
-  { "vocab_size", rules.whole(1) },
-  { "context_length", rules.whole(1) },
-  { "emb_dim", rules.whole(1) },
-  { "n_heads", rules.whole(1) },
-  { "n_layers", rules.whole(1) },
-  { "drop_rate", rules.rate },
-  { "qkv_bias", rules.boolean },
-  { "hidden_dim", rules.whole(1), optional = true },
-  { "activation", rules.one_of { "gelu", "gelu_exact", "relu" }, optional = true },
-  { "tie_weights", rules.boolean, optional = true },
-  { "norm_eps", rules.positive(1), optional = true },
-  { "init", rules.one_of { "gpt2", "torch" }, optional = true },
-  { "emb_drop_rate", rules.rate, optional = true },
-  { "attn_drop_rate", rules.rate, optional = true },
-  { "shortcut_drop_rate", rules.rate, optional = true },
+  { "vocab_size", validate.whole(1) },
+  { "context_length", validate.whole(1) },
+  { "emb_dim", validate.whole(1) },
+  { "n_heads", validate.whole(1) },
+  { "n_layers", validate.whole(1) },
+  { "drop_rate", validate.rate },
+  { "qkv_bias", validate.boolean },
+  { "hidden_dim", validate.whole(1), optional = true },
+  { "activation", validate.one_of { "gelu", "gelu_exact", "relu" }, optional = true },
+  { "tie_weights", validate.boolean, optional = true },
+  { "norm_eps", validate.positive(1), optional = true },
+  { "init", validate.one_of { "gpt2", "torch" }, optional = true },
+  { "emb_drop_rate", validate.rate, optional = true },
+  { "attn_drop_rate", validate.rate, optional = true },
+  { "shortcut_drop_rate", validate.rate, optional = true },
 }
 
 -- What other programs call our keys.
@@ -110,7 +110,7 @@ local function missing(self, key)
   if type(key) ~= "string" or KNOWN[key] then return nil end
   local other = OTHER_NAMES[key]
   if other then core._raise(("a config has no key '%s'; did you mean '%s'?"):format(key, other)) end
-  strict.refuse("a config", "key ", key, strict.names(KNOWN, self), "gpt.help \"config\" tells of the keys")
+  known_fields.refuse("a config", "key ", key, known_fields.names(KNOWN, self), "gpt.help \"config\" tells of the keys")
 end
 
 local metatable = { __name = "gpt.config", __index = missing, __tostring = format_config }
@@ -158,10 +158,10 @@ local function find_giants(values, problems)
 end
 
 local function read(given, who)
-  local values, problems = rules.read(given, FIELDS, OTHER_NAMES)
+  local values, problems = validate.read(given, FIELDS, OTHER_NAMES)
   find_misfits(values, problems)
   find_giants(values, problems)
-  rules.raise(who, problems)
+  validate.raise(who, problems)
   return values
 end
 
@@ -182,12 +182,13 @@ local function find(given, who)
   local presets = "presets: " .. table.concat(shown_names, ", ")
   if type(given) ~= "string" then
     local advice = core._typename(given) == "gpt.Layer" and "a model's is model.config" or presets
-    core._raise(("%s: a preset's name or a config table expected, got %s; %s"):format(who, rules.show(given), advice))
+    local got = validate.show(given)
+    core._raise(("%s: a preset's name or a config table expected, got %s; %s"):format(who, got, advice))
   end
   if by_name[given] then return by_name[given] end
   local near = core._suggest(given, all_names)
-  local question = near and ("; did you mean %s?"):format(rules.show(near)) or ";"
-  core._raise(("%s: no preset is called %s%s %s"):format(who, rules.show(given), question, presets))
+  local question = near and ("; did you mean %s?"):format(validate.show(near)) or ";"
+  core._raise(("%s: no preset is called %s%s %s"):format(who, validate.show(given), question, presets))
 end
 
 --- A complete copy of a config table or preset: every key there, whole numbers as integers.
@@ -218,7 +219,7 @@ function config.config(name, overrides)
   local who, merged = "gpt.config", {}
   for key, value in pairs(find(name, who)) do merged[key] = value end
   if overrides ~= nil and type(overrides) ~= "table" then
-    core._raise(("%s: a table of overrides expected, got %s"):format(who, rules.show(overrides)))
+    core._raise(("%s: a table of overrides expected, got %s"):format(who, validate.show(overrides)))
   end
   for key, value in pairs(overrides or {}) do merged[key] = value end
   return setmetatable(read(merged, who), metatable)

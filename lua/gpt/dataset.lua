@@ -1,27 +1,27 @@
 --- Datasets: token ids as windows for training.
 -- @classmod Dataset
 local core = require "gpt.core"
-local rules = require "gpt.rules"
-local strict = require "gpt.strict"
+local validate = require "gpt.support.validate"
+local known_fields = require "gpt.support.known_fields"
 local token_source = require "gpt.token_source"
 
 local Dataset = {}
-local metatable = { __name = "gpt.Dataset", __index = strict.index("a gpt.Dataset", Dataset, { "drop_last" }) }
+local metatable = { __name = "gpt.Dataset", __index = known_fields.index("a gpt.Dataset", Dataset, { "drop_last" }) }
 
 local FIELDS = {
-  { "context_length", rules.whole(1) },
-  { "stride", rules.whole(1), optional = true },
-  { "batch_size", rules.whole(1), optional = true },
-  { "seed", rules.whole(0), optional = true },
-  { "shuffle", rules.boolean, optional = true },
-  { "drop_last", rules.boolean, optional = true },
+  { "context_length", validate.whole(1) },
+  { "stride", validate.whole(1), optional = true },
+  { "batch_size", validate.whole(1), optional = true },
+  { "seed", validate.whole(0), optional = true },
+  { "shuffle", validate.boolean, optional = true },
+  { "drop_last", validate.boolean, optional = true },
   { "tokenizer", token_source.tokenizer, optional = true },
-  { "special", rules.boolean, optional = true },
+  { "special", validate.boolean, optional = true },
   { "dtype", token_source.dtype, optional = true },
 }
 local POSITION = {
-  { "epoch", rules.whole(1), optional = true },
-  { "first", rules.whole(1), optional = true },
+  { "epoch", validate.whole(1), optional = true },
+  { "first", validate.whole(1), optional = true },
 }
 
 local function raise(...)
@@ -43,13 +43,14 @@ local function new(what, tokens, first, count, settings)
   local length = settings.context_length
   if count <= length then
     raise("%s: %s tokens are shorter than one window: context_length %s takes %s, the last one as a target", what,
-      rules.grouped(count), rules.grouped(length), rules.grouped(length + 1))
+      validate.grouped(count), validate.grouped(length), validate.grouped(length + 1))
   end
   local windows = (count - length - 1) // settings.stride + 1
   local size = settings.batch_size
   if settings.drop_last and windows < size then
-    raise("%s: %s windows are less than one batch of %s, and drop_last leaves that out", what, rules.grouped(windows),
-      rules.grouped(size))
+    raise("%s: %s windows are less than one batch of %s, and drop_last leaves that out", what,
+      validate.grouped(windows),
+      validate.grouped(size))
   end
   return setmetatable({
     tokens = count, windows = windows,
@@ -79,10 +80,10 @@ end
 -- for ids, targets in data:batches() do print(ids, targets) break end
 local function dataset(source, options)
   if type(options) ~= "table" then
-    raise("gpt.dataset: a table of options expected, got %s", rules.show(options))
+    raise("gpt.dataset: a table of options expected, got %s", validate.show(options))
   end
-  local settings, problems = rules.read(options, FIELDS)
-  rules.raise("gpt.dataset", problems)
+  local settings, problems = validate.read(options, FIELDS)
+  validate.raise("gpt.dataset", problems)
   settings.stride = settings.stride or settings.context_length
   settings.batch_size = settings.batch_size or 8
   settings.seed = settings.seed or 0
@@ -100,10 +101,10 @@ end
 -- @usage local ids, targets = data:batch(1, 3)   -- epoch 1, the third batch
 function Dataset:batch(epoch, i)
   if math.type(epoch) ~= "integer" or epoch < 1 then
-    raise("batch: epoch: a whole number of at least 1 expected, got %s", rules.show(epoch))
+    raise("batch: epoch: a whole number of at least 1 expected, got %s", validate.show(epoch))
   end
   if math.type(i) ~= "integer" or i < 1 or i > self.n_batches then
-    raise("batch: a number from 1 to %d expected, got %s", self.n_batches, rules.show(i))
+    raise("batch: a number from 1 to %d expected, got %s", self.n_batches, validate.show(i))
   end
   local starts = {}
   local last = math.min(i * self.batch_size, self.windows)
@@ -120,10 +121,10 @@ end
 -- @usage for ids, targets in data:batches() do print(model:loss(ids, targets)) end
 function Dataset:batches(position)
   if position ~= nil and type(position) ~= "table" then
-    raise("batches: a table { epoch = n, first = n } expected, got %s", rules.show(position))
+    raise("batches: a table { epoch = n, first = n } expected, got %s", validate.show(position))
   end
-  local given, problems = rules.read(position or {}, POSITION)
-  rules.raise("batches", problems)
+  local given, problems = validate.read(position or {}, POSITION)
+  validate.raise("batches", problems)
   if not given.epoch then self.epoch = self.epoch + 1 end
   local epoch, i = given.epoch or self.epoch, (given.first or 1) - 1
   return function()
@@ -141,7 +142,7 @@ end
 function Dataset:split(share)
   share = share == nil and 0.9 or share
   if type(share) ~= "number" or not (share > 0 and share < 1) then
-    raise("split: a share above 0 and below 1 expected, got %s", rules.show(share))
+    raise("split: a share above 0 and below 1 expected, got %s", validate.show(share))
   end
   local cut = math.floor(self.tokens * share)
   return new("split: training", self.store, self.first, cut, self.settings),
@@ -152,10 +153,10 @@ function metatable:__len()
   return self.n_batches
 end
 
-local function counted(n, one, many) return rules.grouped(n) .. " " .. (n == 1 and one or many) end
+local function counted(n, one, many) return validate.grouped(n) .. " " .. (n == 1 and one or many) end
 
 function metatable:__tostring()
-  return ("Dataset { %s tokens, %s of %d, stride %d, %s of %d }"):format(rules.grouped(self.tokens),
+  return ("Dataset { %s tokens, %s of %d, stride %d, %s of %d }"):format(validate.grouped(self.tokens),
     counted(self.windows, "window", "windows"), self.context_length, self.stride,
     counted(self.n_batches, "batch", "batches"), self.batch_size)
 end

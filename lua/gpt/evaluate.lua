@@ -2,9 +2,9 @@
 -- @submodule gpt
 local core = require "gpt.core"
 local loss = require "gpt.loss"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 
-local FIELDS = { { "batches", rules.whole(1), optional = true } }
+local FIELDS = { { "batches", validate.whole(1), optional = true } }
 
 local function mean_loss(model, data, most)
   local sum, count, batches = 0.0, 0, 0
@@ -24,18 +24,18 @@ end
 -- Every target counts the same, and the same batches are taken at every call. The perplexity is math.exp of it.
 -- @function evaluate
 -- @param model a model, or any layer or function from ids to logits
--- @param data a dataset; or a table with a function `batches`, which answers an iterator of ids and targets (a target
+-- @param data a dataset; or a table with a function `batches`, which returns an iterator of ids and targets (a target
 -- of -1 does not count)
 -- @tparam[opt] table options `batches`: at most so many of them
 -- @treturn number mean cross-entropy per token, in nats
 -- @treturn integer how many tokens that was
 -- @usage print(("validation loss %.3f"):format(gpt.evaluate(model, validation)))
 return function(model, data, options)
-  local given, problems = rules.read(options or {}, FIELDS)
-  rules.raise("gpt.evaluate", problems)
+  local given, problems = validate.read(options or {}, FIELDS)
+  validate.raise("gpt.evaluate", problems)
   local ok, batches = pcall(function() return data.batches end)
   if not ok or type(batches) ~= "function" then
-    core._raise("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got " .. rules.show(data))
+    core._raise("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got " .. validate.show(data))
   end
   local sum, count = core._infer(mean_loss, model, data, given.batches)
   return sum, count

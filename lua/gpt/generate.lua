@@ -1,10 +1,10 @@
 --- Generating: from a prompt, token by token, to its continuation.
 -- @submodule gpt
 local core = require "gpt.core"
-local answer = require "gpt.answer"
+local printed = require "gpt.support.printed"
 local checks = require "gpt.generate.options"
 local prompts = require "gpt.generate.prompt"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 local source = require "gpt.generate.source"
 local Run = require "gpt.generate.run"
 
@@ -38,7 +38,7 @@ local function describe(what, model, settings)
   local is_model = type(model) == "userdata" and pcall(core._kind, model) and core._kind(model) == "Model"
   if not is_model and not callable(model) then
     local colon = model ~= nil and "; a method is called with a colon: model:generate(...)" or ""
-    raise("%s: a model, or a function from ids to logits, expected, got %s%s", what, rules.show(model), colon)
+    raise("%s: a model, or a function from ids to logits, expected, got %s%s", what, validate.show(model), colon)
   end
   local config = is_model and model.config or {}
   local length = context_length(what, config.context_length, settings.context_length)
@@ -125,7 +125,7 @@ end
 -- @tparam[opt=true] boolean options.use_cache false runs the whole context for each token; the tokens are the same
 -- @tparam[opt="crop"] string options.overflow "crop": past context_length only the last context_length tokens are
 -- seen, exactly as if run afresh; "error": what may go past it is not begun
--- @tparam[opt=false] boolean options.logprobs answers a second value
+-- @tparam[opt=false] boolean options.logprobs returns a second value
 -- @tparam[opt] integer options.context_length at most the model's own; needed for a function
 -- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor that end with
@@ -138,7 +138,7 @@ function generate.generate(model, prompt, options)
   local run, read = start("gpt.generate", model, prompt, options)
   local _ <close> = run
   while run:step() do end
-  local whole, logprobs = prompts.answer(read, run.outputs)
+  local whole, logprobs = prompts.joined(read, run.outputs)
   if run.logprobs then return whole, logprobs end
   return whole
 end
@@ -171,12 +171,12 @@ function generate.session_generate(session, options)
   local run <close> = start_session("session:generate", session, options)
   while run:step() do end
   local output = run.outputs[1]
-  if run.logprobs then return answer(output.ids), answer(output.logprobs) end
-  return answer(output.ids)
+  if run.logprobs then return printed(output.ids), printed(output.logprobs) end
+  return printed(output.ids)
 end
 
 --- Goes on as `session:generate` does: an iterator over the new ids. Where the loop is left early, the ids that it
--- answered stay.
+-- returned stay.
 -- @function Session:stream
 -- @tparam[opt] table options as for `gpt.generate`
 -- @treturn function an iterator, for `for ... in`

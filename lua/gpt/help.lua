@@ -1,7 +1,7 @@
 --- Help at the prompt: gpt.help.
 -- @submodule gpt
 local core = require "gpt.core"
-local fold = require "gpt.fold"
+local name_list = require "gpt.support.name_list"
 
 local help = {}
 
@@ -47,7 +47,7 @@ local function add_members(parts, owner)
   for _, kind in ipairs { "function", "field" } do
     local names = members(owner, kind)
     local title = kind == "field" and "Fields" or owner:find("^%l") and "Functions" or "Methods"
-    if #names > 0 then table.insert(parts, title .. ":\n" .. fold.flow(names)) end
+    if #names > 0 then table.insert(parts, title .. ":\n" .. name_list.flow(names)) end
   end
 end
 
@@ -76,7 +76,7 @@ local function topics()
     local names = seen[owner] and {} or members(owner, "function")
     seen[owner] = true
     local title = owner == "gpt" and "gpt." or owner:find("^%l") and "gpt." .. owner .. "." or owner .. ":"
-    if #names > 0 then table.insert(parts, fold.flow(names, title)) end
+    if #names > 0 then table.insert(parts, name_list.flow(names, title)) end
   end
   table.insert(parts, '\nFor example: gpt.help "generate", gpt.help "nn.Linear", gpt.help "Tensor:sum"')
   return table.concat(parts, "\n")
@@ -164,7 +164,7 @@ local function of_string(given)
   local names = names_of_word(word)
   if #names == 0 then unknown(given) end
   if #names == 1 then return texts[names[1]].text end
-  return ("There are several:\n%s\n\n%s"):format(fold.flow(names), texts[names[1]].text)
+  return ("There are several:\n%s\n\n%s"):format(name_list.flow(names), texts[names[1]].text)
 end
 
 local function of_layer(layer)

@@ -32,7 +32,7 @@ gpt.lr_schedule = require "gpt.lr_schedule"
 gpt.evaluate = require "gpt.evaluate"
 gpt.help = require("gpt.help").help
 
-local strict = require "gpt.strict"
-for _, part in ipairs { "nn", "optim", "plot" } do strict.module(gpt[part], "gpt." .. part) end
+local known_fields = require "gpt.support.known_fields"
+for _, part in ipairs { "nn", "optim", "plot" } do known_fields.module(gpt[part], "gpt." .. part) end
 
-return strict.module(gpt, "gpt")
+return known_fields.module(gpt, "gpt")

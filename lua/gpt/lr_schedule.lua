@@ -1,6 +1,6 @@
 --- gpt.lr_schedule: the learning rate by step.
 -- @submodule gpt
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 local core = require "gpt.core"
 
 local function rate(value)
@@ -9,9 +9,9 @@ local function rate(value)
 end
 
 local FIELDS = {
-  { "lr", rules.positive() },
-  { "steps", rules.whole(1) },
-  { "warmup", rules.whole(0), optional = true },
+  { "lr", validate.positive() },
+  { "steps", validate.whole(1) },
+  { "warmup", validate.whole(0), optional = true },
   { "min_lr", rate, optional = true },
 }
 
@@ -27,13 +27,13 @@ local FIELDS = {
 -- for step = 1, 2000, 400 do print(step, schedule(step)) end
 return function(options)
   if type(options) ~= "table" then
-    core._raise("gpt.lr_schedule: a table of options expected, got " .. rules.show(options))
+    core._raise("gpt.lr_schedule: a table of options expected, got " .. validate.show(options))
   end
-  local given, problems = rules.read(options, FIELDS)
+  local given, problems = validate.read(options, FIELDS)
   if #problems == 0 and (given.min_lr or 0) > given.lr then
     problems[1] = ("min_lr: at most lr, %s, expected, got %s"):format(given.lr, given.min_lr)
   end
-  rules.raise("gpt.lr_schedule", problems)
+  validate.raise("gpt.lr_schedule", problems)
   local lr, steps, warmup, min_lr = given.lr, given.steps, given.warmup or 0, given.min_lr or given.lr / 10
   return function(step)
     if step < warmup then return lr * step / warmup end

@@ -16,7 +16,7 @@ local model = {}
 -- `block`, `final_norm`, `head`, each a layer,
 -- or a function that makes one; they are called in construction order with the config, `block` also with the
 -- block's number
--- @treturn Model model(ids) answers logits [batch, tokens, vocab_size]
+-- @treturn Model model(ids) returns logits [batch, tokens, vocab_size]
 -- @usage local model = gpt.Model(gpt.config("gpt2-small", { n_layers = 2 }))
 -- print(model { 1, 2, 3 })
 function model.Model(given, parts)

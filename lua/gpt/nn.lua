@@ -35,7 +35,7 @@ end
 -- unless nil was assigned to it.
 -- @function nn.layer
 -- @tparam string name what it is called when it prints
--- @tparam table definition `forward = function(self, x)` answers a tensor; `init = function(self, ...)` takes the
+-- @tparam table definition `forward = function(self, x)` returns a tensor; `init = function(self, ...)` takes the
 -- constructor's arguments; `positionwise = true` says that this forward mixes no positions itself (its parts may), so
 -- that a KV cache stays usable
 -- @treturn function the constructor

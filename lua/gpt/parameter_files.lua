@@ -1,16 +1,18 @@
 --- layer:save_parameters and layer:load_parameters: any layer's parameters by path, in a safetensors file.
 -- @submodule gpt
 local core = require "gpt.core"
-local fit = require "gpt.fit"
-local rules = require "gpt.rules"
+local mismatch = require "gpt.support.mismatch"
+local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
 
 local parameter_files = {}
 
-local OPTIONS = { { "strict", rules.boolean, optional = true } }
+local OPTIONS = { { "strict", validate.boolean, optional = true } }
 
 local function check_name(who, file)
-  if type(file) ~= "string" then core._raise(("%s: a file's name expected, got %s"):format(who, rules.show(file))) end
+  if type(file) ~= "string" then
+    core._raise(("%s: a file's name expected, got %s"):format(who, validate.show(file)))
+  end
 end
 
 -- A layer's parameters as safetensors.write takes them.
@@ -33,7 +35,7 @@ function parameter_files.save(layer, file)
   safetensors.write(file, parameter_files.items(layer))
 end
 
---- Copies parameters from a safetensors file into a layer, by path. Nothing is copied unless all fit.
+--- Copies parameters from a safetensors file into a layer, by path. Nothing is copied unless all mismatch.
 -- @function Layer:load_parameters
 -- @tparam string file
 -- @tparam[opt] table options `strict` (true): the file has exactly the layer's parameters; false leaves out what only
@@ -46,15 +48,15 @@ end
 function parameter_files.load(layer, file, options)
   check_name("load_parameters", file)
   if options ~= nil and type(options) ~= "table" then
-    core._raise("load_parameters: a table of options expected, got " .. rules.show(options))
+    core._raise("load_parameters: a table of options expected, got " .. validate.show(options))
   end
-  local values, problems = rules.read(options or {}, OPTIONS)
-  rules.raise("load_parameters", problems)
+  local values, problems = validate.read(options or {}, OPTIONS)
+  validate.raise("load_parameters", problems)
   local opened <close> = safetensors.open(file)
   local items = parameter_files.items(layer)
-  local found = fit.compare(items, opened.by_name)
+  local found = mismatch.compare(items, opened.by_name)
   local strict = values.strict ~= false
-  local text = fit.text(strict and found or { missing = {}, unexpected = {}, misshaped = found.misshaped })
+  local text = mismatch.text(strict and found or { missing = {}, unexpected = {}, misshaped = found.misshaped })
   if text then core._raise(("%s does not fit this layer%s"):format(file, text)) end
   local sources = {}
   for i, item in ipairs(items) do

@@ -4,9 +4,9 @@
 local core = require "gpt.core"
 local draw_heatmap = require "gpt.plot.heatmap"
 local draw_line = require "gpt.plot.line"
-local fold = require "gpt.fold"
-local new_files = require "gpt.new_files"
-local rules = require "gpt.rules"
+local name_list = require "gpt.support.name_list"
+local new_files = require "gpt.support.new_files"
+local validate = require "gpt.support.validate"
 
 local plot = {}
 
@@ -33,7 +33,7 @@ local function anything(value) return value end
 
 local function field(name, rule) return { name, rule, optional = true } end
 
-local SCALE = rules.one_of { "linear", "log" }
+local SCALE = validate.one_of { "linear", "log" }
 
 local LINE = {
   field("series", anything), field("x", anything), field("y", anything), field("title", text), field("x_label", text),
@@ -41,22 +41,24 @@ local LINE = {
   field("height", pixels),
 }
 
-local ONE_SERIES = { field("x", anything), field("y", anything), field("name", text), field("points", rules.boolean) }
+local ONE_SERIES = {
+  field("x", anything), field("y", anything), field("name", text), field("points", validate.boolean),
+}
 
 local HEATMAP = {
   field("values", anything), field("titles", anything), field("title", text), field("x_label", text),
   field("y_label", text), field("row_labels", anything), field("column_labels", anything), field("low", number),
-  field("high", number), field("numbers", rules.boolean), field("width", pixels),
+  field("high", number), field("numbers", validate.boolean), field("width", pixels),
 }
 
 -- Options, not the numbers themselves; wanted: the option that takes those.
 local function read_options(who, options, fields, wanted)
   if type(options) ~= "table" then
-    fail(who, "a table of options expected, got %s; as in { %s = numbers }", rules.show(options), wanted)
+    fail(who, "a table of options expected, got %s; as in { %s = numbers }", validate.show(options), wanted)
   end
   if options[1] ~= nil then fail(who, "options are names, as in { %s = numbers }, got a list", wanted) end
-  local values, problems = rules.read(options, fields)
-  rules.raise(who, problems)
+  local values, problems = validate.read(options, fields)
+  validate.raise(who, problems)
   return values
 end
 
@@ -64,15 +66,15 @@ end
 local function numbers_of(who, where, value)
   if core.is_tensor(value) then
     if value:dim() ~= 1 then
-      fail(who, "%s: a tensor of one dimension expected, got one of shape %s", where, fold.shape(value:shape()))
+      fail(who, "%s: a tensor of one dimension expected, got one of shape %s", where, name_list.shape(value:shape()))
     end
     return value:totable()
   end
   if type(value) ~= "table" then
-    fail(who, "%s: a list of numbers or a tensor of one dimension expected, got %s", where, rules.show(value))
+    fail(who, "%s: a list of numbers or a tensor of one dimension expected, got %s", where, validate.show(value))
   end
   for i, item in ipairs(value) do
-    if type(item) ~= "number" then fail(who, "%s[%d]: a number expected, got %s", where, i, rules.show(item)) end
+    if type(item) ~= "number" then fail(who, "%s[%d]: a number expected, got %s", where, i, validate.show(item)) end
   end
   if #value == 0 then fail(who, "%s: at least one number expected", where) end
   return value
@@ -86,7 +88,7 @@ end
 
 local function check_log(who, where, values)
   for i, value in ipairs(values) do
-    if value <= 0 then fail(who, "%s[%d] is %s: a log scale shows numbers above 0", where, i, rules.show(value)) end
+    if value <= 0 then fail(who, "%s[%d] is %s: a log scale shows numbers above 0", where, i, validate.show(value)) end
   end
 end
 
@@ -99,10 +101,10 @@ end
 
 local function read_series(who, o, where, given)
   if type(given) ~= "table" then
-    fail(who, "%s: a table { y = numbers, name = text } expected, got %s", where, rules.show(given))
+    fail(who, "%s: a table { y = numbers, name = text } expected, got %s", where, validate.show(given))
   end
-  local one, problems = rules.read(given, ONE_SERIES)
-  rules.raise(("%s: %s"):format(who, where), problems)
+  local one, problems = validate.read(given, ONE_SERIES)
+  validate.raise(("%s: %s"):format(who, where), problems)
   one.y = numbers_of(who, where .. ".y", one.y)
   local x = one.x or o.x
   one.x = x and numbers_of(who, one.x and where .. ".x" or "x", x) or count_up(#one.y)
@@ -121,7 +123,7 @@ end
 
 local function check_file(who, file)
   if type(file) ~= "string" or file == "" then
-    fail(who, "a file name expected as first argument, got %s", rules.show(file))
+    fail(who, "a file name expected as first argument, got %s", validate.show(file))
   end
 end
 
@@ -147,7 +149,7 @@ function plot.line(file, options)
   local given = o.series or { { y = o.y } }
   if o.series ~= nil and (type(given) ~= "table" or #given == 0) then
     fail(who, "series: a list of { y = numbers, name = text } expected, got %s",
-      type(given) == "table" and "no item" or rules.show(given))
+      type(given) == "table" and "no item" or validate.show(given))
   end
   local alone = o.series == nil
   o.series = {}
@@ -161,7 +163,7 @@ end
 -- Rows of numbers, all of one length, from nested lists.
 local function check_rows(who, where, rows)
   if type(rows) ~= "table" or #rows == 0 then
-    fail(who, "%s: rows of numbers expected, got %s", where, rules.show(rows))
+    fail(who, "%s: rows of numbers expected, got %s", where, validate.show(rows))
   end
   for i, row in ipairs(rows) do
     numbers_of(who, ("%s[%d]"):format(where, i), row)
@@ -180,13 +182,13 @@ local function read_panels(who, values)
   if core.is_tensor(values) then
     if values:dim() ~= 2 and values:dim() ~= 3 then
       fail(who, "values: a tensor [rows, columns] or [panels, rows, columns] expected, got one of shape %s",
-        fold.shape(values:shape()))
+        name_list.shape(values:shape()))
     end
     values = values:totable()
   end
   if type(values) ~= "table" or type(values[1]) ~= "table" then
     fail(who, "values: rows of numbers, or a tensor [rows, columns] or [panels, rows, columns] expected, got %s",
-      rules.show(values))
+      validate.show(values))
   end
   local many = type(values[1][1]) == "table"
   local panels = {}
@@ -204,10 +206,10 @@ end
 
 local function check_labels(who, where, labels, count)
   if labels == nil then return end
-  if type(labels) ~= "table" then fail(who, "%s: a list of text expected, got %s", where, rules.show(labels)) end
+  if type(labels) ~= "table" then fail(who, "%s: a list of text expected, got %s", where, validate.show(labels)) end
   if #labels ~= count then fail(who, "%s: %d expected, got %d", where, count, #labels) end
   for i, label in ipairs(labels) do
-    if type(label) ~= "string" then fail(who, "%s[%d]: text expected, got %s", where, i, rules.show(label)) end
+    if type(label) ~= "string" then fail(who, "%s[%d]: text expected, got %s", where, i, validate.show(label)) end
   end
 end
 

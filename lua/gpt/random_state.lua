@@ -1,10 +1,10 @@
 --- The state of the random numbers as a value.
 -- @submodule gpt
 local core = require "gpt.core"
-local rules = require "gpt.rules"
-local strict = require "gpt.strict"
+local validate = require "gpt.support.validate"
+local known_fields = require "gpt.support.known_fields"
 
-local RandomState = { __name = "gpt.RandomState", __index = strict.index "a gpt.RandomState" }
+local RandomState = { __name = "gpt.RandomState", __index = known_fields.index "a gpt.RandomState" }
 
 function RandomState.__eq(a, b) return rawget(a, "text") == rawget(b, "text") end
 
@@ -19,7 +19,7 @@ end
 -- The state is a table with one field, `text`, a string of some 5,000 characters, which may be kept in a file and given
 -- back to `gpt.random_state` in another process.
 -- @function random_state
--- @tparam[opt] table|string state what an earlier call answered, or its text
+-- @tparam[opt] table|string state what an earlier call returned, or its text
 -- @treturn table the state, where none was given; equal (==) to one that draws the same
 -- @usage local state = gpt.random_state()
 -- local a = gpt.randn(3)
@@ -30,6 +30,6 @@ return function(...)
   local given = ...
   local text = getmetatable(given) == RandomState and given.text or given
   if type(text) == "string" and core._random_state(text) then return end
-  local shown = type(text) == "string" and "another string" or rules.show(given)
-  core._raise(("gpt.random_state: a random state expected, as gpt.random_state() answers one, got %s"):format(shown))
+  local shown = type(text) == "string" and "another string" or validate.show(given)
+  core._raise(("gpt.random_state: a random state expected, as gpt.random_state() returns one, got %s"):format(shown))
 end

@@ -1,9 +1,9 @@
 -- safetensors, the file format of weights: a header's length (8 bytes), the header (JSON), then the tensors' bytes.
 -- A file from outside is checked in full before anything is read from it: what the format forbids is refused, by name.
 local core = require "gpt.core"
-local fold = require "gpt.fold"
-local json = require "gpt.json"
-local new_files = require "gpt.new_files"
+local name_list = require "gpt.support.name_list"
+local json = require "gpt.support.json"
+local new_files = require "gpt.support.new_files"
 
 local safetensors = {}
 
@@ -92,9 +92,9 @@ local function check_entry(path, name, entry)
   local first, last = offsets[1], offsets[2]
   if last < first then refuse(path, "tensor %s ends at byte %d, before it begins at %d", called, last, first) end
   local bytes = count_bytes(shape, dtype)
-  if not bytes then refuse(path, "tensor %s: no file holds %s of %s", called, fold.shape(shape), dtype) end
+  if not bytes then refuse(path, "tensor %s: no file holds %s of %s", called, name_list.shape(shape), dtype) end
   if bytes ~= last - first then
-    refuse(path, "tensor %s: %s of %s takes %d bytes, its data_offsets hold %d", called, fold.shape(shape), dtype,
+    refuse(path, "tensor %s: %s of %s takes %d bytes, its data_offsets hold %d", called, name_list.shape(shape), dtype,
       bytes, last - first)
   end
   return { name = name, dtype = dtype, shape = shape, first = first, last = last }
@@ -185,9 +185,9 @@ local function header_of(items, metadata)
 end
 
 -- Writes tensors into an open new file, one after the other.
--- @param file from gpt.new_files
+-- @param file from gpt.support.new_files
 -- @tparam table items in the order of their bytes: `name`, `shape`, `dtype` (f32), `tensor` or `make`, a function that
--- answers it and is called when its turn comes
+-- returns it and is called when its turn comes
 -- @tparam[opt] table metadata strings by name; `format = "pt"` where absent, which transformers demands
 function safetensors.write_into(file, items, metadata)
   local header = header_of(items, metadata or { format = "pt" })

@@ -1,13 +1,13 @@
 --- Sizes on paper: what a config's model takes and costs, without allocating it.
 -- @submodule gpt
 local activations_per_token = require "gpt.size.activations"
-local answer = require "gpt.answer"
+local printed = require "gpt.support.printed"
 local config = require "gpt.config"
 local core = require "gpt.core"
-local rules = require "gpt.rules"
-local strict = require "gpt.strict"
+local validate = require "gpt.support.validate"
+local known_fields = require "gpt.support.known_fields"
 
---- What `gpt.size` answers: `parameters`, `parameters_tied`, `bytes`, `kv_cache_bytes`, `flops` and `parts`; it prints
+--- What `gpt.size` returns: `parameters`, `parameters_tied`, `bytes`, `kv_cache_bytes`, `flops` and `parts`; it prints
 -- as a table.
 -- @classmod Size
 -- @usage print(gpt.size("gpt2-small"))
@@ -27,7 +27,7 @@ local ROW_BYTES = {
 --- One part that occurs `count` times: matrices `{ rows, columns }`, numbers in vectors (always f32), and the
 -- floating-point operations per token of one occurrence, forward.
 local function measure(name, count, matrices, vectors, operations)
-  local part = { name = name, count = count, parameters = count * vectors, bytes = answer {} }
+  local part = { name = name, count = count, parameters = count * vectors, bytes = printed {} }
   for _, dtype in ipairs(DTYPES) do part.bytes[dtype] = 4 * count * vectors end
   for _, matrix in ipairs(matrices) do
     local rows, columns = table.unpack(matrix)
@@ -36,9 +36,9 @@ local function measure(name, count, matrices, vectors, operations)
       part.bytes[dtype] = part.bytes[dtype] + count * rows * ROW_BYTES[dtype](columns)
     end
   end
-  part.flops = answer { forward = count * operations, training = 3 * count * operations }
+  part.flops = printed { forward = count * operations, training = 3 * count * operations }
   part.kv_cache_bytes = 0
-  return answer(part)
+  return printed(part)
 end
 
 local function measure_attention(c, count)
@@ -74,9 +74,9 @@ end
 
 --- What a list of parts comes to.
 local function total(parts)
-  local bytes, flops = answer {}, answer { forward = 0, training = 0 }
+  local bytes, flops = printed {}, printed { forward = 0, training = 0 }
   for _, dtype in ipairs(DTYPES) do bytes[dtype] = 0 end
-  local sum = answer { parameters = 0, bytes = bytes, kv_cache_bytes = 0, flops = flops }
+  local sum = printed { parameters = 0, bytes = bytes, kv_cache_bytes = 0, flops = flops }
   for _, part in ipairs(parts) do
     sum.parameters = sum.parameters + part.parameters
     sum.kv_cache_bytes = sum.kv_cache_bytes + part.kv_cache_bytes
@@ -86,7 +86,7 @@ local function total(parts)
   return sum
 end
 
-local Parts = { __index = strict.index "size.parts" }
+local Parts = { __index = known_fields.index "size.parts" }
 
 local function name_parts(parts)
   for _, part in ipairs(parts) do parts[part.name] = part end
@@ -104,10 +104,10 @@ local methods, metatable = {}, nil
 
 local function read_options(who, options, fields)
   if type(options) ~= "table" then
-    core._raise(("%s: a table of options expected, got %s"):format(who, rules.show(options)))
+    core._raise(("%s: a table of options expected, got %s"):format(who, validate.show(options)))
   end
-  local values, problems = rules.read(options, fields)
-  rules.raise(who, problems)
+  local values, problems = validate.read(options, fields)
+  validate.raise(who, problems)
   return values
 end
 
@@ -117,7 +117,7 @@ local function check_self(who, self)
   core._raise(("%s: call it with a colon, as in gpt.size(config):%s{...}"):format(who, method))
 end
 
-local TIME_FIELDS = { { "tokens", rules.positive() }, { "flops_per_second", rules.positive() } }
+local TIME_FIELDS = { { "tokens", validate.positive() }, { "flops_per_second", validate.positive() } }
 
 --- Seconds that training takes: 6 x parameters x tokens / flops_per_second, the estimate of Kaplan et al., "Scaling
 -- Laws for Neural Language Models", 2020 (2 operations per parameter forward, 4 backward). A token embedding with a
@@ -137,8 +137,8 @@ function methods.training_time(self, options)
 end
 
 local MEMORY_FIELDS = {
-  { "batch_size", rules.whole(1), optional = true },
-  { "tokens", rules.whole(1), optional = true },
+  { "batch_size", validate.whole(1), optional = true },
+  { "tokens", validate.whole(1), optional = true },
 }
 
 --- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations:
@@ -162,7 +162,7 @@ function methods.training_memory(self, options)
   local activations = 4.0 * (values.batch_size or 1) * tokens * activations_per_token(c)
   activations = math.tointeger(activations) or activations
   local weights = 4 * self.parameters
-  return answer {
+  return printed {
     activations = activations, parameters = weights, gradients = weights, moments = 2 * weights,
     total = activations + 4 * weights,
   }
@@ -205,7 +205,7 @@ end
 
 local function part_row(part, name)
   local operations = part.flops and part.flops.forward > 0 and format_operations(part.flops.forward) or ""
-  return { name, rules.grouped(part.parameters), "", format_bytes(part.bytes.f32), operations }
+  return { name, validate.grouped(part.parameters), "", format_bytes(part.bytes.f32), operations }
 end
 
 local function occurrences(part)
@@ -240,7 +240,7 @@ local function summary_rows(self)
   local c, step = self.config, self:training_memory()
   local weights = {}
   for i, dtype in ipairs(DTYPES) do weights[i] = ("%s %s"):format(dtype, format_bytes(self.bytes[dtype])) end
-  local tokens = rules.grouped(c.context_length)
+  local tokens = validate.grouped(c.context_length)
   local add_up = "%s: activations %s, weights, gradients and moments %s"
   return {
     "weights    " .. table.concat(weights, ", "),
@@ -256,14 +256,15 @@ local function format_size(self)
   local c = self.config
   local lines = align(part_rows(self))
   table.insert(lines, 1, ("GPT, n_layers %d, n_heads %d, emb_dim %s, context_length %s, vocab_size %s"):format(
-    c.n_layers, c.n_heads, rules.grouped(c.emb_dim), rules.grouped(c.context_length), rules.grouped(c.vocab_size)))
+    c.n_layers, c.n_heads, validate.grouped(c.emb_dim), validate.grouped(c.context_length),
+    validate.grouped(c.vocab_size)))
   table.insert(lines, 2, "")
   table.insert(lines, "")
   for _, line in ipairs(summary_rows(self)) do table.insert(lines, line) end
   return table.concat(lines, "\n")
 end
 
-metatable = { __name = "gpt.Size", __index = strict.index("a gpt.Size", methods), __tostring = format_size }
+metatable = { __name = "gpt.Size", __index = known_fields.index("a gpt.Size", methods), __tostring = format_size }
 
 --- The size of a config's model, without allocating anything. Prints as a table.
 --

@@ -1,7 +1,7 @@
 -- Where token ids come from: a text, an array, a tensor, a file of text, a file of tokens. Texts are encoded slice by
 -- slice, so that a text may be larger than its ids would be as one Lua table.
 local core = require "gpt.core"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 
 local token_source = {}
 
@@ -15,7 +15,7 @@ local function raise(...)
 end
 
 --- The rule of the option dtype.
-token_source.dtype = rules.one_of { "u16", "u32" }
+token_source.dtype = validate.one_of { "u16", "u32" }
 
 --- The rule of the option tokenizer.
 function token_source.tokenizer(value)
@@ -95,12 +95,12 @@ end
 local function need_tokenizer(what, source, settings)
   if settings.tokenizer then return settings.tokenizer end
   local hint = could_be_name(source) and #source < 200 and not core._file_exists(source)
-    and (", or was %s to be a file? There is none of that name"):format(rules.show(source)) or ""
+    and (", or was %s to be a file? There is none of that name"):format(validate.show(source)) or ""
   return raise("%s: a text needs the option tokenizer (gpt.tokenizer(dir) or gpt.train_tokenizer(text) makes one)%s",
     what, hint)
 end
 
---- Gives a text, what a text file holds, or what a function answers until it is nil, to put, a slice at a time, cut
+--- Gives a text, what a text file holds, or what a function returns until it is nil, to put, a slice at a time, cut
 -- between words.
 function token_source.put_slices(what, source, put)
   if type(source) == "function" then return cut_between_words(source, put) end
@@ -137,14 +137,14 @@ end
 
 --- Gives all ids of a source to put, an array or a tensor at a time.
 -- @string what begins messages
--- @param source a text, the name of a text file, ids, or a function that answers one of these pieces a call, then nil
+-- @param source a text, the name of a text file, ids, or a function that returns one of these pieces a call, then nil
 -- @tparam table settings `tokenizer`, `special`
 -- @func put
 function token_source.put_all(what, source, settings, put)
   if type(source) == "string" then return put_text(what, source, settings, put) end
   if type(source) == "function" then return put_pieces(what, source, settings, put) end
   if type(source) == "table" or core.is_tensor(source) then return put(source) end
-  raise("%s: a text, token ids, or a file's name expected, got %s", what, rules.show(source))
+  raise("%s: a text, token ids, or a file's name expected, got %s", what, validate.show(source))
 end
 
 return token_source

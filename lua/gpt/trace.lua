@@ -1,18 +1,18 @@
 --- What happened inside a layer.
 -- @submodule gpt
 local core = require "gpt.core"
-local fold = require "gpt.fold"
-local strict = require "gpt.strict"
+local name_list = require "gpt.support.name_list"
+local known_fields = require "gpt.support.known_fields"
 
 local Entry = {}
 
 function Entry:__tostring()
-  local text = ("%s: output %s"):format(rawget(self, "kind"), fold.shape(rawget(self, "output"):shape()))
+  local text = ("%s: output %s"):format(rawget(self, "kind"), name_list.shape(rawget(self, "output"):shape()))
   local weights = rawget(self, "weights")
-  return weights and ("%s, weights %s"):format(text, fold.shape(weights:shape())) or text
+  return weights and ("%s, weights %s"):format(text, name_list.shape(weights:shape())) or text
 end
 
-Entry.__index = strict.index("a trace's entry", nil, { "weights" })
+Entry.__index = known_fields.index("a trace's entry", nil, { "weights" })
 
 -- A trace keeps its entries under their paths; the order of the paths is in a table of its own.
 local ORDERS = setmetatable({}, { __mode = "k" })
@@ -53,10 +53,10 @@ local function is_single(layer, x)
   return is_model and type(x[1]) ~= "table"
 end
 
---- Runs a layer once and keeps what every layer in it answered, and how every attention weighed.
+--- Runs a layer once and keeps what every layer in it returned, and how every attention weighed.
 --
 -- The trace's entries stand under the layers' paths: `trace["blocks.1.attention"]`; the layer itself is
--- `trace[""]`. An entry has `kind`, `layer`, `output` (the tensor that the layer answered), and for a
+-- `trace[""]`. An entry has `kind`, `layer`, `output` (the tensor that the layer returned), and for a
 -- MultiHeadAttention `weights`, [heads, tokens, tokens], or for a batch [batch, heads, tokens, tokens]: row i
 -- says how much token i takes from each token; a row's sum is 1, and nothing comes from later tokens. `pairs(trace)`
 -- goes through all paths in the order of the pass. A layer that runs a second time in the pass stands under its

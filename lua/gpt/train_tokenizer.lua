@@ -1,10 +1,10 @@
 --- gpt.train_tokenizer: a tokenizer learned from text.
 -- @submodule gpt
 local core = require "gpt.core"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 local token_source = require "gpt.token_source"
 
-local FIELDS = { { "vocab_size", rules.whole(257) }, { "min_frequency", rules.whole(1), optional = true } }
+local FIELDS = { { "vocab_size", validate.whole(257) }, { "min_frequency", validate.whole(1), optional = true } }
 
 --- Learns a byte-level BPE tokenizer (Sennrich et al. 2016, arXiv:1508.07909) from text.
 --
@@ -13,7 +13,7 @@ local FIELDS = { { "vocab_size", rules.whole(257) }, { "min_frequency", rules.wh
 -- gives the same tokenizer: of equally frequent pairs the one of the lowest ids is merged first, as by Hugging Face's
 -- trainer. `tokenizer:save(dir)` writes files that Hugging Face's tools read.
 -- @function train_tokenizer
--- @param text the text, the name of a text file, or a function that answers a piece of text at every call and nil at
+-- @param text the text, the name of a text file, or a function that returns a piece of text at every call and nil at
 -- the end
 -- @tparam table options `vocab_size`, `<|endoftext|>` included (257 or more; where the text has too few pairs, the
 -- tokenizer has fewer tokens); `min_frequency` (1): pairs that occur less often are not merged
@@ -22,13 +22,13 @@ local FIELDS = { { "vocab_size", rules.whole(257) }, { "min_frequency", rules.wh
 return function(text, options)
   local what = "gpt.train_tokenizer"
   if type(text) ~= "string" and type(text) ~= "function" then
-    core._raise(("%s: a text or a text file's name expected, got %s"):format(what, rules.show(text)))
+    core._raise(("%s: a text or a text file's name expected, got %s"):format(what, validate.show(text)))
   end
   if type(options) ~= "table" then
-    core._raise(("%s: a table of options expected, got %s"):format(what, rules.show(options)))
+    core._raise(("%s: a table of options expected, got %s"):format(what, validate.show(options)))
   end
-  local given, problems = rules.read(options, FIELDS)
-  rules.raise(what, problems)
+  local given, problems = validate.read(options, FIELDS)
+  validate.raise(what, problems)
   local trainer <close> = core._tokenizer_trainer()
   token_source.put_slices(what, text, function(slice) trainer:add(slice) end)
   local tokenizer = trainer:finish(given.vocab_size, given.min_frequency or 1)

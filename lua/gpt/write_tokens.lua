@@ -1,21 +1,21 @@
 --- gpt.write_tokens: files of token ids, as training tools write and read them.
 -- @submodule gpt
 local core = require "gpt.core"
-local new_files = require "gpt.new_files"
-local rules = require "gpt.rules"
+local new_files = require "gpt.support.new_files"
+local validate = require "gpt.support.validate"
 local token_source = require "gpt.token_source"
 
 local FIELDS = {
   { "dtype", token_source.dtype, optional = true },
   { "tokenizer", token_source.tokenizer, optional = true },
-  { "special", rules.boolean, optional = true },
+  { "special", validate.boolean, optional = true },
 }
 
 --- Writes a token file: raw little-endian numbers, 2 bytes each (`u16`, the form of nanoGPT's .bin files) or 4 (`u32`).
 -- The source is read and written piece by piece, so it may be larger than memory; the file appears whole or not at all.
 -- @function write_tokens
 -- @string file the file to write; its name decides the dtype: .bin and .u16, or .u32
--- @param source a text, the name of a text file, an array or i64 tensor of ids, or a function that answers such a
+-- @param source a text, the name of a text file, an array or i64 tensor of ids, or a function that returns such a
 -- piece at every call and nil at the end
 -- @tparam[opt] table options `tokenizer` (for texts), `special` (true: special tokens in a text, such as
 -- `<|endoftext|>`, become their ids), `dtype` ("u16" or "u32")
@@ -24,9 +24,11 @@ local FIELDS = {
 -- @usage gpt.write_tokens("train.bin", "book.txt", { tokenizer = gpt.tokenizer "gpt2" })
 return function(file, source, options)
   local what = "gpt.write_tokens"
-  if type(file) ~= "string" then core._raise(("%s: a file's name expected, got %s"):format(what, rules.show(file))) end
-  local settings, problems = rules.read(options or {}, FIELDS)
-  rules.raise(what, problems)
+  if type(file) ~= "string" then
+    core._raise(("%s: a file's name expected, got %s"):format(what, validate.show(file)))
+  end
+  local settings, problems = validate.read(options or {}, FIELDS)
+  validate.raise(what, problems)
   local dtype = token_source.file_dtype(file, settings.dtype)
   if not dtype then
     core._raise(('%s: %s: a name that ends in .bin, .u16 or .u32, or the option dtype ("u16" or "u32") expected')

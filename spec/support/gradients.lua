@@ -2,7 +2,7 @@
 --
 --   gradients.check(function(a, b) return a * b end, { a, b })
 --
--- The loss is a fixed mix of everything that the function answers. Each difference is taken with two steps, so that the
+-- The loss is a fixed mix of everything that the function returns. Each difference is taken with two steps, so that the
 -- error of the difference itself is known; a function with a kink or a jump close by is an error, not a pass.
 local gpt = require "gpt"
 

@@ -12,7 +12,7 @@ local function write_script(code)
   return name
 end
 
--- Answers what the program wrote (both streams) and whether it ended well.
+-- Returns what the program wrote (both streams) and whether it ended well.
 local function run(program, scripts, environment)
   local words = { program }
   for i, name in ipairs(scripts) do
@@ -29,7 +29,7 @@ local function run(program, scripts, environment)
   return output, ok == true
 end
 
---- Runs Lua code by a fresh lua5.4, with more in its environment if wanted ("NAME=value"); answers what it wrote (both
+--- Runs Lua code by a fresh lua5.4, with more in its environment if wanted ("NAME=value"); returns what it wrote (both
 --- streams) and whether it ended well.
 function process.lua(code, environment)
   return run("lua5.4", { write_script(code) }, environment)

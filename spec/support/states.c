@@ -1,6 +1,6 @@
 /*
  * states FILE...: runs each Lua file in a state and a thread of its own, all at once. Fails where one fails.
- * in_child(f), which the scripts have beside Lua's functions, calls f in a fork of the process and answers whether that
+ * in_child(f), which the scripts have beside Lua's functions, calls f in a fork of the process and returns whether that
  * ended well.
  */
 #include <lauxlib.h>
@@ -26,7 +26,7 @@ static int in_child(lua_State *L) {
   return 1;
 }
 
-/* Answers NULL where the script ended well. */
+/* Returns NULL where the script ended well. */
 static void *run(void *file) {
   lua_State *L = luaL_newstate();
   if (L == NULL) return file;

@@ -95,9 +95,9 @@ typedef struct GptKernels {
      multiple of 2^32, a call repeats the words of earlier ones. y may be x. */
   void (*drop)(float *y, const float *x, uint64_t seed, uint64_t first, uint32_t threshold, float scale, int64_t n);
 
-  /* One row: y = exp(scale * x - max) / sum; y may be x. Answers the log-sum-exp of scale * x. */
+  /* One row: y = exp(scale * x - max) / sum; y may be x. Returns the log-sum-exp of scale * x. */
   float (*softmax)(float *y, const float *x, float scale, int64_t n);
-  /* The same row from the log-sum-exp that softmax answered: y = exp(scale * x - log_sum) */
+  /* The same row from the log-sum-exp that softmax returned: y = exp(scale * x - log_sum) */
   void (*softmax_again)(float *y, const float *x, float scale, float log_sum, int64_t n);
   /* One row back through softmax(scale * x), where mean is the sum of y * dy: dx = scale * y * (dy - mean); dx may be
      dy */
@@ -106,7 +106,7 @@ typedef struct GptKernels {
   float (*log_sum_exp)(const float *x, int64_t n);
 
   /* One row of layer norm: y = (x - mean) / sqrt(variance + eps) * weight + bias (weight and bias may be NULL: 1
-     and 0); mean and 1 / sqrt(variance + eps) are answered through the pointers, which may be NULL. */
+     and 0); mean and 1 / sqrt(variance + eps) are returned through the pointers, which may be NULL. */
   void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
                      float *mean, float *rstd);
 

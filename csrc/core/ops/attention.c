@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "core/ops/attention_tile.h"
-#include "core/parallel.h"
-#include "core/record.h"
-#include "core/scratch.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
+#include "core/base/scratch.h"
 
 /* A whole call: qkv [batch, tokens, 3 * dim], out [batch, tokens, dim]. */
 typedef struct Job {
@@ -95,9 +95,9 @@ static bool new_backward_scratch(GptEnv *env, Job *job) {
   return gpt_scratch_init(&job->scratch, env, floats, job->batch * job->n_heads);
 }
 
-/* inputs: qkv; saves: qkv (packed), out, lse */
+/* inputs: qkv; saves: qkv (contiguous), out, lse */
 static bool attention_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dout = gpt_tensor_packed(env, grad);
+  GptTensor *dout = gpt_tensor_as_contiguous(env, grad);
   if (dout == NULL) return false;
   Job job = new_job(gpt_node_saved(node, 0), node->integers[0]);
   job.out = gpt_node_saved(node, 1);
@@ -148,82 +148,80 @@ static bool run_forward(GptEnv *env, Job *job, bool recorded) {
 
 GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double drop_rate, uint64_t seed) {
   if (!check_shape(env, qkv, n_heads)) return NULL;
-  GptTensor *packed = gpt_tensor_packed(env, qkv), *y = NULL;
-  if (packed == NULL) return NULL;
-  Job job = new_job(packed, n_heads);
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, qkv), *y = NULL;
+  if (contiguous == NULL) return NULL;
+  Job job = new_job(contiguous, n_heads);
   job.drop_rate = drop_rate;
   job.seed = seed;
-  if (run_forward(env, &job, gpt_records(env, 1, &qkv))) y = gpt_tensor_retain(job.out);
-  y = gpt_record(env, y, (GptRecord){.op = &attention_op, GPT_INPUTS(qkv), GPT_SAVES(packed, job.out, job.lse),
+  if (run_forward(env, &job, gpt_graph_wanted(env, 1, &qkv))) y = gpt_tensor_retain(job.out);
+  y = gpt_graph_add(env, y, (GptOpCall){.op = &attention_op, GPT_INPUTS(qkv), GPT_SAVES(contiguous, job.out, job.lse),
                                      .integers = {n_heads, (int64_t)seed}, .numbers = {drop_rate}});
   gpt_tensor_release(job.out);
   gpt_tensor_release(job.lse);
-  gpt_tensor_release(packed);
+  gpt_tensor_release(contiguous);
   return y;
 }
 
-/* A pass over segments: its tiles, segment by segment. */
+/* A pass over cached sequences: its tiles, sequence by sequence. */
 typedef struct CachedJob {
-  const GptForward *forward;
-  GptKvSlot *const *slots;
+  int64_t n;
+  const GptCachedRows *sequences;
   const float *qkv;
   float *out;
   int64_t dim, n_heads, head_dim;
   GptScratch scratch;
 } CachedJob;
 
-/* Adds a segment's keys and values to its slot; its rows begin at qkv. */
-static void append_rows(const CachedJob *job, const GptSegment *segment, const GptKvSlot *slot, const float *qkv) {
+/* Puts a sequence's new keys and values behind those it has; its rows begin at qkv. */
+static void append_rows(const CachedJob *job, const GptCachedRows *rows, const float *qkv) {
   size_t bytes = (size_t)job->head_dim * sizeof(float);
-  for (int64_t i = 0; i < segment->count; i++) {
+  for (int64_t i = 0; i < rows->count; i++) {
     const float *k = qkv + i * 3 * job->dim + job->dim, *v = k + job->dim;
     for (int64_t h = 0; h < job->n_heads; h++) {
-      int64_t at = (h * slot->capacity + segment->cache->length + i) * job->head_dim;
-      memcpy(slot->keys + at, k + h * job->head_dim, bytes);
-      memcpy(slot->values + at, v + h * job->head_dim, bytes);
+      int64_t at = (h * rows->capacity + rows->length + i) * job->head_dim;
+      memcpy(rows->keys + at, k + h * job->head_dim, bytes);
+      memcpy(rows->values + at, v + h * job->head_dim, bytes);
     }
   }
 }
 
-static void cached_head(const CachedJob *job, const GptSegment *segment, const GptKvSlot *slot, int64_t row, int64_t h,
-                        float *scratch) {
-  int64_t head = h * slot->capacity * job->head_dim;
-  for (int64_t first = 0; first < segment->count; first += GPT_QUERY_TILE) {
-    int64_t left = segment->count - first, at = row + first;
+static void cached_head(const CachedJob *job, const GptCachedRows *rows, int64_t row, int64_t h, float *scratch) {
+  int64_t head = h * rows->capacity * job->head_dim;
+  for (int64_t first = 0; first < rows->count; first += GPT_QUERY_TILE) {
+    int64_t left = rows->count - first, at = row + first;
     GptAttentionTile t = {
         .q = {(float *)job->qkv + at * 3 * job->dim + h * job->head_dim, 3 * job->dim},
-        .k = {slot->keys + head, job->head_dim},
-        .v = {slot->values + head, job->head_dim},
+        .k = {rows->keys + head, job->head_dim},
+        .v = {rows->values + head, job->head_dim},
         .out = {job->out + at * job->dim + h * job->head_dim, job->dim},
         .queries = left < GPT_QUERY_TILE ? left : GPT_QUERY_TILE,
-        .past = segment->cache->length + first,
+        .past = rows->length + first,
         .head_dim = job->head_dim,
     };
     gpt_attention_tile(&t, scratch);
   }
 }
 
-/* Items are heads of segments. */
+/* Items are heads of sequences. */
 static void cached_heads(void *context, int64_t first, int64_t last) {
   CachedJob *job = context;
   float *scratch = gpt_scratch_take(&job->scratch);
   int64_t item = 0, row = 0;
-  for (int64_t s = 0; s < job->forward->n_segments && item < last; s++) {
-    const GptSegment *segment = &job->forward->segments[s];
+  for (int64_t s = 0; s < job->n && item < last; s++) {
     for (int64_t h = 0; h < job->n_heads; h++, item++)
-      if (item >= first && item < last) cached_head(job, segment, job->slots[s], row, h, scratch);
-    row += segment->count;
+      if (item >= first && item < last) cached_head(job, &job->sequences[s], row, h, scratch);
+    row += job->sequences[s].count;
   }
   gpt_scratch_put(&job->scratch, scratch);
 }
 
-/* Room for the scores of any segment's tile. It follows the slots' capacity, so that it stays the same from token to
+/* Room for the scores of any sequence's tile. It follows the capacities, so that it stays the same from token to
  * token. */
-static int64_t scratch_floats(const GptForward *forward, GptKvSlot *const *slots, int64_t head_dim) {
+static int64_t scratch_floats(const CachedJob *job) {
   int64_t most = 0;
-  for (int64_t s = 0; s < forward->n_segments; s++) {
-    int64_t count = forward->segments[s].count, queries = count < GPT_QUERY_TILE ? count : GPT_QUERY_TILE;
-    int64_t floats = gpt_attention_scratch(queries, slots[s]->capacity, head_dim);
+  for (int64_t s = 0; s < job->n; s++) {
+    int64_t count = job->sequences[s].count, queries = count < GPT_QUERY_TILE ? count : GPT_QUERY_TILE;
+    int64_t floats = gpt_attention_scratch(queries, job->sequences[s].capacity, job->head_dim);
     if (floats > most) most = floats;
   }
   return most;
@@ -231,35 +229,34 @@ static int64_t scratch_floats(const GptForward *forward, GptKvSlot *const *slots
 
 static void append_all(const CachedJob *job) {
   const float *qkv = job->qkv;
-  for (int64_t s = 0; s < job->forward->n_segments; s++) {
-    append_rows(job, &job->forward->segments[s], job->slots[s], qkv);
-    qkv += job->forward->segments[s].count * 3 * job->dim;
+  for (int64_t s = 0; s < job->n; s++) {
+    append_rows(job, &job->sequences[s], qkv);
+    qkv += job->sequences[s].count * 3 * job->dim;
   }
 }
 
-GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, const GptForward *forward,
-                                GptKvSlot *const *slots) {
+static bool run_cached(GptEnv *env, CachedJob *job) {
+  int64_t heads = job->n * job->n_heads;
+  if (!gpt_scratch_init(&job->scratch, env, scratch_floats(job), heads)) return false;
+  append_all(job);
+  gpt_parallel_for(heads, 1, cached_heads, job);
+  gpt_scratch_free(&job->scratch, env);
+  return true;
+}
+
+GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, int64_t n, const GptCachedRows *rows) {
   if (!check_shape(env, qkv, n_heads)) return NULL;
-  GptTensor *packed = gpt_tensor_packed(env, qkv), *out = packed != NULL ? new_out(env, packed) : NULL;
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, qkv);
+  GptTensor *out = contiguous != NULL ? new_out(env, contiguous) : NULL;
   int64_t dim = qkv->shape[2] / 3;
+  bool done = false;
   if (out != NULL) {
-    CachedJob job = {.forward = forward,
-                     .slots = slots,
-                     .qkv = gpt_floats(packed),
-                     .out = gpt_floats(out),
-                     .dim = dim,
-                     .n_heads = n_heads,
-                     .head_dim = dim / n_heads};
-    int64_t heads = forward->n_segments * n_heads;
-    if (gpt_scratch_init(&job.scratch, env, scratch_floats(forward, slots, job.head_dim), heads)) {
-      append_all(&job);
-      gpt_parallel_for(heads, 1, cached_heads, &job);
-      gpt_scratch_free(&job.scratch, env);
-    } else {
-      gpt_tensor_release(out);
-      out = NULL;
-    }
+    CachedJob job = {.n = n, .sequences = rows, .qkv = gpt_floats(contiguous), .out = gpt_floats(out),
+                     .dim = dim, .n_heads = n_heads, .head_dim = dim / n_heads};
+    done = run_cached(env, &job);
   }
-  gpt_tensor_release(packed);
-  return out;
+  gpt_tensor_release(contiguous);
+  if (done) return out;
+  gpt_tensor_release(out);
+  return NULL;
 }

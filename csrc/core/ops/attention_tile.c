@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
-#include "core/matrix.h"
+#include "core/linalg/matrix.h"
 #include "core/ops/dropout.h"
 
 /* Scores, and what a tile's products need: they are as wide as the keys and as deep as a head, or the other way

@@ -8,7 +8,7 @@
 #include "core/ops/shape.h"
 #include "core/ops/softmax.h"
 
-/* Lets go of what was used up; answers what was made of it. */
+/* Lets go of what was used up; returns what was made of it. */
 static GptTensor *then(GptTensor *used, GptTensor *made) {
   gpt_tensor_release(used);
   return made;

@@ -4,7 +4,7 @@
 
 #include "core/ops/iterate.h"
 #include "core/ops/sum_to.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 /* What a gradient reads. */
 enum { READS_A = 1, READS_B = 2 };
@@ -142,8 +142,8 @@ static GptTensor *compute(GptEnv *env, const Arithmetic *kind, GptTensor *a, Gpt
   if (y == NULL) return NULL;
   gpt_each(3, (GptTensor *[]){y, a, b}, forward_run, &kind->forward);
   int reads = (gpt_tensor_wants_grad(a) ? kind->grad_a_reads : 0) | (gpt_tensor_wants_grad(b) ? kind->grad_b_reads : 0);
-  return gpt_record(env, y,
-                    (GptRecord){.op = &kind->op,
+  return gpt_graph_add(env, y,
+                    (GptOpCall){.op = &kind->op,
                                 GPT_INPUTS(a, b),
                                 GPT_SAVES(reads & READS_A ? a : NULL, reads & READS_B ? b : NULL),
                                 

@@ -5,7 +5,7 @@
 #ifndef GPT_BINARY_H
 #define GPT_BINARY_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 GptTensor *gpt_add(GptEnv *env, GptTensor *a, GptTensor *b);
 GptTensor *gpt_sub(GptEnv *env, GptTensor *a, GptTensor *b);

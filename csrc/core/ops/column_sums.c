@@ -1,7 +1,7 @@
 #include "core/ops/column_sums.h"
 
 #include "core/kernels/kernels.h"
-#include "core/parallel.h"
+#include "core/base/parallel.h"
 
 #define BLOCK 64    /* columns of an item */
 #define GRAIN 16384 /* elements */
@@ -23,7 +23,7 @@ void gpt_add_column_sums(float *sums, GptMatrix rows) {
 }
 
 bool gpt_give_column_sums(GptEnv *env, GptNode *node, int i, GptMatrix rows) {
-  GptTensor *gathered = gpt_node_gathered(node, i);
+  GptTensor *gathered = gpt_node_accumulated(node, i);
   GptTensor *sums = gathered != NULL ? gathered : gpt_tensor_zeros(env, GPT_F32, 1, &rows.columns);
   if (sums == NULL) return false;
   gpt_add_column_sums(gpt_floats(sums), rows);

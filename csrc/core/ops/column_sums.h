@@ -2,8 +2,8 @@
 #ifndef GPT_COLUMN_SUMS_H
 #define GPT_COLUMN_SUMS_H
 
-#include "core/matrix.h"
-#include "core/record.h"
+#include "core/linalg/matrix.h"
+#include "core/tensor/graph.h"
 
 /* sums[j] += the sum of column j, on several threads, always in the same order. The matrix's column_stride is 1. */
 void gpt_add_column_sums(float *sums, GptMatrix rows);

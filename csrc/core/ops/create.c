@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "core/random.h"
+#include "core/base/random.h"
 
 GptTensor *gpt_full(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, GptNumber value) {
   GptTensor *y = gpt_tensor_new(env, dtype, ndim, shape);
@@ -93,11 +93,11 @@ static void convert_elements(GptTensor *y, const GptTensor *x) {
 }
 
 GptTensor *gpt_convert(GptEnv *env, const GptTensor *x, GptDtype dtype) {
-  GptTensor *packed = gpt_tensor_copy(env, x);
-  if (packed == NULL || x->storage->dtype == dtype) return packed;
+  GptTensor *contiguous = gpt_tensor_copy(env, x);
+  if (contiguous == NULL || x->storage->dtype == dtype) return contiguous;
   GptTensor *y = gpt_tensor_new(env, dtype, x->ndim, x->shape);
-  if (y != NULL) convert_elements(y, packed);
-  gpt_tensor_release(packed);
+  if (y != NULL) convert_elements(y, contiguous);
+  gpt_tensor_release(contiguous);
   return y;
 }
 

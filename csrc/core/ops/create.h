@@ -2,7 +2,7 @@
 #ifndef GPT_OPS_CREATE_H
 #define GPT_OPS_CREATE_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /* A number of either dtype: integer is what an i64 tensor takes, number what an f32 one does. */
 typedef struct GptNumber {

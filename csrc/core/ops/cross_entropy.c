@@ -4,8 +4,8 @@
 
 #include "core/kernels/kernels.h"
 #include "core/ops/iterate.h"
-#include "core/parallel.h"
-#include "core/record.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
 
 #define GRAIN 8192 /* elements */
 
@@ -118,7 +118,7 @@ static double mean_loss(const Loss *loss, int64_t rows, int64_t counted) {
   return sum / (double)counted;
 }
 
-/* All packed; origin is what logits was before. */
+/* All contiguous; origin is what logits was before. */
 static GptTensor *compute(GptEnv *env, GptTensor *origin, GptTensor *logits, GptTensor *targets) {
   int64_t vocabulary = logits->shape[logits->ndim - 1], rows = gpt_tensor_numel(targets);
   int64_t counted = gpt_count_targets(env, "cross_entropy", targets, vocabulary);
@@ -130,8 +130,8 @@ static GptTensor *compute(GptEnv *env, GptTensor *origin, GptTensor *logits, Gpt
                .vocabulary = vocabulary};
   gpt_parallel_for(rows, grain_of(vocabulary), sum_rows, &loss);
   GptTensor *y = gpt_tensor_number(env, mean_loss(&loss, rows, counted));
-  y = gpt_record(env, y,
-                 (GptRecord){.op = &loss_op,
+  y = gpt_graph_add(env, y,
+                 (GptOpCall){.op = &loss_op,
                              GPT_INPUTS(origin),
                              GPT_SAVES(logits, targets, totals),
                              .numbers = {(double)counted}});
@@ -141,8 +141,8 @@ static GptTensor *compute(GptEnv *env, GptTensor *origin, GptTensor *logits, Gpt
 
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets) {
   if (!check_shapes(env, logits, targets)) return NULL;
-  GptTensor *x = gpt_as_floats(env, "cross_entropy", logits), *rows = x != NULL ? gpt_tensor_packed(env, x) : NULL;
-  GptTensor *ids = rows != NULL ? gpt_tensor_packed(env, targets) : NULL;
+  GptTensor *x = gpt_as_floats(env, "cross_entropy", logits), *rows = x != NULL ? gpt_tensor_as_contiguous(env, x) : NULL;
+  GptTensor *ids = rows != NULL ? gpt_tensor_as_contiguous(env, targets) : NULL;
   GptTensor *y = ids != NULL ? compute(env, x, rows, ids) : NULL;
   gpt_tensor_release(x);
   gpt_tensor_release(rows);

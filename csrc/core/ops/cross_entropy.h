@@ -2,7 +2,7 @@
 #ifndef GPT_CROSS_ENTROPY_H
 #define GPT_CROSS_ENTROPY_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 #define GPT_NO_TARGET (-1) /* this position is left out */
 
@@ -12,7 +12,7 @@
  */
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets);
 
-/* Checks contiguous targets; answers how many count, or 0 and a message that begins with what. */
+/* Checks contiguous targets; returns how many count, or 0 and a message that begins with what. */
 int64_t gpt_count_targets(GptEnv *env, const char *what, const GptTensor *targets, int64_t vocabulary);
 
 #endif

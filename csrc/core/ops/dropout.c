@@ -1,8 +1,8 @@
 #include "core/ops/dropout.h"
 
 #include "core/kernels/kernels.h"
-#include "core/parallel.h"
-#include "core/record.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
 
 #define GRAIN 8192
 
@@ -22,12 +22,12 @@ static void apply_mask(void *context, int64_t first, int64_t last) {
 }
 
 static GptTensor *masked(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
-  GptTensor *packed = gpt_tensor_packed(env, x), *y = packed != NULL ? gpt_tensor_like(env, packed) : NULL;
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = contiguous != NULL ? gpt_tensor_like(env, contiguous) : NULL;
   if (y != NULL) {
-    Mask mask = {gpt_floats(y), gpt_floats(packed), seed, gpt_dropout_threshold(rate), (float)(1 / (1 - rate))};
+    Mask mask = {gpt_floats(y), gpt_floats(contiguous), seed, gpt_dropout_threshold(rate), (float)(1 / (1 - rate))};
     gpt_parallel_for(gpt_tensor_numel(y), GRAIN, apply_mask, &mask);
   }
-  gpt_tensor_release(packed);
+  gpt_tensor_release(contiguous);
   return y;
 }
 
@@ -41,6 +41,6 @@ static const GptOp dropout_op = {"dropout", dropout_backward};
 GptTensor *gpt_dropout(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
   if (rate == 0) return gpt_tensor_retain(x);
   GptTensor *y = masked(env, x, rate, seed);
-  return gpt_record(env, y,
-                    (GptRecord){.op = &dropout_op, GPT_INPUTS(x), .integers = {(int64_t)seed}, .numbers = {rate}});
+  return gpt_graph_add(env, y,
+                    (GptOpCall){.op = &dropout_op, GPT_INPUTS(x), .integers = {(int64_t)seed}, .numbers = {rate}});
 }

@@ -2,7 +2,7 @@
 #ifndef GPT_DROPOUT_H
 #define GPT_DROPOUT_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /*
  * y = x / (1 - rate) where an element is kept, 0 where it is dropped (with probability rate, in [0, 1)). Which ones are

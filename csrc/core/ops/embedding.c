@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
-#include "core/parallel.h"
-#include "core/record.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
 
 #define BLOCK 64            /* columns of an item */
 #define GRAIN 16384         /* elements */
@@ -61,8 +61,8 @@ static GptTensor *new_table(GptEnv *env, const GptTensor *weight) {
 
 /* inputs: weight; saves: ids, weight */
 static bool embedding_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *gathered = gpt_node_gathered(node, 0);
-  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *gathered = gpt_node_accumulated(node, 0);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptTensor *dw = dy == NULL ? NULL : gathered != NULL ? gpt_tensor_retain(gathered) : new_table(env, weight);
   if (dw != NULL) {
     Scatter s = {gpt_floats(dw), gpt_floats(dy), gpt_integers(ids), gpt_tensor_numel(ids), weight->shape[1]};
@@ -113,9 +113,9 @@ GptTensor *gpt_embedding(GptEnv *env, GptTensor *ids, GptTensor *weight) {
   if (weight->ndim != 2)
     return gpt_fail_null(env, "embedding: a weight of shape [n, dim] expected, got %s",
                          gpt_tensor_shape_text(weight, text));
-  GptTensor *packed = gpt_tensor_packed(env, ids), *y = NULL;
-  if (packed != NULL && check_ids(env, packed, weight->shape[0])) y = look_up(env, packed, weight);
-  y = gpt_record(env, y, (GptRecord){.op = &embedding_op, GPT_INPUTS(weight), GPT_SAVES(packed, weight)});
-  gpt_tensor_release(packed);
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, ids), *y = NULL;
+  if (contiguous != NULL && check_ids(env, contiguous, weight->shape[0])) y = look_up(env, contiguous, weight);
+  y = gpt_graph_add(env, y, (GptOpCall){.op = &embedding_op, GPT_INPUTS(weight), GPT_SAVES(contiguous, weight)});
+  gpt_tensor_release(contiguous);
   return y;
 }

@@ -2,7 +2,7 @@
 #ifndef GPT_EMBEDDING_H
 #define GPT_EMBEDDING_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /* y[..., :] = weight[ids[...], :] for ids (i64, any shape, counted from 0) and weight [n, dim]. An id outside 0 .. n-1
  * is an error. */

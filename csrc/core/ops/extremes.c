@@ -3,7 +3,7 @@
 
 #include "core/ops/reduce.h"
 #include "core/ops/reduction.h"
-#include "core/parallel.h"
+#include "core/base/parallel.h"
 
 #define GRAIN 32768 /* elements */
 
@@ -80,7 +80,7 @@ static bool is_chosen(float x, float y) { return x == y || (x != x && y != y); }
 
 /* Over all dimensions: equal ones share it. */
 static bool give_equal(GptEnv *env, GptNode *node, float dy) {
-  GptTensor *x = gpt_tensor_packed(env, gpt_node_saved(node, 0));
+  GptTensor *x = gpt_tensor_as_contiguous(env, gpt_node_saved(node, 0));
   float y = *gpt_floats(gpt_node_saved(node, 1));
   int64_t equal = 0;
   GptRows rows;
@@ -93,7 +93,7 @@ static bool give_equal(GptEnv *env, GptNode *node, float dy) {
 }
 
 static bool extreme_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   if (dy == NULL) return false;
   bool along_dim = gpt_node_saved(node, 1) == NULL;
   bool done = along_dim ? give_chosen(env, node, gpt_floats(dy)) : give_equal(env, node, *gpt_floats(dy));

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
-#include "core/memory.h"
+#include "core/base/memory.h"
 #include "core/ops/column_sums.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/tensor_matrix.h"
-#include "core/parallel.h"
-#include "core/record.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
 
 #define CHUNK_FLOATS (8 << 20) /* of logits at a time */
 #define CHUNK_ROWS 16          /* at least, and a multiple of it */
@@ -16,7 +16,7 @@
 
 enum { X, WEIGHT, BIAS, INPUTS };
 
-/* A whole call. All tensors are packed, the weight as far as products need. */
+/* A whole call. All tensors are contiguous, the weight as far as products need. */
 typedef struct Job {
   GptTensor *x, *weight, *bias, *targets;
   GptTensor *grads[INPUTS]; /* NULL where unwanted */
@@ -153,7 +153,7 @@ static bool check_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weigh
 }
 
 static bool make_grads(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
-  if (!gpt_records(env, INPUTS, inputs)) return true;
+  if (!gpt_graph_wanted(env, INPUTS, inputs)) return true;
   for (int i = 0; i < INPUTS; i++) {
     if (inputs[i] == NULL || !gpt_tensor_wants_grad(inputs[i])) continue;
     job->grads[i] = gpt_tensor_new(env, GPT_F32, inputs[i]->ndim, inputs[i]->shape);
@@ -167,17 +167,17 @@ static GptTensor *compute(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]
   double mean;
   GptTensor *y = NULL;
   if (make_grads(env, job, inputs) && run(env, job, &mean)) y = gpt_tensor_number(env, mean);
-  y = gpt_record(env, y, (GptRecord){.op = &head_loss_op, .inputs = inputs, .n_inputs = INPUTS, .saves = job->grads,
+  y = gpt_graph_add(env, y, (GptOpCall){.op = &head_loss_op, .inputs = inputs, .n_inputs = INPUTS, .saves = job->grads,
                                      .n_saves = INPUTS});
   for (int i = 0; i < INPUTS; i++) gpt_tensor_release(job->grads[i]);
   return y;
 }
 
 static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
-  job->x = gpt_tensor_packed_floats(env, x);
-  job->weight = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
-  job->bias = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
-  job->targets = gpt_tensor_packed(env, targets);
+  job->x = gpt_tensor_contiguous_floats(env, x);
+  job->weight = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
+  job->bias = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
+  job->targets = gpt_tensor_as_contiguous(env, targets);
   job->rows = gpt_tensor_numel(targets);
   job->vocabulary = weight->shape[0];
   job->k = weight->shape[1];

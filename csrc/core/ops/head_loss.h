@@ -2,7 +2,7 @@
 #ifndef GPT_HEAD_LOSS_H
 #define GPT_HEAD_LOSS_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /*
  * The same as gpt_cross_entropy(gpt_linear(x, weight, bias), targets): the mean over the targets that count; recorded.

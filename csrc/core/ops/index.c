@@ -4,7 +4,7 @@
 
 #include "core/ops/iterate.h"
 #include "core/ops/shape.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 /* A tensor seen as [outer, n, inner] around dim. */
 typedef struct Lanes {
@@ -34,7 +34,7 @@ static bool index_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   int64_t shape[GPT_MAX_DIMS], count = gpt_tensor_numel(positions);
   for (int d = 0; d < grad->ndim - gone; d++)
     shape[d] = d < dim ? grad->shape[d] : d == dim ? node->integers[1] : grad->shape[d + gone];
-  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptTensor *dx = dy != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim - gone, shape) : NULL;
   if (dx != NULL) add_slices(gpt_floats(dx), gpt_floats(dy), gpt_integers(positions), lanes_of(dx, dim), count);
   gpt_tensor_release(dy);
@@ -59,12 +59,12 @@ GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions) {
     bool inside = d >= dim && d < dim + positions->ndim;
     shape[d] = inside ? positions->shape[d - dim] : x->shape[d < dim ? d : d - positions->ndim + 1];
   }
-  GptTensor *packed = gpt_tensor_packed(env, x);
-  GptTensor *y = packed != NULL ? gpt_tensor_new(env, x->storage->dtype, ndim, shape) : NULL;
-  if (y != NULL) copy_slices(y, packed, gpt_integers(positions), lanes_of(x, dim), gpt_tensor_numel(positions));
-  gpt_tensor_release(packed);
-  return gpt_record(
-      env, y, (GptRecord){.op = &index_op, GPT_INPUTS(x), GPT_SAVES(positions), .integers = {dim, x->shape[dim]}});
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x);
+  GptTensor *y = contiguous != NULL ? gpt_tensor_new(env, x->storage->dtype, ndim, shape) : NULL;
+  if (y != NULL) copy_slices(y, contiguous, gpt_integers(positions), lanes_of(x, dim), gpt_tensor_numel(positions));
+  gpt_tensor_release(contiguous);
+  return gpt_graph_add(
+      env, y, (GptOpCall){.op = &index_op, GPT_INPUTS(x), GPT_SAVES(positions), .integers = {dim, x->shape[dim]}});
 }
 
 /* masked_fill: no gradient where the mask is set */
@@ -109,7 +109,7 @@ GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber
   GptTensor *y = gpt_tensor_copy(env, x);
   Filling filling = {value, x->storage->dtype == GPT_I64, mask->storage->dtype == GPT_I64};
   if (y != NULL) gpt_each(2, (GptTensor *[]){y, mask}, fill_run, &filling);
-  return gpt_record(env, y, (GptRecord){.op = &masked_fill_op, GPT_INPUTS(x), GPT_SAVES(mask)});
+  return gpt_graph_add(env, y, (GptOpCall){.op = &masked_fill_op, GPT_INPUTS(x), GPT_SAVES(mask)});
 }
 
 /* tril and triu: the same triangle of the gradient; integers: diagonal */
@@ -135,7 +135,7 @@ static GptTensor *triangle(GptEnv *env, const GptOp *op, GptTensor *x, int64_t d
                          gpt_tensor_shape_text(x, text));
   GptTensor *y = gpt_tensor_copy(env, x);
   if (y != NULL) clear_triangle(y, diagonal, clear_upper);
-  return gpt_record(env, y, (GptRecord){.op = op, GPT_INPUTS(x), .integers = {diagonal}});
+  return gpt_graph_add(env, y, (GptOpCall){.op = op, GPT_INPUTS(x), .integers = {diagonal}});
 }
 
 static bool tril_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
@@ -163,9 +163,9 @@ GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions,
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, grad->shape, sizeof shape);
   shape[dim] = size;
-  GptTensor *packed = gpt_tensor_packed(env, grad);
-  GptTensor *y = packed != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
-  if (y != NULL) add_scattered(gpt_floats(y), gpt_floats(packed), gpt_integers(positions), lanes_of(grad, dim), size);
-  gpt_tensor_release(packed);
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, grad);
+  GptTensor *y = contiguous != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
+  if (y != NULL) add_scattered(gpt_floats(y), gpt_floats(contiguous), gpt_integers(positions), lanes_of(grad, dim), size);
+  gpt_tensor_release(contiguous);
   return y;
 }

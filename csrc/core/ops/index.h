@@ -4,7 +4,7 @@
 #define GPT_OPS_INDEX_H
 
 #include "core/ops/create.h"
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /* The slices of x at those positions (of any shape: it takes dim's place), copied. Backward adds up where a position
  * comes twice. */

@@ -1,6 +1,6 @@
 #include "core/ops/iterate.h"
 
-#include "core/parallel.h"
+#include "core/base/parallel.h"
 
 #define PIECE 8192 /* elements: longer inner runs are cut, so that threads can share one */
 #define GRAIN 32768
@@ -133,7 +133,7 @@ GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x) {
   if (x->storage->dtype == GPT_F32) return gpt_tensor_retain(x);
   if (x->storage->dtype != GPT_I64)
     return gpt_fail_null(env, "%s: an f32 or i64 tensor expected, got %s", op, gpt_dtype_name(x->storage->dtype));
-  return gpt_tensor_packed_floats(env, x);
+  return gpt_tensor_contiguous_floats(env, x);
 }
 
 GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
@@ -148,9 +148,9 @@ GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
 }
 
 GptTensor *gpt_rows_along(GptEnv *env, GptTensor *x, int dim) {
-  if (dim == x->ndim - 1 || x->ndim == 0) return gpt_tensor_packed(env, x);
+  if (dim == x->ndim - 1 || x->ndim == 0) return gpt_tensor_as_contiguous(env, x);
   GptTensor *view = gpt_dim_moved(env, x, dim, x->ndim - 1);
-  GptTensor *rows = view != NULL ? gpt_tensor_packed(env, view) : NULL;
+  GptTensor *rows = view != NULL ? gpt_tensor_as_contiguous(env, view) : NULL;
   gpt_tensor_release(view);
   return rows;
 }

@@ -2,7 +2,7 @@
 #ifndef GPT_ITERATE_H
 #define GPT_ITERATE_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 #define GPT_EACH_MOST 4
 

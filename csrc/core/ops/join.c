@@ -1,10 +1,10 @@
 /* cat and stack. */
 #include <string.h>
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 #include "core/ops/create.h"
 #include "core/ops/shape.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 /* cat: each part's slice of the gradient; integers: dim; saved: the parts' sizes there */
 
@@ -74,8 +74,8 @@ GptTensor *gpt_cat(GptEnv *env, int count, GptTensor *const *list, int dim) {
   GptTensor *sizes = gpt_tensor_new(env, GPT_I64, 1, &(int64_t){count});
   if (sizes == NULL) return NULL;
   GptTensor *y = join(env, count, list, dim, sizes);
-  y = gpt_record(env, y,
-                 (GptRecord){.op = &cat_op, .inputs = list, .n_inputs = count, GPT_SAVES(sizes), .integers = {dim}});
+  y = gpt_graph_add(env, y,
+                 (GptOpCall){.op = &cat_op, .inputs = list, .n_inputs = count, GPT_SAVES(sizes), .integers = {dim}});
   gpt_tensor_release(sizes);
   return y;
 }

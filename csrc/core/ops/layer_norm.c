@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
-#include "core/memory.h"
+#include "core/base/memory.h"
 #include "core/ops/column_sums.h"
-#include "core/parallel.h"
+#include "core/base/parallel.h"
 
 #define GRAIN_FLOATS 16384 /* worth a hand-over to another thread */
 #define CHUNK_ROWS 32      /* of a backward */
@@ -64,9 +64,9 @@ static bool back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx)
   return done;
 }
 
-/* inputs: x, weight, bias; saves: x, weight (packed), stats */
+/* inputs: x, weight, bias; saves: x, weight (contiguous), stats */
 static bool layer_norm_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptTensor *dx = dy != NULL ? gpt_tensor_like(env, gpt_node_saved(node, 0)) : NULL;
   bool done = dx != NULL && back(env, node, dy, dx);
   gpt_tensor_release(dy);
@@ -88,7 +88,7 @@ static bool check_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weigh
   return true;
 }
 
-/* y, and the rows' means and deviations where a backward will want them, for packed inputs. */
+/* y, and the rows' means and deviations where a backward will want them, for contiguous inputs. */
 static GptTensor *compute(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, double eps, GptTensor *stats) {
   GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, x->shape);
   if (y == NULL) return NULL;
@@ -107,14 +107,14 @@ static GptTensor *compute(GptEnv *env, GptTensor *x, GptTensor *weight, GptTenso
 GptTensor *gpt_layer_norm(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, double eps) {
   if (!check_shapes(env, x, weight, bias)) return NULL;
   GptTensor *const inputs[] = {x, weight, bias};
-  bool recorded = gpt_records(env, 3, inputs);
-  GptTensor *px = gpt_tensor_packed_floats(env, x), *pw = gpt_tensor_packed(env, weight), *y = NULL;
-  GptTensor *pb = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
+  bool recorded = gpt_graph_wanted(env, 3, inputs);
+  GptTensor *px = gpt_tensor_contiguous_floats(env, x), *pw = gpt_tensor_as_contiguous(env, weight), *y = NULL;
+  GptTensor *pb = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
   int64_t rows = gpt_tensor_numel(x) / weight->shape[0];
   GptTensor *stats = recorded ? gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){rows, 2}) : NULL;
   if (px != NULL && pw != NULL && (pb != NULL || bias == NULL) && (stats != NULL || !recorded))
     y = compute(env, px, pw, pb, eps, stats);
-  y = gpt_record(env, y, (GptRecord){.op = &layer_norm_op, GPT_INPUTS(x, weight, bias), GPT_SAVES(px, pw, stats)});
+  y = gpt_graph_add(env, y, (GptOpCall){.op = &layer_norm_op, GPT_INPUTS(x, weight, bias), GPT_SAVES(px, pw, stats)});
   gpt_tensor_release(px);
   gpt_tensor_release(pw);
   gpt_tensor_release(pb);

@@ -4,9 +4,9 @@
 
 #include "core/ops/column_sums.h"
 #include "core/ops/tensor_matrix.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
-/* x [..., k] packed, as rows of k. */
+/* x [..., k] contiguous, as rows of k. */
 static GptMatrix rows_of(const GptTensor *x) {
   int64_t k = x->shape[x->ndim - 1], rows = k > 0 ? gpt_tensor_numel(x) / k : 0;
   return (GptMatrix){gpt_floats(x), rows, k, k, 1};
@@ -41,8 +41,8 @@ static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const 
 
 /* Packs a bias, and a weight that cannot be multiplied where it lies; the answers are new references. */
 static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
-  *w = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_packed(env, weight);
-  *b = bias != NULL ? gpt_tensor_packed(env, bias) : NULL;
+  *w = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
+  *b = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
   return *w != NULL && (bias == NULL || *b != NULL);
 }
 
@@ -73,7 +73,7 @@ static bool multiply_all(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTens
 
 /* dy transposed * x, added to what the weight has gathered where it can be. */
 static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy, GptMatrix x) {
-  GptTensor *gathered = gpt_node_gathered(node, i);
+  GptTensor *gathered = gpt_node_accumulated(node, i);
   GptTensor *dw = gathered;
   if (dw == NULL) dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
   if (dw == NULL) return false;
@@ -108,10 +108,10 @@ static GptTensor *input_gradient(GptEnv *env, GptNode *node, GptMatrix dy, int n
   return NULL;
 }
 
-/* inputs: x, the weights, the biases; saves: x (packed), the weights */
+/* inputs: x, the weights, the biases; saves: x (contiguous), the weights */
 static bool linear_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   int n = (node->n_inputs - 1) / 2;
-  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   if (dy == NULL) return false;
   GptMatrix rows = rows_of(dy), x = rows_of(gpt_node_saved(node, 0));
   bool done = !gpt_node_wants(node, 0) || gpt_node_give(env, node, 0, input_gradient(env, node, rows, n));
@@ -145,17 +145,17 @@ static bool check_shapes(GptEnv *env, const GptTensor *x, int n, GptTensor *cons
   return true;
 }
 
-static GptTensor *record_linear(GptEnv *env, GptTensor *y, GptTensor *x, GptTensor *packed, int n,
+static GptTensor *record_linear(GptEnv *env, GptTensor *y, GptTensor *x, GptTensor *contiguous, int n,
                                 GptTensor *const *weights, GptTensor *const *biases) {
-  GptTensor *inputs[1 + 2 * GPT_LINEAR_MOST] = {x}, *saves[1 + GPT_LINEAR_MOST] = {packed};
+  GptTensor *inputs[1 + 2 * GPT_LINEAR_MOST] = {x}, *saves[1 + GPT_LINEAR_MOST] = {contiguous};
   memcpy(inputs + 1, weights, (size_t)n * sizeof *weights);
   memcpy(inputs + 1 + n, biases, (size_t)n * sizeof *biases);
   memcpy(saves + 1, weights, (size_t)n * sizeof *weights);
-  return gpt_record(
-      env, y, (GptRecord){.op = &linear_op, .inputs = inputs, .n_inputs = 1 + 2 * n, .saves = saves, .n_saves = 1 + n});
+  return gpt_graph_add(
+      env, y, (GptOpCall){.op = &linear_op, .inputs = inputs, .n_inputs = 1 + 2 * n, .saves = saves, .n_saves = 1 + n});
 }
 
-/* y [..., sum of out] for a packed x [..., in] */
+/* y [..., sum of out] for a contiguous x [..., in] */
 static GptTensor *compute(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, x->shape, sizeof shape);
@@ -169,10 +169,10 @@ static GptTensor *compute(GptEnv *env, GptTensor *x, int n, GptTensor *const *we
 
 GptTensor *gpt_linear(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
   if (!check_shapes(env, x, n, weights, biases)) return NULL;
-  GptTensor *packed = gpt_tensor_packed_floats(env, x);
-  if (packed == NULL) return NULL;
-  GptTensor *y = compute(env, packed, n, weights, biases);
-  y = record_linear(env, y, x, packed, n, weights, biases);
-  gpt_tensor_release(packed);
+  GptTensor *contiguous = gpt_tensor_contiguous_floats(env, x);
+  if (contiguous == NULL) return NULL;
+  GptTensor *y = compute(env, contiguous, n, weights, biases);
+  y = record_linear(env, y, x, contiguous, n, weights, biases);
+  gpt_tensor_release(contiguous);
   return y;
 }

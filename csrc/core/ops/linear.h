@@ -2,7 +2,7 @@
 #ifndef GPT_LINEAR_H
 #define GPT_LINEAR_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 #define GPT_LINEAR_MOST 3
 

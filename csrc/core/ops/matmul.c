@@ -6,9 +6,9 @@
 #include "core/ops/shape.h"
 #include "core/ops/sum_to.h"
 #include "core/ops/tensor_matrix.h"
-#include "core/parallel.h"
-#include "core/record.h"
-#include "core/scratch.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
+#include "core/base/scratch.h"
 
 #define FEW 8 /* batches of fewer matrices than that, */
 #define LARGE                                                                                                          \
@@ -24,7 +24,7 @@ static GptTensor *operand(GptEnv *env, GptTensor *t) {
   return ready;
 }
 
-/* The dims of a and b before the last two, broadcast, into shape; answers how many, or -1. */
+/* The dims of a and b before the last two, broadcast, into shape; returns how many, or -1. */
 static int batch_shape(const GptTensor *a, const GptTensor *b, int64_t *shape) {
   int ndim = (a->ndim > b->ndim ? a->ndim : b->ndim) - 2;
   for (int d = 0; d < ndim; d++) {
@@ -168,7 +168,7 @@ static bool matmul_backward(GptEnv *env, GptNode *node, GptTensor *dy) {
 static const GptOp matmul_op = {"matmul", matmul_backward};
 
 static GptTensor *multiply(GptEnv *env, GptTensor *a, GptTensor *b) {
-  return gpt_record(env, forward(env, a, b), (GptRecord){.op = &matmul_op, GPT_INPUTS(a, b), GPT_SAVES(a, b)});
+  return gpt_graph_add(env, forward(env, a, b), (GptOpCall){.op = &matmul_op, GPT_INPUTS(a, b), GPT_SAVES(a, b)});
 }
 
 /* y without the dim that a vector was given; takes over y. */

@@ -3,7 +3,7 @@
 #ifndef GPT_OPS_MATMUL_H
 #define GPT_OPS_MATMUL_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /*
  * [n] [n] -> []; [m, k] [k] -> [m]; [k] [k, n] -> [n]; [..., m, k] [..., k, n] -> [..., m, n], with the dims before the

@@ -6,7 +6,7 @@
 #include "core/ops/iterate.h"
 #include "core/ops/reduction.h"
 #include "core/ops/sum.h"
-#include "core/parallel.h"
+#include "core/base/parallel.h"
 
 #define GRAIN 32768 /* elements */
 
@@ -36,13 +36,13 @@ static Axis axis_of(const GptTensor *x, int dim) {
 
 static GptTensor *sum_floats(GptEnv *env, const GptOp *op, GptTensor *x, int dim, bool keepdim, double scale) {
   Axis axis = axis_of(x, dim);
-  GptTensor *packed = gpt_tensor_packed(env, x);
-  GptTensor *y = packed != NULL ? gpt_reduced_new(env, GPT_F32, x, dim, keepdim) : NULL;
-  if (y != NULL && !gpt_sum_axis(env, gpt_floats(y), gpt_floats(packed), axis.outer, axis.n, axis.inner, scale)) {
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x);
+  GptTensor *y = contiguous != NULL ? gpt_reduced_new(env, GPT_F32, x, dim, keepdim) : NULL;
+  if (y != NULL && !gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), axis.outer, axis.n, axis.inner, scale)) {
     gpt_tensor_release(y);
     y = NULL;
   }
-  gpt_tensor_release(packed);
+  gpt_tensor_release(contiguous);
   return gpt_record_reduction(env, op, y, x, dim, (GptTensor *const[2]){NULL, NULL}, scale);
 }
 
@@ -110,7 +110,7 @@ static void var_rows_backward(void *context, int64_t first, int64_t last) {
 static int64_t grain_of(int64_t n) { return n >= GRAIN ? 1 : GRAIN / (n + 1); }
 
 static bool var_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dy = gpt_tensor_packed(env, grad);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptRows rows;
   if (dy == NULL || !gpt_gradient_rows(env, node, &rows)) return gpt_tensor_release(dy), false;
   Variance var = {gpt_floats(gpt_node_saved(node, 0)), gpt_floats(dy), gpt_floats(rows.x), rows.n,

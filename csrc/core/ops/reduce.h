@@ -5,7 +5,7 @@
 #ifndef GPT_REDUCE_H
 #define GPT_REDUCE_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 #define GPT_ALL_DIMS (-1)
 

@@ -16,7 +16,7 @@ static int64_t count_rows(int ndim, const int64_t *shape, int dim) {
 }
 
 bool gpt_rows_of(GptEnv *env, GptTensor *x, int dim, GptRows *rows) {
-  rows->x = dim == GPT_ALL_DIMS ? gpt_tensor_packed(env, x) : gpt_rows_along(env, x, dim);
+  rows->x = dim == GPT_ALL_DIMS ? gpt_tensor_as_contiguous(env, x) : gpt_rows_along(env, x, dim);
   rows->count = count_rows(x->ndim, x->shape, dim);
   rows->n = dim == GPT_ALL_DIMS ? gpt_tensor_numel(x) : x->shape[dim];
   return rows->x != NULL;
@@ -34,9 +34,9 @@ GptTensor *gpt_reduced_new(GptEnv *env, GptDtype dtype, const GptTensor *x, int 
 
 GptTensor *gpt_record_reduction(GptEnv *env, const GptOp *op, GptTensor *y, GptTensor *x, int dim,
                                 GptTensor *const saves[2], double number) {
-  GptRecord record = {.op = op, GPT_INPUTS(x), .saves = saves, .n_saves = 2, .numbers = {number, dim, x->ndim}};
+  GptOpCall record = {.op = op, GPT_INPUTS(x), .saves = saves, .n_saves = 2, .numbers = {number, dim, x->ndim}};
   memcpy(record.integers, x->shape, sizeof x->shape);
-  return gpt_record(env, y, record);
+  return gpt_graph_add(env, y, record);
 }
 
 double gpt_reduction_number(const GptNode *node) { return node->numbers[NUMBER]; }

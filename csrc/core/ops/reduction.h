@@ -5,7 +5,7 @@
 #ifndef GPT_REDUCTION_H
 #define GPT_REDUCTION_H
 
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 /* x as rows: the reduced dimension moved to the end and contiguous, or all elements as one row. */
 typedef struct GptRows {

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "core/ops/sum_to.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 /* Notes the input's shape, for the backward of an op that changes it. */
-static void note_shape(GptRecord *record, const GptTensor *x) {
+static void note_shape(GptOpCall *record, const GptTensor *x) {
   memcpy(record->integers, x->shape, sizeof record->integers);
   record->numbers[0] = x->ndim;
 }
@@ -43,7 +43,7 @@ typedef struct Run {
   int64_t size, step;
 } Run;
 
-/* The runs of a tensor, last dim first; answers how many. */
+/* The runs of a tensor, last dim first; returns how many. */
 static int find_runs(const GptTensor *x, Run *runs) {
   int count = 0;
   for (int d = x->ndim - 1; d >= 0; d--) {
@@ -72,9 +72,9 @@ static bool view_strides(const GptTensor *x, int ndim, const int64_t *shape, int
 }
 
 static GptTensor *record_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape, const int64_t *stride) {
-  GptRecord record = {.op = &view_op, GPT_INPUTS(x)};
+  GptOpCall record = {.op = &view_op, GPT_INPUTS(x)};
   note_shape(&record, x);
-  return gpt_record(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
+  return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
 }
 
 GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) {
@@ -135,13 +135,13 @@ static const GptOp permute_op = {"permute", permute_backward};
 
 GptTensor *gpt_permute(GptEnv *env, GptTensor *x, const int *dims) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
-  GptRecord record = {.op = &permute_op, GPT_INPUTS(x)};
+  GptOpCall record = {.op = &permute_op, GPT_INPUTS(x)};
   for (int d = 0; d < x->ndim; d++) {
     shape[d] = x->shape[dims[d]];
     stride[d] = x->stride[dims[d]];
     record.integers[d] = dims[d];
   }
-  return gpt_record(env, gpt_tensor_view(env, x, x->ndim, shape, stride, x->offset), record);
+  return gpt_graph_add(env, gpt_tensor_view(env, x, x->ndim, shape, stride, x->offset), record);
 }
 
 GptTensor *gpt_transpose(GptEnv *env, GptTensor *x, int dim1, int dim2) {
@@ -180,8 +180,8 @@ static bool narrow_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 static const GptOp narrow_op = {"narrow", narrow_backward};
 
 GptTensor *gpt_narrow(GptEnv *env, GptTensor *x, int dim, int64_t first, int64_t length) {
-  GptRecord record = {.op = &narrow_op, GPT_INPUTS(x), .integers = {dim, first, x->shape[dim]}};
-  return gpt_record(env, slice_of(env, x, dim, first, length), record);
+  GptOpCall record = {.op = &narrow_op, GPT_INPUTS(x), .integers = {dim, first, x->shape[dim]}};
+  return gpt_graph_add(env, slice_of(env, x, dim, first, length), record);
 }
 
 static bool select_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
@@ -200,8 +200,8 @@ GptTensor *gpt_select(GptEnv *env, GptTensor *x, int dim, int64_t position) {
     shape[d] = x->shape[d < dim ? d : d + 1];
     stride[d] = x->stride[d < dim ? d : d + 1];
   }
-  GptRecord record = {.op = &select_op, GPT_INPUTS(x), .integers = {dim, position, x->shape[dim]}};
-  return gpt_record(env, gpt_tensor_view(env, x, x->ndim - 1, shape, stride, x->offset + position * x->stride[dim]),
+  GptOpCall record = {.op = &select_op, GPT_INPUTS(x), .integers = {dim, position, x->shape[dim]}};
+  return gpt_graph_add(env, gpt_tensor_view(env, x, x->ndim - 1, shape, stride, x->offset + position * x->stride[dim]),
                     record);
 }
 
@@ -227,9 +227,9 @@ GptTensor *gpt_expand(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted
   if (!fits)
     return gpt_fail_null(env, "shape %s cannot be broadcast to %s", gpt_tensor_shape_text(x, from),
                          gpt_shape_text(ndim, wanted, to));
-  GptRecord record = {.op = &expand_op, GPT_INPUTS(x)};
+  GptOpCall record = {.op = &expand_op, GPT_INPUTS(x)};
   note_shape(&record, x);
-  return gpt_record(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
+  return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
 }
 
 /* clone: the gradient as it is */
@@ -241,7 +241,7 @@ static bool clone_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 static const GptOp clone_op = {"clone", clone_backward};
 
 GptTensor *gpt_clone(GptEnv *env, GptTensor *x) {
-  return gpt_record(env, gpt_tensor_copy(env, x), (GptRecord){.op = &clone_op, GPT_INPUTS(x)});
+  return gpt_graph_add(env, gpt_tensor_copy(env, x), (GptOpCall){.op = &clone_op, GPT_INPUTS(x)});
 }
 
 GptTensor *gpt_contiguous(GptEnv *env, GptTensor *x) {

@@ -5,7 +5,7 @@
 #ifndef GPT_OPS_SHAPE_H
 #define GPT_OPS_SHAPE_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /* The same elements in another shape; one size may be -1, which is then worked out. A view fails where the strides do
    not allow one; reshape copies then. */

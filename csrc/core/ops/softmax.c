@@ -2,8 +2,8 @@
 
 #include "core/kernels/kernels.h"
 #include "core/ops/iterate.h"
-#include "core/parallel.h"
-#include "core/record.h"
+#include "core/base/parallel.h"
+#include "core/tensor/graph.h"
 
 #define GRAIN 8192 /* elements */
 
@@ -68,7 +68,7 @@ static void run_rows(GptTask task, GptTensor *y, const GptTensor *x, const GptTe
 static GptTensor *moved_back(GptEnv *env, GptTensor *rows, int dim) {
   if (rows == NULL || rows->ndim == 0 || dim == rows->ndim - 1) return rows;
   GptTensor *view = gpt_dim_moved(env, rows, rows->ndim - 1, dim);
-  GptTensor *y = view != NULL ? gpt_tensor_packed(env, view) : NULL;
+  GptTensor *y = view != NULL ? gpt_tensor_as_contiguous(env, view) : NULL;
   gpt_tensor_release(view);
   gpt_tensor_release(rows);
   return y;
@@ -90,7 +90,7 @@ static GptTensor *softmax(GptEnv *env, const Kind *kind, GptTensor *input, int d
   if (y != NULL) run_rows(kind->forward, y, rows, NULL);
   gpt_tensor_release(rows);
   y = moved_back(env, y, dim);
-  y = gpt_record(env, y, (GptRecord){.op = &kind->op, GPT_INPUTS(x), GPT_SAVES(y), .integers = {dim}});
+  y = gpt_graph_add(env, y, (GptOpCall){.op = &kind->op, GPT_INPUTS(x), GPT_SAVES(y), .integers = {dim}});
   gpt_tensor_release(x);
   return y;
 }

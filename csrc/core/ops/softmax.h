@@ -2,7 +2,7 @@
 #ifndef GPT_SOFTMAX_H
 #define GPT_SOFTMAX_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 GptTensor *gpt_softmax(GptEnv *env, GptTensor *x, int dim);
 GptTensor *gpt_log_softmax(GptEnv *env, GptTensor *x, int dim);

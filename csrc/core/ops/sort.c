@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 #include "core/ops/index.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 /* An element as an unsigned number in the order asked for, and where it was: equal ones keep their order. */
 typedef struct Entry {
@@ -109,13 +109,13 @@ static bool order(GptEnv *env, const GptOp *op, GptTensor *x, int64_t k, int dim
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, x->shape, sizeof shape);
   shape[dim] = k;
-  GptTensor *packed = gpt_tensor_packed(env, x), *y = NULL, *p = NULL;
-  if (packed != NULL) y = gpt_tensor_new(env, x->storage->dtype, x->ndim, shape);
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = NULL, *p = NULL;
+  if (contiguous != NULL) y = gpt_tensor_new(env, x->storage->dtype, x->ndim, shape);
   if (y != NULL) p = gpt_tensor_new(env, GPT_I64, x->ndim, shape);
-  bool done = p != NULL && pick_lanes(env, packed, dim, k, descending, y, p);
-  gpt_tensor_release(packed);
+  bool done = p != NULL && pick_lanes(env, contiguous, dim, k, descending, y, p);
+  gpt_tensor_release(contiguous);
   if (done) {
-    y = gpt_record(env, y, (GptRecord){.op = op, GPT_INPUTS(x), GPT_SAVES(p), .integers = {dim, x->shape[dim]}});
+    y = gpt_graph_add(env, y, (GptOpCall){.op = op, GPT_INPUTS(x), GPT_SAVES(p), .integers = {dim, x->shape[dim]}});
     done = y != NULL;
   }
   if (!done) gpt_tensor_release(y), gpt_tensor_release(p), y = p = NULL;

@@ -2,9 +2,9 @@
 #ifndef GPT_OPS_SORT_H
 #define GPT_OPS_SORT_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
-/* Both answer values and their positions (i64, from 0) through the pointers, NULL on failure. */
+/* Both return values and their positions (i64, from 0) through the pointers, NULL on failure. */
 bool gpt_sort(GptEnv *env, GptTensor *x, int dim, bool descending, GptTensor **values, GptTensor **positions);
 
 /* The k largest (or smallest), best first. */

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "core/memory.h"
-#include "core/parallel.h"
+#include "core/base/memory.h"
+#include "core/base/parallel.h"
 
 #define CHUNK 4096  /* of n: summed by one thread */
 #define COLUMNS 256 /* of inner: summed side by side */

@@ -2,7 +2,7 @@
 #ifndef GPT_SUM_H
 #define GPT_SUM_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /* y[outer, inner] = scale * sum over i of x[outer, i, inner], for x [outer, n, inner]. False where memory is short. */
 bool gpt_sum_axis(GptEnv *env, float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale);

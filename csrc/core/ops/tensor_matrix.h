@@ -2,8 +2,8 @@
 #ifndef GPT_TENSOR_MATRIX_H
 #define GPT_TENSOR_MATRIX_H
 
-#include "core/matrix.h"
-#include "core/tensor.h"
+#include "core/linalg/matrix.h"
+#include "core/tensor/tensor.h"
 
 /* The last two dims of t, from element `at` of its memory on. */
 static inline GptMatrix gpt_matrix_at(const GptTensor *t, int64_t at) {

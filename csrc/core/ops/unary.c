@@ -4,7 +4,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/ops/iterate.h"
-#include "core/record.h"
+#include "core/tensor/graph.h"
 
 #define BLOCK 512 /* elements that lie apart are gathered into blocks of this many */
 
@@ -188,8 +188,8 @@ static GptTensor *apply(GptEnv *env, const Function *function, GptTensor *input,
   if (y != NULL) {
     gpt_each(2, (GptTensor *[]){y, x}, forward_run, &(Call){function, numbers});
     GptTensor *saved = function->saves == INPUT ? x : function->saves == OUTPUT ? y : NULL;
-    y = gpt_record(env, y,
-                   (GptRecord){.op = &function->op, GPT_INPUTS(x), GPT_SAVES(saved), .numbers = {first, second}});
+    y = gpt_graph_add(env, y,
+                   (GptOpCall){.op = &function->op, GPT_INPUTS(x), GPT_SAVES(saved), .numbers = {first, second}});
   }
   gpt_tensor_release(x);
   return y;

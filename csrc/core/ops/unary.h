@@ -2,7 +2,7 @@
 #ifndef GPT_UNARY_H
 #define GPT_UNARY_H
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 GptTensor *gpt_neg(GptEnv *env, GptTensor *x);
 GptTensor *gpt_exp(GptEnv *env, GptTensor *x);

@@ -6,7 +6,7 @@
 #define GPT_OPS_WRITE_H
 
 #include "core/ops/create.h"
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 /* False and a message (it begins with what) where x may not be written into now. */
 bool gpt_check_writable(GptEnv *env, const GptTensor *x, const char *what);

@@ -1,6 +1,6 @@
 #include "core/tokenizer/alphabet.h"
 
-#include "core/utf8.h"
+#include "core/base/utf8.h"
 
 static bool stands_for_itself(int byte) {
   return byte > 32 && byte != 127 && (byte < 128 || byte > 160) && byte != 173;

@@ -1,6 +1,6 @@
 #include "core/tokenizer/ids.h"
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 void gpt_ids_init(GptIds *ids, GptEnv *env) { *ids = (GptIds){.env = env}; }
 

@@ -2,7 +2,7 @@
 #ifndef GPT_IDS_H
 #define GPT_IDS_H
 
-#include "core/env.h"
+#include "core/base/env.h"
 
 typedef struct GptIds {
   GptEnv *env;

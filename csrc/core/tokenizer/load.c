@@ -2,9 +2,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/files.h"
-#include "core/json.h"
-#include "core/memory.h"
+#include "core/io/files.h"
+#include "core/io/json.h"
+#include "core/base/memory.h"
 #include "core/tokenizer/reading.h"
 
 /* What a directory holds. */

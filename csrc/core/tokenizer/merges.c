@@ -1,6 +1,6 @@
 #include "core/tokenizer/merges.h"
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 #define RANK_BITS 24
 #define RANK_MASK (((uint32_t)1 << RANK_BITS) - 1)

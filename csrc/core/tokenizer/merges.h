@@ -2,7 +2,7 @@
 #ifndef GPT_MERGES_H
 #define GPT_MERGES_H
 
-#include "core/env.h"
+#include "core/base/env.h"
 
 #define GPT_NO_RANK UINT32_MAX
 

@@ -1,6 +1,6 @@
 #include "core/tokenizer/merging.h"
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 #define END UINT32_MAX /* previous of the first part, next of the last */
 #define KEPT 65536     /* a longer word's memory is given back after it */
@@ -53,7 +53,7 @@ static uint64_t pop(uint64_t *heap, size_t *count) {
   return least;
 }
 
-/* Lists the bytes and the merges of neighbours; answers how many candidates the heap has. */
+/* Lists the bytes and the merges of neighbours; returns how many candidates the heap has. */
 static size_t list_bytes(const GptByteTokens *bytes, GptMergeSpace *space, const uint8_t *word, size_t n) {
   size_t count = 0;
   for (size_t i = 0; i < n; i++) {

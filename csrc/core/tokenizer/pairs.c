@@ -1,6 +1,6 @@
 #include "core/tokenizer/pairs.h"
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 void gpt_pairs_free(GptPairs *pairs) {
   for (size_t i = 0; i < pairs->count; i++) gpt_free(pairs->env, pairs->list[i].words);

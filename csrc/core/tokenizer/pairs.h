@@ -7,7 +7,7 @@
 #ifndef GPT_PAIRS_H
 #define GPT_PAIRS_H
 
-#include "core/env.h"
+#include "core/base/env.h"
 
 typedef struct GptPair {
   uint32_t left, right;

@@ -1,7 +1,7 @@
 /* What the files say of added and special tokens. */
 #include <string.h>
 
-#include "core/json.h"
+#include "core/io/json.h"
 #include "core/tokenizer/reading.h"
 
 static bool is_true(const cJSON *object, const char *key) {

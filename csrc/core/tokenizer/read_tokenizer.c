@@ -2,7 +2,7 @@
    text. What is described must be GPT-2's way; everything else is refused by name. */
 #include <string.h>
 
-#include "core/json.h"
+#include "core/io/json.h"
 #include "core/tokenizer/reading.h"
 
 static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }

@@ -1,7 +1,7 @@
 /* vocab.json and merges.txt. */
 #include <string.h>
 
-#include "core/json.h"
+#include "core/io/json.h"
 #include "core/tokenizer/reading.h"
 
 bool gpt_read_vocabulary(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {

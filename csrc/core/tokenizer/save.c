@@ -1,8 +1,8 @@
 /* Writing a tokenizer's files, as Hugging Face's tools read them. */
 #include <string.h>
 
-#include "core/files.h"
-#include "core/json.h"
+#include "core/io/files.h"
+#include "core/io/json.h"
 #include "core/tokenizer/parts.h"
 
 enum { TOKENIZER, VOCABULARY, MERGES, CONFIG, FILES };

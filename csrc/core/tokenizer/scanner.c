@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/tokenizer/characters.h"
-#include "core/utf8.h"
+#include "core/base/utf8.h"
 
 /* The class of the character at `at`, and its length. */
 static inline unsigned read_class(const GptClasses *classes, const uint8_t *text, size_t at, size_t n, size_t *length) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 static int compare(const void *a, const void *b, void *context) {
   const GptVocabulary *v = context;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "core/json.h"
-#include "core/memory.h"
+#include "core/io/json.h"
+#include "core/base/memory.h"
 #include "core/tokenizer/parts.h"
 
 const char *const gpt_role_names[GPT_ROLES] = {"eos_token", "bos_token", "unk_token", "pad_token",

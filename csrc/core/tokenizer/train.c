@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 #include "core/tokenizer/pairs.h"
 #include "core/tokenizer/parts.h"
 #include "core/tokenizer/words.h"

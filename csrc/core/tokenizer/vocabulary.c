@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "core/json.h"
-#include "core/memory.h"
+#include "core/io/json.h"
+#include "core/base/memory.h"
 
 #define ID_MASK (((uint32_t)1 << 24) - 1)
 

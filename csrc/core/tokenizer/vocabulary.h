@@ -7,7 +7,7 @@
 #ifndef GPT_VOCABULARY_H
 #define GPT_VOCABULARY_H
 
-#include "core/env.h"
+#include "core/base/env.h"
 #include "core/tokenizer/alphabet.h"
 
 #define GPT_MOST_TOKENS ((int64_t)1 << 23) /* ids lie below */

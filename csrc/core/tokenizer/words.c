@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/memory.h"
+#include "core/base/memory.h"
 
 #define LONGEST_WORD ((size_t)1 << 20) /* a longer one is cut: nothing is learned from such */
 

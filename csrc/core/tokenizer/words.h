@@ -2,7 +2,7 @@
 #ifndef GPT_WORDS_H
 #define GPT_WORDS_H
 
-#include "core/env.h"
+#include "core/base/env.h"
 #include "core/tokenizer/scanner.h"
 
 typedef struct GptWord {

@@ -1,6 +1,6 @@
 -- The options of generate and stream: their defaults, and what they may be.
 local core = require "gpt.core"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
@@ -19,7 +19,7 @@ for _, name in ipairs(NAMES) do KNOWN[name] = true end
 local function refuse_name(what, given, name)
   if type(name) == "number" then
     local advice = what:find "^session" and "; session:feed(ids) takes token ids" or ""
-    raise(what, "options are names, as in { max_new_tokens = 5 }, got %s at position %s%s", rules.show(given[name]),
+    raise(what, "options are names, as in { max_new_tokens = 5 }, got %s at position %s%s", validate.show(given[name]),
       name, advice)
   end
   local near = core._suggest(tostring(name), NAMES)
@@ -37,7 +37,7 @@ local function whole(what, given, name, otherwise, least)
   if value == nil then return otherwise end
   local number = type(value) == "number" and math.tointeger(value)
   if not number or number < least then
-    raise(what, "%s: a whole number of at least %d expected, got %s", name, least, rules.show(value))
+    raise(what, "%s: a whole number of at least %d expected, got %s", name, least, validate.show(value))
   end
   return number
 end
@@ -46,7 +46,7 @@ local function flag(what, given, name, otherwise)
   local value = given[name]
   if value == nil then return otherwise end
   if type(value) ~= "boolean" then
-    raise(what, "%s: true or false expected, got %s", name, rules.show(value))
+    raise(what, "%s: true or false expected, got %s", name, validate.show(value))
   end
   return value
 end
@@ -59,7 +59,7 @@ local function add_stop(what, stop, value)
     stop.strings[#stop.strings + 1] = value
   else
     raise(what, "stop: a token id, a string that is not empty, or a list of these expected, got %s",
-      rules.show(value))
+      validate.show(value))
   end
 end
 
@@ -76,13 +76,13 @@ end
 
 local function read_overflow(what, value)
   if value == nil or value == "crop" or value == "error" then return value or "crop" end
-  return raise(what, [[overflow: "crop" or "error" expected, got %s]], rules.show(value))
+  return raise(what, [[overflow: "crop" or "error" expected, got %s]], validate.show(value))
 end
 
 -- Checks what the caller gave; `what` begins the messages. The sampling options are checked by core._sampler.
 function options.read(what, given)
   if given == nil then given = {} end
-  if type(given) ~= "table" then raise(what, "options: a table expected, got %s", rules.show(given)) end
+  if type(given) ~= "table" then raise(what, "options: a table expected, got %s", validate.show(given)) end
   check_names(what, given)
   core._sampler(given, what, core._generator(given, what, 0))
   return {

@@ -6,7 +6,7 @@ local stop = require "gpt.generate.stop"
 local Output = {}
 Output.__index = Output
 
--- settings: { stop_ids = set, stop_strings = list, tokenizer, text = answers text, limit = most new tokens }
+-- settings: { stop_ids = set, stop_strings = list, tokenizer, text = returns text, limit = most new tokens }
 function Output.new(settings)
   local follows = settings.text or #settings.stop_strings > 0
   return setmetatable({

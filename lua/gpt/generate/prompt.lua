@@ -3,8 +3,8 @@
 -- A prompt becomes { rows = { { ids = {...}, text = string or nil }, ... }, form = ... }, form being "ids", "text" or
 -- "tensor" for one prompt, "list" or "tensors" for several (a list's rows each have a form of their own).
 local core = require "gpt.core"
-local answer = require "gpt.answer"
-local rules = require "gpt.rules"
+local printed = require "gpt.support.printed"
+local validate = require "gpt.support.validate"
 
 local prompt = {}
 
@@ -17,7 +17,7 @@ local function check_ids(name, list, vocab)
   local ids = {}
   for i, value in ipairs(list) do
     local id = type(value) == "number" and math.tointeger(value)
-    if not id then raise("%s: a token id expected at position %d, got %s", name, i, rules.show(value)) end
+    if not id then raise("%s: a token id expected at position %d, got %s", name, i, validate.show(value)) end
     if id < 0 or vocab and id >= vocab then
       local of = vocab and (" of %d (0 to %d)"):format(vocab, vocab - 1) or ": ids start at 0"
       raise("%s: id %d at position %d is not in the vocabulary%s", name, id, i, of)
@@ -56,7 +56,7 @@ local function read_one(name, value, model)
   if type(value) == "string" then return read_text(name, value, model) end
   if core.is_tensor(value) then return read_tensor(name, value, model) end
   if type(value) == "table" then return { form = "ids", ids = check_ids(name, value, model.vocab_size) } end
-  return raise("%s: token ids, a string, or a list of either expected, got %s", name, rules.show(value))
+  return raise("%s: token ids, a string, or a list of either expected, got %s", name, validate.show(value))
 end
 
 local function is_list(value)
@@ -83,7 +83,7 @@ local function joined(row, output)
   if row.form == "text" then return row.text .. output:text() end
   local ids = table.move(output.ids, 1, #output.ids, #row.ids + 1, table.move(row.ids, 1, #row.ids, 1, {}))
   if row.form == "tensor" then return core.tensor(ids, { dtype = "i64" }) end
-  return answer(ids)
+  return printed(ids)
 end
 
 -- Rows of one length make one tensor; others stay a list of tensors.
@@ -95,14 +95,14 @@ local function stacked(answers)
 end
 
 -- The prompt followed by what its rows' outputs hold, in the prompt's form; and the log probabilities likewise.
-function prompt.answer(read, outputs)
+function prompt.joined(read, outputs)
   local answers, logprobs = {}, {}
   for i, row in ipairs(read.rows) do
     answers[i], logprobs[i] = joined(row, outputs[i]), outputs[i].logprobs
   end
-  if read.form == "list" then return answer(answers), answer(logprobs) end
+  if read.form == "list" then return printed(answers), printed(logprobs) end
   if read.form == "tensors" then return stacked(answers), logprobs end
-  return answers[1], logprobs[1] and answer(logprobs[1])
+  return answers[1], logprobs[1] and printed(logprobs[1])
 end
 
 return prompt

@@ -29,7 +29,7 @@ local function make_row(what, settings, prompt, i)
   return row
 end
 
--- prompts: as prompt.read answers them. settings: as options.read does, with tokenizer and perhaps random.
+-- prompts: as prompt.read returns them. settings: as options.read does, with tokenizer and perhaps random.
 -- In a batch row i draws from a generator of its own, seeded with seed + i - 1.
 function Run.new(what, source, prompts, settings)
   local run = setmetatable({ source = source, rows = {}, outputs = {}, logprobs = settings.logprobs }, Run)
@@ -62,7 +62,7 @@ function Run:step()
   return true
 end
 
--- What is new: for each output a value and a log probability, as Output:take answers them. At the end nil.
+-- What is new: for each output a value and a log probability, as Output:take returns them. At the end nil.
 function Run:next_of(output)
   repeat
     local value, logprob = output:take()
@@ -79,7 +79,7 @@ function Run:next_of_all()
   until not self:step()
 end
 
--- Lets go of the sessions. Before the end: what the reader took counts as answered.
+-- Lets go of the sessions. Before the end: what the reader took counts as returned.
 function Run:close()
   for _, row in ipairs(self.rows) do
     if not row.output.done then

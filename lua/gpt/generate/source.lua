@@ -1,12 +1,12 @@
 -- Where logits come from. A source serves rows, each with `ids`, all its tokens:
 --
---   source:advance(rows)    -- pick: pick(i) answers a tensor, and the position in it of the logits behind rows[i].ids
+--   source:advance(rows)    -- pick: pick(i) returns a tensor, and the position in it of the logits behind rows[i].ids
 --   source:append(row)      -- a token was added to row.ids
---   source:close(row, kept) -- the end of a row, `kept` of its new tokens having been answered
+--   source:close(row, kept) -- the end of a row, `kept` of its new tokens having been returned
 --
 -- Past context_length only the last context_length tokens are run, afresh: positions are learned, so none can be kept.
 local core = require "gpt.core"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 
 local source = {}
 
@@ -63,7 +63,7 @@ end
 local Held = {}
 Held.__index = Held
 
--- One session that its owner holds. It goes on from what was fed, and keeps the new tokens that were answered.
+-- One session that its owner holds. It goes on from what was fed, and keeps the new tokens that were returned.
 function source.held(session, context_length)
   return setmetatable({ session = session, context_length = context_length, fed = 0 }, Held)
 end
@@ -113,8 +113,8 @@ local function check_logits(what, logits)
     for _, n in ipairs(shape) do size = size * n end
     if size > 0 then return logits end
   end
-  local got = dtype and ("%s of shape [%s]"):format(dtype, table.concat(shape, ", ")) or rules.show(logits)
-  return core._raise(("%s: the function has to answer f32 logits of shape [tokens, vocab_size] or "
+  local got = dtype and ("%s of shape [%s]"):format(dtype, table.concat(shape, ", ")) or validate.show(logits)
+  return core._raise(("%s: the function has to return f32 logits of shape [tokens, vocab_size] or "
     .. "[1, tokens, vocab_size], got %s"):format(what, got))
 end
 

@@ -1,7 +1,7 @@
 -- config.json of GPT-2, as Hugging Face's tools write it, to a config table and back.
 local core = require "gpt.core"
-local json = require "gpt.json"
-local rules = require "gpt.rules"
+local json = require "gpt.support.json"
+local validate = require "gpt.support.validate"
 
 local model_config = {}
 
@@ -36,7 +36,7 @@ local Reader = {}
 Reader.__index = Reader
 
 function Reader:refuse(key, expected, value)
-  core._raise(("%s: %s: %s expected, got %s"):format(self.path, key, expected, rules.show(value)))
+  core._raise(("%s: %s: %s expected, got %s"):format(self.path, key, expected, validate.show(value)))
 end
 
 -- A key's value, and the name it goes by here.
@@ -92,7 +92,7 @@ end
 function Reader:check_variant()
   local kind = self:get("model_type")
   if kind ~= nil and kind ~= "gpt2" then
-    core._raise(("%s: model_type %s is not implemented, only \"gpt2\""):format(self.path, rules.show(kind)))
+    core._raise(("%s: model_type %s is not implemented, only \"gpt2\""):format(self.path, validate.show(kind)))
   end
   for _, fixed in ipairs(FIXED) do
     local key, only = table.unpack(fixed)

@@ -2,12 +2,12 @@
 -- @submodule gpt
 local configs = require "gpt.config"
 local core = require "gpt.core"
-local fit = require "gpt.fit"
-local fold = require "gpt.fold"
+local mismatch = require "gpt.support.mismatch"
+local name_list = require "gpt.support.name_list"
 local model_config = require "gpt.huggingface.config"
 local layout = require "gpt.huggingface.weights"
-local json = require "gpt.json"
-local rules = require "gpt.rules"
+local json = require "gpt.support.json"
+local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
 
 local huggingface = {}
@@ -30,7 +30,7 @@ local function read_index(dir)
   local names, seen = {}, {}
   for tensor, name in pairs(map) do
     if type(name) ~= "string" or name:find("[/\\%z]") or name:sub(1, 1) == "." then
-      core._raise(("%s: weight_map: %s does not name a file of this directory"):format(path, rules.show(tensor)))
+      core._raise(("%s: weight_map: %s does not name a file of this directory"):format(path, validate.show(tensor)))
     end
     if not seen[name] then names[#names + 1], seen[name] = name, true end
   end
@@ -64,7 +64,7 @@ local function add_entries(weights, file, map)
   for _, entry in ipairs(file.entries) do
     local name = plain(entry.name)
     if weights.entries[name] then
-      core._raise(("%s: tensor %s comes twice"):format(file.path, fold.line { name }))
+      core._raise(("%s: tensor %s comes twice"):format(file.path, name_list.line { name }))
     end
     if not map or map[entry.name] then weights.entries[name] = entry end
   end
@@ -92,13 +92,13 @@ local function check_fit(weights, list, config_path)
   for name, entry in pairs(weights.entries) do
     if not layout.is_mask(name) then there[name] = entry end
   end
-  local text = fit.text(fit.compare(list, there))
+  local text = mismatch.text(mismatch.compare(list, there))
   if text then core._raise(("%s does not fit %s%s"):format(weights.path, config_path, text)) end
 end
 
 -- Whether two tensors of the files hold the same bytes.
 local function same_bytes(a, b)
-  return a.dtype == b.dtype and fold.shape(a.shape) == fold.shape(b.shape)
+  return a.dtype == b.dtype and name_list.shape(a.shape) == name_list.shape(b.shape)
     and a.source.file:same(a.offset, b.source.file, b.offset, a.last - a.first)
 end
 
@@ -166,16 +166,18 @@ local function load_tokenizer(dir)
   end
 end
 
-local OPTIONS = { { "dtype", rules.one_of { "f32" }, optional = true }, { "map", rules.boolean, optional = true } }
+local OPTIONS = {
+  { "dtype", validate.one_of { "f32" }, optional = true }, { "map", validate.boolean, optional = true },
+}
 
 -- Whether aligned weights are to be mapped.
 local function read_options(dir, options)
-  if type(dir) ~= "string" then core._raise("gpt.load: a directory's name expected, got " .. rules.show(dir)) end
+  if type(dir) ~= "string" then core._raise("gpt.load: a directory's name expected, got " .. validate.show(dir)) end
   if options ~= nil and type(options) ~= "table" then
-    core._raise("gpt.load: a table of options expected, got " .. rules.show(options))
+    core._raise("gpt.load: a table of options expected, got " .. validate.show(options))
   end
-  local values, problems = rules.read(options or {}, OPTIONS)
-  rules.raise("gpt.load", problems)
+  local values, problems = validate.read(options or {}, OPTIONS)
+  validate.raise("gpt.load", problems)
   return values.map ~= false
 end
 

@@ -2,12 +2,12 @@
 -- @submodule gpt
 local configs = require "gpt.config"
 local core = require "gpt.core"
-local fold = require "gpt.fold"
-local json = require "gpt.json"
+local name_list = require "gpt.support.name_list"
+local json = require "gpt.support.json"
 local layout = require "gpt.huggingface.weights"
 local model_config = require "gpt.huggingface.config"
-local new_files = require "gpt.new_files"
-local rules = require "gpt.rules"
+local new_files = require "gpt.support.new_files"
+local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
 
 local function refuse(reason)
@@ -59,8 +59,8 @@ local function check_parameters(parameters, plain)
   end
   table.sort(missing)
   table.sort(unexpected)
-  if #missing > 0 then refuse("it has no " .. fold.line(missing)) end
-  if #unexpected > 0 then refuse("it also has " .. fold.line(unexpected)) end
+  if #missing > 0 then refuse("it has no " .. name_list.line(missing)) end
+  if #unexpected > 0 then refuse("it also has " .. name_list.line(unexpected)) end
 end
 
 -- The config that the tree has by now: parts may have been exchanged since it was made.
@@ -131,7 +131,7 @@ end
 -- @usage model:save "my-gpt2"
 return function(model, dir)
   if core._kind(model) ~= "Model" then refuse("it is a " .. core._kind(model)) end
-  if type(dir) ~= "string" then core._raise("save: a directory's name expected, got " .. rules.show(dir)) end
+  if type(dir) ~= "string" then core._raise("save: a directory's name expected, got " .. validate.show(dir)) end
   local parameters = parameters_of(model)
   local config = config_of(model, parameters)
   local plain = plain_model(config)

@@ -160,7 +160,7 @@ local function draw_labels(self, out, o)
   end
 end
 
--- Answers the SVG.
+-- Returns the SVG.
 return function(o)
   local self, out = setmetatable({}, Map), svg.document()
   local low, high = range(o.panels)

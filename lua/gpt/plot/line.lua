@@ -130,7 +130,7 @@ function Chart:draw_legend(out)
   end
 end
 
--- Answers the SVG.
+-- Returns the SVG.
 return function(o)
   local self, out = setmetatable({}, Chart), svg.document()
   local low, high = range(o.series, "y")

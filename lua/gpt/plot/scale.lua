@@ -1,5 +1,5 @@
 -- Scales: from numbers to 0 .. 1 along an axis, with ticks at round numbers and their labels.
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 
 local scale = {}
 
@@ -30,7 +30,7 @@ function scale.label(value)
   local size = math.abs(value)
   if size == 0 then return "0" end
   if size >= 1e7 or size < 1e-4 then return (("%.3g"):format(value):gsub("e([+-])0+", "e%1"):gsub("e%+", "e")) end
-  if value == math.floor(value) then return (value < 0 and "−" or "") .. rules.grouped(size) end
+  if value == math.floor(value) then return (value < 0 and "−" or "") .. validate.grouped(size) end
   return (trim_zeros(("%.6f"):format(value)):gsub("^%-", "−"))
 end
 

@@ -33,7 +33,7 @@ local function around_blocks(c)
 end
 
 --- Numbers per token. Shortcuts and dropout keep nothing (dropout's mask is drawn again), and the loss holds no more
--- than a slice of the logits, which is gone when it answers.
+-- than a slice of the logits, which is gone when it returns.
 return function(c)
   return c.n_layers * block(c) + around_blocks(c)
 end

@@ -3,9 +3,9 @@
 -- has an index, checkpoints.json, which names those that are kept.
 local configs = require "gpt.config"
 local core = require "gpt.core"
-local fit = require "gpt.fit"
-local json = require "gpt.json"
-local new_files = require "gpt.new_files"
+local mismatch = require "gpt.support.mismatch"
+local json = require "gpt.support.json"
+local new_files = require "gpt.support.new_files"
 local parameter_files = require "gpt.parameter_files"
 local safetensors = require "gpt.safetensors"
 local state = require "gpt.train.state"
@@ -55,7 +55,7 @@ function checkpoint.last(dir)
   return files[#files] and dir .. "/" .. files[#files]
 end
 
--- Forgets all but the last `keep`; answers those that are to be removed.
+-- Forgets all but the last `keep`; returns those that are to be removed.
 local function prune(files, keep)
   local removed = {}
   while #files > keep do removed[#removed + 1] = table.remove(files, 1) end
@@ -150,9 +150,9 @@ local function check_architecture(path, model, opened, about)
   local ours = config_of(model)
   local lines = ours and about.config and config_differences(about.config, ours) or {}
   if #lines > 0 then raise("%s is of another architecture: it has %s", path, table.concat(lines, "; ")) end
-  local found = fit.compare(parameter_files.items(model), opened.by_name)
+  local found = mismatch.compare(parameter_files.items(model), opened.by_name)
   found.unexpected = {} -- the optimizer's
-  local text = fit.text(found)
+  local text = mismatch.text(found)
   if text then raise("%s is of another architecture:%s", path, text) end
 end
 

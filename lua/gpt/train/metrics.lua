@@ -1,7 +1,7 @@
 -- The metrics file: a line a step, JSON or, where the name ends in .csv, comma-separated values.
 local core = require "gpt.core"
-local json = require "gpt.json"
-local new_files = require "gpt.new_files"
+local json = require "gpt.support.json"
+local new_files = require "gpt.support.new_files"
 
 local COLUMNS = { "step", "loss", "lr", "grad_norm", "tokens", "seconds", "validation_loss" }
 

@@ -2,7 +2,7 @@
 local core = require "gpt.core"
 local groups = require "gpt.train.groups"
 local lr_schedule = require "gpt.lr_schedule"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 
 local WHAT = "gpt.train"
 
@@ -52,7 +52,7 @@ local function anything(value)
 end
 
 local function above_or_false(value)
-  if value == false or rules.positive()(value) then return value or false end
+  if value == false or validate.positive()(value) then return value or false end
   return nil, "a finite number above 0, or false,"
 end
 
@@ -74,19 +74,19 @@ end
 
 local FIELDS = {
   { "model", a_model }, { "data", data }, { "validation", batches, optional = true },
-  { "steps", rules.whole(1), optional = true }, { "epochs", rules.positive(), optional = true },
-  { "loss", a_function, optional = true }, { "accumulate", rules.whole(1), optional = true },
-  { "optimizer", an_optimizer, optional = true }, { "lr", rules.positive(), optional = true },
-  { "betas", anything, optional = true }, { "eps", rules.positive(), optional = true },
+  { "steps", validate.whole(1), optional = true }, { "epochs", validate.positive(), optional = true },
+  { "loss", a_function, optional = true }, { "accumulate", validate.whole(1), optional = true },
+  { "optimizer", an_optimizer, optional = true }, { "lr", validate.positive(), optional = true },
+  { "betas", anything, optional = true }, { "eps", validate.positive(), optional = true },
   { "weight_decay", from_zero, optional = true }, { "clip", above_or_false, optional = true },
-  { "schedule", a_function, optional = true }, { "warmup", rules.whole(0), optional = true },
+  { "schedule", a_function, optional = true }, { "warmup", validate.whole(0), optional = true },
   { "min_lr", from_zero, optional = true },
-  { "evaluate_every", rules.whole(1), optional = true }, { "evaluate_batches", rules.whole(1), optional = true },
-  { "sample", prompt, optional = true }, { "sample_every", rules.whole(1), optional = true },
-  { "checkpoints", a_name, optional = true }, { "checkpoint_every", rules.whole(1), optional = true },
-  { "keep", rules.whole(1), optional = true }, { "resume", rules.boolean, optional = true },
+  { "evaluate_every", validate.whole(1), optional = true }, { "evaluate_batches", validate.whole(1), optional = true },
+  { "sample", prompt, optional = true }, { "sample_every", validate.whole(1), optional = true },
+  { "checkpoints", a_name, optional = true }, { "checkpoint_every", validate.whole(1), optional = true },
+  { "keep", validate.whole(1), optional = true }, { "resume", validate.boolean, optional = true },
   { "metrics", a_name, optional = true }, { "progress", progress, optional = true },
-  { "log_every", rules.whole(1), optional = true },
+  { "log_every", validate.whole(1), optional = true },
   { "on_step", a_function, optional = true }, { "on_evaluate", a_function, optional = true },
   { "on_sample", a_function, optional = true }, { "on_checkpoint", a_function, optional = true },
   { "on_interrupt", a_function, optional = true }, { "on_finish", a_function, optional = true },
@@ -161,11 +161,11 @@ local options = {}
 -- ids and targets), `frees_batches`, `parameters`.
 function options.read(given)
   if type(given) ~= "table" then
-    core._raise(("%s: a table of options expected, got %s"):format(WHAT, rules.show(given)))
+    core._raise(("%s: a table of options expected, got %s"):format(WHAT, validate.show(given)))
   end
-  local settings, problems = rules.read(given, FIELDS)
+  local settings, problems = validate.read(given, FIELDS)
   check_together(settings, problems)
-  rules.raise(WHAT, problems)
+  validate.raise(WHAT, problems)
   for name, value in pairs(DEFAULTS) do
     if settings[name] == nil then settings[name] = value end
   end

@@ -1,7 +1,7 @@
 -- What one sees while training. On a terminal: one line that changes, with a bar and a small curve. In a pipe or a log
 -- file: a plain line now and then, without any control characters.
 local core = require "gpt.core"
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 local sparkline = require "gpt.sparkline"
 
 local Progress = {}
@@ -61,7 +61,7 @@ end
 function Progress:compose(run)
   local rate, left = speed(run)
   local counts = ("%d/%d"):format(run.step, run.steps)
-  local parts = { counts, ("loss %.3f"):format(recent_loss(run)), ("%s tokens/s"):format(rules.grouped(rate)),
+  local parts = { counts, ("loss %.3f"):format(recent_loss(run)), ("%s tokens/s"):format(validate.grouped(rate)),
     clock(left) .. " left" }
   local line = table.concat(parts, "  ")
   if #line + BAR + 4 < self.width then
@@ -89,7 +89,7 @@ function Progress:step(run)
     if run.step % self.log_every ~= 0 and run.step ~= run.steps then return end
     local rate, left = speed(run)
     return self:write(("step %d/%d  loss %.4f  lr %.3g  %s tokens/s  %s left\n"):format(run.step, run.steps,
-      recent_loss(run), run.lr, rules.grouped(rate), clock(left)))
+      recent_loss(run), run.lr, validate.grouped(rate), clock(left)))
   end
   local now = core._now()
   if now < self.next_time and run.step ~= run.steps then return end

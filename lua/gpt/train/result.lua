@@ -1,22 +1,22 @@
--- What gpt.train answers.
-local answer = require "gpt.answer"
+-- What gpt.train returns.
+local printed = require "gpt.support.printed"
 local clock = require("gpt.train.progress").clock
-local rules = require "gpt.rules"
+local validate = require "gpt.support.validate"
 local sparkline = require "gpt.sparkline"
-local strict = require "gpt.strict"
+local known_fields = require "gpt.support.known_fields"
 
 local Result = {
   __name = "gpt.Training",
-  __index = strict.index("a training's result", nil, { "loss", "validation_loss", "best", "checkpoint" }),
+  __index = known_fields.index("a training's result", nil, { "loss", "validation_loss", "best", "checkpoint" }),
 }
 
 local WIDTH, HEIGHT = 60, 6
 
 function Result:__tostring()
-  local lines = { ("Training { %d steps, %s tokens, %s }"):format(self.steps, rules.grouped(self.tokens),
+  local lines = { ("Training { %d steps, %s tokens, %s }"):format(self.steps, validate.grouped(self.tokens),
     clock(self.seconds)) }
   if #self.losses > 0 then
-    lines[1] = ("Training { %d steps, %s tokens, %s, loss %.4f }"):format(self.steps, rules.grouped(self.tokens),
+    lines[1] = ("Training { %d steps, %s tokens, %s, loss %.4f }"):format(self.steps, validate.grouped(self.tokens),
       clock(self.seconds), self.loss)
     lines[2] = sparkline.curve(self.losses, WIDTH, HEIGHT)
   end
@@ -28,7 +28,7 @@ function Result:__tostring()
   return table.concat(lines, "\n")
 end
 
-local function evaluation(of) return answer { step = of.step, loss = of.loss } end
+local function evaluation(of) return printed { step = of.step, loss = of.loss } end
 
 --- The result of a run so far.
 return function(run)
@@ -36,8 +36,8 @@ return function(run)
   for i, each in ipairs(run.evaluations) do evaluations[i] = evaluation(each) end
   local last = evaluations[#evaluations]
   return setmetatable({
-    steps = run.step, loss = run.losses[#run.losses], losses = answer(table.move(run.losses, 1, #run.losses, 1, {})),
-    evaluations = answer(evaluations), validation_loss = last and last.loss, best = run.best and evaluation(run.best),
+    steps = run.step, loss = run.losses[#run.losses], losses = printed(table.move(run.losses, 1, #run.losses, 1, {})),
+    evaluations = printed(evaluations), validation_loss = last and last.loss, best = run.best and evaluation(run.best),
     tokens = run.tokens, seconds = run.seconds, checkpoint = run.checkpoint,
   }, Result)
 end

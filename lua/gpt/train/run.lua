@@ -10,8 +10,8 @@ local loss = require "gpt.loss"
 local Metrics = require "gpt.train.metrics"
 local new_result = require "gpt.train.result"
 local Progress = require "gpt.train.progress"
-local rules = require "gpt.rules"
-local strict = require "gpt.strict"
+local validate = require "gpt.support.validate"
+local known_fields = require "gpt.support.known_fields"
 
 local Run = {}
 Run.__index = Run
@@ -89,7 +89,7 @@ function Run:take_batches()
   local batches, total = {}, 0
   for i = 1, self.settings.accumulate do
     local ids, targets = self.settings.batch(self.position + i)
-    if ids == nil then raise("gpt.train: data: the function answered nil for batch %d", self.position + i) end
+    if ids == nil then raise("gpt.train: data: the function returned nil for batch %d", self.position + i) end
     local count = loss.count(targets)
     batches[i] = { ids, targets, count }
     total = total + count
@@ -127,14 +127,14 @@ function Run:refuse(what, value, step)
   self.broken = true
   local kept = self.checkpoint and "; the last checkpoint is " .. self.checkpoint or ""
   raise("gpt.train: the %s is %s at step %d (lr %.3g): training stops, the weights are those of step %d%s", what,
-    rules.show(value), step, self.lr, step - 1, kept)
+    validate.show(value), step, self.lr, step - 1, kept)
 end
 
 function Run:rate_of(step)
   local lr = self.settings.schedule(step) or self.optimizer.lr
   if type(lr) == "number" and lr >= 0 and lr < math.huge then return lr end
   return raise("gpt.train: schedule: a finite number of at least 0 expected for step %d, got %s", step,
-    rules.show(lr))
+    validate.show(lr))
 end
 
 --- One step: gradients, then the optimizer.
@@ -181,8 +181,8 @@ function Run:settle()
 end
 
 local Event = {
-  __index = strict.index("the event", nil, { "validation_loss", "grad_norm", "best" }),
-  __tostring = core._answer.__tostring,
+  __index = known_fields.index("the event", nil, { "validation_loss", "grad_norm", "best" }),
+  __tostring = core._printed.__tostring,
 }
 
 -- Calls a callback; false asks for an end.

@@ -15,7 +15,7 @@ function state.take_apart(value, prefix, items)
   return { fields = plain, list = #value > 0 or nil }
 end
 
---- The way back; `read` answers a tensor by its name.
+--- The way back; `read` returns a tensor by its name.
 function state.put_together(value, read)
   if type(value) ~= "table" then return value end
   if value.tensor then return read(value.tensor) end

@@ -1,0 +1,82 @@
+/*
+ * The environment: everything that one Lua state (or any other owner) has of the core.
+ *
+ * It is the first argument of every core function that can fail. Such a function returns NULL or false
+ * and leaves a message here; the core never raises, prints, exits or aborts.
+ * An environment must outlive what was made in it, and is used by one thread at a time.
+ */
+#ifndef GPT_ENV_H
+#define GPT_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/random.h"
+
+#define GPT_ERROR_SIZE 2000 /* no message is longer, its path included */
+#define GPT_PATH_SIZE 400
+
+#if defined(__GNUC__)
+#define GPT_PRINTF(string, first) __attribute__((format(printf, string, first)))
+#else
+#define GPT_PRINTF(string, first)
+#endif
+
+struct GptPass;
+struct GptBlock;
+
+#define GPT_SIZE_CLASSES 480
+
+/* Byte counters; see memory.h. */
+typedef struct GptMemory {
+  size_t live;            /* what something still holds */
+  size_t peak;            /* the most that was ever live */
+  size_t cached;          /* freed blocks kept for reuse */
+  size_t mapped;          /* files mapped into memory */
+  size_t limit;           /* live bytes may not grow past this; 0: no limit */
+  uint64_t system_calls;  /* how often the system was asked for memory */
+  size_t seen;            /* live bytes when the host's collector was last told of their growth, */
+  size_t debt;            /* and how far they have grown without it */
+  struct GptBlock *cache[GPT_SIZE_CLASSES];
+} GptMemory;
+
+typedef struct GptEnv {
+  char error[GPT_ERROR_SIZE]; /* the last message; empty: none */
+  char path[GPT_PATH_SIZE];   /* the layer it happened in: "blocks.3.attention" */
+  bool host_error;            /* the host holds the error itself (a Lua value) */
+  bool recording;             /* ops on tensors that want gradients record themselves */
+  GptRandom random;
+  GptMemory memory;
+  uint64_t sequence;            /* numbers the recorded nodes */
+  uint64_t exchanges;           /* how often a part of a layer was exchanged: caches made before are stale */
+  int depth;                    /* layers running inside each other */
+  bool collecting;              /* on_pressure runs, in the middle of an op */
+  struct GptPass *pass; /* the pass that is running a host's layer now, or NULL */
+  void *host;                   /* the host's: the running lua_State */
+  void (*on_pressure)(void *host); /* asked to drop garbage before an allocation fails; may be NULL */
+} GptEnv;
+
+/* A new environment, recording, seeded with 0; NULL without memory. */
+GptEnv *gpt_env_new(void);
+
+/* Frees the environment and its cached blocks. Nothing made in it may be used afterwards. */
+void gpt_env_free(GptEnv *env);
+
+/* Leaves a message; returns false, so that `return gpt_fail(env, ...)` reads well. */
+bool gpt_fail(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
+
+/* The same for functions that return a pointer. */
+void *gpt_fail_null(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
+
+/* On the way out: says where it happened ("merges.txt", "line 7"), before the message that is there; returns false. */
+bool gpt_fail_at(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
+
+/* On the way out of a failed layer: names the part that failed. Inner names come first, so that
+   "query", then "attention", then "blocks.3" gives the path "blocks.3.attention.query". */
+void gpt_fail_inside(GptEnv *env, const char *name);
+
+/* Writes the whole message, path first, into text (GPT_ERROR_SIZE bytes) and clears the error. */
+void gpt_take_error(GptEnv *env, char *text);
+
+#endif

@@ -1,0 +1,213 @@
+#include "core/base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The address sanitizer sees cached blocks as freed, and what lies past the bytes asked for as out of bounds. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
+#define ALIGNMENT 64
+#define SMALL_BITS 12
+#define SMALL ((size_t)1 << SMALL_BITS)
+#define SMALL_CLASSES ((int)SMALL / ALIGNMENT)
+#define LARGE ((size_t)16 << 20) /* from here on the machine is asked what it has left */
+
+/* Lies before each block and keeps it aligned. */
+typedef struct GptBlock {
+  size_t bytes;          /* asked for */
+  size_t capacity;       /* had */
+  struct GptBlock *next; /* in the cache */
+} GptBlock;
+
+_Static_assert(sizeof(GptBlock) <= ALIGNMENT, "a block's header fits in its alignment");
+
+static GptBlock *header(void *block) { return (GptBlock *)((char *)block - ALIGNMENT); }
+static void *payload(GptBlock *block) { return (char *)block + ALIGNMENT; }
+
+/*
+ * Every size belongs to a class, and all blocks of a class have one capacity, so that any cached one will do: up to 4
+ * KiB a class for each multiple of 64, above that eight for each power of two, which wastes an eighth at most (and of
+ * pages that nobody touches nothing).
+ */
+static int size_class(size_t bytes, size_t *capacity) {
+  if (bytes <= SMALL) {
+    size_t lines = bytes == 0 ? 1 : (bytes + ALIGNMENT - 1) / ALIGNMENT;
+    *capacity = lines * ALIGNMENT;
+    return (int)lines - 1;
+  }
+  int k = 63 - __builtin_clzll((unsigned long long)bytes - 1); /* 2^k < bytes <= 2^(k + 1) */
+  size_t eighths = ((bytes - 1) >> (k - 3)) + 1;               /* 9 .. 16 */
+  *capacity = eighths << (k - 3);
+  return SMALL_CLASSES + (k - SMALL_BITS) * 8 + (int)eighths - 9;
+}
+
+static GptBlock *take_cached(GptMemory *memory, int class) {
+  GptBlock *block = memory->cache[class];
+  if (block == NULL) return NULL;
+  memory->cache[class] = block->next;
+  memory->cached -= block->capacity;
+  return block;
+}
+
+void gpt_trim(GptEnv *env) {
+  for (int k = 0; k < GPT_SIZE_CLASSES; k++) {
+    GptBlock *next;
+    for (GptBlock *block = env->memory.cache[k]; block != NULL; block = next) {
+      next = block->next;
+      free(block);
+    }
+    env->memory.cache[k] = NULL;
+  }
+  env->memory.cached = 0;
+}
+
+static size_t read_number(const char *file) {
+  unsigned long long value = 0;
+  FILE *in = fopen(file, "re");
+  if (in == NULL) return SIZE_MAX;
+  bool found = fscanf(in, "%llu", &value) == 1;
+  fclose(in);
+  return found ? (size_t)value : SIZE_MAX;
+}
+
+/* What the machine says is available, in bytes; SIZE_MAX where it does not say. */
+static size_t machine_available(void) {
+  char line[128];
+  unsigned long long kib;
+  size_t available = SIZE_MAX;
+  FILE *in = fopen("/proc/meminfo", "re");
+  if (in == NULL) return SIZE_MAX;
+  while (fgets(line, sizeof line, in) != NULL)
+    if (sscanf(line, "MemAvailable: %llu", &kib) == 1) available = (size_t)kib * 1024;
+  fclose(in);
+  return available;
+}
+
+/* What the process's cgroup (version 2, then 1) leaves, in bytes; SIZE_MAX without a limit. */
+static size_t cgroup_available(void) {
+  static const char *const files[][2] = {
+      {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+      {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"},
+  };
+  for (int i = 0; i < 2; i++) {
+    size_t most = read_number(files[i][0]), used = read_number(files[i][1]);
+    if (most != SIZE_MAX && used != SIZE_MAX) return most > used ? most - used : 0;
+  }
+  return SIZE_MAX;
+}
+
+const char *gpt_format_bytes(size_t bytes, char *text) {
+  static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  double value = (double)bytes;
+  int unit = 0;
+  while (value >= 1024 && unit < 4) value /= 1024, unit++;
+  snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
+  return text;
+}
+
+static bool within_limit(GptEnv *env, size_t bytes) {
+  char wanted[32], live[32], limit[32];
+  const GptMemory *memory = &env->memory;
+  if (memory->limit == 0 || (memory->live <= memory->limit && bytes <= memory->limit - memory->live)) return true;
+  return gpt_fail(env, "not enough memory: %s wanted, %s live, the limit is %s (gpt.memory{limit = bytes} sets it)",
+                  gpt_format_bytes(bytes, wanted), gpt_format_bytes(memory->live, live),
+                  gpt_format_bytes(memory->limit, limit));
+}
+
+static bool within_machine(GptEnv *env, size_t bytes) {
+  char wanted[32], left[32];
+  if (bytes < LARGE) return true;
+  size_t machine = machine_available(), cgroup = cgroup_available();
+  size_t available = machine < cgroup ? machine : cgroup;
+  if (bytes <= available) return true;
+  return gpt_fail(env, "not enough memory: %s wanted, the machine has %s left", gpt_format_bytes(bytes, wanted),
+                  gpt_format_bytes(available, left));
+}
+
+bool gpt_memory_fits(GptEnv *env, size_t bytes) { return within_limit(env, bytes) && within_machine(env, bytes); }
+
+/* Asks the system for a block, with the cache given back if that is what it takes. */
+static GptBlock *new_block(GptEnv *env, size_t capacity) {
+  if (capacity >= LARGE && env->memory.cached > 0 && !within_machine(env, capacity)) gpt_trim(env);
+  if (!within_machine(env, capacity)) return NULL;
+  env->memory.system_calls++;
+  GptBlock *block = aligned_alloc(ALIGNMENT, ALIGNMENT + capacity);
+  if (block != NULL) block->capacity = capacity;
+  else gpt_fail(env, "not enough memory: the system refused %zu bytes", capacity);
+  return block;
+}
+
+static GptBlock *find_block(GptEnv *env, size_t bytes) {
+  size_t capacity;
+  int class = size_class(bytes, &capacity);
+  if (!within_limit(env, bytes)) return NULL;
+  GptBlock *block = take_cached(&env->memory, class);
+  return block != NULL ? block : new_block(env, capacity);
+}
+
+/* Garbage may have finalizers, which may use the core on other threads of the host's. */
+static void relieve_pressure(GptEnv *env) {
+  void *host = env->host;
+  struct GptPass *pass = env->pass;
+  bool nested = env->collecting;
+  env->pass = NULL;
+  env->collecting = true;
+  env->on_pressure(host);
+  env->collecting = nested;
+  env->pass = pass;
+  env->host = host;
+  gpt_trim(env);
+}
+
+void *gpt_alloc(GptEnv *env, size_t bytes) {
+  GptMemory *memory = &env->memory;
+  if (bytes > SIZE_MAX / 4) return gpt_fail_null(env, "not enough memory: a size of %zu bytes is absurd", bytes);
+  GptBlock *block = find_block(env, bytes);
+  if (block == NULL && env->on_pressure != NULL) {
+    relieve_pressure(env);
+    block = find_block(env, bytes);
+  }
+  if (block == NULL) return NULL;
+  block->bytes = bytes;
+  block->next = NULL;
+  memory->live += bytes;
+  if (memory->live > memory->peak) memory->peak = memory->live;
+  ASAN_POISON_MEMORY_REGION(payload(block), block->capacity);
+  ASAN_UNPOISON_MEMORY_REGION(payload(block), bytes);
+  return payload(block);
+}
+
+void *gpt_alloc_zeroed(GptEnv *env, size_t bytes) {
+  void *block = gpt_alloc(env, bytes);
+  if (block != NULL) memset(block, 0, bytes);
+  return block;
+}
+
+void gpt_free(GptEnv *env, void *pointer) {
+  if (pointer == NULL) return;
+  GptMemory *memory = &env->memory;
+  GptBlock *block = header(pointer);
+  size_t capacity;
+  int class = size_class(block->capacity, &capacity);
+  memory->live -= block->bytes;
+  memory->cached += capacity;
+  block->next = memory->cache[class];
+  memory->cache[class] = block;
+  ASAN_POISON_MEMORY_REGION(pointer, block->capacity);
+}
+
+void *gpt_realloc(GptEnv *env, void *pointer, size_t bytes) {
+  if (pointer == NULL) return gpt_alloc(env, bytes);
+  void *fresh = gpt_alloc(env, bytes);
+  if (fresh == NULL) return NULL;
+  size_t old = header(pointer)->bytes;
+  memcpy(fresh, pointer, old < bytes ? old : bytes);
+  gpt_free(env, pointer);
+  return fresh;
+}

@@ -1,0 +1,47 @@
+#include "core/base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+
+void gpt_text_init(GptText *text, GptEnv *env) { *text = (GptText){.env = env}; }
+
+void gpt_text_free(GptText *text) {
+  gpt_free(text->env, text->data);
+  gpt_text_init(text, text->env);
+}
+
+/* Makes room for that many more bytes and a terminator. */
+static bool reserve(GptText *text, size_t more) {
+  size_t wanted = text->length + more + 1;
+  if (text->failed) return false;
+  if (wanted <= text->capacity) return true;
+  size_t capacity = wanted < 128 ? 128 : wanted * 2;
+  char *data = gpt_realloc(text->env, text->data, capacity);
+  text->failed = data == NULL;
+  if (text->failed) return false;
+  text->data = data;
+  text->capacity = capacity;
+  return true;
+}
+
+void gpt_text_add_bytes(GptText *text, const char *bytes, size_t length) {
+  if (!reserve(text, length)) return;
+  memcpy(text->data + text->length, bytes, length);
+  text->length += length;
+  text->data[text->length] = '\0';
+}
+
+void gpt_text_add(GptText *text, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(NULL, 0, format, arguments);
+  va_end(arguments);
+  if (length < 0 || !reserve(text, (size_t)length)) return;
+  va_start(arguments, format);
+  vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+  va_end(arguments);
+  text->length += (size_t)length;
+}

@@ -1,0 +1,108 @@
+#include "core/io/json.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/io/files.h"
+#include "core/base/memory.h"
+#include "core/base/utf8.h"
+
+/* Where an escape stands that cJSON takes for a NUL, which ends its string: \u0000, or \u without four digits; or size.
+   A zero lies behind the text. */
+static size_t find_nul_escape(const char *text, size_t size) {
+  for (size_t at = 0; at < size; at++) {
+    if (text[at] != '\\') continue;
+    if (text[++at] != 'u') continue;
+    int digits = 0;
+    while (digits < 4 && isxdigit((unsigned char)text[at + 1 + digits])) digits++;
+    if (digits < 4 || memcmp(text + at + 1, "0000", 4) == 0) return at - 1;
+  }
+  return size;
+}
+
+/* At most what the document takes, whatever the text says. */
+static size_t document_bytes(const char *text, size_t size) {
+  size_t values = 1, quotes = 0;
+  for (size_t at = 0; at < size; at++) {
+    values += text[at] == ',' || text[at] == '[' || text[at] == '{';
+    quotes += text[at] == '"';
+  }
+  return size + values * (sizeof(cJSON) + 16) + quotes * 16; /* malloc's own share: 16, and 32 a string */
+}
+
+/* An object or array that nothing closes at the end of the text. */
+static bool is_open(const char *text, size_t size) {
+  size_t first = strspn(text, " \t\r\n");
+  while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL) size--;
+  char last = size > 0 ? text[size - 1] : '\0';
+  return (text[first] == '{' && last != '}') || (text[first] == '[' && last != ']');
+}
+
+static void *fail_near(GptEnv *env, const char *what, const char *text, size_t at, const char *reason) {
+  size_t line = 1, column = 1;
+  for (size_t i = 0; i < at; i++) {
+    column = text[i] == '\n' ? 1 : column + 1;
+    line += text[i] == '\n';
+  }
+  return gpt_fail_null(env, "%s: not valid JSON near line %zu, column %zu%s", what, line, column, reason);
+}
+
+cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t size) {
+  const char *end = text, *nul = memchr(text, '\0', size);
+  size_t invalid = gpt_utf8_invalid((const uint8_t *)text, size), escape = find_nul_escape(text, size);
+  if (invalid < size) return fail_near(env, what, text, invalid, ": not UTF-8");
+  if (nul != NULL) return fail_near(env, what, text, (size_t)(nul - text), ": a NUL character");
+  if (escape < size) return fail_near(env, what, text, escape, ": a character from \\u0001 to \\uffff expected");
+  if (!gpt_memory_fits(env, document_bytes(text, size))) return NULL;
+  cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
+  if (json != NULL) return json;
+  const char *reason = size == 0 ? ": it is empty" : is_open(text, size) ? ": it seems cut short" : "";
+  return fail_near(env, what, text, (size_t)(end - text), reason);
+}
+
+cJSON *gpt_json_read(GptEnv *env, const char *path) {
+  size_t size;
+  char *text = gpt_file_read(env, path, &size);
+  if (text == NULL) return NULL;
+  cJSON *json = gpt_json_parse(env, path, text, size);
+  gpt_free(env, text);
+  return json;
+}
+
+int64_t gpt_json_whole(const cJSON *value, int64_t most) {
+  if (!cJSON_IsNumber(value)) return -1;
+  double number = value->valuedouble;
+  if (!(number >= 0 && number <= (double)most)) return -1;
+  return (double)(int64_t)number == number ? (int64_t)number : -1;
+}
+
+void gpt_json_add_string(GptText *out, const char *text, size_t length) {
+  gpt_text_add_bytes(out, "\"", 1);
+  for (size_t i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c == '"' || c == '\\') gpt_text_add_bytes(out, "\\", 1);
+    if (c < 0x20) gpt_text_add(out, "\\u%04x", c);
+    else gpt_text_add_bytes(out, text + i, 1);
+  }
+  gpt_text_add_bytes(out, "\"", 1);
+}
+
+const char *gpt_quote(const char *text, size_t length, char *out) {
+  const uint8_t *s = (const uint8_t *)text;
+  size_t at = 0, written = 1, step;
+  uint32_t code;
+  out[0] = '"';
+  for (; at < length && at < 40; at += step) {
+    step = gpt_utf8_decode(s + at, length - at, &code);
+    if (step == 0 || code < 0x20 || code == 0x7f) {
+      written += (size_t)sprintf(out + written, "\\x%02X", s[at]);
+      step = 1;
+    } else {
+      memcpy(out + written, s + at, step);
+      written += step;
+    }
+  }
+  strcpy(out + written, at < length ? "...\"" : "\"");
+  return out;
+}

@@ -1,0 +1,321 @@
+#include "core/nn/layer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/nn/layer_trace.h"
+#include "core/base/memory.h"
+
+#define DEEPEST 200 /* layers nested in each other */
+
+void *gpt_layer_new(GptEnv *env, const GptLayerKind *kind, size_t bytes) {
+  GptLayer *layer = gpt_alloc_zeroed(env, bytes);
+  if (layer == NULL) return NULL;
+  layer->kind = kind;
+  layer->env = env;
+  layer->refs = 1;
+  layer->training = layer->positionwise = true;
+  return layer;
+}
+
+GptLayer *gpt_layer_retain(GptLayer *layer) {
+  if (layer != NULL) layer->refs++;
+  return layer;
+}
+
+static void remove_child(GptLayer *layer, int i) {
+  GptChild child = layer->children[i];
+  layer->n_children--;
+  memmove(&layer->children[i], &layer->children[i + 1], (size_t)(layer->n_children - i) * sizeof child);
+  for (int p = 0; p < layer->n_parameters; p++) layer->parameters[p].follows -= layer->parameters[p].follows > i;
+  gpt_free(layer->env, child.name);
+  gpt_layer_release(child.layer);
+}
+
+static void remove_parameter(GptLayer *layer, int i) {
+  GptParameter parameter = layer->parameters[i];
+  layer->n_parameters--;
+  memmove(&layer->parameters[i], &layer->parameters[i + 1], (size_t)(layer->n_parameters - i) * sizeof parameter);
+  gpt_free(layer->env, parameter.name);
+  gpt_tensor_release(parameter.tensor);
+}
+
+void gpt_layer_clear(GptLayer *layer) {
+  while (layer->n_children > 0) remove_child(layer, layer->n_children - 1);
+  while (layer->n_parameters > 0) remove_parameter(layer, layer->n_parameters - 1);
+}
+
+void gpt_layer_release(GptLayer *layer) {
+  if (layer == NULL || --layer->refs > 0) return;
+  gpt_layer_clear(layer);
+  gpt_free(layer->env, layer->children);
+  gpt_free(layer->env, layer->parameters);
+  gpt_free(layer->env, layer->label);
+  gpt_free(layer->env, layer);
+}
+
+const char *gpt_layer_name(const GptLayer *layer) { return layer->label != NULL ? layer->label : layer->kind->name; }
+
+static char *copy_name(GptEnv *env, const char *name) {
+  size_t bytes = strlen(name) + 1;
+  char *copy = gpt_alloc(env, bytes);
+  if (copy != NULL) memcpy(copy, name, bytes);
+  return copy;
+}
+
+static int child_index(const GptLayer *layer, const char *name) {
+  for (int i = 0; i < layer->n_children; i++)
+    if (strcmp(layer->children[i].name, name) == 0) return i;
+  return -1;
+}
+
+static int parameter_index(const GptLayer *layer, const char *name) {
+  for (int i = 0; i < layer->n_parameters; i++)
+    if (strcmp(layer->parameters[i].name, name) == 0) return i;
+  return -1;
+}
+
+GptLayer *gpt_layer_child(const GptLayer *layer, const char *name) {
+  int i = child_index(layer, name);
+  return i < 0 ? NULL : layer->children[i].layer;
+}
+
+const GptChild *gpt_layer_place(const GptLayer *layer, const char *name) {
+  int i = child_index(layer, name);
+  return i < 0 ? NULL : &layer->children[i];
+}
+
+GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name) {
+  int i = parameter_index(layer, name);
+  return i < 0 ? NULL : layer->parameters[i].tensor;
+}
+
+/* Room for one more item in a growing array of names and pointers. */
+static void *grow(GptEnv *env, void *items, int count, int *capacity, size_t size) {
+  if (count < *capacity) return items;
+  int wanted = *capacity == 0 ? 4 : *capacity * 2;
+  void *grown = gpt_realloc(env, items, (size_t)wanted * size);
+  if (grown != NULL) *capacity = wanted;
+  return grown;
+}
+
+static bool check_name(GptEnv *env, const GptLayer *layer, const char *name) {
+  if (*name != '\0' && strchr(name, '.') == NULL) return true;
+  return gpt_fail(env, "%s: '%s' cannot name a part: paths join names by dots", gpt_layer_name(layer), name);
+}
+
+bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLayer *child) {
+  int i = child_index(layer, name);
+  if (i >= 0) {
+    GptLayer *old = layer->children[i].layer;
+    layer->children[i].layer = gpt_layer_retain(child);
+    env->exchanges++;
+    gpt_layer_release(old);
+    return true;
+  }
+  if (!check_name(env, layer, name)) return false;
+  GptChild *children = grow(env, layer->children, layer->n_children, &layer->children_capacity, sizeof *children);
+  if (children == NULL) return false;
+  layer->children = children;
+  char *copy = copy_name(env, name);
+  if (copy == NULL) return false;
+  children[layer->n_children++] = (GptChild){copy, gpt_layer_retain(child)};
+  return true;
+}
+
+bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, GptTensor *tensor) {
+  int i = parameter_index(layer, name);
+  if (i >= 0) {
+    if (env->collecting) return gpt_fail(env, "a finalizer exchanges '%s' in the middle of an operation", name);
+    GptTensor *old = layer->parameters[i].tensor;
+    layer->parameters[i].tensor = gpt_tensor_retain(tensor);
+    env->exchanges++;
+    gpt_tensor_release(old);
+    return true;
+  }
+  if (!check_name(env, layer, name)) return false;
+  GptParameter *parameters =
+      grow(env, layer->parameters, layer->n_parameters, &layer->parameters_capacity, sizeof *parameters);
+  if (parameters == NULL) return false;
+  layer->parameters = parameters;
+  char *copy = copy_name(env, name);
+  if (copy == NULL) return false;
+  parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor), layer->n_children};
+  return true;
+}
+
+void gpt_layer_remove(GptLayer *layer, const char *name) {
+  layer->env->exchanges++;
+  int i = child_index(layer, name);
+  if (i >= 0) remove_child(layer, i);
+  i = parameter_index(layer, name);
+  if (i >= 0) remove_parameter(layer, i);
+}
+
+/* place: where the layer stands in its parent, or NULL */
+static GptTensor *run_held(GptEnv *env, GptPass *pass, const GptChild *place, GptLayer *layer, GptTensor *x) {
+  if (env->depth >= DEEPEST) return gpt_fail_null(env, "layers are nested more than %d deep", DEEPEST);
+  gpt_layer_retain(layer);
+  gpt_tensor_retain(x);
+  env->depth++;
+  GptTensor *y = pass->trace != NULL ? gpt_trace_run(env, pass, place, layer, x)
+                                        : layer->kind->forward(env, pass, layer, x);
+  env->depth--;
+  gpt_layer_release(layer);
+  gpt_tensor_release(x);
+  return y;
+}
+
+GptTensor *gpt_layer_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+  return run_held(env, pass, NULL, layer, x);
+}
+
+GptTensor *gpt_child_run(GptEnv *env, GptPass *pass, const GptChild *child, GptTensor *x) {
+  GptTensor *y = run_held(env, pass, child, child->layer, x);
+  if (y == NULL) gpt_fail_inside(env, child->name);
+  return y;
+}
+
+GptTensor *gpt_layer_run(GptEnv *env, GptPass *pass, GptLayer *layer, const char *name, GptTensor *x) {
+  int i = child_index(layer, name);
+  if (i < 0) return gpt_fail_null(env, "this %s has lost its part '%s'", gpt_layer_name(layer), name);
+  return gpt_child_run(env, pass, &layer->children[i], x);
+}
+
+/* Splits the first name off a path: copies it and returns the rest ("" at the end), or NULL where it is empty or too
+ * long. */
+static const char *first_name(const char *path, char *name, size_t size) {
+  size_t length = strcspn(path, ".");
+  if (length == 0 || length >= size) return NULL;
+  memcpy(name, path, length);
+  name[length] = '\0';
+  return path[length] == '.' ? path + length + 1 : path + length;
+}
+
+static void *no_child(GptEnv *env, const GptLayer *layer, const char *name, const char *path) {
+  char list[400];
+  size_t at = 0;
+  list[0] = '\0';
+  for (int i = 0; i < layer->n_children && at < sizeof list; i++)
+    at += (size_t)snprintf(list + at, sizeof list - at, i == 0 ? "%s" : ", %s", layer->children[i].name);
+  if (at >= sizeof list) memcpy(list + sizeof list - 5, ", ...", 5), list[sizeof list - 1] = '\0';
+  if (layer->n_children == 0)
+    return gpt_fail_null(env, "no layer '%s' in path '%s': %s has no parts", name, path, gpt_layer_name(layer));
+  return gpt_fail_null(env, "no layer '%s' in path '%s': %s has %s", name, path, gpt_layer_name(layer), list);
+}
+
+GptLayer *gpt_layer_find(GptEnv *env, GptLayer *layer, const char *path) {
+  char name[128];
+  const char *rest = path;
+  while (*rest != '\0') {
+    rest = first_name(rest, name, sizeof name);
+    if (rest == NULL) return gpt_fail_null(env, "'%s' is no path: names joined by single dots expected", path);
+    GptLayer *child = gpt_layer_child(layer, name);
+    if (child == NULL) return no_child(env, layer, name, path);
+    layer = child;
+  }
+  return layer;
+}
+
+static bool is_another(void *context, GptLayer *layer) { return layer != context; }
+
+bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer *with) {
+  char parent_path[GPT_PATH_SIZE];
+  const char *dot = strrchr(path, '.'), *name = dot != NULL ? dot + 1 : path;
+  size_t length = dot != NULL ? (size_t)(dot - path) : 0;
+  if (*path == '\0' || length >= sizeof parent_path) return gpt_fail(env, "'%s' is no path to a part of a layer", path);
+  memcpy(parent_path, path, length);
+  parent_path[length] = '\0';
+  GptLayer *parent = gpt_layer_find(env, layer, parent_path);
+  if (parent == NULL) return false;
+  if (child_index(parent, name) < 0) return no_child(env, parent, name, path), false;
+  if (!gpt_layer_visit(with, is_another, parent))
+    return gpt_fail(env, "'%s' cannot be replaced by a layer that contains it", path);
+  return gpt_layer_set_child(env, parent, name, with);
+}
+
+bool gpt_layer_on_path(const GptLayerPath *path, const GptLayer *layer) {
+  for (; path != NULL; path = path->up)
+    if (path->layer == layer) return true;
+  return false;
+}
+
+static bool visit_below(GptLayer *layer, const GptLayerPath *up, GptLayerVisit visit, void *context) {
+  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
+  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
+  if (!visit(context, layer)) return false;
+  for (int i = 0; i < layer->n_children; i++)
+    if (!visit_below(layer->children[i].layer, &here, visit, context)) return false;
+  return true;
+}
+
+bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context) {
+  return visit_below(layer, NULL, visit, context);
+}
+
+static bool set_training(void *context, GptLayer *layer) {
+  layer->training = *(bool *)context;
+  return true;
+}
+
+void gpt_layer_set_training(GptLayer *layer, bool training) { gpt_layer_visit(layer, set_training, &training); }
+
+static bool is_positionwise(void *context, GptLayer *layer) {
+  (void)context;
+  return layer->positionwise;
+}
+
+bool gpt_layer_cacheable(GptLayer *layer) { return gpt_layer_visit(layer, is_positionwise, NULL); }
+
+static bool listed(const GptParameterList *list, const GptTensor *tensor) {
+  for (int64_t i = 0; i < list->count; i++)
+    if (list->items[i].tensor == tensor) return true;
+  return false;
+}
+
+static bool list_parameter(GptParameterList *list, const char *path, GptLayer *owner, const GptParameter *parameter) {
+  char full[GPT_PATH_SIZE];
+  if (listed(list, parameter->tensor)) return true;
+  if (list->count == list->capacity) {
+    int64_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+    struct GptNamed *items = gpt_realloc(list->env, list->items, (size_t)capacity * sizeof *items);
+    if (items == NULL) return false;
+    list->items = items;
+    list->capacity = capacity;
+  }
+  snprintf(full, sizeof full, "%s%s", path, parameter->name);
+  char *copy = copy_name(list->env, full);
+  if (copy == NULL) return false;
+  list->items[list->count++] = (struct GptNamed){copy, parameter->tensor, owner};
+  return true;
+}
+
+/* path: of the layer, with a dot at the end, or empty */
+static bool list_below(GptParameterList *list, GptLayer *layer, const char *path, const GptLayerPath *up) {
+  char below[GPT_PATH_SIZE];
+  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
+  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
+  int p = 0;
+  for (int i = 0; i <= layer->n_children; i++) {
+    for (; p < layer->n_parameters && layer->parameters[p].follows <= i; p++)
+      if (!list_parameter(list, path, layer, &layer->parameters[p])) return false;
+    if (i == layer->n_children) break;
+    snprintf(below, sizeof below, "%s%s.", path, layer->children[i].name);
+    if (!list_below(list, layer->children[i].layer, below, &here)) return false;
+  }
+  return true;
+}
+
+bool gpt_layer_parameters(GptEnv *env, GptLayer *layer, GptParameterList *list) {
+  *list = (GptParameterList){.env = env};
+  if (list_below(list, layer, "", NULL)) return true;
+  gpt_parameter_list_free(list);
+  return false;
+}
+
+void gpt_parameter_list_free(GptParameterList *list) {
+  for (int64_t i = 0; i < list->count; i++) gpt_free(list->env, list->items[i].path);
+  gpt_free(list->env, list->items);
+  list->items = NULL;
+  list->count = 0;
+}

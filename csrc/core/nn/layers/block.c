@@ -1,0 +1,89 @@
+/* The feed-forward layer and the transformer block around it and attention. */
+#include "core/nn/layers/kinds.h"
+#include "core/nn/layers/weights.h"
+#include "core/ops/binary.h"
+
+#include <math.h>
+
+/* A chain of a layer's own children; consumes x. */
+static GptTensor *then(GptEnv *env, GptPass *pass, GptLayer *layer, const char *name, GptTensor *x) {
+  GptTensor *y = x != NULL ? gpt_layer_run(env, pass, layer, name, x) : NULL;
+  gpt_tensor_release(x);
+  return y;
+}
+
+static GptTensor *run_feed_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+  GptTensor *h = then(env, pass, layer, "expand", gpt_tensor_retain(x));
+  h = then(env, pass, layer, "activation", h);
+  return then(env, pass, layer, "project", h);
+}
+
+static void describe_feed_forward(const GptLayer *layer, GptText *text) {
+  const GptLayer *expand = gpt_layer_child(layer, "expand");
+  const GptTensor *weight = expand != NULL ? gpt_layer_parameter(expand, "weight") : NULL;
+  if (weight == NULL) return; /* replaced by something without a size */
+  gpt_text_add(text, "emb_dim = %lld, hidden_dim = %lld", (long long)weight->shape[1], (long long)weight->shape[0]);
+}
+
+const GptLayerKind gpt_feed_forward_kind = {
+    .name = "FeedForward", .container = true, .forward = run_feed_forward, .describe = describe_feed_forward};
+
+GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init,
+                               GptInit residual) {
+  GptLayer *layer = gpt_layer_new(env, &gpt_feed_forward_kind, sizeof *layer);
+  if (layer == NULL) return NULL;
+  if (gpt_layer_adopt_child(env, layer, "expand", gpt_linear_new(env, emb_dim, hidden_dim, true, init)) &&
+      gpt_layer_adopt_child(env, layer, "activation", gpt_activation_new(env, activation)) &&
+      gpt_layer_adopt_child(env, layer, "project", gpt_linear_new(env, hidden_dim, emb_dim, true, residual)))
+    return layer;
+  gpt_layer_release(layer);
+  return NULL;
+}
+
+typedef struct Block {
+  GptLayer layer;
+  double drop_rate;
+} Block;
+
+/* x + drop(inner(norm(x))); consumes x */
+static GptTensor *residual(GptEnv *env, GptPass *pass, GptLayer *layer, const char *norm, const char *inner,
+                           GptTensor *x) {
+  if (x == NULL) return NULL;
+  GptTensor *y = then(env, pass, layer, norm, gpt_tensor_retain(x));
+  y = then(env, pass, layer, inner, y);
+  y = gpt_layer_drop(env, pass, layer, ((Block *)layer)->drop_rate, y);
+  GptTensor *sum = y != NULL ? gpt_add(env, x, y) : NULL;
+  gpt_tensor_release(x);
+  gpt_tensor_release(y);
+  return sum;
+}
+
+static GptTensor *run_block(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+  GptTensor *y = residual(env, pass, layer, "norm1", "attention", gpt_tensor_retain(x));
+  return residual(env, pass, layer, "norm2", "feed_forward", y);
+}
+
+static void describe_block(const GptLayer *layer, GptText *text) {
+  double rate = ((const Block *)layer)->drop_rate;
+  if (rate > 0) gpt_text_add(text, "shortcut_drop_rate = %g", rate);
+}
+
+const GptLayerKind gpt_block_kind = {
+    .name = "TransformerBlock", .container = true, .forward = run_block, .describe = describe_block};
+
+GptLayer *gpt_block_new(GptEnv *env, const GptConfig *c) {
+  GptInit init = {c->init, 0.02}, residual_init = {c->init, 0.02 / sqrt(2 * (double)c->n_layers)};
+  GptAttentionOptions attention = {c->emb_dim, c->n_heads, c->context_length, c->attn_drop_rate, c->qkv_bias};
+  Block *block = gpt_layer_new(env, &gpt_block_kind, sizeof *block);
+  if (block == NULL) return NULL;
+  GptLayer *layer = &block->layer;
+  block->drop_rate = c->shortcut_drop_rate;
+  if (gpt_layer_adopt_child(env, layer, "norm1", gpt_layer_norm_new(env, c->emb_dim, c->norm_eps, init)) &&
+      gpt_layer_adopt_child(env, layer, "attention", gpt_attention_new(env, attention, init, residual_init)) &&
+      gpt_layer_adopt_child(env, layer, "norm2", gpt_layer_norm_new(env, c->emb_dim, c->norm_eps, init)) &&
+      gpt_layer_adopt_child(env, layer, "feed_forward",
+                            gpt_feed_forward_new(env, c->emb_dim, c->hidden_dim, c->activation, init, residual_init)))
+    return layer;
+  gpt_layer_release(layer);
+  return NULL;
+}

@@ -1,0 +1,80 @@
+/* The kinds of layers and how each is made. Every constructor returns a new reference, or NULL and a message. */
+#ifndef GPT_LAYERS_H
+#define GPT_LAYERS_H
+
+#include "core/nn/layer.h"
+
+/* How a new layer's weights are drawn. */
+typedef enum GptInitKind {
+  GPT_INIT_TORCH,  /* as PyTorch's layer of that name draws them, from the environment's random numbers */
+  GPT_INIT_NORMAL, /* weights normal(0, deviation), biases 0 */
+  GPT_INIT_ABSENT, /* not at all: shapes without memory, to be set before use */
+} GptInitKind;
+
+typedef struct GptInit {
+  GptInitKind kind;
+  double deviation;
+} GptInit;
+
+extern const GptInit gpt_init_torch;
+
+typedef enum GptActivation { GPT_GELU, GPT_GELU_EXACT, GPT_RELU } GptActivation;
+
+/* [..., in] -> [..., out]; weight [out, in], bias [out] */
+GptLayer *gpt_linear_new(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init);
+
+/* The same over weights that exist; bias may be NULL. */
+GptLayer *gpt_linear_over(GptEnv *env, GptTensor *weight, GptTensor *bias);
+
+/* Three equal maps whose weights lie side by side, so that they run as one product; into layers[0 .. 2]. */
+bool gpt_linear_new_three(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init, GptLayer *layers[3]);
+
+/* ids [...] (i64) -> [..., dim]; weight [n, dim] */
+GptLayer *gpt_embedding_new(GptEnv *env, int64_t n, int64_t dim, GptInit init);
+
+/* [..., dim] -> the same; weight (1) and bias (0) of [dim] */
+GptLayer *gpt_layer_norm_new(GptEnv *env, int64_t dim, double eps, GptInit init);
+
+/* Any shape -> the same. */
+GptLayer *gpt_dropout_new(GptEnv *env, double rate);
+GptLayer *gpt_activation_new(GptEnv *env, GptActivation activation);
+GptLayer *gpt_identity_new(GptEnv *env);
+
+/* Children are added with gpt_layer_set_child, named "1", "2", ... A Sequential runs them in turn; a List only holds
+   them; a Shortcut has one child, "layer", and returns x + layer(x). */
+GptLayer *gpt_sequential_new(GptEnv *env);
+GptLayer *gpt_list_new(GptEnv *env);
+GptLayer *gpt_shortcut_new(GptEnv *env, GptLayer *layer);
+
+/* The drop mask of one call: applies dropout where the pass and the layer are in training. Consumes x (NULL is fine).
+ */
+GptTensor *gpt_layer_drop(GptEnv *env, GptPass *pass, const GptLayer *layer, double rate, GptTensor *x);
+
+typedef struct GptAttentionOptions {
+  int64_t emb_dim, n_heads, context_length;
+  double drop_rate;
+  bool qkv_bias;
+} GptAttentionOptions;
+
+/* [batch, tokens, emb_dim] -> the same, causal; children query, key, value, output. `residual` draws the output
+ * projection. */
+GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual);
+
+/* [..., emb_dim] -> the same; children expand, activation, project. `residual` draws project. */
+GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init,
+                               GptInit residual);
+
+/* All that makes a GPT. */
+typedef struct GptConfig {
+  int64_t vocab_size, context_length, emb_dim, n_heads, n_layers, hidden_dim;
+  double emb_drop_rate, attn_drop_rate, shortcut_drop_rate;
+  bool qkv_bias, tie_weights;
+  GptActivation activation;
+  double norm_eps;
+  GptInitKind init; /* GPT_INIT_NORMAL is GPT-2's: deviation 0.02, residual projections divided by sqrt(2 n_layers) */
+} GptConfig;
+
+/* [batch, tokens, emb_dim] -> the same; children norm1, attention, norm2, feed_forward (pre-norm, as GPT-2) */
+GptLayer *gpt_block_new(GptEnv *env, const GptConfig *config);
+
+#endif

@@ -1,0 +1,71 @@
+#include <string.h>
+
+#include "core/nn/layers/kinds.h"
+#include "core/nn/layers/weights.h"
+#include "core/ops/linear.h"
+
+static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+  (void)pass;
+  GptTensor *weight = gpt_layer_parameter(layer, "weight"), *bias = gpt_layer_parameter(layer, "bias");
+  return gpt_linear(env, x, 1, &weight, &bias);
+}
+
+static void describe(const GptLayer *layer, GptText *text) {
+  const GptTensor *weight = gpt_layer_parameter(layer, "weight");
+  gpt_text_add(text, "%lld, %lld%s", (long long)weight->shape[1], (long long)weight->shape[0],
+               gpt_layer_parameter(layer, "bias") == NULL ? ", { bias = false }" : "");
+}
+
+const GptLayerKind gpt_linear_kind = {.name = "Linear", .forward = run, .describe = describe};
+
+GptLayer *gpt_linear_over(GptEnv *env, GptTensor *weight, GptTensor *bias) {
+  GptLayer *layer = gpt_layer_new(env, &gpt_linear_kind, sizeof *layer);
+  if (layer == NULL) return NULL;
+  bool done = gpt_layer_set_parameter(env, layer, "weight", weight);
+  if (done && bias != NULL) done = gpt_layer_set_parameter(env, layer, "bias", bias);
+  if (done) return layer;
+  gpt_layer_release(layer);
+  return NULL;
+}
+
+/* A layer over fresh parameters, which it takes over; draws them. */
+static GptLayer *over_fresh(GptEnv *env, GptTensor *weight, GptTensor *bias, bool wants_bias, GptInit init) {
+  GptLayer *layer = NULL;
+  if (weight != NULL && (bias != NULL || !wants_bias)) {
+    gpt_weight_draw_linear(weight, bias, init, weight->shape[1]);
+    layer = gpt_linear_over(env, weight, bias);
+  }
+  gpt_tensor_release(weight);
+  gpt_tensor_release(bias);
+  return layer;
+}
+
+GptLayer *gpt_linear_new(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init) {
+  GptTensor *weight = gpt_weight_new(env, init, 2, (int64_t[]){out, in});
+  return over_fresh(env, weight, weight != NULL && bias ? gpt_weight_new(env, init, 1, &out) : NULL, bias, init);
+}
+
+/* Rows [first, first + count) of a fresh parameter, as a parameter of its own. */
+static GptTensor *slice(GptEnv *env, const GptTensor *whole, int64_t first, int64_t count) {
+  int64_t shape[2] = {count, whole->shape[1]};
+  GptTensor *part =
+      gpt_tensor_view(env, whole, whole->ndim, shape, whole->stride, whole->offset + first * whole->stride[0]);
+  if (part != NULL) part->requires_grad = true;
+  return part;
+}
+
+bool gpt_linear_new_three(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init, GptLayer *layers[3]) {
+  GptTensor *weight = gpt_weight_new(env, init, 2, (int64_t[]){3 * out, in});
+  GptTensor *biases = weight != NULL && bias ? gpt_weight_new(env, init, 1, (int64_t[]){3 * out}) : NULL;
+  bool done = weight != NULL && (biases != NULL || !bias);
+  memset(layers, 0, 3 * sizeof *layers);
+  for (int i = 0; i < 3 && done; i++) {
+    layers[i] =
+        over_fresh(env, slice(env, weight, i * out, out), bias ? slice(env, biases, i * out, out) : NULL, bias, init);
+    done = layers[i] != NULL;
+  }
+  for (int i = 0; i < 3 && !done; i++) gpt_layer_release(layers[i]), layers[i] = NULL;
+  gpt_tensor_release(weight);
+  gpt_tensor_release(biases);
+  return done;
+}

@@ -1,0 +1,212 @@
+#include "core/nn/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/nn/layers/kinds.h"
+#include "core/nn/layers/weights.h"
+#include "core/base/memory.h"
+#include "core/ops/binary.h"
+
+/* Parameters of a plain model of that config, the tied head once. */
+static int64_t count_parameters(const GptConfig *c) {
+  int64_t dim = c->emb_dim, qkv = 3 * dim * dim + (c->qkv_bias ? 3 * dim : 0), output = dim * dim + dim;
+  int64_t feed_forward = 2 * dim * c->hidden_dim + c->hidden_dim + dim, norms = 4 * dim;
+  int64_t embeddings = (c->vocab_size + c->context_length) * dim, head = c->tie_weights ? 0 : c->vocab_size * dim;
+  return embeddings + c->n_layers * (qkv + output + feed_forward + norms) + 2 * dim + head;
+}
+
+bool gpt_layer_is_model(const GptLayer *layer) { return layer->kind == &gpt_model_kind; }
+
+/* Row positions of a pass, as ids from 0: [tokens] for a batch, [1, rows] over segments. */
+static GptTensor *positions_of(GptEnv *env, const GptPass *pass, const GptTensor *ids) {
+  int64_t tokens = ids->shape[1];
+  if (pass->segments == NULL) {
+    GptTensor *positions = gpt_tensor_new(env, GPT_I64, 1, &tokens);
+    for (int64_t t = 0; positions != NULL && t < tokens; t++) gpt_integers(positions)[t] = t;
+    return positions;
+  }
+  GptTensor *positions = gpt_tensor_new(env, GPT_I64, 2, (int64_t[]){1, tokens});
+  int64_t row = 0;
+  for (int64_t s = 0; positions != NULL && s < pass->n_segments; s++)
+    for (int64_t i = 0; i < pass->segments[s].count; i++)
+      gpt_integers(positions)[row++] = pass->segments[s].cache->length + i;
+  return positions;
+}
+
+/* x + position_embedding(positions); consumes x */
+static GptTensor *add_positions(GptEnv *env, GptPass *pass, GptLayer *layer, const GptTensor *ids, GptTensor *x) {
+  if (x == NULL || gpt_layer_child(layer, "position_embedding") == NULL) return x;
+  GptTensor *positions = positions_of(env, pass, ids), *sum = NULL;
+  GptTensor *embedded = positions != NULL ? gpt_layer_run(env, pass, layer, "position_embedding", positions) : NULL;
+  if (embedded != NULL) sum = gpt_add(env, x, embedded);
+  gpt_tensor_release(positions);
+  gpt_tensor_release(embedded);
+  gpt_tensor_release(x);
+  return sum;
+}
+
+/* The row of x [batch, tokens, dim] that output row i continues from: the last one of its segment, or of its batch row.
+ */
+static GptTensor *last_rows(GptEnv *env, const GptPass *pass, GptTensor *x) {
+  char text[GPT_SHAPE_TEXT];
+  if (x->ndim != 3 || x->storage->dtype != GPT_F32 || gpt_tensor_numel(x) == 0)
+    return gpt_fail_null(env, "Model: f32 of shape [batch, tokens, dim] expected from its parts, got %s of shape %s",
+                         gpt_dtype_name(x->storage->dtype), gpt_tensor_shape_text(x, text));
+  if (!gpt_pass_check_rows(env, pass, "Model", x)) return NULL;
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *last = NULL;
+  int64_t dim = x->shape[2], n = pass->segments != NULL ? pass->n_segments : x->shape[0], row = -1;
+  if (contiguous != NULL) last = gpt_tensor_new(env, GPT_F32, 3, (int64_t[]){n, 1, dim});
+  for (int64_t i = 0; i < n && last != NULL; i++) {
+    row += pass->segments != NULL ? pass->segments[i].count : x->shape[1];
+    memcpy(gpt_floats(last) + i * dim, gpt_floats(contiguous) + row * dim, (size_t)dim * sizeof(float));
+  }
+  gpt_tensor_release(contiguous);
+  return last;
+}
+
+static GptTensor *run_blocks(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+  GptLayer *blocks = gpt_layer_retain(gpt_layer_child(layer, "blocks"));
+  bool list = blocks->kind == &gpt_list_kind; /* otherwise it was exchanged for a layer that runs by itself */
+  for (int i = 0; i < (list ? blocks->n_children : 1) && x != NULL; i++) {
+    GptTensor *y = list ? gpt_child_run(env, pass, &blocks->children[i], x)
+                        : gpt_layer_run(env, pass, layer, "blocks", x);
+    if (y == NULL && list) gpt_fail_inside(env, "blocks");
+    gpt_tensor_release(x);
+    x = y;
+  }
+  gpt_layer_release(blocks);
+  return x;
+}
+
+/* May the rows that nobody asked for be dropped before the final norm? */
+static bool end_is_positionwise(const GptLayer *layer) {
+  return gpt_layer_cacheable(gpt_layer_child(layer, "final_norm")) &&
+         gpt_layer_cacheable(gpt_layer_child(layer, "head"));
+}
+
+/* Final norm and head; consumes x [batch, tokens, dim] */
+static GptTensor *finish(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+  static const char *const steps[] = {"final_norm", "head"};
+  bool early = pass->last_only && end_is_positionwise(layer);
+  for (int step = early ? -1 : 0; step < 2 + (pass->last_only && !early) && x != NULL; step++) {
+    bool cut = step == -1 || step == 2;
+    GptTensor *y = cut ? last_rows(env, pass, x) : gpt_layer_run(env, pass, layer, steps[step], x);
+    gpt_tensor_release(x);
+    x = y;
+  }
+  return x;
+}
+
+static bool check_ids(GptEnv *env, const GptModel *model, const GptPass *pass, const GptTensor *ids) {
+  char text[GPT_SHAPE_TEXT];
+  long long most = (long long)model->config.context_length;
+  if (ids->ndim != 2 || ids->storage->dtype != GPT_I64)
+    return gpt_fail(env, "Model: token ids (i64) of shape [batch, tokens] expected, got %s of %s",
+                    gpt_dtype_name(ids->storage->dtype), gpt_tensor_shape_text(ids, text));
+  if (gpt_tensor_numel(ids) == 0)
+    return gpt_fail(env, "Model: at least one token expected, got ids of shape %s", gpt_tensor_shape_text(ids, text));
+  if (!gpt_pass_check_rows(env, pass, "Model", ids)) return false;
+  if (pass->segments == NULL && ids->shape[1] > most)
+    return gpt_fail(env, "Model: %lld tokens are more than context_length, %lld", (long long)ids->shape[1], most);
+  return true;
+}
+
+/* What the final norm is fed. */
+static GptTensor *run_body(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
+  const GptModel *model = (GptModel *)layer;
+  if (!check_ids(env, model, pass, ids)) return NULL;
+  GptTensor *x = gpt_layer_run(env, pass, layer, "token_embedding", ids);
+  x = add_positions(env, pass, layer, ids, x);
+  x = gpt_layer_drop(env, pass, layer, model->config.emb_drop_rate, x);
+  return run_blocks(env, pass, layer, x);
+}
+
+static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
+  return finish(env, pass, layer, run_body(env, pass, layer, ids));
+}
+
+GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids) {
+  GptTensor *x = run_body(env, pass, &model->layer, ids);
+  GptTensor *hidden = x != NULL ? gpt_layer_run(env, pass, &model->layer, "final_norm", x) : NULL;
+  gpt_tensor_release(x);
+  return hidden;
+}
+
+static void describe(const GptLayer *layer, GptText *text) {
+  const GptConfig *c = &((const GptModel *)layer)->config;
+  gpt_text_add(text, "vocab_size = %lld, context_length = %lld, emb_dim = %lld, n_heads = %lld, n_layers = %lld",
+               (long long)c->vocab_size, (long long)c->context_length, (long long)c->emb_dim, (long long)c->n_heads,
+               (long long)c->n_layers);
+}
+
+const GptLayerKind gpt_model_kind = {.name = "Model", .container = true, .forward = run, .describe = describe};
+
+/* Building: the caller's parts and the model's own, in construction order. */
+typedef struct Builder {
+  GptEnv *env;
+  const GptConfig *config;
+  GptPartMaker maker;
+  void *context;
+  GptLayer *model;
+} Builder;
+
+static GptLayer *own_part(const Builder *b, const char *part) {
+  const GptConfig *c = b->config;
+  GptInit init = {c->init, 0.02};
+  if (strcmp(part, "token_embedding") == 0) return gpt_embedding_new(b->env, c->vocab_size, c->emb_dim, init);
+  if (strcmp(part, "position_embedding") == 0) return gpt_embedding_new(b->env, c->context_length, c->emb_dim, init);
+  if (strcmp(part, "block") == 0) return gpt_block_new(b->env, c);
+  if (strcmp(part, "final_norm") == 0) return gpt_layer_norm_new(b->env, c->emb_dim, c->norm_eps, init);
+  GptLayer *tokens = gpt_layer_child(b->model, "token_embedding");
+  GptTensor *tied = c->tie_weights ? gpt_layer_parameter(tokens, "weight") : NULL;
+  if (c->tie_weights && tied == NULL)
+    return gpt_fail_null(b->env,
+                         "tie_weights: the given token_embedding has no parameter 'weight' to share with the head");
+  return tied != NULL ? gpt_linear_over(b->env, tied, NULL)
+                      : gpt_linear_new(b->env, c->emb_dim, c->vocab_size, false, init);
+}
+
+/* Adds one part under that name to a parent. */
+static bool add_part(const Builder *b, GptLayer *parent, const char *name, const char *part, int64_t index) {
+  GptLayer *layer = NULL;
+  bool absent = false;
+  if (b->maker != NULL && !b->maker(b->env, b->context, part, index, &layer, &absent)) return false;
+  if (absent) return true;
+  return gpt_layer_adopt_child(b->env, parent, name, layer != NULL ? layer : own_part(b, part));
+}
+
+static bool add_blocks(const Builder *b) {
+  char name[24];
+  GptLayer *blocks = gpt_list_new(b->env);
+  if (!gpt_layer_adopt_child(b->env, b->model, "blocks", blocks)) return false;
+  for (int64_t i = 0; i < b->config->n_layers; i++) {
+    snprintf(name, sizeof name, "%lld", (long long)i + 1);
+    if (!add_part(b, blocks, name, "block", i)) return false;
+  }
+  return true;
+}
+
+static bool weights_fit(GptEnv *env, const GptConfig *config, GptPartMaker maker) {
+  char text[32];
+  size_t bytes = (size_t)count_parameters(config) * sizeof(float);
+  if (maker != NULL || config->init == GPT_INIT_ABSENT || gpt_memory_fits(env, bytes)) return true;
+  char why[GPT_ERROR_SIZE];
+  gpt_take_error(env, why);
+  return gpt_fail(env, "Model: %lld parameters in float32 need %s: %.1500s", (long long)count_parameters(config),
+                  gpt_format_bytes(bytes, text), why);
+}
+
+GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker, void *context) {
+  if (!weights_fit(env, config, maker)) return NULL;
+  GptModel *model = gpt_layer_new(env, &gpt_model_kind, sizeof *model);
+  if (model == NULL) return NULL;
+  model->config = *config;
+  Builder b = {env, config, maker, context, &model->layer};
+  if (add_part(&b, b.model, "token_embedding", "token_embedding", 0) &&
+      add_part(&b, b.model, "position_embedding", "position_embedding", 0) && add_blocks(&b) &&
+      add_part(&b, b.model, "final_norm", "final_norm", 0) && add_part(&b, b.model, "head", "head", 0))
+    return model;
+  gpt_layer_release(&model->layer);
+  return NULL;
+}

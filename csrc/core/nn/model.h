@@ -1,0 +1,34 @@
+/* The GPT: token and position embeddings, blocks, final norm, output head (Radford et al. 2019). */
+#ifndef GPT_MODEL_H
+#define GPT_MODEL_H
+
+#include "core/nn/layers/layers.h"
+
+typedef struct GptModel {
+  GptLayer layer; /* children: token_embedding, position_embedding (may be missing), blocks, final_norm, head */
+  GptConfig config;
+} GptModel;
+
+/*
+ * Where the caller has a part of its own. Called in construction order, with index counting blocks from 0 (and 0 for
+ * the rest). Leaves in *layer a new reference to the caller's part, or NULL for the model's own; *absent leaves a
+ * position_embedding out. False is a failure.
+ */
+typedef bool (*GptPartMaker)(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer,
+                             bool *absent);
+
+/* A model of that config; maker may be NULL. Fails before allocating anything large if the weights do not fit into
+ * memory. */
+GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker, void *context);
+
+/* The states [batch, tokens, emb_dim] that the head is fed. */
+GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids);
+
+/* The mean cross-entropy of the logits for ids against targets (i64, of the same shape [batch, tokens]; GPT_NO_TARGET
+   leaves one out), without ever holding all the logits where the head is a plain Linear. */
+GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets);
+
+/* Is the layer a Model? */
+bool gpt_layer_is_model(const GptLayer *layer);
+
+#endif

@@ -1,0 +1,30 @@
+/* A model's loss: its hidden states, then head and cross-entropy together where the head is a plain Linear. */
+#include "core/nn/layers/kinds.h"
+#include "core/nn/model.h"
+#include "core/ops/cross_entropy.h"
+#include "core/ops/head_loss.h"
+
+static GptTensor *lose(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *hidden, GptTensor *targets) {
+  GptLayer *head = gpt_layer_child(layer, "head");
+  if (head != NULL && head->kind == &gpt_linear_kind)
+    return gpt_head_loss(env, hidden, gpt_layer_parameter(head, "weight"), gpt_layer_parameter(head, "bias"), targets);
+  GptTensor *logits = gpt_layer_run(env, pass, layer, "head", hidden);
+  GptTensor *loss = logits != NULL ? gpt_cross_entropy(env, logits, targets) : NULL;
+  gpt_tensor_release(logits);
+  return loss;
+}
+
+GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets) {
+  char a[GPT_SHAPE_TEXT], b[GPT_SHAPE_TEXT];
+  if (!gpt_same_shape(ids, targets))
+    return gpt_fail_null(env, "loss: ids of shape %s and targets of shape %s do not fit; each id needs one target",
+                         gpt_tensor_shape_text(ids, a), gpt_tensor_shape_text(targets, b));
+  gpt_tensor_retain(ids); /* a host's layer may free what it was given */
+  gpt_tensor_retain(targets);
+  GptTensor *hidden = gpt_model_hidden(env, pass, model, ids);
+  GptTensor *loss = hidden != NULL ? lose(env, pass, &model->layer, hidden, targets) : NULL;
+  gpt_tensor_release(hidden);
+  gpt_tensor_release(ids);
+  gpt_tensor_release(targets);
+  return loss;
+}

@@ -1,0 +1,257 @@
+#include "core/nn/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+
+GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed) {
+  GptSession *session = gpt_alloc_zeroed(env, sizeof *session);
+  if (session == NULL) return NULL;
+  session->env = env;
+  session->model = gpt_layer_retain(&model->layer);
+  session->context_length = model->config.context_length;
+  session->seeded = seed != NULL;
+  if (seed != NULL) gpt_random_seed(&session->random, *seed);
+  gpt_kv_cache_init(&session->cache, env, session->context_length);
+  return session;
+}
+
+void gpt_session_free(GptSession *session) {
+  if (session == NULL) return;
+  session->abandoned = true;
+  if (session->running) return;
+  GptEnv *env = session->env;
+  gpt_kv_cache_free(&session->cache);
+  gpt_layer_release(session->model);
+  gpt_free(env, session->ids);
+  gpt_free(env, session);
+}
+
+GptRandom *gpt_session_random(GptSession *session) {
+  return session->seeded ? &session->random : &session->env->random;
+}
+
+static bool cacheable(const GptSession *session) { return !session->uncached && gpt_layer_cacheable(session->model); }
+
+static bool reserve_ids(GptSession *session, int64_t tokens) {
+  if (tokens <= session->capacity) return true;
+  int64_t capacity = tokens < 64 ? 64 : tokens + tokens / 2;
+  int64_t *ids = gpt_realloc(session->env, session->ids, (size_t)capacity * sizeof *ids);
+  if (ids == NULL) return false;
+  session->ids = ids;
+  session->capacity = capacity;
+  return true;
+}
+
+static bool check_idle(const GptSession *session, const char *what) {
+  return !session->running ||
+         gpt_fail(session->env, "%s: the session is being fed; layers of its model cannot change it meanwhile", what);
+}
+
+bool gpt_session_reserve(GptSession *session, int64_t tokens) {
+  if (!check_idle(session, "reserve")) return false;
+  if (tokens > session->context_length) tokens = session->context_length;
+  if (!reserve_ids(session, tokens)) return false;
+  return !cacheable(session) || gpt_kv_cache_reserve(&session->cache, tokens);
+}
+
+bool gpt_session_rewind(GptSession *session, int64_t n) {
+  if (!check_idle(session, "rewind")) return false;
+  if (n < 0 || n > session->length)
+    return gpt_fail(session->env, "rewind: a number of tokens from 0 to the session's length (%lld) expected, got %lld",
+                    (long long)session->length, (long long)n);
+  session->length = n;
+  if (session->cache.length > n) session->cache.length = n;
+  return true;
+}
+
+GptSession *gpt_session_fork(const GptSession *session) {
+  GptEnv *env = session->env;
+  GptSession *fork = gpt_session_new(env, (GptModel *)session->model, NULL);
+  if (fork == NULL) return NULL;
+  fork->uncached = session->uncached;
+  fork->seeded = session->seeded;
+  fork->random = session->random;
+  fork->exchanges = session->exchanges;
+  if (reserve_ids(fork, session->length) && gpt_kv_cache_copy(&fork->cache, &session->cache)) {
+    if (session->length > 0) memcpy(fork->ids, session->ids, (size_t)session->length * sizeof *session->ids);
+    fork->length = session->length;
+    return fork;
+  }
+  gpt_session_free(fork);
+  return NULL;
+}
+
+static bool check_vocabulary(const GptSession *session, int64_t n, int64_t i, const int64_t *ids, int64_t count) {
+  int64_t vocab = ((const GptModel *)session->model)->config.vocab_size;
+  for (int64_t t = 0; t < count; t++) {
+    if (ids[t] >= 0 && ids[t] < vocab) continue;
+    char which[40] = "";
+    if (n > 1) snprintf(which, sizeof which, " of list %lld", (long long)i + 1);
+    return gpt_fail(session->env, "id %lld at position %lld%s is out of the vocabulary: ids are 0 .. %lld",
+                    (long long)ids[t], (long long)t + 1, which, (long long)vocab - 1);
+  }
+  return true;
+}
+
+static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                       const int64_t *counts) {
+  for (int64_t i = 0; i < n; i++) {
+    const GptSession *s = sessions[i];
+    if (!check_idle(s, "feed")) return false;
+    if (s->model != sessions[0]->model)
+      return gpt_fail(env, "feed: all sessions must be of one model; session %lld is of another", (long long)i + 1);
+    for (int64_t j = 0; j < i; j++)
+      if (s == sessions[j])
+        return gpt_fail(env, "feed: sessions %lld and %lld are the same one", (long long)j + 1, (long long)i + 1);
+    if (counts[i] < 1) return gpt_fail(env, "feed: at least one token expected");
+    if (counts[i] > s->context_length - s->length)
+      return gpt_fail(
+          env, "feed: %lld tokens after %lld go past context_length, %lld; rewind the session or begin a new one",
+          (long long)counts[i], (long long)s->length, (long long)s->context_length);
+    if (!check_vocabulary(s, n, i, ids[i], counts[i])) return false;
+  }
+  return true;
+}
+
+/* Puts the new tokens behind the old ones; the lengths are advanced when the pass has succeeded. */
+static bool keep_ids(int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts) {
+  for (int64_t i = 0; i < n; i++) {
+    if (!reserve_ids(sessions[i], sessions[i]->length + counts[i])) return false;
+    memcpy(sessions[i]->ids + sessions[i]->length, ids[i], (size_t)counts[i] * sizeof *ids[i]);
+  }
+  return true;
+}
+
+/* Runs the model over ids [1, rows] without recording or dropping. */
+static GptTensor *infer(GptEnv *env, GptLayer *model, GptPass *pass, GptTensor *ids) {
+  bool recording = env->recording;
+  env->recording = false;
+  GptTensor *logits = gpt_layer_forward(env, pass, model, ids);
+  env->recording = recording;
+  return logits;
+}
+
+static GptTensor *rows_tensor(GptEnv *env, int64_t n, const int64_t *const *ids, const int64_t *counts) {
+  int64_t rows = 0;
+  for (int64_t i = 0; i < n; i++) rows += counts[i];
+  GptTensor *tensor = gpt_tensor_new(env, GPT_I64, 2, (int64_t[]){1, rows});
+  int64_t *to = tensor != NULL ? gpt_integers(tensor) : NULL;
+  for (int64_t i = 0; i < n && tensor != NULL; to += counts[i++]) memcpy(to, ids[i], (size_t)counts[i] * sizeof *to);
+  return tensor;
+}
+
+/* Tokens that a cache has not seen yet: after a rewind or a fork none, after uncached feeding all, and all where
+ * parts of layers were exchanged since. */
+static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids, int64_t *count) {
+  if (session->exchanges != session->env->exchanges) session->cache.length = 0;
+  session->exchanges = session->env->exchanges;
+  *ids = session->ids + session->cache.length;
+  *count = session->length + fresh - session->cache.length;
+}
+
+static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
+                              GptSegment *segments, const int64_t **rows, int64_t *row_counts) {
+  for (int64_t i = 0; i < n; i++) {
+    behind_cache(sessions[i], counts[i], &rows[i], &row_counts[i]);
+    if (!gpt_kv_cache_reserve(&sessions[i]->cache, sessions[i]->length + counts[i])) return NULL;
+    segments[i] = (GptSegment){&sessions[i]->cache, row_counts[i]};
+  }
+  GptTensor *ids = rows_tensor(env, n, rows, row_counts);
+  if (ids == NULL) return NULL;
+  GptPass pass = {.last_only = true, .random = &env->random, .segments = segments, .n_segments = n};
+  GptTensor *logits = infer(env, sessions[0]->model, &pass, ids);
+  gpt_tensor_release(ids);
+  return logits;
+}
+
+/* Scratch lists for feed_cached. */
+static GptTensor *feed_together(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+  GptSegment *segments = gpt_alloc(env, (size_t)n * sizeof *segments);
+  const int64_t **rows = gpt_alloc(env, (size_t)n * sizeof *rows);
+  int64_t *row_counts = gpt_alloc(env, (size_t)n * sizeof *row_counts);
+  GptTensor *logits = NULL;
+  if (segments != NULL && rows != NULL && row_counts != NULL)
+    logits = feed_cached(env, n, sessions, counts, segments, rows, row_counts);
+  for (int64_t i = 0; i < n && logits != NULL; i++) sessions[i]->cache.length = sessions[i]->length + counts[i];
+  gpt_free(env, segments);
+  gpt_free(env, rows);
+  gpt_free(env, row_counts);
+  return logits;
+}
+
+/* Runs one session's whole conversation afresh. */
+static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fresh) {
+  const int64_t *ids = session->ids;
+  int64_t count = session->length + fresh;
+  GptTensor *tensor = rows_tensor(env, 1, &ids, &count);
+  if (tensor == NULL) return NULL;
+  GptPass pass = {.last_only = true, .random = &env->random};
+  GptTensor *logits = infer(env, session->model, &pass, tensor);
+  gpt_tensor_release(tensor);
+  return logits;
+}
+
+/* [n, 1, vocab] as [n, vocab]; consumes it */
+static GptTensor *as_rows(GptEnv *env, int64_t n, GptTensor *logits) {
+  char text[GPT_SHAPE_TEXT];
+  if (logits == NULL) return NULL;
+  GptTensor *rows = NULL;
+  if (logits->ndim == 3 && logits->shape[0] == n && logits->shape[1] == 1 && logits->storage->dtype == GPT_F32) {
+    int64_t shape[] = {n, logits->shape[2]}, stride[] = {logits->stride[0], logits->stride[2]};
+    rows = gpt_tensor_view(env, logits, 2, shape, stride, logits->offset);
+  } else {
+    gpt_fail(env, "the model's logits have shape %s; [batch, tokens, vocab_size] expected",
+             gpt_tensor_shape_text(logits, text));
+  }
+  gpt_tensor_release(logits);
+  return rows;
+}
+
+/* Copies one row of logits into row i of *all, which is made with the first. */
+static bool put_row(GptEnv *env, GptTensor **all, int64_t n, int64_t i, GptTensor *logits) {
+  int64_t vocab = gpt_tensor_numel(logits);
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, logits);
+  if (*all == NULL && contiguous != NULL) *all = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){n, vocab});
+  bool done = contiguous != NULL && *all != NULL;
+  if (done && (*all)->shape[1] != vocab)
+    done = gpt_fail(env, "feed: the model returned %lld logits for one session and %lld for another",
+                    (long long)(*all)->shape[1], (long long)vocab);
+  if (done) memcpy(gpt_floats(*all) + i * vocab, gpt_floats(contiguous), (size_t)vocab * sizeof(float));
+  gpt_tensor_release(contiguous);
+  return done;
+}
+
+static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+  GptTensor *all = NULL;
+  bool done = true;
+  for (int64_t i = 0; i < n && done; i++) {
+    GptTensor *logits = as_rows(env, 1, run_again(env, sessions[i], counts[i]));
+    done = logits != NULL && put_row(env, &all, n, i, logits);
+    gpt_tensor_release(logits);
+  }
+  if (done) return all;
+  gpt_tensor_release(all);
+  return NULL;
+}
+
+static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+  bool cached = true;
+  for (int64_t i = 0; i < n; i++) cached = cached && cacheable(sessions[i]);
+  return cached ? as_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
+}
+
+GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                            const int64_t *counts) {
+  if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
+  if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
+  for (int64_t i = 0; i < n; i++) sessions[i]->running = true;
+  GptTensor *logits = feed_all(env, n, sessions, counts);
+  for (int64_t i = 0; i < n; i++) {
+    sessions[i]->running = false;
+    if (logits != NULL) sessions[i]->length += counts[i];
+    if (sessions[i]->abandoned) gpt_session_free(sessions[i]);
+  }
+  return logits;
+}

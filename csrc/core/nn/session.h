@@ -1,0 +1,50 @@
+/*
+ * A session: one conversation with a shared model. The model is only read; the tokens, the KV cache and the random
+ * state are the session's. Over a stack that cannot be cached a session keeps the tokens and runs all of them again.
+ */
+#ifndef GPT_SESSION_H
+#define GPT_SESSION_H
+
+#include "core/nn/model.h"
+
+typedef struct GptSession {
+  GptEnv *env;
+  GptLayer *model;
+  int64_t context_length;
+  GptKvCache cache;
+  int64_t *ids; /* what was fed: [length] */
+  int64_t length, capacity;
+  bool uncached;    /* runs everything again even where a cache could serve */
+  bool running;       /* being fed now: its model's layers cannot change it */
+  bool abandoned;     /* freed while running */
+  uint64_t exchanges; /* the environment's when the cache was begun: after another one it is filled anew */
+  bool seeded;      /* random is the session's own; otherwise it draws from the environment's */
+  GptRandom random;
+} GptSession;
+
+/* seed: NULL to draw from the environment's random numbers. */
+GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed);
+void gpt_session_free(GptSession *session); /* NULL is fine; one that is being fed goes when that is done */
+
+/*
+ * Feeds count[i] (at least 1) new tokens, ids[i], to session i of n, in one pass over the weights where all can be
+ * cached. Returns the logits after each one's last token, [n, vocab_size]. The sessions are different ones, over one
+ * model. A failure changes none of them.
+ */
+GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                            const int64_t *counts);
+
+/* Makes room for that many tokens in all (at most the context length), so that feeding up to there asks the system for
+ * no memory. */
+bool gpt_session_reserve(GptSession *session, int64_t tokens);
+
+/* Keeps the first n tokens (0 .. length). */
+bool gpt_session_rewind(GptSession *session, int64_t n);
+
+/* A session of its own that goes on from the same tokens; its random state is a copy. */
+GptSession *gpt_session_fork(const GptSession *session);
+
+/* The random numbers it draws from. */
+GptRandom *gpt_session_random(GptSession *session);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * Tensors: a shape and strides over shared, reference-counted storage.
+ *
+ * Ownership: a function that returns a GptTensor * returns a new reference, which the caller releases; a function
+ * that takes one borrows it. Dimensions and indexes count from 0 in the core (from 1 in Lua).
+ * A view is a tensor over the storage of another one. Counts are not atomic: a tensor belongs to one environment.
+ */
+#ifndef GPT_TENSOR_H
+#define GPT_TENSOR_H
+
+#include "core/base/env.h"
+
+#define GPT_MAX_DIMS 8
+#define GPT_SHAPE_TEXT 200
+
+typedef enum GptDtype {
+  GPT_F32, /* IEEE single: what everything computes in */
+  GPT_I64, /* token ids, positions, truth values */
+} GptDtype;
+
+typedef struct GptStorage {
+  int64_t refs;
+  GptEnv *env;
+  GptDtype dtype;
+  size_t bytes;
+  void *data;
+  uint64_t version;                            /* counts writes, so that a backward sees a changed input */
+  void (*release)(struct GptStorage *storage); /* gives data back; NULL: it came from gpt_alloc */
+  void *owner;                                 /* release's own, a mapped file for instance */
+} GptStorage;
+
+struct GptNode;
+
+typedef struct GptTensor {
+  int64_t refs;
+  GptEnv *env;
+  GptStorage *storage;
+  int ndim;
+  int64_t shape[GPT_MAX_DIMS];
+  int64_t stride[GPT_MAX_DIMS]; /* in elements */
+  int64_t offset;               /* in elements, from the storage's start */
+  bool requires_grad;           /* a leaf that gathers a gradient */
+  bool parameter;               /* registers itself where it is assigned to a layer */
+  struct GptNode *node;         /* the recorded op that made it; NULL: a leaf */
+  struct GptTensor *grad;       /* of a leaf, contiguous, its shape; or NULL */
+} GptTensor;
+
+/* Dtypes: bytes per element, and the name users see ("f32"). */
+size_t gpt_dtype_size(GptDtype dtype);
+const char *gpt_dtype_name(GptDtype dtype);
+
+/* New contiguous tensors; sizes are checked for overflow and against the memory that is there. */
+GptTensor *gpt_tensor_new(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape);
+GptTensor *gpt_tensor_zeros(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape);
+GptTensor *gpt_tensor_like(GptEnv *env, const GptTensor *tensor); /* same shape and dtype, contiguous, uninitialised */
+GptTensor *gpt_tensor_number(GptEnv *env, double value);          /* f32, no dimensions */
+
+/* Storage over memory that something else owns: release(storage) is called once, with the last reference. On failure
+   NULL, and release is not called. */
+GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *),
+                             void *owner);
+void gpt_storage_release(GptStorage *storage);
+
+/* A contiguous tensor over part of a storage, from that element on; it takes its own reference to the storage. */
+GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int ndim, const int64_t *shape);
+
+/* A view with any shape and strides, unrecorded: the caller returns for its lying inside the storage. */
+GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
+                           int64_t offset);
+
+/* The same storage, shape and strides, cut off from the graph. */
+GptTensor *gpt_tensor_detach(GptEnv *env, const GptTensor *tensor);
+
+/* A contiguous copy, cut off from the graph. */
+GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor);
+
+/* The tensor itself (a new reference) where it is contiguous, otherwise a copy; unrecorded, for reading in kernels. */
+GptTensor *gpt_tensor_as_contiguous(GptEnv *env, GptTensor *tensor);
+
+/* The same in f32, converted where it is i64. */
+GptTensor *gpt_tensor_contiguous_floats(GptEnv *env, GptTensor *tensor);
+
+GptTensor *gpt_tensor_retain(GptTensor *tensor); /* NULL is fine; returns it */
+void gpt_tensor_release(GptTensor *tensor);      /* NULL is fine */
+
+/* The first element. */
+float *gpt_floats(const GptTensor *tensor);
+int64_t *gpt_integers(const GptTensor *tensor);
+
+int64_t gpt_tensor_numel(const GptTensor *tensor);
+bool gpt_tensor_contiguous(const GptTensor *tensor);
+bool gpt_tensor_wants_grad(const GptTensor *tensor); /* a leaf with requires_grad, or recorded */
+bool gpt_same_shape(const GptTensor *a, const GptTensor *b);
+
+/* Puts a gradient, or NULL, in place of the tensor's, and takes it over; false from a finalizer in the middle of an
+   operation, which may be adding to the one there. */
+bool gpt_tensor_set_grad(GptTensor *tensor, GptTensor *grad);
+
+/* To be called after every write into a tensor that others may hold. */
+void gpt_tensor_written(GptTensor *tensor);
+
+/* "[2, 3]" into text (GPT_SHAPE_TEXT bytes); returns text. */
+const char *gpt_shape_text(int ndim, const int64_t *shape, char *text);
+const char *gpt_tensor_shape_text(const GptTensor *tensor, char *text);
+
+/* Strides of a contiguous tensor of that shape. */
+void gpt_contiguous_strides(int ndim, const int64_t *shape, int64_t *stride);
+
+/* dst[...] = src[...] for equal shapes and dtypes, any strides; dst is not marked as written. */
+void gpt_copy_elements(GptTensor *dst, const GptTensor *src);
+
+#endif

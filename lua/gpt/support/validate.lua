@@ -1,0 +1,137 @@
+-- What the values of a table of settings have to be. A rule returns the value, put right where that loses nothing
+-- (12.0 becomes 12), or nil and what was expected. `validate.read` holds a table against a list of rules and finds all
+-- problems at once.
+local core = require "gpt.core"
+
+local validate = {}
+
+local LONGEST_WORD = 40
+local MOST_PROBLEMS = 12
+local LARGEST = 2 ^ 31 - 1
+
+--- A value as messages show it.
+function validate.show(value)
+  local kind = type(value)
+  if kind == "string" then
+    local word = #value > LONGEST_WORD and value:sub(1, LONGEST_WORD) .. "..." or value
+    return ('"%s"'):format(word:gsub("[%c\"\\]", function(c) return ("\\x%02x"):format(c:byte()) end))
+  end
+  if value ~= value then return "nan" end
+  if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(value) end
+  return "a " .. core._typename(value)
+end
+
+--- 1234567 as "1,234,567".
+function validate.grouped(n)
+  local digits = ("%.0f"):format(n)
+  return (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
+end
+
+--- `"a", "b" or "c"`, each as show does it.
+local function listed(names)
+  local shown = {}
+  for i, name in ipairs(names) do shown[i] = validate.show(name) end
+  local last = table.remove(shown)
+  return #shown == 0 and last or table.concat(shown, ", ") .. " or " .. last
+end
+
+--- Whole numbers from least on, as integers or as floats without a fraction.
+function validate.whole(least)
+  local expected = "a whole number of at least " .. least
+  return function(value)
+    local number = type(value) == "number" and value or nil
+    if number and number > LARGEST and number < math.huge then
+      return nil, "a whole number of at most " .. validate.grouped(LARGEST)
+    end
+    number = number and math.tointeger(number)
+    if number and number >= least then return number end
+    return nil, expected
+  end
+end
+
+--- Rates: at least 0 and below 1.
+function validate.rate(value)
+  if type(value) == "number" and value >= 0 and value < 1 then return value end
+  return nil, "a rate of at least 0 and below 1"
+end
+
+--- Finite numbers above 0, up to most where that is given.
+function validate.positive(most)
+  local expected = most and "a number above 0 and at most " .. most or "a finite number above 0"
+  return function(value)
+    local fits = type(value) == "number" and value > 0 and value < math.huge and value <= (most or value)
+    if fits then return value end
+    return nil, expected
+  end
+end
+
+--- true or false.
+function validate.boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil, "true or false"
+end
+
+--- One of a list of words; the near one is suggested.
+function validate.one_of(words)
+  return function(value)
+    for _, word in ipairs(words) do
+      if value == word then return value end
+    end
+    return nil, listed(words), type(value) == "string" and core._suggest(value, words) or nil
+  end
+end
+
+local function unknown_problem(key, names, others)
+  if type(key) ~= "string" then return ("[%s]: unknown key"):format(validate.show(key)) end
+  local near = others and others[key] or core._suggest(key, names)
+  local shown = key:find("^[%a_][%w_]*$") and #key <= LONGEST_WORD and key or validate.show(key)
+  if not near then return shown .. ": unknown key" end
+  return ("%s: unknown key; did you mean '%s'?"):format(shown, near)
+end
+
+--- Adds a problem for every key of given that names does not hold.
+local function find_unknown(given, names, others, problems)
+  local known, unknown = {}, {}
+  for _, name in ipairs(names) do known[name] = true end
+  for key in pairs(given) do
+    if not known[key] then table.insert(unknown, unknown_problem(key, names, others)) end
+  end
+  table.sort(unknown)
+  table.move(unknown, 1, #unknown, #problems + 1, problems)
+end
+
+--- Holds given against fields, a list of `{ name, rule, optional = bool }`. Returns the values by name and the list of
+-- problems. `others` maps names that are said elsewhere to ours, for suggestions.
+function validate.read(given, fields, others)
+  local values, names, problems = {}, {}, {}
+  for i, field in ipairs(fields) do
+    local name, rule = field[1], field[2]
+    local value = given[name]
+    names[i] = name
+    if value ~= nil then
+      local expected, near
+      values[name], expected, near = rule(value)
+      if values[name] == nil then
+        local text = ("%s: %s expected, got %s"):format(name, expected, validate.show(value))
+        table.insert(problems, near and ("%s; did you mean %s?"):format(text, validate.show(near)) or text)
+      end
+    elseif not field.optional then
+      table.insert(problems, ("%s: missing; %s expected"):format(name, select(2, rule(nil))))
+    end
+  end
+  find_unknown(given, names, others, problems)
+  return values, problems
+end
+
+--- Raises all problems, if there are any, in one message at the user's line.
+function validate.raise(who, problems)
+  if #problems == 0 then return end
+  if #problems == 1 then core._raise(("%s: %s"):format(who, problems[1])) end
+  local lines = { ("%s: %d problems:"):format(who, #problems) }
+  for i = 1, math.min(#problems, MOST_PROBLEMS) do lines[i + 1] = "  " .. problems[i] end
+  local more = #problems - MOST_PROBLEMS
+  if more > 0 then table.insert(lines, ("  and %d more"):format(more)) end
+  core._raise(table.concat(lines, "\n"))
+end
+
+return validate
