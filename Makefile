@@ -109,6 +109,8 @@ setup:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build
 setup-test:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test
+setup-arm:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test arm
 setup-ci:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint rocks
 
@@ -169,6 +171,27 @@ run-asan: $(CORE) $(MADE) $(BUILD)/states
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
 
+# For aarch64: built by Debian's cross compiler, run by qemu's user emulation, once as a plain ARMv8.0 processor and once
+# as one with all extensions. No figure of speed comes from here. A spec that starts another lua5.4 stays out.
+ARM = $(abspath $(BUILD))/arm
+ARM_ROOT = $(ARM)/root
+ARM_LIB = $(ARM_ROOT)/usr/lib/aarch64-linux-gnu
+ARM_CPUS = cortex-a53 max
+ARM_SPECS = products ops functions arithmetic reduce shape gradients layers tokenizer sample random model cross_entropy
+ARM_LUA = qemu-aarch64-static -E LD_LIBRARY_PATH='$(ARM_LIB):$(ARM_ROOT)/lib/aarch64-linux-gnu'
+test-arm: setup-arm
+	@.ci/arm-root '$(ARM_ROOT)'
+	@PKG_CONFIG_LIBDIR= $(MAKE) --no-print-directory run-test-arm BUILD='$(ARM)/build' ARM='$(ARM)' CC=aarch64-linux-gnu-gcc \
+	  LUA_INCDIR='$(ARM_ROOT)/usr/include/lua5.4' OPENBLAS_INCDIR='$(ARM_ROOT)/usr/include/aarch64-linux-gnu/openblas-pthread' \
+	  OPENBLAS_STATIC='$(ARM_LIB)/openblas-pthread/libopenblas.a' \
+	  CFLAGS='-O2 -isystem $(ARM_ROOT)/usr/include -isystem $(ARM_ROOT)/usr/include/aarch64-linux-gnu' \
+	  LDFLAGS='-L$(ARM_LIB) -Wl,-rpath-link,$(ARM_LIB)'
+run-test-arm: $(CORE) $(MADE)
+	@export QEMU_LD_PREFIX='$(ARM_ROOT)' LUA_CPATH='$(ARM_LIB)/lua/5.4/?.so;;'; for cpu in $(ARM_CPUS); do \
+	  echo "aarch64, $$cpu:"; export LUAGPT_LUA="$(ARM_LUA) -cpu $$cpu '$(ARM_ROOT)/usr/bin/lua5.4'"; \
+	  eval "$$LUAGPT_LUA" spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so' $(ARM_SPECS:%=spec/%_spec.lua) \
+	  || exit 1; done
+
 # Warnings are errors, for every compiler there is; and who may know whom.
 LINT_COMPILERS = gcc clang
 lint: $(LINT_COMPILERS:%=lint-%)
@@ -211,8 +234,8 @@ help:
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make install  PREFIX=$(PREFIX), or LUADIR= and LIBDIR=; DESTDIR='
-	@echo 'make lint, make asan, make bench, make bench-train, make docs, make clean'
+	@echo 'make lint, make asan, make test-arm, make bench, make bench-train, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-ci probe demo run-demo test run-test asan run-asan bench bench-train lint env install docs clean help
+.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan bench bench-train lint env install docs clean help
 -include $(OBJECTS:.o=.d)

@@ -1,6 +1,9 @@
 -- Scripts in a process of their own, which finds the same luagpt as the specs.
 local process = {}
 
+--- The command that starts Lua: another one where the specs run for another processor.
+process.interpreter = os.getenv "LUAGPT_LUA" or "lua5.4"
+
 local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
@@ -29,10 +32,10 @@ local function run(program, scripts, environment)
   return output, ok == true
 end
 
---- Runs Lua code by a fresh lua5.4, with more in its environment if wanted ("NAME=value"); returns what it wrote (both
+--- Runs Lua code by a fresh interpreter, with more in its environment if wanted ("NAME=value"); returns what it wrote (both
 --- streams) and whether it ended well.
 function process.lua(code, environment)
-  return run("lua5.4", { write_script(code) }, environment)
+  return run(process.interpreter, { write_script(code) }, environment)
 end
 
 --- The host program that runs several Lua states in threads, or nil where only the module was built.
