@@ -151,7 +151,7 @@ PRODUCTS = $(BUILD)/bench/products
 TRAIN_BOUND = $(BUILD)/bench/train_bound
 BENCH =
 BENCH_LIBS = $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
-MATRIX = linalg/matrix linalg/matrix_blas linalg/matrix_panels kernels/dispatch base/parallel base/scratch base/memory base/env base/random
+MATRIX = linalg/matrix linalg/matrix_blas linalg/matrix_panels kernels/dispatch base/parallel base/scratch base/memory base/array base/env base/random
 $(PRODUCTS): $(MATRIX:%=$(BUILD)/obj/core/%.o) $(KERNEL_OBJECTS)
 $(PRODUCTS) $(TRAIN_BOUND): $(BUILD)/bench/%: bench/%.c bench/measure.h $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -3,7 +3,7 @@
 
 #include "binding/layer.h"
 #include "binding/tensor.h"
-#include "core/base/memory.h"
+#include "core/base/array.h"
 
 /* Message handler: adds the traceback once, where the error happened. */
 static int add_traceback(lua_State *L) {
@@ -75,16 +75,14 @@ bool bind_layer_is_host(const GptLayer *layer) { return layer->kind == &host_kin
 /* _new_layer(name, class, positionwise): an empty layer of a class, a table with forward. */
 static int new_layer(lua_State *L) {
   GptEnv *env = bind_env(L);
-  size_t bytes;
-  const char *name = luaL_checklstring(L, 1, &bytes);
+  const char *name = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_layer_new(env, &host_kind, sizeof(GptLayer));
   if (*box == NULL) return bind_raise(L, env);
   (*box)->positionwise = lua_toboolean(L, 3);
-  (*box)->label = gpt_alloc(env, bytes + 1);
+  (*box)->label = gpt_copy_string(env, name);
   if ((*box)->label == NULL) return bind_raise(L, env);
-  memcpy((*box)->label, name, bytes + 1);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 2);
   return bind_layer_done(L, box);

@@ -1,5 +1,6 @@
 #include "core/base/scratch.h"
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
@@ -7,8 +8,8 @@ bool gpt_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats, int64_t 
   int threads = gpt_threads(), pieces = items < threads ? (int)items : threads;
   floats = (floats < 1 ? 16 : floats + 15) / 16 * 16; /* whole cache lines, so that no two pieces share one */
   *scratch = (GptScratch){.floats = floats, .pieces = pieces};
-  scratch->taken = gpt_alloc_zeroed(env, (size_t)pieces * sizeof *scratch->taken);
-  scratch->data = gpt_alloc(env, (size_t)pieces * (size_t)floats * sizeof(float));
+  scratch->taken = gpt_alloc_array_zeroed(env, pieces, sizeof *scratch->taken);
+  scratch->data = gpt_alloc_array(env, pieces, gpt_size_multiply(floats, sizeof(float)));
   if (scratch->taken != NULL && scratch->data != NULL) return true;
   gpt_scratch_free(scratch, env);
   return false;

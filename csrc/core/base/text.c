@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 void gpt_text_init(GptText *text, GptEnv *env) { *text = (GptText){.env = env}; }
@@ -15,16 +16,8 @@ void gpt_text_free(GptText *text) {
 
 /* Makes room for that many more bytes and a terminator. */
 static bool reserve(GptText *text, size_t more) {
-  size_t wanted = text->length + more + 1;
-  if (text->failed) return false;
-  if (wanted <= text->capacity) return true;
-  size_t capacity = wanted < 128 ? 128 : wanted * 2;
-  char *data = gpt_realloc(text->env, text->data, capacity);
-  text->failed = data == NULL;
-  if (text->failed) return false;
-  text->data = data;
-  text->capacity = capacity;
-  return true;
+  text->failed = text->failed || !GPT_GROW(text->env, text->data, text->capacity, text->length, more + 1);
+  return !text->failed;
 }
 
 void gpt_text_add_bytes(GptText *text, const char *bytes, size_t length) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/generate/ranking.h"
 
@@ -18,7 +19,8 @@ struct GptSampler {
   uint8_t *marked; /* by id: penalised in this draw; all zero between draws */
   int64_t count;
   int64_t *seen;
-  int64_t n_seen, seen_room;
+  int64_t n_seen;
+  size_t seen_room;
 };
 
 GptSampler *gpt_sampler_new(GptEnv *env, const GptSampling *options) {
@@ -49,13 +51,7 @@ void gpt_sampler_free(GptSampler *sampler) {
 
 bool gpt_sampler_see(GptSampler *sampler, const int64_t *ids, int64_t n) {
   if (sampler->options.repetition_penalty == 1 || n == 0) return true; /* nobody will ask */
-  if (sampler->n_seen + n > sampler->seen_room) {
-    int64_t room = 2 * (sampler->n_seen + n);
-    int64_t *seen = gpt_realloc(sampler->env, sampler->seen, (size_t)room * sizeof *seen);
-    if (seen == NULL) return false;
-    sampler->seen = seen;
-    sampler->seen_room = room;
-  }
+  if (!GPT_GROW(sampler->env, sampler->seen, sampler->seen_room, sampler->n_seen, n)) return false;
   memcpy(sampler->seen + sampler->n_seen, ids, (size_t)n * sizeof *ids);
   sampler->n_seen += n;
   return true;
@@ -67,9 +63,9 @@ static bool make_buffers(GptSampler *sampler, int64_t vocab) {
   if (vocab <= sampler->vocab || (sampler->options.temperature == 0 && sampler->n_seen == 0)) return true;
   free_buffers(sampler);
   size_t n = (size_t)vocab;
-  bool made = (sampler->ids = gpt_alloc(sampler->env, n * sizeof *sampler->ids)) != NULL &&
-              (sampler->scores = gpt_alloc(sampler->env, n * sizeof *sampler->scores)) != NULL &&
-              (sampler->weights = gpt_alloc(sampler->env, n * sizeof *sampler->weights)) != NULL &&
+  bool made = (sampler->ids = gpt_alloc_array(sampler->env, n, sizeof *sampler->ids)) != NULL &&
+              (sampler->scores = gpt_alloc_array(sampler->env, n, sizeof *sampler->scores)) != NULL &&
+              (sampler->weights = gpt_alloc_array(sampler->env, n, sizeof *sampler->weights)) != NULL &&
               (sampler->marked = gpt_alloc_zeroed(sampler->env, n)) != NULL;
   if (made) sampler->vocab = vocab;
   else free_buffers(sampler);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/io/file_writer.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 bool gpt_file_exists(const char *path) {
@@ -76,9 +77,9 @@ static bool make_directories(char *path) {
 }
 
 static bool ensure_directory(GptEnv *env, const char *dir) {
-  char *path = gpt_alloc(env, strlen(dir) + 1);
+  char *path = gpt_copy_string(env, dir);
   if (path == NULL) return false;
-  bool good = make_directories(strcpy(path, dir));
+  bool good = make_directories(path);
   if (!good) gpt_fail(env, "cannot make the directory %s: %s", dir, strerror(errno));
   gpt_free(env, path);
   return good;

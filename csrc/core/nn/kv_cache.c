@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 #define SMALLEST 64 /* tokens */
@@ -30,7 +31,7 @@ static void copy_tokens(float *to, int64_t to_capacity, const float *from, const
 
 /* Makes *to like from, with room for `capacity` tokens and a copy of the first `length`. */
 static bool new_slot(GptEnv *env, GptKvSlot *to, const GptKvSlot *from, int64_t capacity, int64_t length) {
-  size_t bytes = (size_t)(from->n_heads * capacity * from->head_dim) * sizeof(float);
+  size_t bytes = gpt_size_multiply(from->n_heads * from->head_dim * sizeof(float), capacity);
   float *keys = gpt_alloc(env, bytes), *values = keys != NULL ? gpt_alloc(env, bytes) : NULL;
   if (values == NULL) {
     gpt_free(env, keys);
@@ -60,20 +61,11 @@ bool gpt_kv_cache_reserve(GptKvCache *cache, int64_t tokens) {
   return true;
 }
 
-static bool reserve_slots(GptKvCache *cache, int count) {
-  if (count <= cache->slots_capacity) return true;
-  int capacity = count < 16 ? 16 : count * 2;
-  GptKvSlot *slots = gpt_realloc(cache->env, cache->slots, (size_t)capacity * sizeof *slots);
-  if (slots == NULL) return false;
-  cache->slots = slots;
-  cache->slots_capacity = capacity;
-  return true;
-}
-
 /* While nothing is held, slot n may be given to whichever layer asks. */
 static bool assign_slot(GptKvCache *cache, int n, const GptKvSlot *like) {
   GptKvSlot fresh;
-  if (!reserve_slots(cache, n + 1) || !new_slot(cache->env, &fresh, like, cache->capacity, 0)) return false;
+  if (!GPT_GROW(cache->env, cache->slots, cache->slots_capacity, cache->n_slots, 1)) return false;
+  if (!new_slot(cache->env, &fresh, like, cache->capacity, 0)) return false;
   if (n < cache->n_slots) free_slot(cache->env, &cache->slots[n]);
   else cache->n_slots++;
   cache->slots[n] = fresh;
@@ -101,7 +93,7 @@ GptKvSlot *gpt_kv_cache_slot(GptKvCache *cache, int n, const void *owner, int64_
 
 bool gpt_kv_cache_copy(GptKvCache *copy, const GptKvCache *cache) {
   gpt_kv_cache_init(copy, cache->env, cache->most);
-  bool done = reserve_slots(copy, cache->n_slots);
+  bool done = GPT_GROW(copy->env, copy->slots, copy->slots_capacity, 0, cache->n_slots);
   for (int i = 0; i < cache->n_slots && done; i++) {
     done = new_slot(cache->env, &copy->slots[i], &cache->slots[i], cache->capacity, cache->length);
     if (done) copy->n_slots++;

@@ -19,7 +19,8 @@ typedef struct GptKvCache {
   int64_t length;   /* tokens held by every slot */
   int64_t capacity; /* tokens every slot has room for */
   int64_t most;     /* the context length: capacity never grows past it */
-  int n_slots, slots_capacity;
+  int n_slots;
+  size_t slots_capacity;
   GptKvSlot *slots;
 } GptKvCache;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/nn/layer_trace.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 #define DEEPEST 200 /* layers nested in each other */
@@ -56,13 +57,6 @@ void gpt_layer_release(GptLayer *layer) {
 
 const char *gpt_layer_name(const GptLayer *layer) { return layer->label != NULL ? layer->label : layer->kind->name; }
 
-static char *copy_name(GptEnv *env, const char *name) {
-  size_t bytes = strlen(name) + 1;
-  char *copy = gpt_alloc(env, bytes);
-  if (copy != NULL) memcpy(copy, name, bytes);
-  return copy;
-}
-
 static int child_index(const GptLayer *layer, const char *name) {
   for (int i = 0; i < layer->n_children; i++)
     if (strcmp(layer->children[i].name, name) == 0) return i;
@@ -90,15 +84,6 @@ GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name) {
   return i < 0 ? NULL : layer->parameters[i].tensor;
 }
 
-/* Room for one more item in a growing array of names and pointers. */
-static void *grow(GptEnv *env, void *items, int count, int *capacity, size_t size) {
-  if (count < *capacity) return items;
-  int wanted = *capacity == 0 ? 4 : *capacity * 2;
-  void *grown = gpt_realloc(env, items, (size_t)wanted * size);
-  if (grown != NULL) *capacity = wanted;
-  return grown;
-}
-
 static bool check_name(GptEnv *env, const GptLayer *layer, const char *name) {
   if (*name != '\0' && strchr(name, '.') == NULL) return true;
   return gpt_fail(env, "%s: '%s' cannot name a part: paths join names by dots", gpt_layer_name(layer), name);
@@ -114,12 +99,10 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
     return true;
   }
   if (!check_name(env, layer, name)) return false;
-  GptChild *children = grow(env, layer->children, layer->n_children, &layer->children_capacity, sizeof *children);
-  if (children == NULL) return false;
-  layer->children = children;
-  char *copy = copy_name(env, name);
+  if (!GPT_GROW(env, layer->children, layer->children_capacity, layer->n_children, 1)) return false;
+  char *copy = gpt_copy_string(env, name);
   if (copy == NULL) return false;
-  children[layer->n_children++] = (GptChild){copy, gpt_layer_retain(child)};
+  layer->children[layer->n_children++] = (GptChild){copy, gpt_layer_retain(child)};
   return true;
 }
 
@@ -134,13 +117,10 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
     return true;
   }
   if (!check_name(env, layer, name)) return false;
-  GptParameter *parameters =
-      grow(env, layer->parameters, layer->n_parameters, &layer->parameters_capacity, sizeof *parameters);
-  if (parameters == NULL) return false;
-  layer->parameters = parameters;
-  char *copy = copy_name(env, name);
+  if (!GPT_GROW(env, layer->parameters, layer->parameters_capacity, layer->n_parameters, 1)) return false;
+  char *copy = gpt_copy_string(env, name);
   if (copy == NULL) return false;
-  parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor), layer->n_children};
+  layer->parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor), layer->n_children};
   return true;
 }
 
@@ -276,15 +256,9 @@ static bool listed(const GptParameterList *list, const GptTensor *tensor) {
 static bool list_parameter(GptParameterList *list, const char *path, GptLayer *owner, const GptParameter *parameter) {
   char full[GPT_PATH_SIZE];
   if (listed(list, parameter->tensor)) return true;
-  if (list->count == list->capacity) {
-    int64_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
-    struct GptNamed *items = gpt_realloc(list->env, list->items, (size_t)capacity * sizeof *items);
-    if (items == NULL) return false;
-    list->items = items;
-    list->capacity = capacity;
-  }
+  if (!GPT_GROW(list->env, list->items, list->capacity, list->count, 1)) return false;
   snprintf(full, sizeof full, "%s%s", path, parameter->name);
-  char *copy = copy_name(list->env, full);
+  char *copy = gpt_copy_string(list->env, full);
   if (copy == NULL) return false;
   list->items[list->count++] = (struct GptNamed){copy, parameter->tensor, owner};
   return true;

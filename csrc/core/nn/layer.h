@@ -40,9 +40,11 @@ struct GptLayer {
   bool training;     /* as train() and eval() set it; new layers are in training */
   bool positionwise; /* its own forward mixes no positions, or mixes them through attention, which the cache knows */
   char *label;       /* a host's layer: its name instead of the kind's; or NULL */
-  int n_children, children_capacity;
+  int n_children;
+  size_t children_capacity;
   GptChild *children;
-  int n_parameters, parameters_capacity;
+  int n_parameters;
+  size_t parameters_capacity;
   GptParameter *parameters;
 };
 
@@ -85,7 +87,8 @@ bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer 
 /* All parameters with their paths, in creation order, a tensor that stands in several places once. */
 typedef struct GptParameterList {
   GptEnv *env;
-  int64_t count, capacity;
+  int64_t count;
+  size_t capacity;
   struct GptNamed {
     char *path;
     GptTensor *tensor; /* borrowed */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/attention.h"
 
@@ -76,17 +77,9 @@ static bool find_path(const GptTrace *trace, const GptChild *place, const GptLay
 }
 
 static GptTraceEntry *add_entry(GptEnv *env, GptTrace *trace, const char *path, GptLayer *layer) {
-  if (trace->count == trace->capacity) {
-    int64_t capacity = trace->capacity == 0 ? 64 : trace->capacity * 2;
-    GptTraceEntry *items = gpt_realloc(env, trace->items, (size_t)capacity * sizeof *items);
-    if (items == NULL) return NULL;
-    trace->items = items;
-    trace->capacity = capacity;
-  }
-  size_t bytes = strlen(path) + 1;
-  char *copy = gpt_alloc(env, bytes);
+  if (!GPT_GROW(env, trace->items, trace->capacity, trace->count, 1)) return NULL;
+  char *copy = gpt_copy_string(env, path);
   if (copy == NULL) return NULL;
-  memcpy(copy, path, bytes);
   GptTraceEntry *entry = &trace->items[trace->count++];
   *entry = (GptTraceEntry){.path = copy, .layer = gpt_layer_retain(layer)};
   return entry;

@@ -12,7 +12,8 @@ typedef struct GptTraceEntry {
 } GptTraceEntry;
 
 typedef struct GptTrace {
-  int64_t count, capacity;
+  int64_t count;
+  size_t capacity;
   GptTraceEntry *items; /* in the order in which the layers began: a layer before its parts */
   int64_t running;      /* the entry of the layer that runs; -1 outside the pass */
 } GptTrace;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed) {
@@ -34,14 +35,9 @@ GptRandom *gpt_session_random(GptSession *session) {
 
 static bool cacheable(const GptSession *session) { return !session->uncached && gpt_layer_cacheable(session->model); }
 
-static bool reserve_ids(GptSession *session, int64_t tokens) {
-  if (tokens <= session->capacity) return true;
-  int64_t capacity = tokens < 64 ? 64 : tokens + tokens / 2;
-  int64_t *ids = gpt_realloc(session->env, session->ids, (size_t)capacity * sizeof *ids);
-  if (ids == NULL) return false;
-  session->ids = ids;
-  session->capacity = capacity;
-  return true;
+/* Room for that many more tokens. */
+static bool reserve_ids(GptSession *session, int64_t more) {
+  return GPT_GROW(session->env, session->ids, session->capacity, session->length, more);
 }
 
 static bool check_idle(const GptSession *session, const char *what) {
@@ -52,7 +48,7 @@ static bool check_idle(const GptSession *session, const char *what) {
 bool gpt_session_reserve(GptSession *session, int64_t tokens) {
   if (!check_idle(session, "reserve")) return false;
   if (tokens > session->context_length) tokens = session->context_length;
-  if (!reserve_ids(session, tokens)) return false;
+  if (tokens > session->length && !reserve_ids(session, tokens - session->length)) return false;
   return !cacheable(session) || gpt_kv_cache_reserve(&session->cache, tokens);
 }
 
@@ -118,7 +114,7 @@ static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, cons
 /* Puts the new tokens behind the old ones; the lengths are advanced when the pass has succeeded. */
 static bool keep_ids(int64_t n, GptSession *const *sessions, const int64_t *const *ids, const int64_t *counts) {
   for (int64_t i = 0; i < n; i++) {
-    if (!reserve_ids(sessions[i], sessions[i]->length + counts[i])) return false;
+    if (!reserve_ids(sessions[i], counts[i])) return false;
     memcpy(sessions[i]->ids + sessions[i]->length, ids[i], (size_t)counts[i] * sizeof *ids[i]);
   }
   return true;
@@ -168,9 +164,9 @@ static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *session
 
 /* Scratch lists for feed_cached. */
 static GptTensor *feed_together(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
-  GptSegment *segments = gpt_alloc(env, (size_t)n * sizeof *segments);
-  const int64_t **rows = gpt_alloc(env, (size_t)n * sizeof *rows);
-  int64_t *row_counts = gpt_alloc(env, (size_t)n * sizeof *row_counts);
+  GptSegment *segments = gpt_alloc_array(env, n, sizeof *segments);
+  const int64_t **rows = gpt_alloc_array(env, n, sizeof *rows);
+  int64_t *row_counts = gpt_alloc_array(env, n, sizeof *row_counts);
   GptTensor *logits = NULL;
   if (segments != NULL && rows != NULL && row_counts != NULL)
     logits = feed_cached(env, n, sessions, counts, segments, rows, row_counts);

@@ -13,7 +13,8 @@ typedef struct GptSession {
   int64_t context_length;
   GptKvCache cache;
   int64_t *ids; /* what was fed: [length] */
-  int64_t length, capacity;
+  int64_t length;
+  size_t capacity;
   bool uncached;    /* runs everything again even where a cache could serve */
   bool running;       /* being fed now: its model's layers cannot change it */
   bool abandoned;     /* freed while running */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/column_sums.h"
 #include "core/ops/cross_entropy.h"
@@ -95,8 +96,8 @@ static int64_t chunk_rows(const Job *job) {
 static bool run(GptEnv *env, Job *job, double *mean) {
   int64_t most = chunk_rows(job);
   double sum = 0;
-  job->losses = gpt_alloc(env, (size_t)job->rows * sizeof *job->losses);
-  job->logits = job->losses != NULL ? gpt_alloc(env, (size_t)(most * job->vocabulary) * sizeof *job->logits) : NULL;
+  job->losses = gpt_alloc_array(env, job->rows, sizeof *job->losses);
+  job->logits = job->losses != NULL ? gpt_alloc_array(env, most * job->vocabulary, sizeof *job->logits) : NULL;
   bool done = job->logits != NULL;
   for (job->first = 0; job->first < job->rows && done; job->first += most) {
     job->chunk = job->rows - job->first < most ? job->rows - job->first : most;

@@ -1,6 +1,7 @@
 /* cat and stack. */
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/create.h"
 #include "core/ops/shape.h"
@@ -93,7 +94,7 @@ static bool check_stack(GptEnv *env, int count, GptTensor *const *list) {
 
 GptTensor *gpt_stack(GptEnv *env, int count, GptTensor *const *list, int dim) {
   if (!check_stack(env, count, list)) return NULL;
-  GptTensor **views = gpt_alloc_zeroed(env, (size_t)count * sizeof *views);
+  GptTensor **views = gpt_alloc_array_zeroed(env, count, sizeof *views);
   if (views == NULL) return NULL;
   bool done = true;
   for (int i = 0; i < count && done; i++) {

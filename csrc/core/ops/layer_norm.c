@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/column_sums.h"
 #include "core/base/parallel.h"
@@ -56,7 +57,7 @@ static bool back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx)
   int64_t n = weight->shape[0], rows = gpt_tensor_numel(x) / n, chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
   Back b = {gpt_floats(dx),     NULL, gpt_floats(dy), gpt_floats(x), gpt_floats(weight),
             gpt_floats(stats), rows, n};
-  b.sums = gpt_alloc(env, (size_t)(chunks * 2 * n) * sizeof *b.sums);
+  b.sums = gpt_alloc_array(env, chunks * 2 * n, sizeof *b.sums);
   if (b.sums == NULL) return false;
   gpt_parallel_for(chunks, 1 + GRAIN_FLOATS / (n * CHUNK_ROWS), back_chunks, &b);
   bool done = give_sums(env, node, &b, chunks, 0) && give_sums(env, node, &b, chunks, 1);

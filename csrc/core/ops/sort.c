@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/index.h"
 #include "core/tensor/graph.h"
@@ -82,7 +83,7 @@ static bool pick_lanes(GptEnv *env, const GptTensor *x, int dim, int64_t k, bool
   int64_t outer = 1, inner = 1, n = x->shape[dim], size = (int64_t)gpt_dtype_size(x->storage->dtype);
   for (int d = 0; d < dim; d++) outer *= x->shape[d];
   for (int d = dim + 1; d < x->ndim; d++) inner *= x->shape[d];
-  Entry *best = gpt_alloc(env, (size_t)k * sizeof *best);
+  Entry *best = gpt_alloc_array(env, k, sizeof *best);
   if (best == NULL) return false;
   const char *data = (const char *)x->storage->data + x->offset * size;
   for (int64_t lane = 0; lane < outer * inner; lane++) {

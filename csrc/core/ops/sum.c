@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
@@ -72,7 +73,7 @@ bool gpt_sum_axis(GptEnv *env, float *y, const float *x, int64_t outer, int64_t 
   sum.chunks = n <= CHUNK ? 1 : (n + CHUNK - 1) / CHUNK;
   sum.blocks = (inner + COLUMNS - 1) / COLUMNS;
   if (sum.chunks > 1) {
-    sum.partial = gpt_alloc(env, (size_t)(outer * sum.chunks * inner) * sizeof *sum.partial);
+    sum.partial = gpt_alloc_array(env, outer * sum.chunks * inner, sizeof *sum.partial);
     if (sum.partial == NULL) return false;
   }
   int64_t each = (n < CHUNK ? n : CHUNK) * (inner < COLUMNS ? inner : COLUMNS);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 /* The nodes a walk reaches, in a growing array that holds a reference to each. */
@@ -13,13 +14,7 @@ typedef struct Walk {
 
 static bool reach(GptEnv *env, Walk *walk, GptNode *node) {
   if (node == NULL || node->walk == walk->id) return true;
-  if (walk->count == walk->capacity) {
-    size_t capacity = walk->capacity == 0 ? 256 : walk->capacity * 2;
-    GptNode **nodes = gpt_realloc(env, walk->nodes, capacity * sizeof *nodes);
-    if (nodes == NULL) return false;
-    walk->nodes = nodes;
-    walk->capacity = capacity;
-  }
+  if (!GPT_GROW(env, walk->nodes, walk->capacity, walk->count, 1)) return false;
   node->walk = walk->id;
   node->refs++;
   walk->nodes[walk->count++] = node;

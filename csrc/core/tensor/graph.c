@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
@@ -45,8 +46,8 @@ static GptNode *new_node(GptEnv *env, const GptOpCall *call) {
   node->n_saves = call->n_saves;
   memcpy(node->integers, call->integers, sizeof node->integers);
   memcpy(node->numbers, call->numbers, sizeof node->numbers);
-  node->edges = gpt_alloc_zeroed(env, (size_t)call->n_inputs * sizeof *node->edges);
-  node->saved = gpt_alloc_zeroed(env, (size_t)call->n_saves * sizeof *node->saved);
+  node->edges = gpt_alloc_array_zeroed(env, call->n_inputs, sizeof *node->edges);
+  node->saved = gpt_alloc_array_zeroed(env, call->n_saves, sizeof *node->saved);
   if (node->edges == NULL || node->saved == NULL || !save_tensors(env, node, call)) {
     gpt_node_release(env, node);
     return NULL;

@@ -1,5 +1,6 @@
 #include "core/tokenizer/merges.h"
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 #define RANK_BITS 24
@@ -43,16 +44,10 @@ static void fill_slot(GptMerges *m, size_t rank) {
 /* Room for one more; the hash table stays at most half full. */
 static bool reserve(GptEnv *env, GptMerges *m) {
   if (m->count + 1 >= RANK_MASK) return gpt_fail(env, "more than %u merges", RANK_MASK - 1);
-  if (m->count == m->capacity) {
-    size_t capacity = m->capacity * 2 + 512;
-    GptMerge *list = gpt_realloc(env, m->list, capacity * sizeof *list);
-    if (list == NULL) return false;
-    m->list = list;
-    m->capacity = capacity;
-  }
+  if (!GPT_GROW(env, m->list, m->capacity, m->count, 1)) return false;
   if ((m->count + 1) * 2 <= m->slot_count) return true;
   size_t count = m->slot_count == 0 ? 1024 : m->slot_count * 2;
-  uint32_t *slots = gpt_alloc_zeroed(env, count * sizeof *slots);
+  uint32_t *slots = gpt_alloc_array_zeroed(env, count, sizeof *slots);
   if (slots == NULL) return false;
   gpt_free(env, m->slots);
   m->slots = slots;

@@ -1,5 +1,6 @@
 #include "core/tokenizer/merging.h"
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 #define END UINT32_MAX /* previous of the first part, next of the last */
@@ -17,8 +18,8 @@ static bool reserve(GptEnv *env, GptMergeSpace *space, size_t n) {
   if (n >= END) return gpt_fail(env, "a word of %zu bytes is too long to encode", n);
   gpt_merge_space_free(env, space);
   size_t capacity = n < 256 ? 256 : n;
-  space->parts = gpt_alloc(env, capacity * sizeof *space->parts);
-  space->heap = space->parts == NULL ? NULL : gpt_alloc(env, 2 * capacity * sizeof *space->heap);
+  space->parts = gpt_alloc_array(env, capacity, sizeof *space->parts);
+  space->heap = space->parts == NULL ? NULL : gpt_alloc_array(env, 2 * capacity, sizeof *space->heap);
   if (space->heap == NULL) return gpt_merge_space_free(env, space), false;
   space->capacity = capacity;
   return true;

@@ -1,5 +1,6 @@
 #include "core/tokenizer/pairs.h"
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 void gpt_pairs_free(GptPairs *pairs) {
@@ -8,17 +9,6 @@ void gpt_pairs_free(GptPairs *pairs) {
   gpt_free(pairs->env, pairs->slots);
   gpt_free(pairs->env, pairs->touched);
   gpt_free(pairs->env, pairs->heap);
-}
-
-/* Room for one more element of that size; *array and *capacity may change. */
-static bool reserve(GptEnv *env, void *array, size_t count, size_t *capacity, size_t size) {
-  if (count < *capacity) return true;
-  size_t wanted = 2 * *capacity + 256;
-  void *grown = gpt_realloc(env, *(void **)array, wanted * size);
-  if (grown == NULL) return false;
-  *(void **)array = grown;
-  *capacity = wanted;
-  return true;
 }
 
 static size_t find_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
@@ -33,7 +23,7 @@ static size_t find_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
 
 static bool grow_slots(GptPairs *pairs) {
   size_t count = pairs->slot_count == 0 ? 4096 : 2 * pairs->slot_count;
-  uint32_t *slots = gpt_alloc_zeroed(pairs->env, count * sizeof *slots);
+  uint32_t *slots = gpt_alloc_array_zeroed(pairs->env, count, sizeof *slots);
   if (slots == NULL) return false;
   gpt_free(pairs->env, pairs->slots);
   pairs->slots = slots;
@@ -48,7 +38,7 @@ static GptPair *find(GptPairs *pairs, uint32_t left, uint32_t right) {
   if (2 * (pairs->count + 1) > pairs->slot_count && !grow_slots(pairs)) return NULL;
   size_t slot = find_slot(pairs, left, right);
   if (pairs->slots[slot] == 0) {
-    if (!reserve(pairs->env, &pairs->list, pairs->count, &pairs->capacity, sizeof *pairs->list)) return NULL;
+    if (!GPT_GROW(pairs->env, pairs->list, pairs->capacity, pairs->count, 1)) return NULL;
     pairs->list[pairs->count] = (GptPair){.left = left, .right = right};
     pairs->slots[slot] = (uint32_t)++pairs->count;
   }
@@ -57,8 +47,7 @@ static GptPair *find(GptPairs *pairs, uint32_t left, uint32_t right) {
 
 static bool touch(GptPairs *pairs, GptPair *pair) {
   if (pair->touched) return true;
-  if (!reserve(pairs->env, &pairs->touched, pairs->touched_count, &pairs->touched_capacity, sizeof *pairs->touched))
-    return false;
+  if (!GPT_GROW(pairs->env, pairs->touched, pairs->touched_capacity, pairs->touched_count, 1)) return false;
   pairs->touched[pairs->touched_count++] = (uint32_t)(pair - pairs->list);
   return pair->touched = true;
 }
@@ -68,13 +57,7 @@ bool gpt_pairs_add(GptPairs *pairs, uint32_t left, uint32_t right, uint32_t word
   if (pair == NULL || !touch(pairs, pair)) return false;
   pair->count += times;
   if (pair->word_count > 0 && pair->words[pair->word_count - 1] == word) return true;
-  if (pair->word_count == pair->word_capacity) {
-    uint32_t capacity = 2 * pair->word_capacity + 4;
-    uint32_t *words = gpt_realloc(pairs->env, pair->words, capacity * sizeof *words);
-    if (words == NULL) return false;
-    pair->words = words;
-    pair->word_capacity = capacity;
-  }
+  if (!GPT_GROW(pairs->env, pair->words, pair->word_capacity, pair->word_count, 1)) return false;
   pair->words[pair->word_count++] = word;
   return true;
 }
@@ -110,7 +93,7 @@ bool gpt_pairs_settle(GptPairs *pairs) {
     GptPair *pair = &pairs->list[pairs->touched[i]];
     pair->touched = false;
     if (pair->count <= 0) continue;
-    if (!reserve(pairs->env, &pairs->heap, pairs->heap_count, &pairs->heap_capacity, sizeof *pairs->heap)) return false;
+    if (!GPT_GROW(pairs->env, pairs->heap, pairs->heap_capacity, pairs->heap_count, 1)) return false;
     sift_up(pairs->heap, pairs->heap_count++,
             (GptPairEntry){pair->count, pair->left, pair->right, pairs->touched[i]});
   }

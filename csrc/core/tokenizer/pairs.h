@@ -13,7 +13,8 @@ typedef struct GptPair {
   uint32_t left, right;
   int64_t count;
   uint32_t *words; /* [word_count]: where it may occur; the last ones added stand last */
-  uint32_t word_count, word_capacity;
+  size_t word_capacity;
+  uint32_t word_count;
   bool touched; /* has grown since it was last put into the heap */
 } GptPair;
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 static int compare(const void *a, const void *b, void *context) {
@@ -23,7 +24,7 @@ bool gpt_specials_collect(GptEnv *env, const GptVocabulary *v, GptSpecials *spec
   size_t count = 0;
   gpt_specials_free(env, specials);
   for (size_t id = 0; id < v->size; id++) count += is_added(&v->tokens[id]);
-  specials->ids = gpt_alloc(env, count * sizeof *specials->ids);
+  specials->ids = gpt_alloc_array(env, count, sizeof *specials->ids);
   if (specials->ids == NULL) return false;
   for (size_t id = 0; id < v->size; id++) {
     if (!is_added(&v->tokens[id])) continue;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/io/json.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/tokenizer/parts.h"
 
@@ -107,7 +108,7 @@ bool gpt_tokenizer_finish(GptEnv *env, GptTokenizer *tokenizer) {
   tokenizer->classes = gpt_alloc(env, sizeof *tokenizer->classes);
   if (tokenizer->classes == NULL) return false;
   gpt_classes_init(tokenizer->classes);
-  tokenizer->cache = gpt_alloc_zeroed(env, GPT_CACHE_SLOTS * sizeof *tokenizer->cache);
+  tokenizer->cache = gpt_alloc_array_zeroed(env, GPT_CACHE_SLOTS, sizeof *tokenizer->cache);
   return tokenizer->cache != NULL;
 }
 

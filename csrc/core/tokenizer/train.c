@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/tokenizer/pairs.h"
 #include "core/tokenizer/parts.h"
@@ -74,8 +75,8 @@ static bool begin(Learning *learning, const GptWords *words) {
   const GptVocabulary *vocabulary = &learning->tokenizer->vocabulary;
   for (int b = 0; b < 256; b++)
     ids[b] = (uint32_t)gpt_vocabulary_find(vocabulary, &(uint8_t){(uint8_t)b}, 1, false);
-  learning->sequences = gpt_alloc(learning->env, words->count * sizeof *learning->sequences);
-  learning->tokens = gpt_alloc(learning->env, words->used * sizeof *learning->tokens);
+  learning->sequences = gpt_alloc_array(learning->env, words->count, sizeof *learning->sequences);
+  learning->tokens = gpt_alloc_array(learning->env, words->used, sizeof *learning->tokens);
   if (learning->sequences == NULL || learning->tokens == NULL) return false;
   for (size_t i = 0; i < words->used; i++) learning->tokens[i] = ids[words->bytes[i]];
   for (size_t w = 0; w < words->count; w++) {
@@ -147,7 +148,8 @@ static bool merge(Learning *learning, GptPair *pair) {
   int64_t made = made_by(learning, pair);
   if (made < 0 || !add_merge(learning, left, right)) return false;
   pair->words = NULL;
-  pair->word_count = pair->word_capacity = 0;
+  pair->word_count = 0;
+  pair->word_capacity = 0;
   bool good = true;
   for (uint32_t i = 0; i < count && good; i++) good = merge_word(learning, words[i], left, right, (uint32_t)made);
   gpt_free(learning->env, words);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/io/json.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 #define ID_MASK (((uint32_t)1 << 24) - 1)
@@ -62,7 +63,7 @@ static void fill_slot(GptVocabulary *v, size_t id) {
 static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
   if ((v->present + 1) * 2 <= v->slot_count) return true;
   size_t count = v->slot_count == 0 ? 1024 : v->slot_count * 4;
-  uint32_t *slots = gpt_alloc_zeroed(env, count * sizeof *slots);
+  uint32_t *slots = gpt_alloc_array_zeroed(env, count, sizeof *slots);
   if (slots == NULL) return false;
   gpt_free(env, v->slots);
   v->slots = slots;
@@ -74,24 +75,13 @@ static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
 
 /* Room for n more bytes behind the last token. */
 static bool reserve_bytes(GptEnv *env, GptVocabulary *v, size_t n) {
-  if (v->used + n <= v->room) return true;
-  size_t room = (v->used + n) * 2 + 4096;
-  uint8_t *bytes = gpt_realloc(env, v->bytes, room);
-  if (bytes == NULL) return false;
-  v->bytes = bytes;
-  v->room = room;
-  return true;
+  return GPT_GROW(env, v->bytes, v->room, v->used, n);
 }
 
 static bool reserve_id(GptEnv *env, GptVocabulary *v, int64_t id) {
-  if ((uint64_t)id >= v->capacity) {
-    size_t capacity = (size_t)id * 2 + 512;
-    GptToken *tokens = gpt_realloc(env, v->tokens, capacity * sizeof *tokens);
-    if (tokens == NULL) return false;
-    v->tokens = tokens;
-    v->capacity = capacity;
-  }
-  while (v->size <= (size_t)id) v->tokens[v->size++] = (GptToken){0};
+  size_t wanted = (size_t)id + 1;
+  if (wanted > v->size && !GPT_GROW(env, v->tokens, v->capacity, v->size, wanted - v->size)) return false;
+  while (v->size < wanted) v->tokens[v->size++] = (GptToken){0};
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 #define LONGEST_WORD ((size_t)1 << 20) /* a longer one is cut: nothing is learned from such */
@@ -37,7 +38,7 @@ static size_t find_slot(const GptWords *words, const uint8_t *bytes, size_t n, u
 
 static bool grow_slots(GptWords *words) {
   size_t count = words->slot_count == 0 ? 4096 : 2 * words->slot_count;
-  uint32_t *slots = gpt_alloc_zeroed(words->env, count * sizeof *slots);
+  uint32_t *slots = gpt_alloc_array_zeroed(words->env, count, sizeof *slots);
   if (slots == NULL) return false;
   gpt_free(words->env, words->slots);
   words->slots = slots;
@@ -54,20 +55,8 @@ static bool grow_slots(GptWords *words) {
 static bool reserve(GptWords *words, size_t n) {
   if (words->count >= UINT32_MAX / 4) return gpt_fail(words->env, "too many different words to learn from");
   if (2 * (words->count + 1) > words->slot_count && !grow_slots(words)) return false;
-  if (words->count == words->capacity) {
-    size_t capacity = 2 * words->capacity + 1024;
-    GptWord *list = gpt_realloc(words->env, words->list, capacity * sizeof *list);
-    if (list == NULL) return false;
-    words->list = list;
-    words->capacity = capacity;
-  }
-  if (words->used + n <= words->room) return true;
-  size_t room = 2 * words->room + n + 4096;
-  uint8_t *bytes = gpt_realloc(words->env, words->bytes, room);
-  if (bytes == NULL) return false;
-  words->bytes = bytes;
-  words->room = room;
-  return true;
+  return GPT_GROW(words->env, words->list, words->capacity, words->count, 1) &&
+         GPT_GROW(words->env, words->bytes, words->room, words->used, n);
 }
 
 static bool count_word(GptWords *words, const uint8_t *bytes, size_t n) {

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/kernels/kernels.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/train/optimizer.h"
 #include "core/base/parallel.h"
@@ -75,11 +76,11 @@ static void clip(int64_t n, GptTensor *const *tensors, Gradients *g, int64_t ite
 }
 
 bool gpt_clip_grad_norm(GptEnv *env, int64_t n, GptTensor *const *tensors, double max, double *norm) {
-  Part *parts = gpt_alloc(env, (size_t)n * sizeof *parts);
+  Part *parts = gpt_alloc_array(env, n, sizeof *parts);
   if (parts == NULL) return false;
   Gradients g = {.parts = parts};
   int64_t items = list_parts(n, tensors, parts, &g.count);
-  g.sums = gpt_alloc(env, (size_t)items * sizeof *g.sums);
+  g.sums = gpt_alloc_array(env, items, sizeof *g.sums);
   bool done = g.sums != NULL;
   if (done) clip(n, tensors, &g, items, max, norm);
   gpt_free(env, g.sums);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
@@ -36,21 +37,8 @@ void gpt_adamw_free(GptAdamW *adamw) {
   gpt_free(adamw->env, adamw);
 }
 
-/* Room for one more item. */
-static bool grow(GptEnv *env, void **items, int64_t count, int64_t *capacity, size_t size) {
-  if (count < *capacity) return true;
-  int64_t more = *capacity == 0 ? 16 : *capacity * 2;
-  void *grown = gpt_realloc(env, *items, (size_t)more * size);
-  if (grown == NULL) return false;
-  *items = grown;
-  *capacity = more;
-  return true;
-}
-
 bool gpt_adamw_add_group(GptAdamW *adamw, GptAdamRates rates) {
-  void *items = adamw->groups;
-  if (!grow(adamw->env, &items, adamw->n_groups, &adamw->groups_capacity, sizeof rates)) return false;
-  adamw->groups = items;
+  if (!GPT_GROW(adamw->env, adamw->groups, adamw->groups_capacity, adamw->n_groups, 1)) return false;
   adamw->groups[adamw->n_groups++] = rates;
   return true;
 }
@@ -77,14 +65,10 @@ static bool check_parameter(GptAdamW *adamw, const char *name, const GptTensor *
 }
 
 bool gpt_adamw_add(GptAdamW *adamw, int64_t group, const char *name, GptTensor *tensor) {
-  void *items = adamw->parameters;
-  size_t length = strlen(name) + 1;
   if (!check_parameter(adamw, name, tensor)) return false;
-  if (!grow(adamw->env, &items, adamw->count, &adamw->capacity, sizeof *adamw->parameters)) return false;
-  adamw->parameters = items;
-  char *copy = gpt_alloc(adamw->env, length);
+  if (!GPT_GROW(adamw->env, adamw->parameters, adamw->capacity, adamw->count, 1)) return false;
+  char *copy = gpt_copy_string(adamw->env, name);
   if (copy == NULL) return false;
-  memcpy(copy, name, length);
   adamw->parameters[adamw->count++] =
       (GptAdamParameter){.name = copy, .group = group, .tensor = gpt_tensor_retain(tensor)};
   return true;
@@ -213,7 +197,7 @@ bool gpt_adamw_step(GptAdamW *adamw) {
   int64_t items = 0, count = 0;
   for (int64_t i = 0; i < adamw->count; i++)
     if (adamw->parameters[i].tensor->grad != NULL && !make_moments(adamw->env, &adamw->parameters[i])) return false;
-  Update *updates = gpt_alloc(adamw->env, (size_t)adamw->count * sizeof *updates);
+  Update *updates = gpt_alloc_array(adamw->env, adamw->count, sizeof *updates);
   if (updates == NULL) return false;
   for (int64_t i = 0; i < adamw->count; i++) {
     GptAdamParameter *p = &adamw->parameters[i];
@@ -265,7 +249,7 @@ static bool copy_moments(GptEnv *env, int64_t n, const GptAdamMoments *moments, 
 }
 
 bool gpt_adamw_load(GptAdamW *adamw, int64_t n, const GptAdamMoments *moments) {
-  GptTensor **copies = gpt_alloc_zeroed(adamw->env, (size_t)(2 * n) * sizeof *copies);
+  GptTensor **copies = gpt_alloc_array_zeroed(adamw->env, 2 * n, sizeof *copies);
   if (copies == NULL) return false;
   bool done = copy_moments(adamw->env, n, moments, copies);
   for (int64_t i = 0; i < adamw->count && done; i++) drop_moments(&adamw->parameters[i]);

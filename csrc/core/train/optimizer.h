@@ -32,7 +32,8 @@ typedef struct GptAdamW {
   double lr;
   GptAdamRates *groups;
   GptAdamParameter *parameters;
-  int64_t n_groups, groups_capacity, count, capacity;
+  int64_t n_groups, count;
+  size_t groups_capacity, capacity;
 } GptAdamW;
 
 GptAdamW *gpt_adamw_new(GptEnv *env, double lr);

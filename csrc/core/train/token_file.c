@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/array.h"
 #include "core/base/memory.h"
 
 GptTokens *gpt_tokens_new(GptEnv *env) {
@@ -78,19 +79,8 @@ bool gpt_tokens_pack(GptEnv *env, const int64_t *ids, int64_t n, int width, uint
   return true;
 }
 
-static bool reserve(GptTokens *tokens, int64_t n) {
-  if (tokens->count + n <= tokens->capacity) return true;
-  int64_t capacity = tokens->capacity + tokens->capacity / 2;
-  if (capacity < tokens->count + n) capacity = tokens->count + n;
-  uint8_t *data = gpt_realloc(tokens->env, tokens->data, (size_t)capacity * (size_t)tokens->width);
-  if (data == NULL) return false;
-  tokens->data = data;
-  tokens->capacity = capacity;
-  return true;
-}
-
 bool gpt_tokens_append(GptTokens *tokens, const int64_t *ids, int64_t n) {
-  if (!reserve(tokens, n)) return false;
+  if (!gpt_grow(tokens->env, &tokens->data, &tokens->capacity, tokens->count, n, tokens->width)) return false;
   if (n > 0 && !gpt_tokens_pack(tokens->env, ids, n, tokens->width, tokens->data + tokens->count * tokens->width))
     return false;
   tokens->count += n;

@@ -12,7 +12,8 @@ typedef struct GptTokens {
   GptMappedFile *file; /* NULL: in memory */
   uint8_t *data;       /* [count * width], little-endian */
   int width;           /* 2 or 4: bytes of an id */
-  int64_t count, capacity;
+  int64_t count;
+  size_t capacity;
 } GptTokens;
 
 /* An empty list in memory. */

@@ -4,6 +4,7 @@
 #include "core/nn/layer_trace.h"
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
+#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/linear.h"
 #include "core/ops/shape.h"
@@ -77,7 +78,7 @@ static bool find_rows(const GptPass *pass, const Attention *attention, GptCached
 }
 
 static GptTensor *attend_cached(GptEnv *env, GptPass *pass, Attention *attention, GptTensor *qkv) {
-  GptCachedRows *rows = gpt_alloc(env, (size_t)pass->n_segments * sizeof *rows);
+  GptCachedRows *rows = gpt_alloc_array(env, pass->n_segments, sizeof *rows);
   bool found = rows != NULL && find_rows(pass, attention, rows);
   pass->attention_calls++;
   GptTensor *y = found ? gpt_attention_cached(env, qkv, attention->options.n_heads, pass->n_segments, rows) : NULL;
