@@ -1,5 +1,6 @@
 local gpt = require "gpt"
 local gradients = require "spec.support.gradients"
+local process = require "spec.support.process"
 local spread, check = gradients.spread, gradients.check
 
 local functions = {
@@ -44,6 +45,54 @@ describe("functions of one tensor", function()
       assert.same({}, gpt.ones(3):sum()[name](gpt.ones(3):sum()):shape())
     end
   end)
+end)
+
+-- x; x P(x) for the normal distribution P, and its derivative (mpmath, 30 digits)
+local exact = [=[
+local gpt = require "gpt"
+local known = {
+  { -12.5, -4.6657053736e-35, -5.83166855448e-34 }, { -9, -1.01572956536e-18, -9.13893737391e-18 },
+  { -5.25, -3.99260427116e-7, -2.09139766387e-6 }, { -1, -0.158655253931, -0.0833154705877 },
+  { -0.25, -0.100323418579, 0.304626645116 }, { 0.001, 0.000500398942214, 0.500797884295 },
+  { 0.75, 0.580029485717, 0.999225721739 }, { 2.5, 2.48447583669, 1.03761108591 }, { 6, 5.99999999408, 1.00000003547 },
+  { 14, 14, 1 }, { 0, 0, 0.5 }, { math.huge, math.huge, 1 },
+}
+local function near(got, wanted, what)
+  local off = math.abs(got - wanted)
+  if not (got == wanted or off <= 6e-7 * math.abs(wanted)) then error(("%s: %.9g, not %.9g"):format(what, got, wanted)) end
+end
+
+local points = {}
+for i, row in ipairs(known) do points[i] = row[1] + 0.0 end
+local x = gpt.tensor(points):requires_grad(true)
+local y = x:gelu_exact()
+y:sum():backward()
+for i, row in ipairs(known) do
+  near(y[i]:item(), row[2], "gelu_exact(" .. row[1] .. ")")
+  near(x.grad[i]:item(), row[3], "its slope at " .. row[1])
+end
+
+local logs = {}
+for i = -126, 127 do logs[#logs + 1] = 1.37 ^ (i % 7) * 2.0 ^ i end
+for _, value in ipairs { 1.0, 0.999999940395355, 1.00000011920929, 1e-40, 3.4e38 } do logs[#logs + 1] = value end
+local given, got = gpt.tensor(logs):totable(), gpt.tensor(logs):log():totable()
+for i, value in ipairs(given) do near(got[i], math.log(value), "log(" .. value .. ")") end
+
+local edges = gpt.tensor({ 0.0, -0.0, -1.0, math.huge, -math.huge, 0 / 0 }):log():totable()
+assert(edges[1] == -math.huge and edges[2] == -math.huge and edges[4] == math.huge, "log at its edges")
+assert(edges[3] ~= edges[3] and edges[5] ~= edges[5] and edges[6] ~= edges[6], "log outside its range")
+assert(gpt.tensor({ 0 / 0 }):gelu_exact():item() ~= 0, "gelu_exact keeps a NaN")
+print "done"
+]=]
+
+describe("log and gelu_exact", function()
+  for _, set in ipairs { "", "avx2", "generic" } do
+    it("are exact to some units in the last place, with " .. (set == "" and "this processor's kernels" or set), function()
+      local output, ok = process.lua(exact, set ~= "" and "LUAGPT_KERNELS=" .. set or "")
+      assert.equal("done\n", output)
+      assert.is_true(ok)
+    end)
+  end
 end)
 
 describe("softmax", function()

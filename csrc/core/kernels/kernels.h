@@ -70,8 +70,6 @@ typedef struct GptKernels {
 
   /* sum of a[i] * b[i] */
   float (*dot)(const float *a, const float *b, int64_t n);
-  /* y[i] += s * x[i] */
-  void (*axpy)(float *y, const float *x, float s, int64_t n);
 
   /* For few rows (m = 1 .. GPT_SKINNY_ROWS), weights read once from memory:
      y[i, j] = sum over k of x[i, k] * w[j, k] (+ bias[j], bias may be NULL), j in [first, last).
@@ -84,11 +82,16 @@ typedef struct GptKernels {
 
   /* Elementwise, y may be x. exp is good to about 2 ulp over the whole range (0 for -inf, inf and nan kept). */
   void (*exp)(float *y, const float *x, int64_t n);
+  /* The natural logarithm, good to about 1 ulp (-inf for 0, NaN below). */
+  void (*log)(float *y, const float *x, int64_t n);
   void (*tanh)(float *y, const float *x, int64_t n);
   /* GELU, tanh form (Hendrycks and Gimpel 2016): 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
   void (*gelu)(float *y, const float *x, int64_t n);
   /* dx[i] = dy[i] * gelu'(x[i]) */
   void (*gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
+  /* GELU by the error function: x P(x), P the normal distribution, to about 6 ulp, also where P is tiny */
+  void (*gelu_exact)(float *y, const float *x, int64_t n);
+  void (*gelu_exact_backward)(float *dx, const float *x, const float *dy, int64_t n);
 
   /* Dropout: y[i] = x[i] * scale where element first + i of the mask with that seed is kept, else 0. An element is
      dropped when its 32 random bits, a hash of the seed and its index, are below the threshold. Past an index that is a

@@ -7,7 +7,6 @@
 
 float gpt_kernel(dot)(const float *a, const float *b, int64_t n);
 float gpt_kernel(sum)(const float *x, int64_t n);
-void gpt_kernel(axpy)(float *y, const float *x, float s, int64_t n);
 void gpt_kernel(add)(float *y, const float *a, const float *b, int64_t n);
 
 void gpt_kernel(skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
@@ -18,9 +17,12 @@ void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t l
 extern const GptPanels gpt_kernel(panels);
 
 void gpt_kernel(exp)(float *y, const float *x, int64_t n);
+void gpt_kernel(log)(float *y, const float *x, int64_t n);
 void gpt_kernel(tanh)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
+void gpt_kernel(gelu_exact)(float *y, const float *x, int64_t n);
+void gpt_kernel(gelu_exact_backward)(float *dx, const float *x, const float *dy, int64_t n);
 void gpt_kernel(drop)(float *y, const float *x, uint64_t seed, uint64_t first, uint32_t threshold, float scale,
                       int64_t n);
 

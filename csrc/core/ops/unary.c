@@ -49,7 +49,7 @@ static void exp_backward(float *dx, const float *y, const float *dy, int64_t n, 
 
 static void log_forward(float *y, const float *x, int64_t n, const double *numbers) {
   (void)numbers;
-  for (int64_t i = 0; i < n; i++) y[i] = logf(x[i]);
+  gpt_kernels()->log(y, x, n);
 }
 
 static void log_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
@@ -108,18 +108,14 @@ static void gelu_backward(float *dx, const float *x, const float *dy, int64_t n,
   gpt_kernels()->gelu_backward(dx, x, dy, n);
 }
 
-static float normal_distribution(float x) { return 0.5f * erfcf(-x * (float)M_SQRT1_2); }
-
 static void gelu_exact_forward(float *y, const float *x, int64_t n, const double *numbers) {
   (void)numbers;
-  for (int64_t i = 0; i < n; i++) y[i] = x[i] * normal_distribution(x[i]);
+  gpt_kernels()->gelu_exact(y, x, n);
 }
 
 static void gelu_exact_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
-  const float density_at_0 = 0.3989422804f; /* 1 / sqrt(2 pi) */
   (void)numbers;
-  for (int64_t i = 0; i < n; i++)
-    dx[i] = dy[i] * (normal_distribution(x[i]) + x[i] * density_at_0 * expf(-0.5f * x[i] * x[i]));
+  gpt_kernels()->gelu_exact_backward(dx, x, dy, n);
 }
 
 /* numbers: low, high; a NaN among them leaves that side open. A NaN in x stays one. */
