@@ -60,7 +60,7 @@ static GptFileDtype check_dtype(lua_State *L, int index) {
   return (GptFileDtype)luaL_argerror(L, index, "F32, F16, BF16, F64 or I64 expected");
 }
 
-static int check_shape(lua_State *L, int index, int64_t *shape) {
+static int check_file_shape(lua_State *L, int index, int64_t *shape) {
   luaL_checktype(L, index, LUA_TTABLE);
   lua_Unsigned ndim = lua_rawlen(L, index);
   luaL_argcheck(L, ndim <= GPT_MAX_DIMS, index, "too many dimensions");
@@ -79,7 +79,7 @@ static int mapped_file_tensor(lua_State *L) {
   GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
   lua_Integer offset = luaL_checkinteger(L, 2);
   GptFileDtype dtype = check_dtype(L, 3);
-  int ndim = check_shape(L, 4, shape);
+  int ndim = check_file_shape(L, 4, shape);
   luaL_argcheck(L, offset >= 0, 2, "a byte's position expected");
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_mapped_file_tensor(env, file, (size_t)offset, dtype, ndim, shape, lua_toboolean(L, 5));
@@ -139,10 +139,14 @@ static int writer_write(lua_State *L) {
 }
 
 /* file:finish(): all bytes are on the disk. */
-static int writer_finish(lua_State *L) { return self_or_raise(L, gpt_file_writer_finish(bind_check(L, 1, FILE_WRITER))); }
+static int writer_finish(lua_State *L) {
+  return self_or_raise(L, gpt_file_writer_finish(bind_check(L, 1, FILE_WRITER)));
+}
 
 /* file:commit(): a finished file takes its name. */
-static int writer_commit(lua_State *L) { return self_or_raise(L, gpt_file_writer_commit(bind_check(L, 1, FILE_WRITER))); }
+static int writer_commit(lua_State *L) {
+  return self_or_raise(L, gpt_file_writer_commit(bind_check(L, 1, FILE_WRITER)));
+}
 
 /* _make_directory(path): true where it was made, false where it was there. */
 static int make_directory(lua_State *L) {

@@ -16,13 +16,13 @@ static char null; /* its address stands for null */
 
 static void push_value(lua_State *L, const char *what, const cJSON *value);
 
-static void push_number(lua_State *L, const char *what, double number) {
+static void push_json_number(lua_State *L, const char *what, double number) {
   if (!isfinite(number)) bind_error(L, "%s: a number is out of range", what);
   if (fabs(number) <= MOST_WHOLE && number == floor(number)) lua_pushinteger(L, (lua_Integer)number);
   else lua_pushnumber(L, number);
 }
 
-static void push_array(lua_State *L, const char *what, const cJSON *array) {
+static void push_json_array(lua_State *L, const char *what, const cJSON *array) {
   const cJSON *item;
   lua_Integer i = 0;
   lua_createtable(L, cJSON_GetArraySize(array), 0);
@@ -51,9 +51,9 @@ static void push_object(lua_State *L, const char *what, const cJSON *object) {
 static void push_value(lua_State *L, const char *what, const cJSON *value) {
   luaL_checkstack(L, 8, "JSON too deep");
   if (cJSON_IsObject(value)) push_object(L, what, value);
-  else if (cJSON_IsArray(value)) push_array(L, what, value);
+  else if (cJSON_IsArray(value)) push_json_array(L, what, value);
   else if (cJSON_IsString(value)) lua_pushstring(L, value->valuestring);
-  else if (cJSON_IsNumber(value)) push_number(L, what, value->valuedouble);
+  else if (cJSON_IsNumber(value)) push_json_number(L, what, value->valuedouble);
   else if (cJSON_IsBool(value)) lua_pushboolean(L, cJSON_IsTrue(value));
   else lua_pushlightuserdata(L, &null);
 }
@@ -66,7 +66,7 @@ static int release_document(lua_State *L) {
 }
 
 /* _json_decode(text [, what]): the value; null comes as _json_null. `what` starts the messages. */
-static int decode(lua_State *L) {
+static int json_decode(lua_State *L) {
   GptEnv *env = bind_env(L);
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size), *what = luaL_optstring(L, 2, "the text");
@@ -79,7 +79,7 @@ static int decode(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"_json_decode", decode}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"_json_decode", json_decode}, {NULL, NULL}};
 static const luaL_Reg document_meta[] = {{"__gc", release_document}, {NULL, NULL}};
 static const BindType document_type = {.name = DOCUMENT, .meta = document_meta};
 

@@ -114,7 +114,7 @@ void bind_set_child(lua_State *L, int layer, const char *name, int child) {
 }
 
 /* __gc: a layer with Lua behind it lets go of its parts, which breaks circles. */
-static int collect(lua_State *L) {
+static int layer_collect(lua_State *L) {
   GptLayer **box = luaL_checkudata(L, 1, BIND_LAYER);
   GptLayer *layer = *box;
   *box = NULL;
@@ -187,7 +187,7 @@ static int call(lua_State *L) {
   return bind_tensor_done(L, y);
 }
 
-static int print(lua_State *L) {
+static int layer_print(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
   gpt_text_init(text, env);
@@ -205,7 +205,7 @@ static int print(lua_State *L) {
   return 1;
 }
 
-static int length(lua_State *L) {
+static int layer_length(lua_State *L) {
   const GptLayer *layer = bind_layer(L, 1);
   lua_pushinteger(L, layer->n_children);
   return 1;
@@ -224,7 +224,7 @@ static size_t collect_keys(lua_State *L, int table, const char **names, size_t c
 }
 
 /* The names of a layer's parts, fields and methods. */
-static size_t collect_names(lua_State *L, const GptLayer *layer, const char **names) {
+static size_t collect_layer_names(lua_State *L, const GptLayer *layer, const char **names) {
   size_t count = 0;
   for (int i = 0; i < layer->n_children && count < MOST_NAMES / 4; i++) names[count++] = layer->children[i].name;
   for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
@@ -240,7 +240,7 @@ static size_t collect_names(lua_State *L, const GptLayer *layer, const char **na
 
 static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
   const char *names[MOST_NAMES];
-  size_t count = collect_names(L, layer, names);
+  size_t count = collect_layer_names(L, layer, names);
   const char *near = gpt_suggest(key, names, count), *kind = gpt_layer_name(layer);
   if (strcmp(key, "forward") == 0)
     return bind_error(L, "%s has no method 'forward'; call the layer itself: layer(x)", kind);
@@ -252,7 +252,7 @@ static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
    misspelt. */
 static int unassigned_field(lua_State *L, const GptLayer *layer, const char *key) {
   const char *names[MOST_NAMES];
-  const char *near = gpt_suggest_typo(key, names, collect_names(L, layer, names));
+  const char *near = gpt_suggest_typo(key, names, collect_layer_names(L, layer, names));
   if (near == NULL) return 0;
   return bind_error(L, "%s has no field or method '%s'; did you mean '%s'? (an optional field: self.%s = nil in init)",
                     gpt_layer_name(layer), key, near, key);
@@ -409,7 +409,7 @@ static int assign(lua_State *L) {
 }
 
 static const luaL_Reg meta[] = {
-    {"__gc", collect}, {"__call", call}, {"__tostring", print}, {"__len", length}, {NULL, NULL}};
+    {"__gc", layer_collect}, {"__call", call}, {"__tostring", layer_print}, {"__len", layer_length}, {NULL, NULL}};
 
 /* Sets a metamethod with the environment and the methods (on top of the stack) as upvalues. */
 static void set_with_methods(lua_State *L, const char *name, lua_CFunction function) {

@@ -48,7 +48,7 @@ static GptTensor *result_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
   return gpt_fail_null(env, "forward of %s must return a tensor, got %s%s", gpt_layer_name(layer), came, advice);
 }
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+static GptTensor *host_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   lua_State *L = env->host;
   GptPass *outer = env->pass;
   GptLayer *caller = pass->caller;
@@ -68,7 +68,7 @@ static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x)
   return y;
 }
 
-static const GptLayerKind host_kind = {.name = "Layer", .forward = run};
+static const GptLayerKind host_kind = {.name = "Layer", .forward = host_forward};
 
 bool bind_layer_is_host(const GptLayer *layer) { return layer->kind == &host_kind; }
 

@@ -7,7 +7,7 @@
 /* A list that Lua frees, whatever happens. */
 #define LIST_TYPE "gpt.ParameterList"
 
-static int free_list(lua_State *L) {
+static int free_parameter_list(lua_State *L) {
   gpt_parameter_list_free(luaL_checkudata(L, 1, LIST_TYPE));
   return 0;
 }
@@ -98,7 +98,7 @@ The layer at a path: `model:find("blocks.3.attention")`.
 @treturn Layer
 @usage model:find("blocks.1.attention.query")
 */
-static int find(lua_State *L) {
+static int layer_find(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *found = gpt_layer_find(env, bind_layer(L, 1), luaL_checkstring(L, 2));
   if (found == NULL) return bind_raise(L, env);
@@ -158,7 +158,7 @@ Calls a function with every layer of the tree, parts before the whole, each once
 @treturn Layer the layer itself
 @usage model:apply(function(each) each:eval() end)
 */
-static int apply(lua_State *L) {
+static int layer_apply(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
@@ -184,7 +184,7 @@ static int freeze(lua_State *L) {
   return 1;
 }
 
-static int set_training(lua_State *L, bool training) {
+static int layer_set_mode(lua_State *L, bool training) {
   gpt_layer_set_training(bind_layer(L, 1), training);
   lua_settop(L, 1);
   return 1;
@@ -202,7 +202,7 @@ static int train(lua_State *L) {
     return bind_error(
         L,
         "train() only turns training mode on and takes no arguments; gpt.train { model = model, data = data } trains");
-  return set_training(L, true);
+  return layer_set_mode(L, true);
 }
 
 /***
@@ -212,14 +212,14 @@ Takes the layer and all below it out of training: dropout passes everything.
 @usage layer:eval()
 print(layer.training)  --> false
 */
-static int eval(lua_State *L) { return set_training(L, false); }
+static int eval(lua_State *L) { return layer_set_mode(L, false); }
 
 const luaL_Reg bind_layer_methods[] = {{"parameters", parameters},
                                        {"num_parameters", num_parameters},
                                        {"children", children},
-                                       {"find", find},
+                                       {"find", layer_find},
                                        {"replace", replace},
-                                       {"apply", apply},
+                                       {"apply", layer_apply},
                                        {"freeze", freeze},
                                        {"train", train},
                                        {"eval", eval},
@@ -227,7 +227,7 @@ const luaL_Reg bind_layer_methods[] = {{"parameters", parameters},
 
 void bind_open_layer_methods(lua_State *L) {
   luaL_newmetatable(L, LIST_TYPE);
-  lua_pushcfunction(L, free_list);
+  lua_pushcfunction(L, free_parameter_list);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 }

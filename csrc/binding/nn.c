@@ -102,7 +102,7 @@ GELU (Hendrycks and Gimpel 2016), in the tanh form that GPT-2 uses: 0.5 x (1 + t
 @treturn Layer any shape -> the same
 @usage print(gpt.nn.GELU()(gpt.tensor { -1.0, 0.0, 1.0 }))
 */
-static int gelu(lua_State *L) {
+static int nn_gelu(lua_State *L) {
   static const char *const names[] = {"exact", NULL};
   bool exact = has_options(L, 1, "nn.GELU", names) && bind_opt_boolean_field(L, 1, "nn.GELU", "exact", false);
   GptLayer **box = bind_new_layer(L);
@@ -116,7 +116,7 @@ max(x, 0).
 @treturn Layer any shape -> the same
 @usage print(gpt.nn.ReLU()(gpt.tensor { -1.0, 0.0, 1.0 }))
 */
-static int relu(lua_State *L) {
+static int nn_relu(lua_State *L) {
   GptLayer **box = bind_new_layer(L);
   *box = gpt_activation_new(bind_env(L), GPT_RELU);
   return bind_layer_done(L, box);
@@ -232,8 +232,8 @@ static const luaL_Reg constructors[] = {{"Linear", linear},
                                         {"Embedding", embedding},
                                         {"LayerNorm", layer_norm},
                                         {"Dropout", dropout},
-                                        {"GELU", gelu},
-                                        {"ReLU", relu},
+                                        {"GELU", nn_gelu},
+                                        {"ReLU", nn_relu},
                                         {"Identity", identity},
                                         {"MultiHeadAttention", attention},
                                         {"FeedForward", feed_forward},

@@ -118,7 +118,7 @@ static int new_adamw(lua_State *L) {
   return 1;
 }
 
-static int collect(lua_State *L) {
+static int optimizer_collect(lua_State *L) {
   GptAdamW **box = luaL_checkudata(L, 1, ADAMW);
   GptAdamW *adamw = *box;
   *box = NULL;
@@ -133,7 +133,7 @@ Changes every parameter that has a gradient by one step.
 optimizer:step()
 optimizer:zero_grad()
 */
-static int step(lua_State *L) {
+static int optimizer_step(lua_State *L) {
   GptEnv *env = bind_env(L);
   if (!gpt_adamw_step(check(L, 1))) return bind_raise(L, env);
   bind_account(L, env);
@@ -159,7 +159,7 @@ static int get_lr(lua_State *L) {
   return 1;
 }
 
-static int new_index(lua_State *L) {
+static int optimizer_new_index(lua_State *L) {
   GptAdamW *adamw = check(L, 1);
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "lr") != 0)
     return bind_error(L, "a gpt.AdamW has no field '%s' to set; lr is one", luaL_tolstring(L, 2, NULL));
@@ -233,7 +233,7 @@ static void check_field(lua_State *L, int index, const char *name, int type) {
 }
 
 /* Pushes the moment at exp_avg.NAME or the like. */
-static GptTensor *check_moment(lua_State *L, int tensors, const char *prefix, const char *name) {
+static GptTensor *check_moment_argument(lua_State *L, int tensors, const char *prefix, const char *name) {
   lua_pushfstring(L, "%s%s", prefix, name);
   lua_rawget(L, tensors);
   GptTensor *moment = bind_test_tensor(L, lua_gettop(L));
@@ -253,8 +253,8 @@ static GptAdamMoments read_moments(lua_State *L, const GptAdamW *adamw, int tens
                luaL_tolstring(L, -1, NULL));
   moments.steps = lua_tointeger(L, -1);
   if (moments.steps == 0) return moments;
-  moments.mean = check_moment(L, tensors, "exp_avg.", name);
-  moments.square = check_moment(L, tensors, "exp_avg_sq.", name);
+  moments.mean = check_moment_argument(L, tensors, "exp_avg.", name);
+  moments.square = check_moment_argument(L, tensors, "exp_avg_sq.", name);
   lua_pop(L, 2);
   return moments;
 }
@@ -327,7 +327,7 @@ static void add_rates(luaL_Buffer *buffer, const GptAdamW *adamw, int64_t group,
 }
 
 /* `AdamW { lr = 0.001, ... }  -- 3 parameters, 1,234; 20 steps`, a line for each group where there are several */
-static int print(lua_State *L) {
+static int optimizer_print(lua_State *L) {
   char steps[64], groups[32];
   const GptAdamW *adamw = check(L, 1);
   int64_t most = most_steps(adamw);
@@ -358,7 +358,7 @@ static void count_parameter(lua_State *L, void *context, int64_t group, const ch
   ++*(int64_t *)context;
 }
 
-static void list_parameter(lua_State *L, void *context, int64_t group, const char *name, GptTensor *tensor) {
+static void list_optimizer_parameter(lua_State *L, void *context, int64_t group, const char *name, GptTensor *tensor) {
   (void)L, (void)group, (void)name;
   *(*(GptTensor ***)context)++ = tensor;
 }
@@ -381,19 +381,19 @@ static int clip_grad_norm(lua_State *L) {
   if (!(max > 0)) return luaL_argerror(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %s", bind_shown(L, 2)));
   bind_each_parameter(L, 1, "gpt.clip_grad_norm", count_parameter, &count);
   GptTensor **tensors = lua_newuserdatauv(L, (size_t)count * sizeof *tensors, 0), **end = tensors;
-  bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_parameter, &end);
+  bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_optimizer_parameter, &end);
   if (!gpt_clip_grad_norm(env, count, tensors, max, &norm)) return bind_raise(L, env);
   lua_pushnumber(L, norm);
   return 1;
 }
 
 static const luaL_Reg methods[] = {
-    {"step", step}, {"zero_grad", zero_grad}, {"state", state}, {"load_state", load_state}, {NULL, NULL}};
+    {"step", optimizer_step}, {"zero_grad", zero_grad}, {"state", state}, {"load_state", load_state}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"lr", get_lr}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect},
-                                {"__close", collect},
-                                {"__tostring", print},
-                                {"__newindex", new_index},
+static const luaL_Reg meta[] = {{"__gc", optimizer_collect},
+                                {"__close", optimizer_collect},
+                                {"__tostring", optimizer_print},
+                                {"__newindex", optimizer_new_index},
                                 {NULL, NULL}};
 static const luaL_Reg optim[] = {{"AdamW", new_adamw}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"clip_grad_norm", clip_grad_norm}, {NULL, NULL}};

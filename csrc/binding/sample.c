@@ -110,7 +110,7 @@ static void drop_rows(lua_State *L, int index) {
 }
 
 /* The logits argument of a public function: [vocab] or [batch, vocab]. */
-static GptTensor *check_logits(lua_State *L, const char *what) {
+static GptTensor *check_logits_argument(lua_State *L, const char *what) {
   GptTensor *logits = bind_tensor(L, 1);
   char shape[GPT_SHAPE_TEXT];
   gpt_tensor_shape_text(logits, shape);
@@ -199,7 +199,7 @@ log-softmax of the logits as they are given, whatever the other options
 gpt.sample(logits, { temperature = 0.8, top_k = 50, seed = 1 })
 */
 static int sample(lua_State *L) {
-  GptTensor *logits = check_logits(L, "gpt.sample");
+  GptTensor *logits = check_logits_argument(L, "gpt.sample");
   GptSampler *sampler = push_call_sampler(L, "gpt.sample");
   Rows rows = push_rows(L, logits);
   bool wanted = get_option(L, 2, "logprobs") && lua_toboolean(L, -1);
@@ -227,7 +227,7 @@ The distribution that `gpt.sample` draws from with the same options.
 @usage gpt.probabilities(gpt.tensor { 1.0, 2.0, 3.0 }, { top_k = 2 })  --> 0.0000, 0.2689, 0.7311
 */
 static int probabilities(lua_State *L) {
-  GptTensor *logits = check_logits(L, "gpt.probabilities");
+  GptTensor *logits = check_logits_argument(L, "gpt.probabilities");
   GptEnv *env = bind_env(L);
   GptSampler *sampler = push_call_sampler(L, "gpt.probabilities");
   Rows rows = push_rows(L, logits);
@@ -269,7 +269,7 @@ static int see(lua_State *L) {
 
 /* sampler:draw(logits, row, logprob wanted): an id, which counts as seen, and its log probability. Logits [.., vocab]
    are rows; -1 is the last. */
-static int draw(lua_State *L) {
+static int sampler_draw(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptSampler *self = bind_check(L, 1, SAMPLER);
   GptTensor *logits = bind_tensor(L, 2);
@@ -295,7 +295,7 @@ static const luaL_Reg functions[] = {{"sample", sample},
                                      {"_generator", generator},
                                      {"_sampler", sampler},
                                      {NULL, NULL}};
-static const luaL_Reg methods[] = {{"see", see}, {"draw", draw}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"see", see}, {"draw", sampler_draw}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", collect_sampler}, {NULL, NULL}};
 
 void bind_open_sample(lua_State *L) {

@@ -73,7 +73,7 @@ static int new_session(lua_State *L) {
   return 1;
 }
 
-static int collect(lua_State *L) {
+static int session_collect(lua_State *L) {
   GptSession **box = luaL_checkudata(L, 1, SESSION);
   GptSession *session = *box;
   *box = NULL;
@@ -189,7 +189,7 @@ Makes room for that many tokens in all, so that feeding up to there asks the sys
 @treturn Session itself
 @usage session:reserve(12)
 */
-static int reserve(lua_State *L) {
+static int session_reserve(lua_State *L) {
   if (!gpt_session_reserve(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
   lua_settop(L, 1);
   return 1;
@@ -228,7 +228,7 @@ static int get_model(lua_State *L) {
   return 1;
 }
 
-static int print(lua_State *L) {
+static int session_print(lua_State *L) {
   const GptSession *session = check_session(L, 1);
   lua_pushfstring(L, "Session(%d of %d tokens%s)", (int)session->length, (int)session->context_length,
                   session->uncached || !gpt_layer_cacheable(session->model) ? ", uncached" : "");
@@ -238,13 +238,14 @@ static int print(lua_State *L) {
 static const luaL_Reg methods[] = {{"feed", feed},
                                    {"rewind", rewind_session},
                                    {"fork", fork_session},
-                                   {"reserve", reserve},
+                                   {"reserve", session_reserve},
                                    {"ids", ids_of},
-                                   {"free", collect},
+                                   {"free", session_collect},
                                    {NULL, NULL}};
 static const luaL_Reg fields[] = {
     {"length", get_length}, {"context_length", get_context_length}, {"model", get_model}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", print}, {NULL, NULL}};
+static const luaL_Reg meta[] = {
+    {"__gc", session_collect}, {"__close", session_collect}, {"__tostring", session_print}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"feed", feed_many}, {"_session", new_session}, {NULL, NULL}};
 
 /* _session_methods: the table of methods, for those that are written in Lua. */

@@ -41,7 +41,7 @@ void bind_share_tensor(lua_State *L, GptTensor *borrowed) {
 }
 
 /* __gc, __close and free: the box lets go of its tensor; what others still use stays. */
-static int collect(lua_State *L) {
+static int tensor_collect(lua_State *L) {
   GptTensor **box = luaL_checkudata(L, 1, BIND_TENSOR);
   GptTensor *tensor = *box;
   *box = NULL;
@@ -57,7 +57,7 @@ what they use. Any later use of this value raises; freeing it twice does not.
 */
 static int free_tensor(lua_State *L) {
   if (bind_env(L)->collecting) return 0; /* a finalizer, in the middle of an op that may use the tensor */
-  return collect(L);
+  return tensor_collect(L);
 }
 
 static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
@@ -109,7 +109,7 @@ static void set_element(lua_State *L, GptTensor *tensor) {
   if (!done) bind_raise(L, env);
 }
 
-static int new_index(lua_State *L) {
+static int tensor_new_index(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   lua_settop(L, 3);
   if (lua_isinteger(L, 2)) set_element(L, tensor);
@@ -125,7 +125,7 @@ static int new_index(lua_State *L) {
 @function Tensor:__len
 @usage print(#gpt.zeros(2, 3))  --> 2
 */
-static int length(lua_State *L) {
+static int tensor_length(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   if (tensor->ndim == 0) return bind_error(L, "#t: a tensor without dimensions has no length; t:item() is its number");
   lua_pushinteger(L, tensor->shape[0]);
@@ -157,9 +157,15 @@ static int refuse_call(lua_State *L) {
 }
 
 static const luaL_Reg fields[] = {{"grad", get_grad}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect},         {"__close", free_tensor}, {"__tostring", bind_tensor_print},
-                                {"__newindex", new_index}, {"__len", length},        {"__lt", refuse_order},
-                                {"__le", refuse_order},    {"__concat", refuse_concat}, {"__call", refuse_call},
+static const luaL_Reg meta[] = {{"__gc", tensor_collect},
+                                {"__close", free_tensor},
+                                {"__tostring", bind_tensor_print},
+                                {"__newindex", tensor_new_index},
+                                {"__len", tensor_length},
+                                {"__lt", refuse_order},
+                                {"__le", refuse_order},
+                                {"__concat", refuse_concat},
+                                {"__call", refuse_call},
                                 {NULL, NULL}};
 
 /* Several lists as one. */

@@ -39,7 +39,7 @@ int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position) {
 }
 
 /* The value on top of the stack as a size; place: which one, for the message. */
-static int64_t check_size(lua_State *L, int index, int place) {
+static int64_t check_dim_size(lua_State *L, int index, int place) {
   int whole;
   lua_Integer size = lua_tointegerx(L, -1, &whole);
   if (lua_type(L, -1) == LUA_TNUMBER && whole) return size;
@@ -48,7 +48,7 @@ static int64_t check_size(lua_State *L, int index, int place) {
                        lua_pushfstring(L, "size %d of the shape: a whole number expected, got %s", place, came));
 }
 
-static void check_count(lua_State *L, int index, lua_Integer count) {
+static void check_argument_count(lua_State *L, int index, lua_Integer count) {
   if (count > GPT_MAX_DIMS)
     luaL_argerror(L, index, lua_pushfstring(L, "a tensor has at most %d dimensions, got %I", GPT_MAX_DIMS, count));
 }
@@ -61,11 +61,11 @@ int bind_shape(lua_State *L, int first, int64_t *shape, int *ndim) {
     luaL_argerror(L, first, "a shape expected, as numbers or as one array, got no value");
   else
     while (!lua_isnone(L, first + (int)count) && !lua_istable(L, first + (int)count)) count++;
-  check_count(L, first, count);
+  check_argument_count(L, first, count);
   for (int d = 0; d < count; d++) {
     if (array) lua_rawgeti(L, first, d + 1);
     else lua_pushvalue(L, first + d);
-    shape[d] = check_size(L, array ? first : first + d, d + 1);
+    shape[d] = check_dim_size(L, array ? first : first + d, d + 1);
     lua_pop(L, 1);
   }
   *ndim = (int)count;
@@ -80,7 +80,7 @@ int bind_one_shape(lua_State *L, int index, int64_t *shape) {
   }
   if (lua_isnoneornil(L, index)) luaL_argerror(L, index, "a shape expected, as one array or one size, got no value");
   lua_pushvalue(L, index);
-  shape[0] = check_size(L, index, 1);
+  shape[0] = check_dim_size(L, index, 1);
   lua_pop(L, 1);
   return ndim;
 }

@@ -135,7 +135,7 @@ static int randint_tensor(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
-static int64_t check_count(lua_State *L, int index) {
+static int64_t check_length(lua_State *L, int index) {
   lua_Integer n = luaL_checkinteger(L, index);
   if (n < 0) luaL_argerror(L, index, lua_pushfstring(L, "a count of 0 or more expected, got %I", n));
   return n;
@@ -149,7 +149,7 @@ The numbers 1 .. n in random order: torch.randperm's, plus 1, since positions co
 @usage print(gpt.randperm(5))
 */
 static int randperm_tensor(lua_State *L) {
-  int64_t n = check_count(L, 1);
+  int64_t n = check_length(L, 1);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_randperm(bind_env(L), n);
   return bind_positions_done(L, box);
@@ -200,7 +200,7 @@ n numbers at equal distances from first to last, both included.
 */
 static int linspace(lua_State *L) {
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
-  int64_t n = check_count(L, 3);
+  int64_t n = check_length(L, 3);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_linspace(bind_env(L), first, last, n);
   return bind_tensor_done(L, box);

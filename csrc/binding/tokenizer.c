@@ -138,7 +138,7 @@ static GptIds *read_tensor(lua_State *L, GptEnv *env, const GptTensor *tensor) {
 }
 
 /* Pushes the ids of an array or a tensor as a list. */
-static GptIds *check_ids(lua_State *L, GptEnv *env, int index) {
+static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
   const GptTensor *tensor = bind_test_tensor(L, index);
   if (tensor != NULL) return read_tensor(L, env, tensor);
   if (!lua_istable(L, index)) luaL_typeerror(L, index, "array of token ids");
@@ -165,11 +165,11 @@ The text that ids stand for. A text cut at any token may end amid a UTF-8 charac
 @raise where an id is no token's
 @usage print(tokenizer:decode(tokenizer:encode("Hello")))  --> Hello
 */
-static int decode(lua_State *L) {
+static int tokenizer_decode(lua_State *L) {
   GptEnv *env = bind_env(L);
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   size_t length;
-  GptIds *ids = check_ids(L, env, 2);
+  GptIds *ids = check_id_list(L, env, 2);
   if (!gpt_tokenizer_decoded_size(env, tokenizer, ids->data, ids->length, &length)) return bind_raise(L, env);
   luaL_Buffer buffer;
   gpt_tokenizer_decode(tokenizer, ids->data, ids->length, luaL_buffinitsize(L, &buffer, length));
@@ -239,7 +239,7 @@ static int to_string(lua_State *L) {
   return 1;
 }
 
-static int collect(lua_State *L) {
+static int tokenizer_collect(lua_State *L) {
   GptEnv *env = bind_env(L);
   void **box = luaL_checkudata(L, 1, TYPE);
   gpt_tokenizer_free(env, *box);
@@ -247,10 +247,11 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"encode", encode}, {"decode", decode}, {"token", token}, {"save", save},
+static const luaL_Reg methods[] = {{"encode", encode}, {"decode", tokenizer_decode}, {"token", token}, {"save", save},
                                    {NULL, NULL}};
 static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {"__tostring", to_string}, {NULL, NULL}};
+static const luaL_Reg meta[] = {
+    {"__gc", tokenizer_collect}, {"__close", tokenizer_collect}, {"__tostring", to_string}, {NULL, NULL}};
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
 static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
 static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", collect_trainer}, {NULL, NULL}};

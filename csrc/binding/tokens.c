@@ -18,7 +18,7 @@ static int new_tokens(lua_State *L) {
   return *box != NULL ? 1 : bind_raise(L, env);
 }
 
-static int collect(lua_State *L) {
+static int tokens_collect(lua_State *L) {
   void **box = lua_touserdata(L, 1);
   gpt_tokens_free(*box);
   *box = NULL;
@@ -26,7 +26,7 @@ static int collect(lua_State *L) {
 }
 
 /* tokens:append(ids) */
-static int append(lua_State *L) {
+static int tokens_append(lua_State *L) {
   int64_t count;
   GptTokens *tokens = bind_check(L, 1, TOKENS);
   luaL_argcheck(L, tokens->file == NULL, 1, "a file's tokens do not grow");
@@ -87,9 +87,9 @@ static int shuffled(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"_tokens", new_tokens}, {"_pack_ids", pack_ids}, {"_shuffled", shuffled}, {NULL, NULL}};
-static const luaL_Reg methods[] = {{"append", append}, {"windows", windows}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"append", tokens_append}, {"windows", windows}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"count", count_field}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect}, {"__close", collect}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", tokens_collect}, {"__close", tokens_collect}, {NULL, NULL}};
 static const BindType type = {.name = TOKENS, .methods = methods, .fields = fields, .meta = meta};
 
 void bind_open_tokens(lua_State *L) {

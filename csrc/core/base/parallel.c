@@ -87,14 +87,14 @@ static void begin_anew(void) {
   atomic_store(&pool.quit, false);
 }
 
-static void prepare(void) {
+static void prepare_fork(void) {
   atomic_store(&processors, count_processors());
   pthread_atfork(NULL, NULL, begin_anew);
 }
 
 int gpt_threads(void) {
   int count = atomic_load(&wanted);
-  pthread_once(&once, prepare);
+  pthread_once(&once, prepare_fork);
   return count > 0 ? count : atomic_load(&processors);
 }
 

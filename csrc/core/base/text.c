@@ -15,13 +15,13 @@ void gpt_text_free(GptText *text) {
 }
 
 /* Makes room for that many more bytes and a terminator. */
-static bool reserve(GptText *text, size_t more) {
+static bool reserve_text(GptText *text, size_t more) {
   text->failed = text->failed || !GPT_GROW(text->env, text->data, text->capacity, text->length, more + 1);
   return !text->failed;
 }
 
 void gpt_text_add_bytes(GptText *text, const char *bytes, size_t length) {
-  if (!reserve(text, length)) return;
+  if (!reserve_text(text, length)) return;
   memcpy(text->data + text->length, bytes, length);
   text->length += length;
   text->data[text->length] = '\0';
@@ -32,7 +32,7 @@ void gpt_text_add(GptText *text, const char *format, ...) {
   va_start(arguments, format);
   int length = vsnprintf(NULL, 0, format, arguments);
   va_end(arguments);
-  if (length < 0 || !reserve(text, (size_t)length)) return;
+  if (length < 0 || !reserve_text(text, (size_t)length)) return;
   va_start(arguments, format);
   vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
   va_end(arguments);

@@ -214,7 +214,7 @@ static void make_weights(GptSampler *sampler, const float *logits, int64_t vocab
 }
 
 /* The id in whose stretch of the summed weights a random point falls. */
-static int64_t draw(GptSampler *sampler, GptRandom *random) {
+static int64_t draw_id(GptSampler *sampler, GptRandom *random) {
   double point = gpt_random_double(random) * total_weight(sampler), passed = 0;
   int64_t last = 0;
   for (int64_t i = 0; i < sampler->count; i++) {
@@ -246,7 +246,7 @@ bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logit
     *id = greedy(sampler, logits, vocab);
   } else {
     make_weights(sampler, logits, vocab);
-    *id = draw(sampler, random);
+    *id = draw_id(sampler, random);
   }
   if (log_probability != NULL)
     *log_probability = fmin(0, (double)logits[*id] - gpt_kernels()->log_sum_exp(logits, vocab));

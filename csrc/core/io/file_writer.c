@@ -71,7 +71,7 @@ bool gpt_file_writer_write(GptFileWriter *file, const void *bytes, size_t size) 
 }
 
 /* A view of the rows first .. first+count-1 along the first dimension. */
-static GptTensor *rows_of(const GptTensor *tensor, int64_t first, int64_t count) {
+static GptTensor *row_view(const GptTensor *tensor, int64_t first, int64_t count) {
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, tensor->shape, sizeof shape);
   shape[0] = count;
@@ -80,7 +80,7 @@ static GptTensor *rows_of(const GptTensor *tensor, int64_t first, int64_t count)
 }
 
 static bool write_rows(GptFileWriter *file, const GptTensor *tensor, int64_t first, int64_t count) {
-  GptTensor *rows = rows_of(tensor, first, count);
+  GptTensor *rows = row_view(tensor, first, count);
   GptTensor *contiguous = rows != NULL ? gpt_tensor_copy(tensor->env, rows) : NULL;
   bool done = contiguous != NULL && gpt_file_writer_write(file, contiguous->storage->data, contiguous->storage->bytes);
   gpt_tensor_release(contiguous);

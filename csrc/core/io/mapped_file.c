@@ -191,7 +191,7 @@ static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset,
 }
 
 /* Bytes of that many elements, or SIZE_MAX where they cannot be counted. */
-static size_t count_bytes(GptFileDtype dtype, int ndim, const int64_t *shape) {
+static size_t shape_bytes(GptFileDtype dtype, int ndim, const int64_t *shape) {
   size_t bytes = dtypes[dtype].size;
   for (int d = 0; d < ndim; d++)
     if (shape[d] < 0 || __builtin_mul_overflow(bytes, (size_t)shape[d], &bytes)) return SIZE_MAX;
@@ -200,7 +200,7 @@ static size_t count_bytes(GptFileDtype dtype, int ndim, const int64_t *shape) {
 
 GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptFileDtype dtype, int ndim,
                                   const int64_t *shape, bool view) {
-  size_t bytes = ndim <= GPT_MAX_DIMS ? count_bytes(dtype, ndim, shape) : SIZE_MAX;
+  size_t bytes = ndim <= GPT_MAX_DIMS ? shape_bytes(dtype, ndim, shape) : SIZE_MAX;
   if (offset > file->size || bytes > file->size - offset)
     return gpt_fail_null(env, "a tensor that lies outside its file");
   GptDtype kind = dtype == GPT_FILE_I64 ? GPT_I64 : GPT_F32;

@@ -77,7 +77,7 @@ INLINE void sum_rows(const GptPanelBlock *o, int64_t i, const int M) {
   }
 }
 
-static void multiply(const GptPanelBlock *o) {
+static void multiply_block(const GptPanelBlock *o) {
   int64_t i = 0;
   for (; i + TALL <= o->m; i += TALL) sum_rows(o, i, TALL);
   switch (o->m - i) {
@@ -150,4 +150,4 @@ static void pack_columns(float *panels, const float *b, int64_t ldb, int64_t k, 
   for (int64_t j = 0; j < n; j += PANEL) turn_panel(panels + j * k, b + j * ldb, ldb, k, n - j);
 }
 
-const GptPanels gpt_kernel(panels) = {TALL, PANEL, multiply, pack_rows, pack_columns, pack_left};
+const GptPanels gpt_kernel(panels) = {TALL, PANEL, multiply_block, pack_rows, pack_columns, pack_left};

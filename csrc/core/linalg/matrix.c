@@ -49,7 +49,7 @@ static bool from_panels(const GptProduct *p) { return gpt_kernels()->panels != N
  * Cuts into tiles and returns how many. A sum from our own panels is the same wherever a tile ends, so their number
  * follows that of the threads; OpenBLAS's last bits may depend on the cut, so there it follows the shape alone.
  */
-static int64_t cut(GptProduct *p) {
+static int64_t cut_product(GptProduct *p) {
   bool panels = from_panels(p);
   int64_t unit = panels ? gpt_kernels()->panels->rows : 1, width = panels ? gpt_kernels()->panels->columns : 1;
   int64_t wanted = !panels ? SHAPED_TILES : gpt_threads() > 1 ? TILES_EACH * gpt_threads() : 1;
@@ -82,7 +82,7 @@ static void multiply_tiles(void *context, int64_t first, int64_t last) {
 }
 
 static bool multiply_wide(GptEnv *env, GptProduct *p) {
-  int64_t count = cut(p);
+  int64_t count = cut_product(p);
   Tiles tiles = {.product = p, .panels = from_panels(p)};
   int64_t floats = tiles.panels ? gpt_panels_scratch(p->tile_rows, p->tile_columns, p->a.columns) : 0;
   if (tiles.panels && !gpt_scratch_init(&tiles.scratch, env, floats, count)) return false;

@@ -18,7 +18,7 @@ static void add_count(GptText *text, int64_t n) {
 }
 
 /* Parameters of a tree, shared ones once; -1 where memory is short. */
-static int64_t count_parameters(GptEnv *env, GptLayer *layer) {
+static int64_t count_layer_parameters(GptEnv *env, GptLayer *layer) {
   GptParameterList list;
   int64_t n = 0;
   if (!gpt_layer_parameters(env, layer, &list)) return -1;
@@ -30,7 +30,7 @@ static int64_t count_parameters(GptEnv *env, GptLayer *layer) {
 static void indent(GptText *text, int depth) { gpt_text_add(text, "%*s", 2 * depth, ""); }
 
 static void add_comment(GptText *text, GptLayer *layer) {
-  int64_t n = count_parameters(text->env, layer);
+  int64_t n = count_layer_parameters(text->env, layer);
   if (n <= 0) return;
   gpt_text_add(text, "  -- ");
   add_count(text, n);

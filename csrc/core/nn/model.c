@@ -9,7 +9,7 @@
 #include "core/ops/binary.h"
 
 /* Parameters of a plain model of that config, the tied head once. */
-static int64_t count_parameters(const GptConfig *c) {
+static int64_t config_parameters(const GptConfig *c) {
   int64_t dim = c->emb_dim, qkv = 3 * dim * dim + (c->qkv_bias ? 3 * dim : 0), output = dim * dim + dim;
   int64_t feed_forward = 2 * dim * c->hidden_dim + c->hidden_dim + dim, norms = 4 * dim;
   int64_t embeddings = (c->vocab_size + c->context_length) * dim, head = c->tie_weights ? 0 : c->vocab_size * dim;
@@ -98,7 +98,7 @@ static GptTensor *finish(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor 
   return x;
 }
 
-static bool check_ids(GptEnv *env, const GptModel *model, const GptPass *pass, const GptTensor *ids) {
+static bool check_model_ids(GptEnv *env, const GptModel *model, const GptPass *pass, const GptTensor *ids) {
   char text[GPT_SHAPE_TEXT];
   long long most = (long long)model->config.context_length;
   if (ids->ndim != 2 || ids->storage->dtype != GPT_I64)
@@ -115,14 +115,14 @@ static bool check_ids(GptEnv *env, const GptModel *model, const GptPass *pass, c
 /* What the final norm is fed. */
 static GptTensor *run_body(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
   const GptModel *model = (GptModel *)layer;
-  if (!check_ids(env, model, pass, ids)) return NULL;
+  if (!check_model_ids(env, model, pass, ids)) return NULL;
   GptTensor *x = gpt_layer_run(env, pass, layer, "token_embedding", ids);
   x = add_positions(env, pass, layer, ids, x);
   x = gpt_layer_drop(env, pass, layer, model->config.emb_drop_rate, x);
   return run_blocks(env, pass, layer, x);
 }
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
+static GptTensor *model_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
   return finish(env, pass, layer, run_body(env, pass, layer, ids));
 }
 
@@ -133,14 +133,15 @@ GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTens
   return hidden;
 }
 
-static void describe(const GptLayer *layer, GptText *text) {
+static void model_describe(const GptLayer *layer, GptText *text) {
   const GptConfig *c = &((const GptModel *)layer)->config;
   gpt_text_add(text, "vocab_size = %lld, context_length = %lld, emb_dim = %lld, n_heads = %lld, n_layers = %lld",
                (long long)c->vocab_size, (long long)c->context_length, (long long)c->emb_dim, (long long)c->n_heads,
                (long long)c->n_layers);
 }
 
-const GptLayerKind gpt_model_kind = {.name = "Model", .container = true, .forward = run, .describe = describe};
+const GptLayerKind gpt_model_kind = {
+    .name = "Model", .container = true, .forward = model_forward, .describe = model_describe};
 
 /* Building: the caller's parts and the model's own, in construction order. */
 typedef struct Builder {
@@ -176,7 +177,7 @@ static bool add_part(const Builder *b, GptLayer *parent, const char *name, const
   return gpt_layer_adopt_child(b->env, parent, name, layer != NULL ? layer : own_part(b, part));
 }
 
-static bool add_blocks(const Builder *b) {
+static bool build_blocks(const Builder *b) {
   char name[24];
   GptLayer *blocks = gpt_list_new(b->env);
   if (!gpt_layer_adopt_child(b->env, b->model, "blocks", blocks)) return false;
@@ -189,11 +190,11 @@ static bool add_blocks(const Builder *b) {
 
 static bool weights_fit(GptEnv *env, const GptConfig *config, GptPartMaker maker) {
   char text[32];
-  size_t bytes = (size_t)count_parameters(config) * sizeof(float);
+  size_t bytes = (size_t)config_parameters(config) * sizeof(float);
   if (maker != NULL || config->init == GPT_INIT_ABSENT || gpt_memory_fits(env, bytes)) return true;
   char why[GPT_ERROR_SIZE];
   gpt_take_error(env, why);
-  return gpt_fail(env, "Model: %lld parameters in float32 need %s: %.1500s", (long long)count_parameters(config),
+  return gpt_fail(env, "Model: %lld parameters in float32 need %s: %.1500s", (long long)config_parameters(config),
                   gpt_format_bytes(bytes, text), why);
 }
 
@@ -204,7 +205,7 @@ GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker
   model->config = *config;
   Builder b = {env, config, maker, context, &model->layer};
   if (add_part(&b, b.model, "token_embedding", "token_embedding", 0) &&
-      add_part(&b, b.model, "position_embedding", "position_embedding", 0) && add_blocks(&b) &&
+      add_part(&b, b.model, "position_embedding", "position_embedding", 0) && build_blocks(&b) &&
       add_part(&b, b.model, "final_norm", "final_norm", 0) && add_part(&b, b.model, "head", "head", 0))
     return model;
   gpt_layer_release(&model->layer);

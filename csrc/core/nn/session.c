@@ -121,7 +121,7 @@ static bool keep_ids(int64_t n, GptSession *const *sessions, const int64_t *cons
 }
 
 /* Runs the model over ids [1, rows] without recording or dropping. */
-static GptTensor *infer(GptEnv *env, GptLayer *model, GptPass *pass, GptTensor *ids) {
+static GptTensor *forward_without_graph(GptEnv *env, GptLayer *model, GptPass *pass, GptTensor *ids) {
   bool recording = env->recording;
   env->recording = false;
   GptTensor *logits = gpt_layer_forward(env, pass, model, ids);
@@ -157,7 +157,7 @@ static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *session
   GptTensor *ids = rows_tensor(env, n, rows, row_counts);
   if (ids == NULL) return NULL;
   GptPass pass = {.last_only = true, .random = &env->random, .segments = segments, .n_segments = n};
-  GptTensor *logits = infer(env, sessions[0]->model, &pass, ids);
+  GptTensor *logits = forward_without_graph(env, sessions[0]->model, &pass, ids);
   gpt_tensor_release(ids);
   return logits;
 }
@@ -184,13 +184,13 @@ static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fres
   GptTensor *tensor = rows_tensor(env, 1, &ids, &count);
   if (tensor == NULL) return NULL;
   GptPass pass = {.last_only = true, .random = &env->random};
-  GptTensor *logits = infer(env, session->model, &pass, tensor);
+  GptTensor *logits = forward_without_graph(env, session->model, &pass, tensor);
   gpt_tensor_release(tensor);
   return logits;
 }
 
 /* [n, 1, vocab] as [n, vocab]; consumes it */
-static GptTensor *as_rows(GptEnv *env, int64_t n, GptTensor *logits) {
+static GptTensor *logits_rows(GptEnv *env, int64_t n, GptTensor *logits) {
   char text[GPT_SHAPE_TEXT];
   if (logits == NULL) return NULL;
   GptTensor *rows = NULL;
@@ -223,7 +223,7 @@ static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions
   GptTensor *all = NULL;
   bool done = true;
   for (int64_t i = 0; i < n && done; i++) {
-    GptTensor *logits = as_rows(env, 1, run_again(env, sessions[i], counts[i]));
+    GptTensor *logits = logits_rows(env, 1, run_again(env, sessions[i], counts[i]));
     done = logits != NULL && put_row(env, &all, n, i, logits);
     gpt_tensor_release(logits);
   }
@@ -235,7 +235,7 @@ static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions
 static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
   bool cached = true;
   for (int64_t i = 0; i < n; i++) cached = cached && cacheable(sessions[i]);
-  return cached ? as_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
+  return cached ? logits_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
 }
 
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,

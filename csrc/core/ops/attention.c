@@ -120,7 +120,7 @@ static bool attention_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static const GptOp attention_op = {"attention", attention_backward};
 
-static bool check_shape(GptEnv *env, const GptTensor *qkv, int64_t n_heads) {
+static bool check_attention_shape(GptEnv *env, const GptTensor *qkv, int64_t n_heads) {
   char text[GPT_SHAPE_TEXT];
   if (qkv->ndim == 3 && qkv->shape[2] % (3 * n_heads) == 0 && qkv->shape[2] > 0) return true;
   return gpt_fail(env,
@@ -147,7 +147,7 @@ static bool run_forward(GptEnv *env, Job *job, bool recorded) {
 }
 
 GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double drop_rate, uint64_t seed) {
-  if (!check_shape(env, qkv, n_heads)) return NULL;
+  if (!check_attention_shape(env, qkv, n_heads)) return NULL;
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, qkv), *y = NULL;
   if (contiguous == NULL) return NULL;
   Job job = new_job(contiguous, n_heads);
@@ -217,7 +217,7 @@ static void cached_heads(void *context, int64_t first, int64_t last) {
 
 /* Room for the scores of any sequence's tile. It follows the capacities, so that it stays the same from token to
  * token. */
-static int64_t scratch_floats(const CachedJob *job) {
+static int64_t cached_scratch_floats(const CachedJob *job) {
   int64_t most = 0;
   for (int64_t s = 0; s < job->n; s++) {
     int64_t count = job->sequences[s].count, queries = count < GPT_QUERY_TILE ? count : GPT_QUERY_TILE;
@@ -237,7 +237,7 @@ static void append_all(const CachedJob *job) {
 
 static bool run_cached(GptEnv *env, CachedJob *job) {
   int64_t heads = job->n * job->n_heads;
-  if (!gpt_scratch_init(&job->scratch, env, scratch_floats(job), heads)) return false;
+  if (!gpt_scratch_init(&job->scratch, env, cached_scratch_floats(job), heads)) return false;
   append_all(job);
   gpt_parallel_for(heads, 1, cached_heads, job);
   gpt_scratch_free(&job->scratch, env);
@@ -245,7 +245,7 @@ static bool run_cached(GptEnv *env, CachedJob *job) {
 }
 
 GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, int64_t n, const GptCachedRows *rows) {
-  if (!check_shape(env, qkv, n_heads)) return NULL;
+  if (!check_attention_shape(env, qkv, n_heads)) return NULL;
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, qkv);
   GptTensor *out = contiguous != NULL ? new_out(env, contiguous) : NULL;
   int64_t dim = qkv->shape[2] / 3;

@@ -9,7 +9,7 @@
 
 /* Scores, and what a tile's products need: they are as wide as the keys and as deep as a head, or the other way
    round, or as deep as the queries. */
-static int64_t scratch_floats(int64_t scores, int64_t keys, int64_t head_dim) {
+static int64_t tile_scratch_floats(int64_t scores, int64_t keys, int64_t head_dim) {
   int64_t most = keys > GPT_QUERY_TILE ? keys : GPT_QUERY_TILE;
   int64_t wide = gpt_matrix_scratch(GPT_QUERY_TILE, keys, head_dim);
   int64_t deep = gpt_matrix_scratch(keys, head_dim, most);
@@ -19,14 +19,14 @@ static int64_t scratch_floats(int64_t scores, int64_t keys, int64_t head_dim) {
 /* Products with few queries read what they multiply where it lies. */
 int64_t gpt_attention_scratch(int64_t queries, int64_t keys, int64_t head_dim) {
   if (queries <= GPT_SKINNY_ROWS) return queries * keys;
-  return scratch_floats(queries * keys, keys, head_dim);
+  return tile_scratch_floats(queries * keys, keys, head_dim);
 }
 
 int64_t gpt_attention_backward_scratch(int64_t keys, int64_t head_dim) {
-  return scratch_floats(2 * GPT_QUERY_TILE * keys, keys, head_dim);
+  return tile_scratch_floats(2 * GPT_QUERY_TILE * keys, keys, head_dim);
 }
 
-static GptMatrix matrix(GptHeadRows rows, int64_t count, int64_t head_dim) {
+static GptMatrix head_matrix(GptHeadRows rows, int64_t count, int64_t head_dim) {
   return (GptMatrix){rows.data, count, head_dim, rows.stride, 1};
 }
 
@@ -43,23 +43,23 @@ static float scale_of(const GptAttentionTile *t) { return 1 / sqrtf((float)t->he
 /* scores[i, j] = q_i . k_j, unscaled */
 static void score(const GptAttentionTile *t, float *scores, float *scratch) {
   int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
-  GptMatrix k = matrix(t->k, keys, d);
+  GptMatrix k = head_matrix(t->k, keys, d);
   if (n <= GPT_SKINNY_ROWS)
     gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, n, d, 0, keys);
   else
-    gpt_matrix_multiply_serial(scores_matrix(scores, n, keys), matrix(t->q, n, d), gpt_matrix_transposed(k), false,
+    gpt_matrix_multiply_serial(scores_matrix(scores, n, keys), head_matrix(t->q, n, d), gpt_matrix_transposed(k), false,
                                causal(t, GPT_KEYS_ARE_COLUMNS), scratch);
 }
 
 /* out = weights v */
-static void mix(const GptAttentionTile *t, float *weights, float *scratch) {
+static void mix_values(const GptAttentionTile *t, float *weights, float *scratch) {
   int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
   if (n <= GPT_SKINNY_ROWS)
     gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, n, keys, 0,
                                   d);
   else
-    gpt_matrix_multiply_serial(matrix(t->out, n, d), scores_matrix(weights, n, keys), matrix(t->v, keys, d), false,
-                               causal(t, GPT_KEYS_ARE_DEPTH), scratch);
+    gpt_matrix_multiply_serial(head_matrix(t->out, n, d), scores_matrix(weights, n, keys), head_matrix(t->v, keys, d),
+                               false, causal(t, GPT_KEYS_ARE_DEPTH), scratch);
 }
 
 /* to[j] = from[j] * mask(i, j) / (1 - rate) for the keys that query i sees; to may be from. */
@@ -85,7 +85,7 @@ void gpt_attention_tile(const GptAttentionTile *t, float *scratch) {
     if (t->drop_rate > 0) drop_row(t, i, row, row);
     clear_unseen(t, i, row);
   }
-  mix(t, scores, rest);
+  mix_values(t, scores, rest);
 }
 
 /* The attention weights again, from the scores and their log-sum-exp. */
@@ -121,19 +121,19 @@ void gpt_attention_tile_backward(const GptAttentionTile *t, GptHeadRows dout_row
                                  GptHeadRows dv, int first, float *scratch) {
   int64_t keys = keys_of(t), n = t->queries, d = t->head_dim;
   float *weights = scratch, *other = weights + n * keys, *rest = other + n * keys;
-  GptMatrix q = matrix(t->q, n, d), k = matrix(t->k, keys, d), v = matrix(t->v, keys, d);
-  GptMatrix dout = matrix(dout_rows, n, d);
+  GptMatrix q = head_matrix(t->q, n, d), k = head_matrix(t->k, keys, d), v = head_matrix(t->v, keys, d);
+  GptMatrix dout = head_matrix(dout_rows, n, d);
   GptCausal columns = causal(t, GPT_KEYS_ARE_COLUMNS), depth = causal(t, GPT_KEYS_ARE_DEPTH),
             rows = causal(t, GPT_KEYS_ARE_ROWS);
   weights_again(t, weights, rest);
   GptMatrix met = scores_matrix(dropped(t, weights, other), n, keys), dscores = scores_matrix(other, n, keys);
-  gpt_matrix_multiply_serial(matrix(dv, keys, d), gpt_matrix_transposed(met), dout, !first, rows, rest);
+  gpt_matrix_multiply_serial(head_matrix(dv, keys, d), gpt_matrix_transposed(met), dout, !first, rows, rest);
   gpt_matrix_multiply_serial(dscores, dout, gpt_matrix_transposed(v), false, columns, rest);
   for (int64_t i = 0; i < n; i++) {
     float *dweights = other + i * keys;
     if (t->drop_rate > 0) drop_row(t, i, dweights, dweights);
     score_gradient(t, i, dout_rows, weights + i * keys, dweights);
   }
-  gpt_matrix_multiply_serial(matrix(dq, n, d), dscores, k, false, depth, rest);
-  gpt_matrix_multiply_serial(matrix(dk, keys, d), gpt_matrix_transposed(dscores), q, !first, rows, rest);
+  gpt_matrix_multiply_serial(head_matrix(dq, n, d), dscores, k, false, depth, rest);
+  gpt_matrix_multiply_serial(head_matrix(dk, keys, d), gpt_matrix_transposed(dscores), q, !first, rows, rest);
 }

@@ -48,28 +48,28 @@ static inline __attribute__((always_inline)) void run_triple(Triple f, int64_t n
     for (int64_t i = 0; i < n; i++) y[i * stride[0]] = f(g[i * stride[1]], a[i * stride[2]], b[i * stride[3]]);
 }
 
-static inline float add(float a, float b) { return a + b; }
-static inline float sub(float a, float b) { return a - b; }
-static inline float mul(float a, float b) { return a * b; }
-static inline float divide(float a, float b) { return a / b; }
-static inline float power(float a, float b) { return b == 2 ? a * a : powf(a, b); }
+static inline float add_pair(float a, float b) { return a + b; }
+static inline float sub_pair(float a, float b) { return a - b; }
+static inline float mul_pair(float a, float b) { return a * b; }
+static inline float div_pair(float a, float b) { return a / b; }
+static inline float pow_pair(float a, float b) { return b == 2 ? a * a : powf(a, b); }
 
 static inline float sub_grad_b(float g, float a, float b) { return (void)a, (void)b, -g; }
 static inline float mul_grad_a(float g, float a, float b) { return (void)a, g * b; }
 static inline float mul_grad_b(float g, float a, float b) { return (void)b, g * a; }
 static inline float div_grad_a(float g, float a, float b) { return (void)a, g / b; }
 static inline float div_grad_b(float g, float a, float b) { return -g * (a / b / b); }
-static inline float pow_grad_a(float g, float a, float b) { return b == 0 ? 0 : g * (b * power(a, b - 1)); }
+static inline float pow_grad_a(float g, float a, float b) { return b == 0 ? 0 : g * (b * pow_pair(a, b - 1)); }
 static inline float pow_grad_b(float g, float a, float b) { return a == 0 && b >= 0 ? 0 : g * (powf(a, b) * logf(a)); }
 
 /* y, a, b */
-static void forward_run(const void *context, int64_t n, void *const *data, const int64_t *stride) {
+static void arithmetic_run(const void *context, int64_t n, void *const *data, const int64_t *stride) {
   switch (*(const Forward *)context) {
-    case ADD: run_pair(add, n, data, stride); break;
-    case SUB: run_pair(sub, n, data, stride); break;
-    case MUL: run_pair(mul, n, data, stride); break;
-    case DIV: run_pair(divide, n, data, stride); break;
-    case POW: run_pair(power, n, data, stride); break;
+    case ADD: run_pair(add_pair, n, data, stride); break;
+    case SUB: run_pair(sub_pair, n, data, stride); break;
+    case MUL: run_pair(mul_pair, n, data, stride); break;
+    case DIV: run_pair(div_pair, n, data, stride); break;
+    case POW: run_pair(pow_pair, n, data, stride); break;
   }
 }
 
@@ -134,13 +134,13 @@ static const Arithmetic pow_kind = {
     {"pow", arithmetic_backward}, POW, POW_A, POW_B, READS_A | READS_B, READS_A | READS_B};
 
 /* Computes and records, for inputs that are f32. */
-static GptTensor *compute(GptEnv *env, const Arithmetic *kind, GptTensor *a, GptTensor *b) {
+static GptTensor *compute_arithmetic(GptEnv *env, const Arithmetic *kind, GptTensor *a, GptTensor *b) {
   int ndim;
   int64_t shape[GPT_MAX_DIMS];
   if (!gpt_broadcast(env, kind->op.name, a, b, &ndim, shape)) return NULL;
   GptTensor *y = gpt_tensor_new(env, GPT_F32, ndim, shape);
   if (y == NULL) return NULL;
-  gpt_each(3, (GptTensor *[]){y, a, b}, forward_run, &kind->forward);
+  gpt_each(3, (GptTensor *[]){y, a, b}, arithmetic_run, &kind->forward);
   int reads = (gpt_tensor_wants_grad(a) ? kind->grad_a_reads : 0) | (gpt_tensor_wants_grad(b) ? kind->grad_b_reads : 0);
   return gpt_graph_add(env, y,
                     (GptOpCall){.op = &kind->op,
@@ -153,7 +153,7 @@ static GptTensor *compute(GptEnv *env, const Arithmetic *kind, GptTensor *a, Gpt
 
 static GptTensor *arithmetic(GptEnv *env, const Arithmetic *kind, GptTensor *a, GptTensor *b) {
   GptTensor *x = gpt_as_floats(env, kind->op.name, a), *y = x != NULL ? gpt_as_floats(env, kind->op.name, b) : NULL;
-  GptTensor *result = y != NULL ? compute(env, kind, x, y) : NULL;
+  GptTensor *result = y != NULL ? compute_arithmetic(env, kind, x, y) : NULL;
   gpt_tensor_release(x);
   gpt_tensor_release(y);
   return result;

@@ -11,7 +11,7 @@ typedef struct Sums {
   GptMatrix rows;
 } Sums;
 
-static void add_blocks(void *context, int64_t first, int64_t last) {
+static void add_column_blocks(void *context, int64_t first, int64_t last) {
   const Sums *s = context;
   int64_t begin = first * BLOCK, end = last * BLOCK < s->rows.columns ? last * BLOCK : s->rows.columns;
   gpt_kernels()->add_columns(s->sums + begin, s->rows.data + begin, s->rows.row_stride, s->rows.rows, end - begin);
@@ -19,7 +19,7 @@ static void add_blocks(void *context, int64_t first, int64_t last) {
 
 void gpt_add_column_sums(float *sums, GptMatrix rows) {
   int64_t blocks = (rows.columns + BLOCK - 1) / BLOCK;
-  gpt_parallel_for(blocks, 1 + GRAIN / (BLOCK * (rows.rows + 1)), add_blocks, &(Sums){sums, rows});
+  gpt_parallel_for(blocks, 1 + GRAIN / (BLOCK * (rows.rows + 1)), add_column_blocks, &(Sums){sums, rows});
 }
 
 bool gpt_give_column_sums(GptEnv *env, GptNode *node, int i, GptMatrix rows) {

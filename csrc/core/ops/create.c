@@ -77,7 +77,7 @@ GptTensor *gpt_randperm(GptEnv *env, int64_t n) {
   return y;
 }
 
-static int64_t cut(float x) {
+static int64_t to_integer(float x) {
   if (isnan(x)) return 0;
   if (x >= 0x1p63f) return INT64_MAX;
   return x <= -0x1p63f ? INT64_MIN : (int64_t)x;
@@ -87,7 +87,7 @@ static void convert_elements(GptTensor *y, const GptTensor *x) {
   int64_t n = gpt_tensor_numel(x), *integers = gpt_integers(y->storage->dtype == GPT_I64 ? y : x);
   float *floats = gpt_floats(y->storage->dtype == GPT_I64 ? x : y);
   if (y->storage->dtype == GPT_I64)
-    for (int64_t i = 0; i < n; i++) integers[i] = cut(floats[i]);
+    for (int64_t i = 0; i < n; i++) integers[i] = to_integer(floats[i]);
   else
     for (int64_t i = 0; i < n; i++) floats[i] = (float)integers[i];
 }

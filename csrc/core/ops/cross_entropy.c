@@ -48,7 +48,7 @@ static void grad_rows(void *context, int64_t first, int64_t last) {
 static int64_t grain_of(int64_t n) { return n >= GRAIN ? 1 : GRAIN / (n + 1); }
 
 /* The place of element i, counted from 1, as users write it: "[2, 3]". */
-static const char *place_text(const GptTensor *t, int64_t i, char *text) {
+static const char *target_place_text(const GptTensor *t, int64_t i, char *text) {
   int64_t place[GPT_MAX_DIMS];
   for (int d = t->ndim - 1; d >= 0; d--) {
     place[d] = i % t->shape[d] + 1;
@@ -57,7 +57,7 @@ static const char *place_text(const GptTensor *t, int64_t i, char *text) {
   return gpt_shape_text(t->ndim, place, text);
 }
 
-static bool check_shapes(GptEnv *env, const GptTensor *logits, const GptTensor *targets) {
+static bool check_loss_shapes(GptEnv *env, const GptTensor *logits, const GptTensor *targets) {
   char a[GPT_SHAPE_TEXT], b[GPT_SHAPE_TEXT];
   if (targets->storage->dtype != GPT_I64)
     return gpt_fail(env, "cross_entropy: targets are token ids, an i64 tensor; got %s of shape %s",
@@ -81,7 +81,8 @@ int64_t gpt_count_targets(GptEnv *env, const char *what, const GptTensor *target
       gpt_fail(env,
                "%s: target %lld at %s is no token id of a vocabulary of %lld (0 to %lld; -1 leaves a "
                "position out)",
-               what, (long long)target, place_text(targets, i, text), (long long)vocabulary, (long long)vocabulary - 1);
+               what, (long long)target, target_place_text(targets, i, text), (long long)vocabulary,
+               (long long)vocabulary - 1);
       return 0;
     }
     counted++;
@@ -119,7 +120,7 @@ static double mean_loss(const Loss *loss, int64_t rows, int64_t counted) {
 }
 
 /* All contiguous; origin is what logits was before. */
-static GptTensor *compute(GptEnv *env, GptTensor *origin, GptTensor *logits, GptTensor *targets) {
+static GptTensor *compute_loss(GptEnv *env, GptTensor *origin, GptTensor *logits, GptTensor *targets) {
   int64_t vocabulary = logits->shape[logits->ndim - 1], rows = gpt_tensor_numel(targets);
   int64_t counted = gpt_count_targets(env, "cross_entropy", targets, vocabulary);
   GptTensor *totals = counted > 0 ? gpt_tensor_new(env, GPT_F32, targets->ndim, targets->shape) : NULL;
@@ -140,10 +141,11 @@ static GptTensor *compute(GptEnv *env, GptTensor *origin, GptTensor *logits, Gpt
 }
 
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets) {
-  if (!check_shapes(env, logits, targets)) return NULL;
-  GptTensor *x = gpt_as_floats(env, "cross_entropy", logits), *rows = x != NULL ? gpt_tensor_as_contiguous(env, x) : NULL;
+  if (!check_loss_shapes(env, logits, targets)) return NULL;
+  GptTensor *x = gpt_as_floats(env, "cross_entropy", logits),
+            *rows = x != NULL ? gpt_tensor_as_contiguous(env, x) : NULL;
   GptTensor *ids = rows != NULL ? gpt_tensor_as_contiguous(env, targets) : NULL;
-  GptTensor *y = ids != NULL ? compute(env, x, rows, ids) : NULL;
+  GptTensor *y = ids != NULL ? compute_loss(env, x, rows, ids) : NULL;
   gpt_tensor_release(x);
   gpt_tensor_release(rows);
   gpt_tensor_release(ids);

@@ -10,7 +10,7 @@
 #define GRAIN 16384         /* elements */
 #define CLEAR_GRAIN 1048576 /* elements */
 
-static bool check_ids(GptEnv *env, const GptTensor *ids, int64_t n) {
+static bool check_embedding_ids(GptEnv *env, const GptTensor *ids, int64_t n) {
   const int64_t *id = gpt_integers(ids);
   int64_t count = gpt_tensor_numel(ids), row = ids->ndim > 0 ? ids->shape[ids->ndim - 1] : 1;
   for (int64_t i = 0; i < count; i++) {
@@ -61,7 +61,8 @@ static GptTensor *new_table(GptEnv *env, const GptTensor *weight) {
 
 /* inputs: weight; saves: ids, weight */
 static bool embedding_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *gathered = gpt_node_accumulated(node, 0);
+  GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1),
+            *gathered = gpt_node_accumulated(node, 0);
   GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptTensor *dw = dy == NULL ? NULL : gathered != NULL ? gpt_tensor_retain(gathered) : new_table(env, weight);
   if (dw != NULL) {
@@ -114,7 +115,8 @@ GptTensor *gpt_embedding(GptEnv *env, GptTensor *ids, GptTensor *weight) {
     return gpt_fail_null(env, "embedding: a weight of shape [n, dim] expected, got %s",
                          gpt_tensor_shape_text(weight, text));
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, ids), *y = NULL;
-  if (contiguous != NULL && check_ids(env, contiguous, weight->shape[0])) y = look_up(env, contiguous, weight);
+  if (contiguous != NULL && check_embedding_ids(env, contiguous, weight->shape[0]))
+    y = look_up(env, contiguous, weight);
   y = gpt_graph_add(env, y, (GptOpCall){.op = &embedding_op, GPT_INPUTS(weight), GPT_SAVES(contiguous, weight)});
   gpt_tensor_release(contiguous);
   return y;

@@ -101,7 +101,8 @@ static bool extreme_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   return done;
 }
 
-static GptTensor *extreme(GptEnv *env, const Kind *kind, GptTensor *x, int dim, bool keepdim, GptTensor **positions) {
+static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, int dim, bool keepdim,
+                                  GptTensor **positions) {
   if (!check_not_empty(env, kind->op.name, x, dim)) return NULL;
   bool all = dim == GPT_ALL_DIMS;
   GptTensor *y = gpt_reduced_new(env, x->storage->dtype, x, dim, keepdim);
@@ -117,7 +118,7 @@ static GptTensor *extreme(GptEnv *env, const Kind *kind, GptTensor *x, int dim, 
   return y;
 }
 
-static GptTensor *extreme_position(GptEnv *env, const char *name, GptTensor *x, int dim, bool keepdim, bool least) {
+static GptTensor *compute_position(GptEnv *env, const char *name, GptTensor *x, int dim, bool keepdim, bool least) {
   if (!check_not_empty(env, name, x, dim)) return NULL;
   GptTensor *y = gpt_reduced_new(env, GPT_I64, x, dim, keepdim);
   if (y == NULL || choose(env, x, dim, least, NULL, y)) return y;
@@ -128,17 +129,17 @@ static GptTensor *extreme_position(GptEnv *env, const char *name, GptTensor *x, 
 static const Kind max_kind = {{"max", extreme_backward}, false}, min_kind = {{"min", extreme_backward}, true};
 
 GptTensor *gpt_max(GptEnv *env, GptTensor *x, int dim, bool keepdim, GptTensor **positions) {
-  return extreme(env, &max_kind, x, dim, keepdim, positions);
+  return compute_extreme(env, &max_kind, x, dim, keepdim, positions);
 }
 
 GptTensor *gpt_min(GptEnv *env, GptTensor *x, int dim, bool keepdim, GptTensor **positions) {
-  return extreme(env, &min_kind, x, dim, keepdim, positions);
+  return compute_extreme(env, &min_kind, x, dim, keepdim, positions);
 }
 
 GptTensor *gpt_argmax(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
-  return extreme_position(env, "argmax", x, dim, keepdim, false);
+  return compute_position(env, "argmax", x, dim, keepdim, false);
 }
 
 GptTensor *gpt_argmin(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
-  return extreme_position(env, "argmin", x, dim, keepdim, true);
+  return compute_position(env, "argmin", x, dim, keepdim, true);
 }

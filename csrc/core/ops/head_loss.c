@@ -52,7 +52,7 @@ static void lose_rows(void *context, int64_t first, int64_t last) {
   }
 }
 
-static GptMatrix matrix(float *data, int64_t rows, int64_t columns) {
+static GptMatrix rows_matrix(float *data, int64_t rows, int64_t columns) {
   return (GptMatrix){data, rows, columns, columns, 1};
 }
 
@@ -61,10 +61,10 @@ static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, 
   bool done = true;
   if (job->grads[X] != NULL) {
     float *dx = gpt_floats(job->grads[X]) + job->first * job->k;
-    done = gpt_matrix_multiply(env, matrix(dx, job->chunk, job->k), logits, weight, NULL, false);
+    done = gpt_matrix_multiply(env, rows_matrix(dx, job->chunk, job->k), logits, weight, NULL, false);
   }
   if (job->grads[WEIGHT] != NULL && done) {
-    GptMatrix dw = matrix(gpt_floats(job->grads[WEIGHT]), job->vocabulary, job->k);
+    GptMatrix dw = rows_matrix(gpt_floats(job->grads[WEIGHT]), job->vocabulary, job->k);
     done = gpt_matrix_multiply(env, dw, gpt_matrix_transposed(logits), x, NULL, job->first > 0);
   }
   if (job->grads[BIAS] != NULL) {
@@ -76,8 +76,8 @@ static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, 
 }
 
 static bool run_chunk(GptEnv *env, Job *job) {
-  GptMatrix x = matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
-  GptMatrix logits = matrix(job->logits, job->chunk, job->vocabulary);
+  GptMatrix x = rows_matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
+  GptMatrix logits = rows_matrix(job->logits, job->chunk, job->vocabulary);
   GptMatrix weight = gpt_matrix_at(job->weight, 0);
   const float *bias = job->bias != NULL ? gpt_floats(job->bias) : NULL;
   if (!gpt_matrix_multiply(env, logits, x, gpt_matrix_transposed(weight), bias, false)) return false;
@@ -93,7 +93,7 @@ static int64_t chunk_rows(const Job *job) {
 }
 
 /* The mean loss; false without memory. */
-static bool run(GptEnv *env, Job *job, double *mean) {
+static bool run_head_loss(GptEnv *env, Job *job, double *mean) {
   int64_t most = chunk_rows(job);
   double sum = 0;
   job->losses = gpt_alloc_array(env, job->rows, sizeof *job->losses);
@@ -135,7 +135,7 @@ static bool head_loss_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static const GptOp head_loss_op = {"loss", head_loss_backward};
 
-static bool check_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weight, const GptTensor *bias,
+static bool check_head_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weight, const GptTensor *bias,
                          const GptTensor *targets) {
   char a[GPT_SHAPE_TEXT], b[GPT_SHAPE_TEXT];
   if (x->ndim < 1 || weight->ndim != 2 || x->shape[x->ndim - 1] != weight->shape[1])
@@ -164,10 +164,10 @@ static bool make_grads(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
 }
 
 /* Runs the job and records it; releases the gradients, so that the record alone holds them. */
-static GptTensor *compute(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
+static GptTensor *compute_head_loss(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
   double mean;
   GptTensor *y = NULL;
-  if (make_grads(env, job, inputs) && run(env, job, &mean)) y = gpt_tensor_number(env, mean);
+  if (make_grads(env, job, inputs) && run_head_loss(env, job, &mean)) y = gpt_tensor_number(env, mean);
   y = gpt_graph_add(env, y, (GptOpCall){.op = &head_loss_op, .inputs = inputs, .n_inputs = INPUTS, .saves = job->grads,
                                      .n_saves = INPUTS});
   for (int i = 0; i < INPUTS; i++) gpt_tensor_release(job->grads[i]);
@@ -176,7 +176,8 @@ static GptTensor *compute(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]
 
 static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
   job->x = gpt_tensor_contiguous_floats(env, x);
-  job->weight = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
+  job->weight =
+      gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
   job->bias = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
   job->targets = gpt_tensor_as_contiguous(env, targets);
   job->rows = gpt_tensor_numel(targets);
@@ -186,12 +187,12 @@ static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTens
 }
 
 GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
-  if (!check_shapes(env, x, weight, bias, targets)) return NULL;
+  if (!check_head_shapes(env, x, weight, bias, targets)) return NULL;
   Job job = {0};
   GptTensor *y = NULL;
   if (pack(env, &job, x, weight, bias, targets))
     job.counted = gpt_count_targets(env, "loss", job.targets, job.vocabulary);
-  if (job.counted > 0) y = compute(env, &job, (GptTensor *const[]){x, weight, bias});
+  if (job.counted > 0) y = compute_head_loss(env, &job, (GptTensor *const[]){x, weight, bias});
   gpt_tensor_release(job.x);
   gpt_tensor_release(job.weight);
   gpt_tensor_release(job.bias);

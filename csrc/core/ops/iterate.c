@@ -32,7 +32,7 @@ static bool merges(const Walk *walk, GptTensor *const *tensors, int d) {
   return true;
 }
 
-static void add_dim(Walk *walk, GptTensor *const *tensors, int d) {
+static void append_dim(Walk *walk, GptTensor *const *tensors, int d) {
   int64_t size = tensors[0]->shape[d];
   if (size == 1) return;
   if (merges(walk, tensors, d)) walk->shape[walk->ndim - 1] *= size;
@@ -45,7 +45,7 @@ static void plan(Walk *walk, GptTensor *const *tensors) {
     walk->size[t] = (int64_t)gpt_dtype_size(tensors[t]->storage->dtype);
     walk->data[t] = (char *)tensors[t]->storage->data + tensors[t]->offset * walk->size[t];
   }
-  for (int d = 0; d < tensors[0]->ndim; d++) add_dim(walk, tensors, d);
+  for (int d = 0; d < tensors[0]->ndim; d++) append_dim(walk, tensors, d);
   if (walk->ndim == 0) { /* a single element */
     walk->ndim = 1;
     walk->shape[0] = 1;

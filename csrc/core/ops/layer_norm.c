@@ -78,7 +78,7 @@ static bool layer_norm_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static const GptOp layer_norm_op = {"layer_norm", layer_norm_backward};
 
-static bool check_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weight, const GptTensor *bias) {
+static bool check_norm_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weight, const GptTensor *bias) {
   char xs[GPT_SHAPE_TEXT];
   long long n = (long long)weight->shape[0];
   if (weight->ndim != 1 || n < 1 || (bias != NULL && !gpt_same_shape(weight, bias)))
@@ -90,7 +90,8 @@ static bool check_shapes(GptEnv *env, const GptTensor *x, const GptTensor *weigh
 }
 
 /* y, and the rows' means and deviations where a backward will want them, for contiguous inputs. */
-static GptTensor *compute(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, double eps, GptTensor *stats) {
+static GptTensor *compute_norm(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, double eps,
+                               GptTensor *stats) {
   GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, x->shape);
   if (y == NULL) return NULL;
   int64_t n = weight->shape[0];
@@ -106,7 +107,7 @@ static GptTensor *compute(GptEnv *env, GptTensor *x, GptTensor *weight, GptTenso
 }
 
 GptTensor *gpt_layer_norm(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, double eps) {
-  if (!check_shapes(env, x, weight, bias)) return NULL;
+  if (!check_norm_shapes(env, x, weight, bias)) return NULL;
   GptTensor *const inputs[] = {x, weight, bias};
   bool recorded = gpt_graph_wanted(env, 3, inputs);
   GptTensor *px = gpt_tensor_contiguous_floats(env, x), *pw = gpt_tensor_as_contiguous(env, weight), *y = NULL;
@@ -114,7 +115,7 @@ GptTensor *gpt_layer_norm(GptEnv *env, GptTensor *x, GptTensor *weight, GptTenso
   int64_t rows = gpt_tensor_numel(x) / weight->shape[0];
   GptTensor *stats = recorded ? gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){rows, 2}) : NULL;
   if (px != NULL && pw != NULL && (pb != NULL || bias == NULL) && (stats != NULL || !recorded))
-    y = compute(env, px, pw, pb, eps, stats);
+    y = compute_norm(env, px, pw, pb, eps, stats);
   y = gpt_graph_add(env, y, (GptOpCall){.op = &layer_norm_op, GPT_INPUTS(x, weight, bias), GPT_SAVES(px, pw, stats)});
   gpt_tensor_release(px);
   gpt_tensor_release(pw);

@@ -7,7 +7,7 @@
 #include "core/tensor/graph.h"
 
 /* x [..., k] contiguous, as rows of k. */
-static GptMatrix rows_of(const GptTensor *x) {
+static GptMatrix linear_rows(const GptTensor *x) {
   int64_t k = x->shape[x->ndim - 1], rows = k > 0 ? gpt_tensor_numel(x) / k : 0;
   return (GptMatrix){gpt_floats(x), rows, k, k, 1};
 }
@@ -59,9 +59,9 @@ static bool multiply_run(GptEnv *env, GptMatrix y, GptMatrix x, GptTensor *weigh
   return done;
 }
 
-static bool multiply_all(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTensor *const *weights,
+static bool multiply_weights(GptEnv *env, GptTensor *y, GptTensor *x, int n, GptTensor *const *weights,
                          GptTensor *const *biases) {
-  GptMatrix out = rows_of(y), in = rows_of(x);
+  GptMatrix out = linear_rows(y), in = linear_rows(x);
   int64_t at = 0, width;
   for (int i = 0; i < n; at += width) {
     int run = run_length(i, n, weights, biases, &width);
@@ -88,7 +88,7 @@ static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy
 static bool add_input_gradient(GptEnv *env, GptTensor *dx, GptMatrix dy, GptTensor *weight, bool add) {
   GptTensor *w, *none;
   bool done = usable(env, weight, NULL, &w, &none) &&
-              gpt_matrix_multiply(env, rows_of(dx), dy, gpt_matrix_at(w, 0), NULL, add);
+              gpt_matrix_multiply(env, linear_rows(dx), dy, gpt_matrix_at(w, 0), NULL, add);
   gpt_tensor_release(w);
   return done;
 }
@@ -113,7 +113,7 @@ static bool linear_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   int n = (node->n_inputs - 1) / 2;
   GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   if (dy == NULL) return false;
-  GptMatrix rows = rows_of(dy), x = rows_of(gpt_node_saved(node, 0));
+  GptMatrix rows = linear_rows(dy), x = linear_rows(gpt_node_saved(node, 0));
   bool done = !gpt_node_wants(node, 0) || gpt_node_give(env, node, 0, input_gradient(env, node, rows, n));
   int64_t at = 0;
   for (int i = 0; i < n && done; i++) {
@@ -129,7 +129,8 @@ static bool linear_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static const GptOp linear_op = {"linear", linear_backward};
 
-static bool check_shapes(GptEnv *env, const GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+static bool check_linear_shapes(GptEnv *env, const GptTensor *x, int n, GptTensor *const *weights,
+                                GptTensor *const *biases) {
   char xs[GPT_SHAPE_TEXT], ws[GPT_SHAPE_TEXT];
   for (int i = 0; i < n; i++) {
     const GptTensor *w = weights[i], *b = biases[i];
@@ -156,22 +157,23 @@ static GptTensor *record_linear(GptEnv *env, GptTensor *y, GptTensor *x, GptTens
 }
 
 /* y [..., sum of out] for a contiguous x [..., in] */
-static GptTensor *compute(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
+static GptTensor *compute_linear(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights,
+                                 GptTensor *const *biases) {
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, x->shape, sizeof shape);
   shape[x->ndim - 1] = 0;
   for (int i = 0; i < n; i++) shape[x->ndim - 1] += weights[i]->shape[0];
   GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, shape);
-  if (y == NULL || multiply_all(env, y, x, n, weights, biases)) return y;
+  if (y == NULL || multiply_weights(env, y, x, n, weights, biases)) return y;
   gpt_tensor_release(y);
   return NULL;
 }
 
 GptTensor *gpt_linear(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
-  if (!check_shapes(env, x, n, weights, biases)) return NULL;
+  if (!check_linear_shapes(env, x, n, weights, biases)) return NULL;
   GptTensor *contiguous = gpt_tensor_contiguous_floats(env, x);
   if (contiguous == NULL) return NULL;
-  GptTensor *y = compute(env, contiguous, n, weights, biases);
+  GptTensor *y = compute_linear(env, contiguous, n, weights, biases);
   y = record_linear(env, y, x, contiguous, n, weights, biases);
   gpt_tensor_release(contiguous);
   return y;

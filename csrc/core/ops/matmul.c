@@ -15,7 +15,7 @@
   ((int64_t)1 << 20) /* of this many multiplications each, are cut inside each matrix, the others between them */
 
 /* t as f32, off the record, in a layout that can be multiplied: a new reference. */
-static GptTensor *operand(GptEnv *env, GptTensor *t) {
+static GptTensor *matmul_operand(GptEnv *env, GptTensor *t) {
   GptTensor *floats = gpt_as_floats(env, "matmul", t);
   if (floats == NULL) return NULL;
   bool fits = gpt_matrix_fits(gpt_matrix_at(floats, 0));
@@ -71,7 +71,7 @@ static bool share_batches(GptEnv *env, Batches *m, int64_t count, int64_t work) 
   return true;
 }
 
-static bool multiply_all(GptEnv *env, Batches m) {
+static bool multiply_batched(GptEnv *env, Batches m) {
   GptMatrix y = gpt_matrix_at(m.y, 0);
   int64_t depth = m.a->shape[m.a->ndim - 1], work = y.rows * y.columns * (depth > 0 ? depth : 1);
   int64_t count = work > 0 && y.rows * y.columns > 0 ? gpt_tensor_numel(m.y) / (y.rows * y.columns) : 0;
@@ -94,10 +94,10 @@ static GptTensor *in_batches(GptEnv *env, GptTensor *t, const GptTensor *y) {
 
 /* y[...] = a b, off the record; y is contiguous. */
 static bool multiply_into(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
-  GptTensor *ready_a = operand(env, a), *ready_b = ready_a != NULL ? operand(env, b) : NULL;
+  GptTensor *ready_a = matmul_operand(env, a), *ready_b = ready_a != NULL ? matmul_operand(env, b) : NULL;
   GptTensor *all_a = ready_b != NULL ? in_batches(env, ready_a, y) : NULL;
   GptTensor *all_b = all_a != NULL ? in_batches(env, ready_b, y) : NULL;
-  bool done = all_b != NULL && multiply_all(env, (Batches){.y = y, .a = all_a, .b = all_b});
+  bool done = all_b != NULL && multiply_batched(env, (Batches){.y = y, .a = all_a, .b = all_b});
   gpt_tensor_release(all_b);
   gpt_tensor_release(all_a);
   gpt_tensor_release(ready_b);
@@ -106,14 +106,15 @@ static bool multiply_into(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b)
 }
 
 /* [..., m, k] as [rows, k]: a view where it is one. */
-static GptTensor *as_rows(GptEnv *env, GptTensor *t) {
+static GptTensor *vector_as_row(GptEnv *env, GptTensor *t) {
   return gpt_reshape(env, t, 2, (int64_t[]){-1, t->shape[t->ndim - 1]});
 }
 
 /* One product for many batches: every row of a meets the same b. */
 static bool multiply_rows(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
   GptTensor *loose = gpt_tensor_detach(env, a);
-  GptTensor *rows_a = loose != NULL ? as_rows(env, loose) : NULL, *rows_y = rows_a != NULL ? as_rows(env, y) : NULL;
+  GptTensor *rows_a = loose != NULL ? vector_as_row(env, loose) : NULL,
+            *rows_y = rows_a != NULL ? vector_as_row(env, y) : NULL;
   bool done = rows_y != NULL && multiply_into(env, rows_y, rows_a, b);
   gpt_tensor_release(rows_y);
   gpt_tensor_release(rows_a);
@@ -150,7 +151,7 @@ static GptTensor *product_like(GptEnv *env, GptTensor *x, bool transpose_x, GptT
 
 /* The gradient of b [k, n] in one product over all rows of a [..., m, k]. */
 static GptTensor *rows_gradient(GptEnv *env, GptTensor *a, GptTensor *dy, const GptTensor *b) {
-  GptTensor *rows_a = as_rows(env, a), *rows_dy = rows_a != NULL ? as_rows(env, dy) : NULL;
+  GptTensor *rows_a = vector_as_row(env, a), *rows_dy = rows_a != NULL ? vector_as_row(env, dy) : NULL;
   GptTensor *db = rows_dy != NULL ? product_like(env, rows_a, true, rows_dy, b) : NULL;
   gpt_tensor_release(rows_dy);
   gpt_tensor_release(rows_a);
@@ -167,7 +168,7 @@ static bool matmul_backward(GptEnv *env, GptNode *node, GptTensor *dy) {
 
 static const GptOp matmul_op = {"matmul", matmul_backward};
 
-static GptTensor *multiply(GptEnv *env, GptTensor *a, GptTensor *b) {
+static GptTensor *multiply_tensors(GptEnv *env, GptTensor *a, GptTensor *b) {
   return gpt_graph_add(env, forward(env, a, b), (GptOpCall){.op = &matmul_op, GPT_INPUTS(a, b), GPT_SAVES(a, b)});
 }
 
@@ -201,7 +202,7 @@ GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b) {
   if (!check_fit(env, a, b)) return NULL;
   GptTensor *rows = a->ndim == 1 ? gpt_unsqueeze(env, a, 0) : gpt_tensor_retain(a);
   GptTensor *columns = rows == NULL ? NULL : b->ndim == 1 ? gpt_unsqueeze(env, b, 1) : gpt_tensor_retain(b);
-  GptTensor *y = columns != NULL ? multiply(env, rows, columns) : NULL;
+  GptTensor *y = columns != NULL ? multiply_tensors(env, rows, columns) : NULL;
   gpt_tensor_release(columns);
   gpt_tensor_release(rows);
   if (b->ndim == 1) y = drop_dim(env, y, 1);

@@ -84,7 +84,7 @@ static bool softmax_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   return gpt_node_give(env, node, 0, moved_back(env, dx, dim));
 }
 
-static GptTensor *softmax(GptEnv *env, const Kind *kind, GptTensor *input, int dim) {
+static GptTensor *compute_softmax(GptEnv *env, const Kind *kind, GptTensor *input, int dim) {
   GptTensor *x = gpt_as_floats(env, kind->op.name, input), *rows = x != NULL ? gpt_rows_along(env, x, dim) : NULL;
   GptTensor *y = rows != NULL ? gpt_tensor_like(env, rows) : NULL;
   if (y != NULL) run_rows(kind->forward, y, rows, NULL);
@@ -98,6 +98,8 @@ static GptTensor *softmax(GptEnv *env, const Kind *kind, GptTensor *input, int d
 static const Kind softmax_kind = {{"softmax", softmax_backward}, softmax_rows, softmax_rows_backward};
 static const Kind log_softmax_kind = {{"log_softmax", softmax_backward}, log_softmax_rows, log_softmax_rows_backward};
 
-GptTensor *gpt_softmax(GptEnv *env, GptTensor *x, int dim) { return softmax(env, &softmax_kind, x, dim); }
+GptTensor *gpt_softmax(GptEnv *env, GptTensor *x, int dim) { return compute_softmax(env, &softmax_kind, x, dim); }
 
-GptTensor *gpt_log_softmax(GptEnv *env, GptTensor *x, int dim) { return softmax(env, &log_softmax_kind, x, dim); }
+GptTensor *gpt_log_softmax(GptEnv *env, GptTensor *x, int dim) {
+  return compute_softmax(env, &log_softmax_kind, x, dim);
+}

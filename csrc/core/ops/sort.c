@@ -36,14 +36,14 @@ static uint64_t key_at(const Lane *lane, int64_t i) {
   return lane->descending ? ~key : key;
 }
 
-static bool before(Entry a, Entry b) { return a.key < b.key || (a.key == b.key && a.position < b.position); }
+static bool entry_before(Entry a, Entry b) { return a.key < b.key || (a.key == b.key && a.position < b.position); }
 
 /* Lets the entry at `at` sink in a heap with the last in order on top. */
 static void sink(Entry *heap, int64_t n, int64_t at) {
   Entry entry = heap[at];
   for (int64_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
-    if (child + 1 < n && before(heap[child], heap[child + 1])) child++;
-    if (!before(entry, heap[child])) break;
+    if (child + 1 < n && entry_before(heap[child], heap[child + 1])) child++;
+    if (!entry_before(entry, heap[child])) break;
     heap[at] = heap[child];
     at = child;
   }
@@ -56,7 +56,7 @@ static void pick(const Lane *lane, Entry *best) {
   for (int64_t i = lane->k / 2; i-- > 0;) sink(best, lane->k, i);
   for (int64_t i = lane->k; lane->k > 0 && i < lane->n; i++) {
     Entry entry = {key_at(lane, i), i};
-    if (!before(entry, best[0])) continue;
+    if (!entry_before(entry, best[0])) continue;
     best[0] = entry;
     sink(best, lane->k, 0);
   }

@@ -132,12 +132,12 @@ static void clamp_backward(float *dx, const float *x, const float *dy, int64_t n
   for (int64_t i = 0; i < n; i++) dx[i] = x[i] <= low || x[i] >= high || x[i] != x[i] ? 0 : dy[i];
 }
 
-static void gather(float *block, const float *x, int64_t n, int64_t stride) {
+static void load_strided(float *block, const float *x, int64_t n, int64_t stride) {
   for (int64_t i = 0; i < n; i++) block[i] = x[i * stride];
 }
 
 /* y, x */
-static void forward_run(const void *context, int64_t n, void *const *data, const int64_t *stride) {
+static void function_run(const void *context, int64_t n, void *const *data, const int64_t *stride) {
   const Call *call = context;
   const float *x = data[1];
   float *y = data[0], block[BLOCK];
@@ -147,7 +147,7 @@ static void forward_run(const void *context, int64_t n, void *const *data, const
   }
   for (int64_t i = 0; i < n; i += BLOCK) {
     int64_t length = n - i < BLOCK ? n - i : BLOCK;
-    gather(block, x + i * stride[1], length, stride[1]);
+    load_strided(block, x + i * stride[1], length, stride[1]);
     call->function->forward(y + i, block, length, call->numbers);
   }
 }
@@ -163,8 +163,8 @@ static void backward_run(const void *context, int64_t n, void *const *data, cons
   }
   for (int64_t i = 0; i < n; i += BLOCK) {
     int64_t length = n - i < BLOCK ? n - i : BLOCK;
-    gather(saved_block, saved + i * stride[1], length, stride[1]);
-    gather(dy_block, dy + i * stride[2], length, stride[2]);
+    load_strided(saved_block, saved + i * stride[1], length, stride[1]);
+    load_strided(dy_block, dy + i * stride[2], length, stride[2]);
     call->function->backward(dx + i, saved_block, dy_block, length, call->numbers);
   }
 }
@@ -176,13 +176,13 @@ static bool function_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   return gpt_node_give(env, node, 0, dx);
 }
 
-static GptTensor *apply(GptEnv *env, const Function *function, GptTensor *input, double first, double second) {
+static GptTensor *apply_function(GptEnv *env, const Function *function, GptTensor *input, double first, double second) {
   double numbers[2] = {first, second};
   GptTensor *x = gpt_as_floats(env, function->op.name, input);
   if (x == NULL) return NULL;
   GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, x->shape);
   if (y != NULL) {
-    gpt_each(2, (GptTensor *[]){y, x}, forward_run, &(Call){function, numbers});
+    gpt_each(2, (GptTensor *[]){y, x}, function_run, &(Call){function, numbers});
     GptTensor *saved = function->saves == INPUT ? x : function->saves == OUTPUT ? y : NULL;
     y = gpt_graph_add(env, y,
                    (GptOpCall){.op = &function->op, GPT_INPUTS(x), GPT_SAVES(saved), .numbers = {first, second}});
@@ -203,16 +203,16 @@ static const Function gelu_exact_function = {
     {"gelu_exact", function_backward}, gelu_exact_forward, gelu_exact_backward, INPUT};
 static const Function clamp_function = {{"clamp", function_backward}, clamp_forward, clamp_backward, INPUT};
 
-GptTensor *gpt_neg(GptEnv *env, GptTensor *x) { return apply(env, &neg_function, x, 0, 0); }
-GptTensor *gpt_exp(GptEnv *env, GptTensor *x) { return apply(env, &exp_function, x, 0, 0); }
-GptTensor *gpt_log(GptEnv *env, GptTensor *x) { return apply(env, &log_function, x, 0, 0); }
-GptTensor *gpt_sqrt(GptEnv *env, GptTensor *x) { return apply(env, &sqrt_function, x, 0, 0); }
-GptTensor *gpt_tanh(GptEnv *env, GptTensor *x) { return apply(env, &tanh_function, x, 0, 0); }
-GptTensor *gpt_abs(GptEnv *env, GptTensor *x) { return apply(env, &abs_function, x, 0, 0); }
-GptTensor *gpt_relu(GptEnv *env, GptTensor *x) { return apply(env, &relu_function, x, 0, 0); }
-GptTensor *gpt_gelu(GptEnv *env, GptTensor *x) { return apply(env, &gelu_function, x, 0, 0); }
-GptTensor *gpt_gelu_exact(GptEnv *env, GptTensor *x) { return apply(env, &gelu_exact_function, x, 0, 0); }
+GptTensor *gpt_neg(GptEnv *env, GptTensor *x) { return apply_function(env, &neg_function, x, 0, 0); }
+GptTensor *gpt_exp(GptEnv *env, GptTensor *x) { return apply_function(env, &exp_function, x, 0, 0); }
+GptTensor *gpt_log(GptEnv *env, GptTensor *x) { return apply_function(env, &log_function, x, 0, 0); }
+GptTensor *gpt_sqrt(GptEnv *env, GptTensor *x) { return apply_function(env, &sqrt_function, x, 0, 0); }
+GptTensor *gpt_tanh(GptEnv *env, GptTensor *x) { return apply_function(env, &tanh_function, x, 0, 0); }
+GptTensor *gpt_abs(GptEnv *env, GptTensor *x) { return apply_function(env, &abs_function, x, 0, 0); }
+GptTensor *gpt_relu(GptEnv *env, GptTensor *x) { return apply_function(env, &relu_function, x, 0, 0); }
+GptTensor *gpt_gelu(GptEnv *env, GptTensor *x) { return apply_function(env, &gelu_function, x, 0, 0); }
+GptTensor *gpt_gelu_exact(GptEnv *env, GptTensor *x) { return apply_function(env, &gelu_exact_function, x, 0, 0); }
 
 GptTensor *gpt_clamp(GptEnv *env, GptTensor *x, double low, double high) {
-  return apply(env, &clamp_function, x, low, high);
+  return apply_function(env, &clamp_function, x, low, high);
 }

@@ -35,7 +35,7 @@ static bool check_node(GptEnv *env, const GptNode *node) {
   return true;
 }
 
-static bool collect(GptEnv *env, Walk *walk, GptNode *root) {
+static bool collect_nodes(GptEnv *env, Walk *walk, GptNode *root) {
   if (!reach(env, walk, root)) return false;
   for (size_t at = 0; at < walk->count; at++) {
     GptNode *node = walk->nodes[at];
@@ -52,7 +52,7 @@ static int later_first(const void *a, const void *b) {
 }
 
 /* Goes back through one node and drops its gradient. */
-static bool step(GptEnv *env, GptNode *node, bool keep) {
+static bool backward_step(GptEnv *env, GptNode *node, bool keep) {
   GptTensor *grad = node->grad;
   node->grad = NULL;
   node->keep = keep;
@@ -66,7 +66,7 @@ static bool walk_back(GptEnv *env, Walk *walk, bool keep) {
   bool done = true;
   qsort(walk->nodes, walk->count, sizeof *walk->nodes, later_first);
   for (size_t i = 0; i < walk->count && done; i++) {
-    done = step(env, walk->nodes[i], keep);
+    done = backward_step(env, walk->nodes[i], keep);
     gpt_node_release(env, walk->nodes[i]);
     walk->nodes[i] = NULL;
   }
@@ -101,7 +101,7 @@ bool gpt_backward(GptEnv *env, GptTensor *root, bool keep) {
   Walk walk = {.id = ++env->sequence};
   bool recording = env->recording;
   env->recording = false;
-  bool done = collect(env, &walk, root->node);
+  bool done = collect_nodes(env, &walk, root->node);
   if (done) {
     root->node->grad = ones_like(env, root);
     done = root->node->grad != NULL && walk_back(env, &walk, keep);

@@ -83,7 +83,7 @@ static void drop_saved(GptEnv *env, GptNode *node) {
   node->saved = NULL;
 }
 
-static void free_list(GptEnv *env, GptNode *list) {
+static void free_nodes(GptEnv *env, GptNode *list) {
   while (list != NULL) {
     GptNode *node = list;
     list = node->next;
@@ -97,7 +97,7 @@ static void free_list(GptEnv *env, GptNode *list) {
 void gpt_node_release(GptEnv *env, GptNode *node) {
   if (node == NULL || --node->refs > 0) return;
   node->next = NULL;
-  free_list(env, node);
+  free_nodes(env, node);
 }
 
 /* Stands here, and not in tensor.c, because a tensor and the node that made it let go of each other. */
@@ -114,7 +114,7 @@ void gpt_node_use_up(GptEnv *env, GptNode *node) {
   GptNode *list = NULL;
   drop_edges(env, node, &list);
   drop_saved(env, node);
-  free_list(env, list);
+  free_nodes(env, list);
 }
 
 bool gpt_node_wants(const GptNode *node, int i) { return node->edges[i].node != NULL || node->edges[i].leaf != NULL; }
@@ -156,7 +156,7 @@ static void add_into(GptTensor *to, const float *from) {
 }
 
 /* *sum += grad, or *sum = grad; takes over grad. A sum that others may see is copied first, unless it is a leaf's. */
-static bool gather(GptEnv *env, GptTensor **sum, GptTensor *grad, bool leaf) {
+static bool accumulate(GptEnv *env, GptTensor **sum, GptTensor *grad, bool leaf) {
   GptTensor *mine = *sum == NULL && exclusive(grad) ? gpt_tensor_retain(grad) : NULL;
   if (*sum == NULL) {
     *sum = mine != NULL ? mine : leaf ? gpt_tensor_copy(env, grad) : gpt_tensor_retain(grad);
@@ -179,8 +179,8 @@ static bool gather(GptEnv *env, GptTensor **sum, GptTensor *grad, bool leaf) {
 bool gpt_node_give(GptEnv *env, GptNode *node, int i, GptTensor *grad) {
   GptEdge *edge = &node->edges[i];
   if (grad == NULL) return false;
-  if (edge->node != NULL) return gather(env, &edge->node->grad, grad, false);
-  if (edge->leaf != NULL) return gather(env, &edge->leaf->grad, grad, true);
+  if (edge->node != NULL) return accumulate(env, &edge->node->grad, grad, false);
+  if (edge->leaf != NULL) return accumulate(env, &edge->leaf->grad, grad, true);
   gpt_tensor_release(grad);
   return true;
 }

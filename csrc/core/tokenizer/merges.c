@@ -11,14 +11,14 @@ void gpt_merges_free(GptEnv *env, GptMerges *merges) {
   gpt_free(env, merges->slots);
 }
 
-static inline uint64_t hash(uint32_t left, uint32_t right) {
+static inline uint64_t hash_pair(uint32_t left, uint32_t right) {
   uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
   return (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
 }
 
 /* The slot of a pair, or the empty one where it would go. */
-static inline size_t find_slot(const GptMerges *m, uint32_t left, uint32_t right) {
-  uint64_t h = hash(left, right);
+static inline size_t find_merge_slot(const GptMerges *m, uint32_t left, uint32_t right) {
+  uint64_t h = hash_pair(left, right);
   uint32_t tag = (uint32_t)h & ~RANK_MASK;
   size_t mask = m->slot_count - 1, at = (size_t)(h >> 32) & mask;
   for (; m->slots[at] != 0; at = (at + 1) & mask) {
@@ -31,18 +31,18 @@ static inline size_t find_slot(const GptMerges *m, uint32_t left, uint32_t right
 
 uint32_t gpt_merges_rank(const GptMerges *m, uint32_t left, uint32_t right) {
   if (m->count == 0) return GPT_NO_RANK;
-  uint32_t slot = m->slots[find_slot(m, left, right)];
+  uint32_t slot = m->slots[find_merge_slot(m, left, right)];
   return slot == 0 ? GPT_NO_RANK : (slot & RANK_MASK) - 1;
 }
 
-static void fill_slot(GptMerges *m, size_t rank) {
+static void fill_merge_slot(GptMerges *m, size_t rank) {
   const GptMerge *merge = &m->list[rank];
-  uint32_t tag = (uint32_t)hash(merge->left, merge->right) & ~RANK_MASK;
-  m->slots[find_slot(m, merge->left, merge->right)] = tag | ((uint32_t)rank + 1);
+  uint32_t tag = (uint32_t)hash_pair(merge->left, merge->right) & ~RANK_MASK;
+  m->slots[find_merge_slot(m, merge->left, merge->right)] = tag | ((uint32_t)rank + 1);
 }
 
 /* Room for one more; the hash table stays at most half full. */
-static bool reserve(GptEnv *env, GptMerges *m) {
+static bool reserve_merge(GptEnv *env, GptMerges *m) {
   if (m->count + 1 >= RANK_MASK) return gpt_fail(env, "more than %u merges", RANK_MASK - 1);
   if (!GPT_GROW(env, m->list, m->capacity, m->count, 1)) return false;
   if ((m->count + 1) * 2 <= m->slot_count) return true;
@@ -52,13 +52,13 @@ static bool reserve(GptEnv *env, GptMerges *m) {
   gpt_free(env, m->slots);
   m->slots = slots;
   m->slot_count = count;
-  for (size_t rank = 0; rank < m->count; rank++) fill_slot(m, rank);
+  for (size_t rank = 0; rank < m->count; rank++) fill_merge_slot(m, rank);
   return true;
 }
 
 bool gpt_merges_add(GptEnv *env, GptMerges *m, GptMerge merge) {
-  if (!reserve(env, m)) return false;
+  if (!reserve_merge(env, m)) return false;
   m->list[m->count] = merge;
-  fill_slot(m, m->count++);
+  fill_merge_slot(m, m->count++);
   return true;
 }

@@ -13,7 +13,7 @@ void gpt_merge_space_free(GptEnv *env, GptMergeSpace *space) {
 }
 
 /* A merge takes one candidate off the heap and puts at most two on, so there are never more than 2 n. */
-static bool reserve(GptEnv *env, GptMergeSpace *space, size_t n) {
+static bool reserve_space(GptEnv *env, GptMergeSpace *space, size_t n) {
   if (n <= space->capacity) return true;
   if (n >= END) return gpt_fail(env, "a word of %zu bytes is too long to encode", n);
   gpt_merge_space_free(env, space);
@@ -31,7 +31,7 @@ void gpt_byte_tokens_rank(GptByteTokens *bytes, const GptMerges *merges) {
       bytes->ranks[left][right] = gpt_merges_rank(merges, bytes->ids[left], bytes->ids[right]);
 }
 
-static void sift_down(uint64_t *heap, size_t count, size_t at) {
+static void sift_rank_down(uint64_t *heap, size_t count, size_t at) {
   uint64_t value = heap[at];
   for (size_t child; (child = 2 * at + 1) < count; at = child) {
     if (child + 1 < count && heap[child + 1] < heap[child]) child++;
@@ -41,16 +41,16 @@ static void sift_down(uint64_t *heap, size_t count, size_t at) {
   heap[at] = value;
 }
 
-static void push(uint64_t *heap, size_t *count, uint64_t value) {
+static void push_rank(uint64_t *heap, size_t *count, uint64_t value) {
   size_t at = (*count)++;
   for (size_t parent; at > 0 && heap[parent = (at - 1) / 2] > value; at = parent) heap[at] = heap[parent];
   heap[at] = value;
 }
 
-static uint64_t pop(uint64_t *heap, size_t *count) {
+static uint64_t pop_rank(uint64_t *heap, size_t *count) {
   uint64_t least = heap[0];
   heap[0] = heap[--*count];
-  sift_down(heap, *count, 0);
+  sift_rank_down(heap, *count, 0);
   return least;
 }
 
@@ -62,7 +62,7 @@ static size_t list_bytes(const GptByteTokens *bytes, GptMergeSpace *space, const
     space->parts[i] = (GptPart){bytes->ids[word[i]], rank, (uint32_t)i - 1, i + 1 < n ? (uint32_t)i + 1 : END};
     if (rank != GPT_NO_RANK) space->heap[count++] = (uint64_t)rank << 32 | i;
   }
-  for (size_t i = count / 2; i-- > 0;) sift_down(space->heap, count, i);
+  for (size_t i = count / 2; i-- > 0;) sift_rank_down(space->heap, count, i);
   return count;
 }
 
@@ -70,11 +70,11 @@ static size_t list_bytes(const GptByteTokens *bytes, GptMergeSpace *space, const
 static void update(const GptMerges *merges, GptMergeSpace *space, uint32_t at, size_t *count) {
   GptPart *part = &space->parts[at];
   part->rank = part->next == END ? GPT_NO_RANK : gpt_merges_rank(merges, part->id, space->parts[part->next].id);
-  if (part->rank != GPT_NO_RANK) push(space->heap, count, (uint64_t)part->rank << 32 | at);
+  if (part->rank != GPT_NO_RANK) push_rank(space->heap, count, (uint64_t)part->rank << 32 | at);
 }
 
 /* Merges the part at `at` with the one after it. */
-static void merge(const GptMerges *merges, GptMergeSpace *space, uint32_t at, size_t *count) {
+static void merge_at(const GptMerges *merges, GptMergeSpace *space, uint32_t at, size_t *count) {
   GptPart *part = &space->parts[at], *gone = &space->parts[part->next];
   part->id = merges->list[part->rank].made;
   part->next = gone->next;
@@ -84,7 +84,7 @@ static void merge(const GptMerges *merges, GptMergeSpace *space, uint32_t at, si
   if (part->previous != END) update(merges, space, part->previous, count);
 }
 
-static bool append(const GptMergeSpace *space, size_t n, GptIds *out) {
+static bool append_ids(const GptMergeSpace *space, size_t n, GptIds *out) {
   if (!gpt_ids_reserve(out, n)) return false;
   for (uint32_t at = 0; at != END; at = space->parts[at].next) out->data[out->length++] = space->parts[at].id;
   return true;
@@ -92,16 +92,16 @@ static bool append(const GptMergeSpace *space, size_t n, GptIds *out) {
 
 bool gpt_merge_word(GptEnv *env, const GptMerges *merges, const GptByteTokens *bytes, GptMergeSpace *space,
                     const uint8_t *word, size_t n, GptIds *out) {
-  if (!reserve(env, space, n)) return false;
+  if (!reserve_space(env, space, n)) return false;
   size_t count = list_bytes(bytes, space, word, n), left = n;
   while (count > 0) {
-    uint64_t candidate = pop(space->heap, &count);
+    uint64_t candidate = pop_rank(space->heap, &count);
     uint32_t at = (uint32_t)candidate;
     if (space->parts[at].rank != candidate >> 32) continue; /* one of the two has merged otherwise since */
-    merge(merges, space, at, &count);
+    merge_at(merges, space, at, &count);
     left--;
   }
-  bool good = append(space, left, out);
+  bool good = append_ids(space, left, out);
   if (space->capacity > KEPT) gpt_merge_space_free(env, space);
   return good;
 }

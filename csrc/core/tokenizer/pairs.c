@@ -11,7 +11,7 @@ void gpt_pairs_free(GptPairs *pairs) {
   gpt_free(pairs->env, pairs->heap);
 }
 
-static size_t find_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
+static size_t find_pair_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
   uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
   size_t mask = pairs->slot_count - 1, at = (size_t)((h ^ h >> 29) * 0xbf58476d1ce4e5b9u >> 32) & mask;
   for (; pairs->slots[at] != 0; at = (at + 1) & mask) {
@@ -21,7 +21,7 @@ static size_t find_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
   return at;
 }
 
-static bool grow_slots(GptPairs *pairs) {
+static bool grow_pair_slots(GptPairs *pairs) {
   size_t count = pairs->slot_count == 0 ? 4096 : 2 * pairs->slot_count;
   uint32_t *slots = gpt_alloc_array_zeroed(pairs->env, count, sizeof *slots);
   if (slots == NULL) return false;
@@ -29,14 +29,14 @@ static bool grow_slots(GptPairs *pairs) {
   pairs->slots = slots;
   pairs->slot_count = count;
   for (size_t i = 0; i < pairs->count; i++)
-    slots[find_slot(pairs, pairs->list[i].left, pairs->list[i].right)] = (uint32_t)i + 1;
+    slots[find_pair_slot(pairs, pairs->list[i].left, pairs->list[i].right)] = (uint32_t)i + 1;
   return true;
 }
 
 /* The pair, made if it is new; NULL without memory. */
-static GptPair *find(GptPairs *pairs, uint32_t left, uint32_t right) {
-  if (2 * (pairs->count + 1) > pairs->slot_count && !grow_slots(pairs)) return NULL;
-  size_t slot = find_slot(pairs, left, right);
+static GptPair *find_pair(GptPairs *pairs, uint32_t left, uint32_t right) {
+  if (2 * (pairs->count + 1) > pairs->slot_count && !grow_pair_slots(pairs)) return NULL;
+  size_t slot = find_pair_slot(pairs, left, right);
   if (pairs->slots[slot] == 0) {
     if (!GPT_GROW(pairs->env, pairs->list, pairs->capacity, pairs->count, 1)) return NULL;
     pairs->list[pairs->count] = (GptPair){.left = left, .right = right};
@@ -53,7 +53,7 @@ static bool touch(GptPairs *pairs, GptPair *pair) {
 }
 
 bool gpt_pairs_add(GptPairs *pairs, uint32_t left, uint32_t right, uint32_t word, int64_t times) {
-  GptPair *pair = find(pairs, left, right);
+  GptPair *pair = find_pair(pairs, left, right);
   if (pair == NULL || !touch(pairs, pair)) return false;
   pair->count += times;
   if (pair->word_count > 0 && pair->words[pair->word_count - 1] == word) return true;
@@ -63,26 +63,26 @@ bool gpt_pairs_add(GptPairs *pairs, uint32_t left, uint32_t right, uint32_t word
 }
 
 void gpt_pairs_remove(GptPairs *pairs, uint32_t left, uint32_t right, int64_t times) {
-  size_t slot = find_slot(pairs, left, right);
+  size_t slot = find_pair_slot(pairs, left, right);
   pairs->list[pairs->slots[slot] - 1].count -= times;
 }
 
 /* a comes before b. */
-static bool before(const GptPairEntry *a, const GptPairEntry *b) {
+static bool pair_before(const GptPairEntry *a, const GptPairEntry *b) {
   if (a->count != b->count) return a->count > b->count;
   return a->left != b->left ? a->left < b->left : a->right < b->right;
 }
 
-static void sift_up(GptPairEntry *heap, size_t at, GptPairEntry entry) {
-  for (size_t parent; at > 0 && before(&entry, &heap[parent = (at - 1) / 2]); at = parent) heap[at] = heap[parent];
+static void sift_pair_up(GptPairEntry *heap, size_t at, GptPairEntry entry) {
+  for (size_t parent; at > 0 && pair_before(&entry, &heap[parent = (at - 1) / 2]); at = parent) heap[at] = heap[parent];
   heap[at] = entry;
 }
 
-static void sift_down(GptPairEntry *heap, size_t count, GptPairEntry entry) {
+static void sift_pair_down(GptPairEntry *heap, size_t count, GptPairEntry entry) {
   size_t at = 0;
   for (size_t child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && before(&heap[child + 1], &heap[child])) child++;
-    if (!before(&heap[child], &entry)) break;
+    if (child + 1 < count && pair_before(&heap[child + 1], &heap[child])) child++;
+    if (!pair_before(&heap[child], &entry)) break;
     heap[at] = heap[child];
   }
   heap[at] = entry;
@@ -94,7 +94,7 @@ bool gpt_pairs_settle(GptPairs *pairs) {
     pair->touched = false;
     if (pair->count <= 0) continue;
     if (!GPT_GROW(pairs->env, pairs->heap, pairs->heap_capacity, pairs->heap_count, 1)) return false;
-    sift_up(pairs->heap, pairs->heap_count++,
+    sift_pair_up(pairs->heap, pairs->heap_count++,
             (GptPairEntry){pair->count, pair->left, pair->right, pairs->touched[i]});
   }
   pairs->touched_count = 0;
@@ -108,11 +108,11 @@ GptPair *gpt_pairs_pop(GptPairs *pairs) {
     bool current = top.count == pair->count;
     if (!current && pair->count > 0 && pair->count < top.count) {
       top.count = pair->count;
-      sift_down(pairs->heap, pairs->heap_count, top);
+      sift_pair_down(pairs->heap, pairs->heap_count, top);
       continue;
     }
     GptPairEntry last = pairs->heap[--pairs->heap_count];
-    if (pairs->heap_count > 0) sift_down(pairs->heap, pairs->heap_count, last);
+    if (pairs->heap_count > 0) sift_pair_down(pairs->heap, pairs->heap_count, last);
     if (current && pair->count > 0) return pair;
   }
   return NULL;

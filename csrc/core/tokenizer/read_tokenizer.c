@@ -5,18 +5,20 @@
 #include "core/io/json.h"
 #include "core/tokenizer/reading.h"
 
-static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+static const cJSON *get_field(const cJSON *object, const char *key) {
+  return cJSON_GetObjectItemCaseSensitive(object, key);
+}
 
 static bool is_missing(const cJSON *value) { return value == NULL || cJSON_IsNull(value); }
 
 static const char *type_of(const cJSON *value) {
-  const char *type = cJSON_GetStringValue(get(value, "type"));
+  const char *type = cJSON_GetStringValue(get_field(value, "type"));
   return type != NULL ? type : "null";
 }
 
 /* The only step of a sequence of one; otherwise the value itself. */
 static const cJSON *unwrap(const cJSON *value, const char *steps) {
-  const cJSON *list = get(value, steps);
+  const cJSON *list = get_field(value, steps);
   bool one = strcmp(type_of(value), "Sequence") == 0 && cJSON_GetArraySize(list) == 1;
   return one ? cJSON_GetArrayItem(list, 0) : value;
 }
@@ -28,16 +30,17 @@ static bool refuse(GptEnv *env, const char *what, const cJSON *value, const char
 }
 
 static bool check_normalizer(GptEnv *env, const cJSON *value) {
-  bool empty = strcmp(type_of(value), "Sequence") == 0 && cJSON_GetArraySize(get(value, "normalizers")) == 0;
+  bool empty = strcmp(type_of(value), "Sequence") == 0 && cJSON_GetArraySize(get_field(value, "normalizers")) == 0;
   return is_missing(value) || empty || refuse(env, "normalizer", value, "none");
 }
 
 static bool check_pre_tokenizer(GptEnv *env, const cJSON *value) {
   value = unwrap(value, "pretokenizers");
   if (strcmp(type_of(value), "ByteLevel") != 0) return refuse(env, "pre_tokenizer", value, "ByteLevel");
-  if (cJSON_IsTrue(get(value, "add_prefix_space")))
+  if (cJSON_IsTrue(get_field(value, "add_prefix_space")))
     return gpt_fail(env, "pre_tokenizer: add_prefix_space = true is not supported");
-  if (cJSON_IsFalse(get(value, "use_regex"))) return gpt_fail(env, "pre_tokenizer: use_regex = false is not supported");
+  if (cJSON_IsFalse(get_field(value, "use_regex")))
+    return gpt_fail(env, "pre_tokenizer: use_regex = false is not supported");
   return true;
 }
 
@@ -50,8 +53,8 @@ static bool check_decoder(GptEnv *env, const cJSON *value) {
 /* A template that adds special tokens is refused; one that only says "the text" changes nothing. */
 static bool check_template(GptEnv *env, const cJSON *template) {
   const cJSON *piece;
-  cJSON_ArrayForEach(piece, get(template, "single")) {
-    if (get(piece, "Sequence") == NULL)
+  cJSON_ArrayForEach(piece, get_field(template, "single")) {
+    if (get_field(piece, "Sequence") == NULL)
       return gpt_fail(env, "post_processor TemplateProcessing: special tokens around the text are not supported");
   }
   return true;
@@ -73,11 +76,11 @@ static bool is_empty(const cJSON *value) {
 static bool check_model(GptEnv *env, const cJSON *model) {
   static const char *const unsupported[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
                                             "byte_fallback", "ignore_merges"};
-  if (get(model, "type") != NULL && strcmp(type_of(model), "BPE") != 0) return refuse(env, "model", model, "BPE");
+  if (get_field(model, "type") != NULL && strcmp(type_of(model), "BPE") != 0) return refuse(env, "model", model, "BPE");
   for (int i = 0; i < 5; i++)
-    if (!is_empty(get(model, unsupported[i]))) return gpt_fail(env, "model: %s is not supported", unsupported[i]);
-  if (!cJSON_IsObject(get(model, "vocab"))) return gpt_fail(env, "model: \"vocab\" (an object) is missing");
-  return cJSON_IsArray(get(model, "merges")) || gpt_fail(env, "model: \"merges\" (an array) is missing");
+    if (!is_empty(get_field(model, unsupported[i]))) return gpt_fail(env, "model: %s is not supported", unsupported[i]);
+  if (!cJSON_IsObject(get_field(model, "vocab"))) return gpt_fail(env, "model: \"vocab\" (an object) is missing");
+  return cJSON_IsArray(get_field(model, "merges")) || gpt_fail(env, "model: \"merges\" (an array) is missing");
 }
 
 /* "a b" or ["a", "b"] */
@@ -95,7 +98,7 @@ static bool read_merge(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merge)
   return gpt_read_merge(env, tokenizer, left, strlen(left), right, strlen(right));
 }
 
-static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merges) {
+static bool read_merge_list(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merges) {
   const cJSON *merge;
   size_t number = 1;
   cJSON_ArrayForEach(merge, merges) {
@@ -108,18 +111,20 @@ static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const cJSON *merge
 static bool read_added(GptEnv *env, GptTokenizer *tokenizer, const cJSON *tokens) {
   const cJSON *token;
   cJSON_ArrayForEach(token, tokens) {
-    int64_t id = gpt_json_whole(get(token, "id"), GPT_MOST_TOKENS - 1);
+    int64_t id = gpt_json_whole(get_field(token, "id"), GPT_MOST_TOKENS - 1);
     if (!gpt_read_added_token(env, tokenizer, id, token)) return false;
   }
   return true;
 }
 
 bool gpt_read_tokenizer_json(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
-  const cJSON *model = get(json, "model");
+  const cJSON *model = get_field(json, "model");
   if (!cJSON_IsObject(model)) return gpt_fail(env, "\"model\" (an object) is missing");
-  return check_model(env, model) && check_normalizer(env, get(json, "normalizer")) &&
-         check_pre_tokenizer(env, get(json, "pre_tokenizer")) &&
-         check_post_processor(env, get(json, "post_processor")) && check_decoder(env, get(json, "decoder")) &&
-         gpt_read_vocabulary(env, tokenizer, get(model, "vocab")) &&
-         read_merges(env, tokenizer, get(model, "merges")) && read_added(env, tokenizer, get(json, "added_tokens"));
+  return check_model(env, model) && check_normalizer(env, get_field(json, "normalizer")) &&
+         check_pre_tokenizer(env, get_field(json, "pre_tokenizer")) &&
+         check_post_processor(env, get_field(json, "post_processor")) &&
+         check_decoder(env, get_field(json, "decoder")) &&
+         gpt_read_vocabulary(env, tokenizer, get_field(model, "vocab")) &&
+         read_merge_list(env, tokenizer, get_field(model, "merges")) &&
+         read_added(env, tokenizer, get_field(json, "added_tokens"));
 }

@@ -7,7 +7,7 @@
 
 enum { TOKENIZER, VOCABULARY, MERGES, CONFIG, FILES };
 
-static void add(GptText *out, const char *text) { gpt_text_add_bytes(out, text, strlen(text)); }
+static void save_text(GptText *out, const char *text) { gpt_text_add_bytes(out, text, strlen(text)); }
 
 /* Appends a token as a JSON string in the files' spelling. */
 static void add_token(GptText *out, GptText *scratch, const GptVocabulary *v, int64_t id) {
@@ -18,55 +18,56 @@ static void add_token(GptText *out, GptText *scratch, const GptVocabulary *v, in
 
 static void write_vocabulary(GptText *out, GptText *scratch, const GptVocabulary *v) {
   bool first = true;
-  add(out, "{");
+  save_text(out, "{");
   for (size_t id = 0; id < v->size; id++) {
     if ((v->tokens[id].flags & GPT_TOKEN_MODEL) == 0) continue;
-    if (!first) add(out, ", ");
+    if (!first) save_text(out, ", ");
     first = false;
     add_token(out, scratch, v, (int64_t)id);
     gpt_text_add(out, ": %zu", id);
   }
-  add(out, "}");
+  save_text(out, "}");
 }
 
 static void write_merges(GptText *out, const GptTokenizer *tokenizer) {
-  add(out, "#version: 0.2\n");
+  save_text(out, "#version: 0.2\n");
   for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
     const GptMerge *merge = &tokenizer->merges.list[rank];
     gpt_vocabulary_spell(&tokenizer->vocabulary, merge->left, out);
-    add(out, " ");
+    save_text(out, " ");
     gpt_vocabulary_spell(&tokenizer->vocabulary, merge->right, out);
-    add(out, "\n");
+    save_text(out, "\n");
   }
 }
 
 static void write_merge_pairs(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
-  add(out, "[");
+  save_text(out, "[");
   for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
     const GptMerge *merge = &tokenizer->merges.list[rank];
-    add(out, rank > 0 ? ",\n[" : "\n[");
+    save_text(out, rank > 0 ? ",\n[" : "\n[");
     add_token(out, scratch, &tokenizer->vocabulary, merge->left);
-    add(out, ", ");
+    save_text(out, ", ");
     add_token(out, scratch, &tokenizer->vocabulary, merge->right);
-    add(out, "]");
+    save_text(out, "]");
   }
-  add(out, "]");
+  save_text(out, "]");
 }
 
 /* What both tokenizer.json and tokenizer_config.json say of an added token. */
 static void write_added_fields(GptText *out, const GptVocabulary *v, size_t id) {
   const GptToken *token = &v->tokens[id];
-  add(out, "\"content\": ");
+  save_text(out, "\"content\": ");
   gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
-  add(out, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": ");
-  add(out, (token->flags & GPT_TOKEN_SPECIAL) != 0 ? "true}" : "false}");
+  save_text(out,
+            ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": ");
+  save_text(out, (token->flags & GPT_TOKEN_SPECIAL) != 0 ? "true}" : "false}");
 }
 
 static void write_added(GptText *out, const GptVocabulary *v, const char *format) {
   bool first = true;
   for (size_t id = 0; id < v->size; id++) {
     if ((v->tokens[id].flags & GPT_TOKEN_ADDED) == 0) continue;
-    if (!first) add(out, ",\n");
+    if (!first) save_text(out, ",\n");
     first = false;
     if (format[0] == '[') gpt_text_add(out, "{\"id\": %zu, ", id);
     else gpt_text_add(out, "\"%zu\": {", id);
@@ -77,33 +78,33 @@ static void write_added(GptText *out, const GptVocabulary *v, const char *format
 static void write_tokenizer(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
   static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
                                    "\"use_regex\": true}";
-  add(out, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n\"added_tokens\": [");
+  save_text(out, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n\"added_tokens\": [");
   write_added(out, &tokenizer->vocabulary, "[");
   gpt_text_add(out, "],\n\"normalizer\": null,\n\"pre_tokenizer\": %s,\n\"post_processor\": %s,\n\"decoder\": %s,\n",
                byte_level, byte_level, byte_level);
-  add(out, "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null,\n"
+  save_text(out, "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null,\n"
            "\"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\", \"fuse_unk\": false,\n"
            "\"byte_fallback\": false, \"ignore_merges\": false,\n\"vocab\": ");
   write_vocabulary(out, scratch, &tokenizer->vocabulary);
-  add(out, ",\n\"merges\": ");
+  save_text(out, ",\n\"merges\": ");
   write_merge_pairs(out, scratch, tokenizer);
-  add(out, "}}\n");
+  save_text(out, "}}\n");
 }
 
 /* Roles without a token are written as null: left out, transformers would put <|endoftext|> there, and add it. */
 static void write_config(GptText *out, const GptTokenizer *tokenizer) {
   const GptVocabulary *v = &tokenizer->vocabulary;
-  add(out, "{\n\"tokenizer_class\": \"GPT2Tokenizer\",\n\"add_prefix_space\": false,\n");
+  save_text(out, "{\n\"tokenizer_class\": \"GPT2Tokenizer\",\n\"add_prefix_space\": false,\n");
   for (int role = 0; role < GPT_ROLES; role++) {
     const GptToken *token = gpt_vocabulary_token(v, tokenizer->roles[role]);
     gpt_text_add(out, "\"%s\": ", gpt_role_names[role]);
     if (token != NULL) gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
-    else add(out, "null");
-    add(out, ",\n");
+    else save_text(out, "null");
+    save_text(out, ",\n");
   }
-  add(out, "\"added_tokens_decoder\": {");
+  save_text(out, "\"added_tokens_decoder\": {");
   write_added(out, v, "{");
-  add(out, "}\n}\n");
+  save_text(out, "}\n}\n");
 }
 
 /* tokenizer.json comes first: it is whole by itself and is the one that is read, so that whoever looks between two

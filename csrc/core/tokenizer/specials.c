@@ -6,7 +6,7 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 
-static int compare(const void *a, const void *b, void *context) {
+static int compare_specials(const void *a, const void *b, void *context) {
   const GptVocabulary *v = context;
   const GptToken *x = &v->tokens[*(const uint32_t *)a], *y = &v->tokens[*(const uint32_t *)b];
   int order = memcmp(v->bytes + x->start, v->bytes + y->start, x->length < y->length ? x->length : y->length);
@@ -31,7 +31,7 @@ bool gpt_specials_collect(GptEnv *env, const GptVocabulary *v, GptSpecials *spec
     specials->ids[specials->count++] = (uint32_t)id;
     specials->begins[v->bytes[v->tokens[id].start]] = true;
   }
-  qsort_r(specials->ids, count, sizeof *specials->ids, compare, (void *)v);
+  qsort_r(specials->ids, count, sizeof *specials->ids, compare_specials, (void *)v);
   return true;
 }
 

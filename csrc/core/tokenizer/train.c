@@ -142,7 +142,7 @@ static bool add_merge(Learning *learning, uint32_t left, uint32_t right) {
 }
 
 /* Merges the pair wherever it occurs. */
-static bool merge(Learning *learning, GptPair *pair) {
+static bool learn_merge(Learning *learning, GptPair *pair) {
   uint32_t left = pair->left, right = pair->right, *words = pair->words, count = pair->word_count;
   size_t number = (size_t)(pair - learning->pairs.list); /* the list may move */
   int64_t made = made_by(learning, pair);
@@ -163,7 +163,7 @@ static bool learn(Learning *learning, const GptWords *words, int64_t vocab_size,
   while ((int64_t)tokenizer->vocabulary.size + 1 < vocab_size) {
     GptPair *pair = gpt_pairs_pop(&learning->pairs);
     if (pair == NULL || pair->count < min_frequency) break;
-    if (!merge(learning, pair)) return false;
+    if (!learn_merge(learning, pair)) return false;
   }
   int64_t end = (int64_t)tokenizer->vocabulary.size;
   tokenizer->roles[GPT_ROLE_EOS] = tokenizer->roles[GPT_ROLE_BOS] = tokenizer->roles[GPT_ROLE_UNK] = end;

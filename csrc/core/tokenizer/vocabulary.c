@@ -25,18 +25,18 @@ const GptToken *gpt_vocabulary_token(const GptVocabulary *v, int64_t id) {
 }
 
 /* FNV-1a, with its high bits stirred in for tables of a power of two. */
-static uint64_t hash(const uint8_t *bytes, size_t n, bool literal) {
+static uint64_t hash_token(const uint8_t *bytes, size_t n, bool literal) {
   uint64_t h = literal ? 14695981039346656036u ^ 0xff : 14695981039346656036u;
   for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 1099511628211u;
   return h ^ h >> 32;
 }
 
-static uint32_t tag_of(uint64_t hash) { return (uint32_t)(hash >> 32) & ~ID_MASK; }
+static uint32_t tag_of(uint64_t h) { return (uint32_t)(h >> 32) & ~ID_MASK; }
 
 static bool is_literal(uint32_t flags) { return (flags & GPT_TOKEN_LITERAL) != 0; }
 
 /* The slot of a token, or the empty one where it would go. */
-static size_t find_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal, uint64_t h) {
+static size_t find_token_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal, uint64_t h) {
   size_t mask = v->slot_count - 1, at = (size_t)h & mask;
   for (; v->slots[at] != 0; at = (at + 1) & mask) {
     if ((v->slots[at] & ~ID_MASK) != tag_of(h)) continue;
@@ -49,14 +49,14 @@ static size_t find_slot(const GptVocabulary *v, const uint8_t *bytes, size_t n, 
 
 int64_t gpt_vocabulary_find(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
   if (v->slot_count == 0) return -1;
-  return (int64_t)(v->slots[find_slot(v, bytes, n, literal, hash(bytes, n, literal))] & ID_MASK) - 1;
+  return (int64_t)(v->slots[find_token_slot(v, bytes, n, literal, hash_token(bytes, n, literal))] & ID_MASK) - 1;
 }
 
-static void fill_slot(GptVocabulary *v, size_t id) {
+static void fill_token_slot(GptVocabulary *v, size_t id) {
   const GptToken *token = &v->tokens[id];
   const uint8_t *bytes = v->bytes + token->start;
-  uint64_t h = hash(bytes, token->length, is_literal(token->flags));
-  v->slots[find_slot(v, bytes, token->length, is_literal(token->flags), h)] = tag_of(h) | ((uint32_t)id + 1);
+  uint64_t h = hash_token(bytes, token->length, is_literal(token->flags));
+  v->slots[find_token_slot(v, bytes, token->length, is_literal(token->flags), h)] = tag_of(h) | ((uint32_t)id + 1);
 }
 
 /* Keeps the hash table at most half full. */
@@ -69,7 +69,7 @@ static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
   v->slots = slots;
   v->slot_count = count;
   for (size_t id = 0; id < v->size; id++)
-    if (v->tokens[id].flags != 0) fill_slot(v, id);
+    if (v->tokens[id].flags != 0) fill_token_slot(v, id);
   return true;
 }
 
@@ -110,7 +110,7 @@ bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t
   if (!reserve_bytes(env, v, n) || !reserve_id(env, v, id) || !reserve_slot(env, v)) return false;
   if (!inside) memcpy(v->bytes + v->used, bytes, n);
   v->tokens[id] = (GptToken){v->used, (uint32_t)n, flags | GPT_TOKEN_PRESENT};
-  fill_slot(v, (size_t)id);
+  fill_token_slot(v, (size_t)id);
   v->used += n;
   v->present++;
   return true;

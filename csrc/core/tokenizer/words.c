@@ -13,7 +13,7 @@ void gpt_words_free(GptWords *words) {
   gpt_free(words->env, words->slots);
 }
 
-static uint32_t hash(const uint8_t *bytes, size_t n) {
+static uint32_t hash_word(const uint8_t *bytes, size_t n) {
   uint64_t h = n;
   for (; n >= 8; n -= 8, bytes += 8) {
     uint64_t eight;
@@ -27,7 +27,7 @@ static uint32_t hash(const uint8_t *bytes, size_t n) {
 }
 
 /* The slot of a word, or the empty one where it would go. */
-static size_t find_slot(const GptWords *words, const uint8_t *bytes, size_t n, uint32_t h) {
+static size_t find_word_slot(const GptWords *words, const uint8_t *bytes, size_t n, uint32_t h) {
   size_t mask = words->slot_count - 1, at = h & mask;
   for (; words->slots[at] != 0; at = (at + 1) & mask) {
     const GptWord *word = &words->list[words->slots[at] - 1];
@@ -36,7 +36,7 @@ static size_t find_slot(const GptWords *words, const uint8_t *bytes, size_t n, u
   return at;
 }
 
-static bool grow_slots(GptWords *words) {
+static bool grow_word_slots(GptWords *words) {
   size_t count = words->slot_count == 0 ? 4096 : 2 * words->slot_count;
   uint32_t *slots = gpt_alloc_array_zeroed(words->env, count, sizeof *slots);
   if (slots == NULL) return false;
@@ -52,17 +52,17 @@ static bool grow_slots(GptWords *words) {
 }
 
 /* Room for one more word of n bytes; the hash table stays at most half full. */
-static bool reserve(GptWords *words, size_t n) {
+static bool reserve_word(GptWords *words, size_t n) {
   if (words->count >= UINT32_MAX / 4) return gpt_fail(words->env, "too many different words to learn from");
-  if (2 * (words->count + 1) > words->slot_count && !grow_slots(words)) return false;
+  if (2 * (words->count + 1) > words->slot_count && !grow_word_slots(words)) return false;
   return GPT_GROW(words->env, words->list, words->capacity, words->count, 1) &&
          GPT_GROW(words->env, words->bytes, words->room, words->used, n);
 }
 
 static bool count_word(GptWords *words, const uint8_t *bytes, size_t n) {
-  if (!reserve(words, n)) return false;
-  uint32_t h = hash(bytes, n);
-  size_t slot = find_slot(words, bytes, n, h);
+  if (!reserve_word(words, n)) return false;
+  uint32_t h = hash_word(bytes, n);
+  size_t slot = find_word_slot(words, bytes, n, h);
   if (words->slots[slot] == 0) {
     words->list[words->count] = (GptWord){.start = words->used, .length = (uint32_t)n, .hash = h};
     memcpy(words->bytes + words->used, bytes, n);

@@ -24,7 +24,7 @@ typedef struct Gradients {
 } Gradients;
 
 /* The numbers of an item; part is where to look first, and is moved on. */
-static float *numbers_of(const Gradients *g, int64_t item, int64_t *part, int64_t *n) {
+static float *item_numbers(const Gradients *g, int64_t item, int64_t *part, int64_t *n) {
   while (*part + 1 < g->count && g->parts[*part + 1].first <= item) ++*part;
   const Part *p = &g->parts[*part];
   int64_t at = (item - p->first) * CHUNK, left = p->n - at;
@@ -32,11 +32,11 @@ static float *numbers_of(const Gradients *g, int64_t item, int64_t *part, int64_
   return p->grad + at;
 }
 
-static void sum_squares(void *context, int64_t first, int64_t last) {
+static void sum_item_squares(void *context, int64_t first, int64_t last) {
   const Gradients *g = context;
   int64_t part = 0, n;
   for (int64_t item = first; item < last; item++) {
-    const float *x = numbers_of(g, item, &part, &n);
+    const float *x = item_numbers(g, item, &part, &n);
     g->sums[item] = (double)gpt_kernels()->dot(x, x, n);
   }
 }
@@ -45,7 +45,7 @@ static void scale_items(void *context, int64_t first, int64_t last) {
   const Gradients *g = context;
   int64_t part = 0, n;
   for (int64_t item = first; item < last; item++) {
-    float *x = numbers_of(g, item, &part, &n);
+    float *x = item_numbers(g, item, &part, &n);
     for (int64_t i = 0; i < n; i++) x[i] *= g->scale;
   }
 }
@@ -65,7 +65,7 @@ static int64_t list_parts(int64_t n, GptTensor *const *tensors, Part *parts, int
 
 static void clip(int64_t n, GptTensor *const *tensors, Gradients *g, int64_t items, double max, double *norm) {
   double total = 0;
-  gpt_parallel_for(items, GRAIN, sum_squares, g);
+  gpt_parallel_for(items, GRAIN, sum_item_squares, g);
   for (int64_t i = 0; i < items; i++) total += g->sums[i];
   *norm = sqrt(total);
   g->scale = (float)(max / (*norm + 1e-6));

@@ -151,7 +151,7 @@ static void update_items(void *context, int64_t first, int64_t last) {
 }
 
 /* The formula's numbers for a parameter's next step, computed in double as PyTorch does. */
-static GptAdamStep numbers_of(const GptAdamRates *r, double lr, int64_t steps) {
+static GptAdamStep step_numbers(const GptAdamRates *r, double lr, int64_t steps) {
   double mean_correction = 1 - pow(r->beta1, (double)steps), square_correction = 1 - pow(r->beta2, (double)steps);
   return (GptAdamStep){
       .mean_share = (float)(1 - r->beta1),
@@ -165,11 +165,11 @@ static GptAdamStep numbers_of(const GptAdamRates *r, double lr, int64_t steps) {
 }
 
 /* Fills in an update; returns how many items it has. */
-static int64_t prepare(const GptAdamW *adamw, const GptAdamParameter *p, Update *u) {
+static int64_t prepare_update(const GptAdamW *adamw, const GptAdamParameter *p, Update *u) {
   const GptTensor *t = p->tensor;
   const GptAdamRates *rates = &adamw->groups[p->group];
   int64_t n = gpt_tensor_numel(t);
-  *u = (Update){.step = numbers_of(rates, adamw->lr * rates->lr_scale, p->steps + 1),
+  *u = (Update){.step = step_numbers(rates, adamw->lr * rates->lr_scale, p->steps + 1),
                 .w = gpt_floats(t),
                 .mean = gpt_floats(p->mean),
                 .square = gpt_floats(p->square),
@@ -203,7 +203,7 @@ bool gpt_adamw_step(GptAdamW *adamw) {
     GptAdamParameter *p = &adamw->parameters[i];
     if (p->tensor->grad == NULL) continue;
     Update *u = &updates[count++];
-    int64_t own = prepare(adamw, p, u);
+    int64_t own = prepare_update(adamw, p, u);
     u->first = items;
     items += own;
     p->steps++;

@@ -94,7 +94,7 @@ static GptTensor *attend(GptEnv *env, GptPass *pass, Attention *attention, GptTe
 }
 
 /* For a trace: the weights, and what query, key and value made where they ran side by side. */
-static bool trace(GptEnv *env, GptPass *pass, const Attention *attention, GptTensor *qkv) {
+static bool trace_weights(GptEnv *env, GptPass *pass, const Attention *attention, GptTensor *qkv) {
   int64_t dim = attention->options.emb_dim;
   bool done = pass->trace == NULL || gpt_trace_attention(env, pass, qkv, attention->options.n_heads);
   for (int i = 0; i < 3 && done && pass->trace != NULL && all_linear(&attention->layer); i++) {
@@ -105,31 +105,31 @@ static bool trace(GptEnv *env, GptPass *pass, const Attention *attention, GptTen
   return done;
 }
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x);
+static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x);
 
 /* [tokens, emb_dim] is a batch of one, and is returned without it. */
 static GptTensor *run_alone(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   GptTensor *batch = gpt_unsqueeze(env, x, 0);
-  GptTensor *y = batch != NULL ? run(env, pass, layer, batch) : NULL;
+  GptTensor *y = batch != NULL ? attention_forward(env, pass, layer, batch) : NULL;
   GptTensor *rows = y != NULL ? gpt_select(env, y, 0, 0) : NULL;
   gpt_tensor_release(batch);
   gpt_tensor_release(y);
   return rows;
 }
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   Attention *attention = (Attention *)layer;
   if (x->ndim == 2) return run_alone(env, pass, layer, x);
   if (!check_input(env, attention, pass, x)) return NULL;
   GptTensor *qkv = all_linear(layer) ? project_together(env, layer, x) : project_apart(env, pass, layer, x);
-  GptTensor *mixed = qkv != NULL && trace(env, pass, attention, qkv) ? attend(env, pass, attention, qkv) : NULL;
+  GptTensor *mixed = qkv != NULL && trace_weights(env, pass, attention, qkv) ? attend(env, pass, attention, qkv) : NULL;
   GptTensor *y = mixed != NULL ? gpt_layer_run(env, pass, layer, "output", mixed) : NULL;
   gpt_tensor_release(qkv);
   gpt_tensor_release(mixed);
   return y;
 }
 
-static void describe(const GptLayer *layer, GptText *text) {
+static void attention_describe(const GptLayer *layer, GptText *text) {
   const GptAttentionOptions *o = &((const Attention *)layer)->options;
   gpt_text_add(text, "emb_dim = %lld, n_heads = %lld, context_length = %lld, drop_rate = %g, qkv_bias = %s",
                (long long)o->emb_dim, (long long)o->n_heads, (long long)o->context_length, o->drop_rate,
@@ -137,7 +137,7 @@ static void describe(const GptLayer *layer, GptText *text) {
 }
 
 const GptLayerKind gpt_attention_kind = {
-    .name = "MultiHeadAttention", .container = true, .forward = run, .describe = describe};
+    .name = "MultiHeadAttention", .container = true, .forward = attention_forward, .describe = attention_describe};
 
 static bool add_projections(GptEnv *env, GptLayer *layer, const GptAttentionOptions *o, GptInit init) {
   GptLayer *three[3];

@@ -15,13 +15,15 @@ GptTensor *gpt_layer_drop(GptEnv *env, GptPass *pass, const GptLayer *layer, dou
   return y;
 }
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+static GptTensor *dropout_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   return gpt_layer_drop(env, pass, layer, ((Dropout *)layer)->rate, gpt_tensor_retain(x));
 }
 
-static void describe(const GptLayer *layer, GptText *text) { gpt_text_add(text, "%g", ((const Dropout *)layer)->rate); }
+static void dropout_describe(const GptLayer *layer, GptText *text) {
+  gpt_text_add(text, "%g", ((const Dropout *)layer)->rate);
+}
 
-const GptLayerKind gpt_dropout_kind = {.name = "Dropout", .forward = run, .describe = describe};
+const GptLayerKind gpt_dropout_kind = {.name = "Dropout", .forward = dropout_forward, .describe = dropout_describe};
 
 GptLayer *gpt_dropout_new(GptEnv *env, double rate) {
   Dropout *dropout = gpt_layer_new(env, &gpt_dropout_kind, sizeof *dropout);

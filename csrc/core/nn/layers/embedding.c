@@ -2,17 +2,18 @@
 #include "core/nn/layers/weights.h"
 #include "core/ops/embedding.h"
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
+static GptTensor *embedding_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
   (void)pass;
   return gpt_embedding(env, ids, gpt_layer_parameter(layer, "weight"));
 }
 
-static void describe(const GptLayer *layer, GptText *text) {
+static void embedding_describe(const GptLayer *layer, GptText *text) {
   const GptTensor *weight = gpt_layer_parameter(layer, "weight");
   gpt_text_add(text, "%lld, %lld", (long long)weight->shape[0], (long long)weight->shape[1]);
 }
 
-const GptLayerKind gpt_embedding_kind = {.name = "Embedding", .forward = run, .describe = describe};
+const GptLayerKind gpt_embedding_kind = {
+    .name = "Embedding", .forward = embedding_forward, .describe = embedding_describe};
 
 GptLayer *gpt_embedding_new(GptEnv *env, int64_t n, int64_t dim, GptInit init) {
   GptLayer *layer = gpt_layer_new(env, &gpt_embedding_kind, sizeof *layer);

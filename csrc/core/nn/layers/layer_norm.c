@@ -8,19 +8,20 @@ typedef struct LayerNorm {
   double eps;
 } LayerNorm;
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+static GptTensor *layer_norm_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   (void)pass;
   return gpt_layer_norm(env, x, gpt_layer_parameter(layer, "weight"), gpt_layer_parameter(layer, "bias"),
                         ((LayerNorm *)layer)->eps);
 }
 
-static void describe(const GptLayer *layer, GptText *text) {
+static void layer_norm_describe(const GptLayer *layer, GptText *text) {
   double eps = ((const LayerNorm *)layer)->eps;
   gpt_text_add(text, "%lld", (long long)gpt_layer_parameter(layer, "weight")->shape[0]);
   if (eps != 1e-5) gpt_text_add(text, ", { eps = %g }", eps);
 }
 
-const GptLayerKind gpt_layer_norm_kind = {.name = "LayerNorm", .forward = run, .describe = describe};
+const GptLayerKind gpt_layer_norm_kind = {
+    .name = "LayerNorm", .forward = layer_norm_forward, .describe = layer_norm_describe};
 
 GptLayer *gpt_layer_norm_new(GptEnv *env, int64_t dim, double eps, GptInit init) {
   LayerNorm *norm = gpt_layer_new(env, &gpt_layer_norm_kind, sizeof *norm);

@@ -4,19 +4,19 @@
 #include "core/nn/layers/weights.h"
 #include "core/ops/linear.h"
 
-static GptTensor *run(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
+static GptTensor *linear_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   (void)pass;
   GptTensor *weight = gpt_layer_parameter(layer, "weight"), *bias = gpt_layer_parameter(layer, "bias");
   return gpt_linear(env, x, 1, &weight, &bias);
 }
 
-static void describe(const GptLayer *layer, GptText *text) {
+static void linear_describe(const GptLayer *layer, GptText *text) {
   const GptTensor *weight = gpt_layer_parameter(layer, "weight");
   gpt_text_add(text, "%lld, %lld%s", (long long)weight->shape[1], (long long)weight->shape[0],
                gpt_layer_parameter(layer, "bias") == NULL ? ", { bias = false }" : "");
 }
 
-const GptLayerKind gpt_linear_kind = {.name = "Linear", .forward = run, .describe = describe};
+const GptLayerKind gpt_linear_kind = {.name = "Linear", .forward = linear_forward, .describe = linear_describe};
 
 GptLayer *gpt_linear_over(GptEnv *env, GptTensor *weight, GptTensor *bias) {
   GptLayer *layer = gpt_layer_new(env, &gpt_linear_kind, sizeof *layer);
