@@ -23,7 +23,7 @@ gpt.plot = require "gpt.plot"
 gpt.Model = require("gpt.model").Model
 
 gpt.random_state = require "gpt.random_state"
-gpt.load = require("gpt.huggingface.load").load
+gpt.load = require "gpt.model_files.load"
 gpt.dataset = require "gpt.dataset"
 gpt.write_tokens = require "gpt.write_tokens"
 gpt.train_tokenizer = require "gpt.train_tokenizer"

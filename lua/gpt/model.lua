@@ -29,7 +29,7 @@ end
 core._layer_methods.loss = core._loss
 core._layer_methods.session = core._session
 core._layer_methods.trace = require "gpt.trace"
-core._layer_methods.save = require "gpt.huggingface.save"
+core._layer_methods.save = require "gpt.model_files.save"
 core._layer_methods.save_parameters = require("gpt.parameter_files").save
 core._layer_methods.load_parameters = require("gpt.parameter_files").load
 

@@ -1,16 +1,13 @@
---- Model directories as Hugging Face's tools write and read them: gpt.load and model:save.
--- @submodule gpt
-local configs = require "gpt.config"
+-- A model directory as Hugging Face's tools write it.
 local core = require "gpt.core"
 local mismatch = require "gpt.support.mismatch"
 local name_list = require "gpt.support.name_list"
 local model_config = require "gpt.huggingface.config"
-local layout = require "gpt.huggingface.weights"
+local families = require "gpt.families"
+local build = require "gpt.model_files.build"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
-
-local huggingface = {}
 
 local WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 
@@ -86,11 +83,14 @@ local function open_weights(dir)
   return weights
 end
 
+local family = families.gpt2
+local HEAD, EMBEDDING = family.head.huggingface, family.token_embedding.huggingface
+
 -- Holds what the files have against what the config asks for; all that differs comes in one error.
 local function check_fit(weights, list, config_path)
   local there = {}
   for name, entry in pairs(weights.entries) do
-    if not layout.is_mask(name) then there[name] = entry end
+    if not family.huggingface.is_ignored(name) then there[name] = entry end
   end
   local text = mismatch.text(mismatch.compare(list, there))
   if text then core._raise(("%s does not fit %s%s"):format(weights.path, config_path, text)) end
@@ -104,12 +104,12 @@ end
 
 -- The weights have the last word on what the config says of them: a head of their own, query, key and value biases.
 local function heed_weights(weights, config, config_path)
-  local head, embedding = weights.entries[layout.head], weights.entries["wte.weight"]
+  local head, embedding = weights.entries[HEAD], weights.entries[EMBEDDING]
   local function correct(said, found)
     warn(("gpt.load: %s says %s, but %s; the weights win"):format(config_path, said, found))
   end
   if config.tie_weights and head and embedding and same_bytes(head, embedding) then
-    weights.entries[layout.head] = nil
+    weights.entries[HEAD] = nil
   elseif config.tie_weights and head then
     config.tie_weights = false
     correct("tie_word_embeddings = true", "lm_head.weight is another than wte.weight")
@@ -118,43 +118,11 @@ local function heed_weights(weights, config, config_path)
     correct("tie_word_embeddings = false", "there is no lm_head.weight")
   end
   if not config.qkv_bias then
-    for name, entry in pairs(weights.entries) do
-      config.qkv_bias = config.qkv_bias or layout.is_qkv_bias(name) and not safetensors.is_zero(entry)
+    for _, item in ipairs(families.layout(family, config, "huggingface")) do
+      local entry = item.role == "qkv_bias" and weights.entries[item.name]
+      config.qkv_bias = config.qkv_bias or entry and not safetensors.is_zero(entry) or false
     end
     if config.qkv_bias then correct("qkv_bias = false", "an attn.c_attn.bias is not zero") end
-  end
-end
-
--- The parts of one of the files' tensors, as a Model has them: views, where the tensor is one.
-local function parts_of(item, tensor)
-  local count, last = #item.paths, tensor:dim()
-  local width, parts = tensor:size(last) // count, {}
-  for i = 1, count do
-    local part = count > 1 and tensor:narrow(last, (i - 1) * width + 1, width) or tensor
-    parts[i] = item.turned and part:transpose(1, 2) or part
-  end
-  return parts
-end
-
--- A Model whose weights are shapes without memory.
-local function empty_model(config)
-  local absent = configs.check(config, "gpt.load")
-  absent.init = "absent"
-  return core._model(absent, nil, configs.config(config))
-end
-
-local function set_parameter(model, path, tensor)
-  local parent, name = path:match("^(.*)%.([^.]+)$")
-  core._set_parameter(model:find(parent), name, tensor)
-end
-
-local function fill(model, weights, list, config, view)
-  for _, item in ipairs(list) do
-    if config.qkv_bias or not layout.is_qkv_bias(item.name) then
-      local parts = parts_of(item, safetensors.read(weights.entries[item.name], view))
-      for i, path in ipairs(item.paths) do set_parameter(model, path, parts[i]) end
-      if config.tie_weights and item.name == "wte.weight" then set_parameter(model, "head.weight", parts[1]) end
-    end
   end
 end
 
@@ -166,53 +134,20 @@ local function load_tokenizer(dir)
   end
 end
 
-local OPTIONS = {
-  { "dtype", validate.one_of { "f32" }, optional = true }, { "map", validate.boolean, optional = true },
-}
-
--- Whether aligned weights are to be mapped.
-local function read_options(dir, options)
-  if type(dir) ~= "string" then core._raise("gpt.load: a directory's name expected, got " .. validate.show(dir)) end
-  if options ~= nil and type(options) ~= "table" then
-    core._raise("gpt.load: a table of options expected, got " .. validate.show(options))
-  end
-  local values, problems = validate.read(options or {}, OPTIONS)
-  validate.raise("gpt.load", problems)
-  return values.map ~= false
-end
-
---- Loads a GPT-2 directory, as Hugging Face's tools write it.
---
--- It holds config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts, a
--- tokenizer. Weights may be float32, float16, bfloat16 or float64, and compute in float32. Float32 weights that lie
--- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
--- training the model changes only this process's copy. Do not shorten or overwrite such a file in place while it is in
--- use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a page which is
--- gone from a mapped file. With `map = false` nothing stays mapped.
---
--- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so.
--- @function load
 -- @string dir
--- @tparam[opt] table options `dtype` ("f32"), `map` (true; false copies all weights)
--- @treturn Model in eval mode
--- @treturn Tokenizer or nil, where the directory has none; also the model's field `tokenizer`
--- @raise where a file is missing, cut short or not what its format allows, where config.json asks for another
--- architecture, and where weights are missing, unexpected or of another shape: all of them in one error
--- @usage local model, tokenizer = gpt.load "gpt2"
--- print(model:generate("Hello, I am", { max_new_tokens = 20 }))
-function huggingface.load(dir, options)
-  local view = read_options(dir, options)
+-- @tparam table options `map`: false copies all weights
+-- @treturn Model
+-- @treturn Tokenizer or nil
+return function(dir, options)
   local config_path = dir .. "/" .. CONFIG
   local config = model_config.read(config_path)
   local weights <close> = open_weights(dir)
   heed_weights(weights, config, config_path)
-  local list = layout.list(config)
+  local list = families.layout(family, config, "huggingface")
   check_fit(weights, list, config_path)
   local tokenizer = load_tokenizer(dir)
-  local model = empty_model(config)
-  fill(model, weights, list, config, view)
+  local model = build.empty(config)
+  build.fill(model, list, config, function(item) return safetensors.read(weights.entries[item.name], options.map) end)
   model.tokenizer = tokenizer
   return model:eval(), tokenizer
 end
-
-return huggingface

@@ -1,0 +1,45 @@
+-- A Model made of the tensors of files.
+local configs = require "gpt.config"
+local core = require "gpt.core"
+
+local build = {}
+
+-- A Model whose weights are shapes without memory.
+-- @tparam table config
+function build.empty(config)
+  local absent = configs.check(config, "gpt.load")
+  absent.init = "absent"
+  return core._model(absent, nil, configs.config(config))
+end
+
+-- The parts of one of the files' tensors, as a Model has them: views, where the tensor is one.
+local function parts_of(item, tensor)
+  local whole, count, parts = item.turned and tensor:transpose(1, 2) or tensor, #item.paths, {}
+  local height = whole:size(1) // count
+  for i = 1, count do
+    parts[i] = count > 1 and whole:narrow(1, (i - 1) * height + 1, height) or whole
+  end
+  return parts
+end
+
+local function set_parameter(model, path, tensor)
+  local parent, name = path:match("^(.*)%.([^.]+)$")
+  core._set_parameter(model:find(parent), name, tensor)
+end
+
+-- Gives an empty model its weights.
+-- @tparam Model model
+-- @tparam {table,...} list the files' layout (families.layout)
+-- @tparam table config the model's
+-- @func read returns the tensor of an item of the list
+function build.fill(model, list, config, read)
+  for _, item in ipairs(list) do
+    if config.qkv_bias or item.role ~= "qkv_bias" then
+      local parts = parts_of(item, read(item))
+      for i, path in ipairs(item.paths) do set_parameter(model, path, parts[i]) end
+      if config.tie_weights and item.role == "token_embedding" then set_parameter(model, "head.weight", parts[1]) end
+    end
+  end
+end
+
+return build

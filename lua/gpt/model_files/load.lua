@@ -1,0 +1,44 @@
+--- gpt.load: a model from its files.
+-- @submodule gpt
+local core = require "gpt.core"
+local load_directory = require "gpt.huggingface.load"
+local validate = require "gpt.support.validate"
+
+local OPTIONS = {
+  { "dtype", validate.one_of { "f32" }, optional = true }, { "map", validate.boolean, optional = true },
+}
+
+-- The options with their defaults.
+local function read_options(dir, options)
+  if type(dir) ~= "string" then core._raise("gpt.load: a directory's name expected, got " .. validate.show(dir)) end
+  if options ~= nil and type(options) ~= "table" then
+    core._raise("gpt.load: a table of options expected, got " .. validate.show(options))
+  end
+  local values, problems = validate.read(options or {}, OPTIONS)
+  validate.raise("gpt.load", problems)
+  values.map = values.map ~= false
+  return values
+end
+
+--- Loads a GPT-2 directory, as Hugging Face's tools write it.
+--
+-- It holds config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts, a
+-- tokenizer. Weights may be float32, float16, bfloat16 or float64, and compute in float32. Float32 weights that lie
+-- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
+-- training the model changes only this process's copy. Do not shorten or overwrite such a file in place while it is in
+-- use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a page which is
+-- gone from a mapped file. With `map = false` nothing stays mapped.
+--
+-- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so.
+-- @function load
+-- @string dir
+-- @tparam[opt] table options `dtype` ("f32"), `map` (true; false copies all weights)
+-- @treturn Model in eval mode
+-- @treturn Tokenizer or nil, where the directory has none; also the model's field `tokenizer`
+-- @raise where a file is missing, cut short or not what its format allows, where config.json asks for another
+-- architecture, and where weights are missing, unexpected or of another shape: all of them in one error
+-- @usage local model, tokenizer = gpt.load "gpt2"
+-- print(model:generate("Hello, I am", { max_new_tokens = 20 }))
+return function(dir, options)
+  return load_directory(dir, read_options(dir, options))
+end
