@@ -19,7 +19,7 @@ GptEnv *bind_env(lua_State *L) {
 }
 
 void bind_functions(lua_State *L, const luaL_Reg *functions) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   luaL_setfuncs(L, functions, 1);
 }
 
@@ -55,7 +55,7 @@ static int raise_host_error(lua_State *L, GptEnv *env) {
   char path[GPT_PATH_SIZE], unused[GPT_ERROR_SIZE];
   memcpy(path, env->path, sizeof path);
   gpt_take_error(env, unused);
-  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ERROR_KEY);
+  bind_push_kept_error(L);
   if (lua_type(L, -1) == LUA_TSTRING && path[0] != '\0') {
     lua_pushfstring(L, "%s: ", path);
     lua_insert(L, -2);
@@ -204,11 +204,11 @@ static void push_function_table(lua_State *L, const luaL_Reg *functions) {
 void bind_type(lua_State *L, const BindType *type) {
   luaL_newmetatable(L, type->name);
   if (type->meta != NULL) bind_functions(L, type->meta);
-  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   lua_pushstring(L, type->name);
   push_function_table(L, type->methods);
   push_function_table(L, type->fields);
-  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   if (type->element != NULL) lua_pushcclosure(L, type->element, 1);
   else lua_pop(L, 1), lua_pushnil(L);
   lua_pushcclosure(L, index_value, 5);

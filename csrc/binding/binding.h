@@ -49,7 +49,19 @@ const char *bind_typename(lua_State *L, int index);
 /* What came, for messages: a number itself (NaN as "nan", whatever its sign), of all else the type. May push. */
 const char *bind_shown(lua_State *L, int index);
 
-#define BIND_ERROR_KEY "gpt.error" /* registry: the error of the last protected call */
+#define BIND_ENV_KEY "gpt.env" /* registry: the environment's userdata */
+
+/*
+ * Calls Lua in the middle of a call of the core's, which no error may jump over. body is called, protected, with the
+ * `values` on top of the stack, which are taken off, and the context behind them as a light userdata; it returns
+ * nothing. Everything that may raise belongs into it, and that is all that allocates: pushing a userdata or a string,
+ * asking for a field. It is no function of the module's: bind_env is not for it.
+ * False where it raised: the error is left in the environment, for bind_raise.
+ */
+bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, void *context);
+
+/* Pushes the error that the last failed bind_protect left, and forgets it. */
+void bind_push_kept_error(lua_State *L);
 
 /* Raises the core's error at the line of the user's code that called into the package. */
 int bind_raise(lua_State *L, GptEnv *env);

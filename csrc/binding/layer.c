@@ -413,7 +413,7 @@ static const luaL_Reg meta[] = {
 
 /* Sets a metamethod with the environment and the methods (on top of the stack) as upvalues. */
 static void set_with_methods(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, function, 2);
   lua_setfield(L, -3, name);

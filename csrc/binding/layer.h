@@ -33,10 +33,6 @@ void bind_set_child(lua_State *L, int layer, const char *name, int child);
  * plain arrays, and a Model takes one row as a batch of one. */
 GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer);
 
-/* Calls the function below its arguments, protected; on failure the error is left in the environment, for bind_raise.
- */
-bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results);
-
 /* Token ids at index for a model, in any form that it takes, as a tensor [batch, tokens] in the same place. name: whose
    they are, for messages. */
 GptTensor *bind_model_ids(lua_State *L, int index, const char *name);

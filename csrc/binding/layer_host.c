@@ -1,71 +1,47 @@
 /* Layers written in Lua: a layer of the core whose forward calls a Lua function. */
-#include <string.h>
-
 #include "binding/layer.h"
 #include "binding/tensor.h"
 #include "core/base/array.h"
 
-/* Message handler: adds the traceback once, where the error happened. */
-static int add_traceback(lua_State *L) {
-  const char *message = lua_tostring(L, 1);
-  if (message == NULL || strstr(message, "\nstack traceback:") != NULL) return 1;
-  if (strstr(message, "attempt to yield across a C-call boundary") != NULL)
-    message = lua_pushfstring(L, "%s: a layer's forward cannot yield, because the core runs it", message);
-  luaL_traceback(L, L, message, 1);
-  return 1;
-}
+/* A call of a forward: what it needs, and what it returned. */
+typedef struct ForwardCall {
+  GptEnv *env;
+  GptLayer *layer;
+  GptTensor *x, *y;
+} ForwardCall;
 
-bool bind_protected(lua_State *L, GptEnv *env, int arguments, int results) {
-  int base = lua_gettop(L) - arguments;
-  lua_pushcfunction(L, add_traceback);
-  lua_insert(L, base);
-  GptPass *running = env->pass;
-  bool done = lua_pcall(L, arguments, results, base) == LUA_OK;
-  env->pass = running;
-  env->host = L;
-  lua_remove(L, base);
-  if (done) return true;
-  lua_setfield(L, LUA_REGISTRYINDEX, BIND_ERROR_KEY);
-  gpt_fail(env, "an error in Lua");
-  env->host_error = true;
-  return false;
-}
-
-/* Protected: calls self's forward; returns what that returns. */
-static int call_forward(lua_State *L) {
-  lua_getfield(L, 1, "forward");
-  lua_insert(L, 1);
-  lua_call(L, 2, 1);
-  return 1;
-}
-
-/* The tensor at the top of the stack; anything else is an error. Raises nothing. */
-static GptTensor *result_of(lua_State *L, GptEnv *env, const GptLayer *layer) {
+/* The tensor at the top of the stack; anything else is an error of the core's. */
+static GptTensor *result_of(lua_State *L, const ForwardCall *call) {
   GptTensor **box = luaL_testudata(L, -1, BIND_TENSOR);
   if (box != NULL && *box != NULL) return gpt_tensor_retain(*box);
   const char *came = box != NULL ? "a freed one" : bind_typename(L, -1);
   const char *advice = lua_isnil(L, -1) ? "; does it return one?" : "";
-  return gpt_fail_null(env, "forward of %s must return a tensor, got %s%s", gpt_layer_name(layer), came, advice);
+  return gpt_fail_null(call->env, "forward of %s must return a tensor, got %s%s", gpt_layer_name(call->layer), came,
+                       advice);
+}
+
+/* Protected: calls the layer's forward. Nothing can raise once y is held. */
+static int call_forward(lua_State *L) {
+  ForwardCall *call = lua_touserdata(L, 1);
+  bind_push_layer(L, call->layer);
+  lua_getfield(L, -1, "forward");
+  lua_insert(L, -2);
+  bind_share_tensor(L, call->x);
+  lua_call(L, 2, 1);
+  call->y = result_of(L, call);
+  return 0;
 }
 
 static GptTensor *host_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
-  lua_State *L = env->host;
   GptPass *outer = env->pass;
   GptLayer *caller = pass->caller;
-  GptTensor *y = NULL;
-  if (!lua_checkstack(L, 20)) return gpt_fail_null(env, "layers are nested too deep for Lua's stack");
+  ForwardCall call = {.env = env, .layer = layer, .x = x};
   env->pass = pass;
   pass->caller = layer;
-  lua_getfield(L, LUA_REGISTRYINDEX, "gpt.call_forward");
-  bind_push_layer(L, layer);
-  bind_share_tensor(L, x);
-  if (bind_protected(L, env, 2, 1)) {
-    y = result_of(L, env, layer);
-    lua_pop(L, 1);
-  }
+  bind_protect(env->host, env, call_forward, 0, &call);
   pass->caller = caller;
   env->pass = outer;
-  return y;
+  return call.y;
 }
 
 static const GptLayerKind host_kind = {.name = "Layer", .forward = host_forward};
@@ -108,11 +84,4 @@ static int parameter(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"_new_layer", new_layer}, {"_parameter", parameter}, {NULL, NULL}};
 
-static const luaL_Reg callbacks[] = {{"gpt.call_forward", call_forward}, {NULL, NULL}};
-
-void bind_open_layer_host(lua_State *L) {
-  lua_pushvalue(L, LUA_REGISTRYINDEX);
-  bind_functions(L, callbacks);
-  lua_pop(L, 1);
-  bind_functions(L, functions);
-}
+void bind_open_layer_host(lua_State *L) { bind_functions(L, functions); }

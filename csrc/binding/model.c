@@ -5,12 +5,21 @@
 #include "binding/layer.h"
 #include "binding/tensor.h"
 
-/* What make_part needs of the call: where the parts table lies, and a table that keeps the parts alive until the model
- * is. */
+/* What make_part needs of the call: where the config, the table of parts and a table that keeps them alive until the
+ * model does lie. */
 typedef struct Parts {
   lua_State *L;
   int config, parts, kept;
 } Parts;
+
+/* One part: which, and what became of it. */
+typedef struct Part {
+  GptEnv *env;
+  const char *name;
+  int64_t index;
+  GptLayer *layer; /* a reference of its own; NULL: the model makes its own */
+  bool absent, refused;
+} Part;
 
 /***
 A GPT, made by gpt.Model or gpt.load: called with token ids it returns logits. It is a layer like any other, whose parts
@@ -19,34 +28,50 @@ are `token_embedding position_embedding blocks final_norm head`.
 @usage print(model { 3, 1, 2 })   -- [1, 3, vocab_size]
 */
 
+#define CONFIG 1 /* a protected call's arguments */
+#define PARTS 2
+#define KEPT 3
+
+static void refuse_part(Part *part, const char *reason, const char *what) {
+  part->refused = true;
+  gpt_fail(part->env, "gpt.Model: part '%s'%s%s", part->name, reason, what);
+}
+
 /* Pushes the part's entry; a function is called with the config and, for a block, its number. */
-static bool push_part(const Parts *p, GptEnv *env, const char *part, int64_t index) {
-  lua_State *L = p->L;
-  if (lua_getfield(L, p->parts, part) != LUA_TFUNCTION) return true;
-  lua_pushvalue(L, p->config);
-  lua_pushinteger(L, index + 1);
-  if (!bind_protected(L, env, 2, 1)) return false;
-  if (!lua_isnil(L, -1)) return true;
-  return gpt_fail(env, "gpt.Model: part '%s': its function returned nil; does it return the layer?", part);
+static void push_part(lua_State *L, Part *part) {
+  if (lua_getfield(L, PARTS, part->name) != LUA_TFUNCTION) return;
+  lua_pushvalue(L, CONFIG);
+  lua_pushinteger(L, part->index + 1);
+  lua_call(L, 2, 1);
+  if (lua_isnil(L, -1)) refuse_part(part, ": its function returned nil; does it return the layer?", "");
 }
 
-static bool refuse_part(const Parts *p, GptEnv *env, const char *part) {
-  return gpt_fail(env, "gpt.Model: part '%s' must be a layer, or a function that returns one; got %s", part,
-                  bind_typename(p->L, -1));
-}
-
-static bool make_part(GptEnv *env, void *context, const char *part, int64_t index, GptLayer **layer, bool *absent) {
-  const Parts *p = context;
-  lua_State *L = p->L;
-  if (!push_part(p, env, part, index)) return false;
-  bool missing = lua_isboolean(L, -1) && !lua_toboolean(L, -1) && part[0] == 'p';
+/* Protected: the part that the caller gave. */
+static int find_part(lua_State *L) {
+  Part *part = lua_touserdata(L, -1);
+  lua_settop(L, KEPT);
+  push_part(L, part);
+  part->absent = lua_isboolean(L, -1) && !lua_toboolean(L, -1) && part->name[0] == 'p';
+  if (part->refused || part->absent || lua_isnil(L, -1)) return 0;
   GptLayer **box = luaL_testudata(L, -1, BIND_LAYER);
-  bool given = !lua_isnil(L, -1) && !missing;
-  if (given && (box == NULL || *box == NULL)) return refuse_part(p, env, part);
-  *absent = missing;
-  *layer = given ? gpt_layer_retain(*box) : NULL;
-  if (given) lua_rawseti(L, p->kept, (lua_Integer)lua_rawlen(L, p->kept) + 1);
-  else lua_pop(L, 1);
+  if (box == NULL || *box == NULL) {
+    refuse_part(part, " must be a layer, or a function that returns one; got ", bind_typename(L, -1));
+    return 0;
+  }
+  lua_rawseti(L, KEPT, (lua_Integer)lua_rawlen(L, KEPT) + 1);
+  part->layer = gpt_layer_retain(*box); /* the table keeps the userdata */
+  return 0;
+}
+
+static bool make_part(GptEnv *env, void *context, const char *name, int64_t index, GptLayer **layer, bool *absent) {
+  const Parts *p = context;
+  Part part = {.env = env, .name = name, .index = index};
+  lua_pushvalue(p->L, p->config);
+  lua_pushvalue(p->L, p->parts);
+  lua_pushvalue(p->L, p->kept);
+  if (!bind_protect(p->L, env, find_part, KEPT, &part) || part.refused) return false;
+  *absent = part.absent;
+  *layer = part.layer;
   return true;
 }
 

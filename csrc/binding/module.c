@@ -26,10 +26,10 @@ static void collect_garbage(void *host) {
 /* The first thing in the state, so the last to be finalized. Whoever opens the module again gets the same one,
    because values made before live on. */
 static void make_env(lua_State *L) {
-  bool made = lua_getfield(L, LUA_REGISTRYINDEX, "gpt.env") != LUA_TNIL;
+  bool made = lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY) != LUA_TNIL;
   lua_pop(L, 1);
   if (made) return;
-  GptEnv **box = lua_newuserdatauv(L, sizeof(GptEnv *), 0);
+  GptEnv **box = lua_newuserdatauv(L, sizeof(GptEnv *), 1); /* protect.c has its user value */
   *box = NULL;
   luaL_newmetatable(L, ENV_TYPE);
   lua_pushcfunction(L, collect_env);
@@ -39,7 +39,7 @@ static void make_env(lua_State *L) {
   if (*box == NULL) luaL_error(L, "not enough memory to open gpt");
   (*box)->host = L;
   (*box)->on_pressure = collect_garbage;
-  lua_setfield(L, LUA_REGISTRYINDEX, "gpt.env");
+  lua_setfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
 }
 
 /* _set_home(prefix): what the sources of the package's own Lua files begin with; errors point past them. */

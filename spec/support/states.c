@@ -1,7 +1,8 @@
 /*
  * states FILE...: runs each Lua file in a state and a thread of its own, all at once. Fails where one fails.
  * in_child(f), which the scripts have beside Lua's functions, calls f in a fork of the process and returns whether that
- * ended well.
+ * ended well. short_of_memory(n, f, ...) calls f(...) while Lua's own allocator refuses the n-th request for more and all
+ * behind it; returns whether f ended well, what it returned or raised (one value), and whether a request was refused.
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -26,11 +27,52 @@ static int in_child(lua_State *L) {
   return 1;
 }
 
+/* A state's allocator, which can be told to fail. */
+typedef struct Allocator {
+  lua_Alloc function;
+  void *data;
+  lua_Integer left; /* requests for more that are met before the first that is not; negative: no end */
+  int refused;
+} Allocator;
+
+static void *allocate(void *state, void *block, size_t before, size_t after) {
+  Allocator *allocator = state;
+  if (after > (block != NULL ? before : 0) && allocator->left >= 0) {
+    if (allocator->left == 0) {
+      allocator->refused = 1;
+      return NULL;
+    }
+    allocator->left--;
+  }
+  return allocator->function(allocator->data, block, before, after);
+}
+
+static int short_of_memory(lua_State *L) {
+  void *state;
+  lua_getallocf(L, &state);
+  Allocator *allocator = state;
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_remove(L, 1);
+  allocator->refused = 0;
+  allocator->left = n - 1;
+  int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
+  allocator->left = -1;
+  lua_pushboolean(L, status == LUA_OK);
+  lua_insert(L, 1);
+  lua_pushboolean(L, allocator->refused);
+  return 3;
+}
+
 /* Returns NULL where the script ended well. */
 static void *run(void *file) {
   lua_State *L = luaL_newstate();
+  Allocator allocator = {.left = -1};
   if (L == NULL) return file;
+  allocator.function = lua_getallocf(L, &allocator.data);
+  lua_setallocf(L, allocate, &allocator);
   luaL_openlibs(L);
+  lua_register(L, "short_of_memory", short_of_memory);
   lua_register(L, "in_child", in_child);
   int status = luaL_dofile(L, file);
   if (status != LUA_OK) fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));

@@ -1,0 +1,54 @@
+/* Calls of Lua in the middle of the core's: whatever fails in them, the core's frames below are returned through. */
+#include <string.h>
+
+#include "binding/binding.h"
+
+#define ENV_ERROR 1 /* user value of the environment's userdata: the error of the last protected call */
+
+/* A message handler: adds the traceback once, where the error happened. */
+static int add_traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL || strstr(message, "\nstack traceback:") != NULL) return 1;
+  if (strstr(message, "attempt to yield across a C-call boundary") != NULL)
+    message = lua_pushfstring(L, "%s: a layer's forward cannot yield, because the core runs it", message);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* Leaves the error on top of the stack in the environment. The name is interned since the module was opened, and a
+   user value is a slot that is there: so nothing is allocated, and nothing can raise. */
+static void keep_error(lua_State *L, GptEnv *env) {
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, ENV_ERROR);
+  gpt_fail(env, "an error in Lua");
+  env->host_error = true;
+}
+
+bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, void *context) {
+  struct GptPass *running = env->pass;
+  int base = lua_gettop(L) - values;
+  if (!lua_checkstack(L, 4)) {
+    lua_settop(L, base);
+    return gpt_fail(env, "layers are nested too deep for Lua's stack");
+  }
+  lua_pushcfunction(L, add_traceback);
+  lua_insert(L, base + 1);
+  lua_pushcfunction(L, body);
+  lua_insert(L, base + 2);
+  lua_pushlightuserdata(L, context);
+  bool done = lua_pcall(L, values + 1, 0, base + 1) == LUA_OK;
+  env->pass = running;
+  env->host = L;
+  if (!done) keep_error(L, env);
+  lua_settop(L, base);
+  return done;
+}
+
+void bind_push_kept_error(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
+  lua_getiuservalue(L, -1, ENV_ERROR);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -3, ENV_ERROR);
+  lua_remove(L, -2);
+}
