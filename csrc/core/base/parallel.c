@@ -8,6 +8,7 @@
 #include <time.h>
 
 #if defined(__x86_64__)
+#define HANDOVER 32768 /* floats of a simple loop: what is worth handing over to another thread */
 #define PAUSE() __builtin_ia32_pause()
 #else
 #define PAUSE() ((void)0)
@@ -219,6 +220,8 @@ static void fit_pool(int count) {
   pool.wanted_then = count;
   start_threads(count - 1);
 }
+
+int64_t gpt_grain(int64_t cost) { return cost >= HANDOVER ? 1 : HANDOVER / (cost < 1 ? 1 : cost); }
 
 void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context) {
   int count = gpt_threads();

@@ -22,6 +22,10 @@ typedef void (*GptTask)(void *context, int64_t first, int64_t last);
  */
 void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context);
 
+/* The grain for items of that cost each, counted in floats that a simple loop goes over: an addition of n floats costs
+ * n, where each takes an exp or a random number 4 n. */
+int64_t gpt_grain(int64_t cost);
+
 /* How many threads compute, the caller included. 0 at set: as many as the process may use (affinity, cgroup quota);
    that is also the default. */
 void gpt_threads_set(int count);

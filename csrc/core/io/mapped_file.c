@@ -10,8 +10,8 @@
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
-#define GRAIN 65536                    /* elements worth a hand-over to another thread */
-#define BUFFER 16384                   /* bytes that are converted at a time */
+#define PIECE 65536  /* elements that a thread reads at a time */
+#define BUFFER 16384 /* bytes that are converted at a time */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 static bool map(GptMappedFile *file) {
@@ -183,7 +183,7 @@ static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset,
   if (tensor == NULL) return NULL;
   prefer_huge_pages(tensor->storage->data, tensor->storage->bytes);
   Reading reading = {.file = file, .offset = offset, .dtype = dtype, .to = tensor->storage->data};
-  gpt_parallel_for(gpt_tensor_numel(tensor), GRAIN, conversions[dtype] != NULL ? read_converted : read_plain, &reading);
+  gpt_parallel_for(gpt_tensor_numel(tensor), PIECE, conversions[dtype] != NULL ? read_converted : read_plain, &reading);
   if (reading.problem == 0) return tensor;
   gpt_tensor_release(tensor);
   const char *why = reading.problem < 0 ? "it was cut short meanwhile" : strerror(reading.problem);

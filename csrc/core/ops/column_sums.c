@@ -3,8 +3,7 @@
 #include "core/kernels/kernels.h"
 #include "core/base/parallel.h"
 
-#define BLOCK 64    /* columns of an item */
-#define GRAIN 16384 /* elements */
+#define BLOCK 64 /* columns of an item */
 
 typedef struct Sums {
   float *sums;
@@ -19,7 +18,7 @@ static void add_column_blocks(void *context, int64_t first, int64_t last) {
 
 void gpt_add_column_sums(float *sums, GptMatrix rows) {
   int64_t blocks = (rows.columns + BLOCK - 1) / BLOCK;
-  gpt_parallel_for(blocks, 1 + GRAIN / (BLOCK * (rows.rows + 1)), add_column_blocks, &(Sums){sums, rows});
+  gpt_parallel_for(blocks, gpt_grain(2 * BLOCK * rows.rows), add_column_blocks, &(Sums){sums, rows});
 }
 
 bool gpt_give_column_sums(GptEnv *env, GptNode *node, int i, GptMatrix rows) {

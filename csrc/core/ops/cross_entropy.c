@@ -7,8 +7,6 @@
 #include "core/base/parallel.h"
 #include "core/tensor/graph.h"
 
-#define GRAIN 8192 /* elements */
-
 /* Rows of logits with one target each. */
 typedef struct Loss {
   const float *logits; /* [rows, vocabulary] */
@@ -44,8 +42,6 @@ static void grad_rows(void *context, int64_t first, int64_t last) {
     dx[loss->targets[row]] -= scale;
   }
 }
-
-static int64_t grain_of(int64_t n) { return n >= GRAIN ? 1 : GRAIN / (n + 1); }
 
 /* The place of element i, counted from 1, as users write it: "[2, 3]". */
 static const char *target_place_text(const GptTensor *t, int64_t i, char *text) {
@@ -102,7 +98,7 @@ static bool loss_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
                .grad = gpt_floats(dx),
                .scale = (float)(*gpt_floats(grad) / node->numbers[0]),
                .vocabulary = logits->shape[logits->ndim - 1]};
-  gpt_parallel_for(gpt_tensor_numel(targets), grain_of(loss.vocabulary), grad_rows, &loss);
+  gpt_parallel_for(gpt_tensor_numel(targets), gpt_grain(4 * loss.vocabulary), grad_rows, &loss);
   return gpt_node_give(env, node, 0, dx);
 }
 
@@ -129,7 +125,7 @@ static GptTensor *compute_loss(GptEnv *env, GptTensor *origin, GptTensor *logits
                .targets = gpt_integers(targets),
                .totals = gpt_floats(totals),
                .vocabulary = vocabulary};
-  gpt_parallel_for(rows, grain_of(vocabulary), sum_rows, &loss);
+  gpt_parallel_for(rows, gpt_grain(4 * vocabulary), sum_rows, &loss);
   GptTensor *y = gpt_tensor_number(env, mean_loss(&loss, rows, counted));
   y = gpt_graph_add(env, y,
                  (GptOpCall){.op = &loss_op,

@@ -4,7 +4,7 @@
 #include "core/base/parallel.h"
 #include "core/tensor/graph.h"
 
-#define GRAIN 8192
+#define PIECE 8192 /* elements of a kernel's call */
 
 typedef struct Mask {
   float *y;
@@ -16,16 +16,17 @@ typedef struct Mask {
 
 static void apply_mask(void *context, int64_t first, int64_t last) {
   const Mask *m = context;
-  for (int64_t i = first; i < last; i += GRAIN)
+  for (int64_t i = first; i < last; i += PIECE)
     gpt_kernels()->drop(m->y + i, m->x + i, m->seed, (uint64_t)i, m->threshold, m->scale,
-                        last - i < GRAIN ? last - i : GRAIN);
+                        last - i < PIECE ? last - i : PIECE);
 }
 
 static GptTensor *masked(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = contiguous != NULL ? gpt_tensor_like(env, contiguous) : NULL;
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x),
+            *y = contiguous != NULL ? gpt_tensor_like(env, contiguous) : NULL;
   if (y != NULL) {
     Mask mask = {gpt_floats(y), gpt_floats(contiguous), seed, gpt_dropout_threshold(rate), (float)(1 / (1 - rate))};
-    gpt_parallel_for(gpt_tensor_numel(y), GRAIN, apply_mask, &mask);
+    gpt_parallel_for(gpt_tensor_numel(y), gpt_grain(4), apply_mask, &mask);
   }
   gpt_tensor_release(contiguous);
   return y;

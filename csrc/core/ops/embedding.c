@@ -7,7 +7,6 @@
 #include "core/tensor/graph.h"
 
 #define BLOCK 64            /* columns of an item */
-#define GRAIN 16384         /* elements */
 #define CLEAR_GRAIN 1048576 /* elements */
 
 static bool check_embedding_ids(GptEnv *env, const GptTensor *ids, int64_t n) {
@@ -68,7 +67,7 @@ static bool embedding_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   if (dw != NULL) {
     Scatter s = {gpt_floats(dw), gpt_floats(dy), gpt_integers(ids), gpt_tensor_numel(ids), weight->shape[1]};
     int64_t blocks = (s.dim + BLOCK - 1) / BLOCK;
-    gpt_parallel_for(blocks, 1 + GRAIN / (BLOCK * (s.count + 1)), add_columns, &s);
+    gpt_parallel_for(blocks, gpt_grain(2 * BLOCK * s.count), add_columns, &s);
   }
   gpt_tensor_release(dy);
   if (gathered == NULL || dw == NULL) return gpt_node_give(env, node, 0, dw);
@@ -102,7 +101,7 @@ static GptTensor *look_up(GptEnv *env, const GptTensor *ids, const GptTensor *we
   GptTensor *y = gpt_tensor_new(env, GPT_F32, ids->ndim + 1, shape);
   if (y == NULL) return NULL;
   Lookup lookup = {gpt_floats(y), gpt_integers(ids), weight};
-  gpt_parallel_for(gpt_tensor_numel(ids), 1 + GRAIN / (dim + 1), copy_rows, &lookup);
+  gpt_parallel_for(gpt_tensor_numel(ids), gpt_grain(2 * dim), copy_rows, &lookup);
   return y;
 }
 

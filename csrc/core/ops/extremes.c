@@ -5,8 +5,6 @@
 #include "core/ops/reduction.h"
 #include "core/base/parallel.h"
 
-#define GRAIN 32768 /* elements */
-
 typedef struct Kind {
   GptOp op;
   bool least;
@@ -51,7 +49,7 @@ static void choose_rows(void *context, int64_t first, int64_t last) {
 
 static bool check_not_empty(GptEnv *env, const char *name, const GptTensor *x, int dim) {
   char text[GPT_SHAPE_TEXT];
-  if (dim == GPT_ALL_DIMS ? gpt_tensor_numel(x) > 0 : x->shape[dim] > 0) return true;
+  if (gpt_tensor_axis(x, dim).n > 0) return true;
   return gpt_fail(env, "%s: nothing to choose from in a tensor of shape %s", name, gpt_tensor_shape_text(x, text));
 }
 
@@ -60,7 +58,7 @@ static bool choose(GptEnv *env, GptTensor *x, int dim, bool least, GptTensor *va
   GptRows rows;
   if (!gpt_rows_of(env, x, dim, &rows)) return false;
   Choice choice = {rows.x, values, positions != NULL ? gpt_integers(positions) : NULL, rows.n, least};
-  gpt_parallel_for(rows.count, rows.n >= GRAIN ? 1 : GRAIN / rows.n, choose_rows, &choice);
+  gpt_parallel_for(rows.count, gpt_grain(rows.n), choose_rows, &choice);
   gpt_tensor_release(rows.x);
   return true;
 }

@@ -13,7 +13,6 @@
 
 #define CHUNK_FLOATS (8 << 20) /* of logits at a time */
 #define CHUNK_ROWS 16          /* at least, and a multiple of it */
-#define GRAIN 16384            /* elements */
 
 enum { X, WEIGHT, BIAS, INPUTS };
 
@@ -81,7 +80,7 @@ static bool run_chunk(GptEnv *env, Job *job) {
   GptMatrix weight = gpt_matrix_at(job->weight, 0);
   const float *bias = job->bias != NULL ? gpt_floats(job->bias) : NULL;
   if (!gpt_matrix_multiply(env, logits, x, gpt_matrix_transposed(weight), bias, false)) return false;
-  gpt_parallel_for(job->chunk, 1 + GRAIN / (job->vocabulary + 1), lose_rows, job);
+  gpt_parallel_for(job->chunk, gpt_grain(4 * job->vocabulary), lose_rows, job);
   return add_gradients(env, job, x, logits, weight);
 }
 
@@ -127,7 +126,7 @@ static bool head_loss_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
     GptTensor *own = gpt_node_take(env, node, i);
     if (own == NULL) return false;
     Scaling scaling = {gpt_floats(own), scale};
-    if (scale != 1) gpt_parallel_for(gpt_tensor_numel(own), GRAIN, scale_range, &scaling);
+    if (scale != 1) gpt_parallel_for(gpt_tensor_numel(own), gpt_grain(1), scale_range, &scaling);
     if (!gpt_node_give(env, node, i, own)) return false;
   }
   return true;

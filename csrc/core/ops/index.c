@@ -2,29 +2,18 @@
 
 #include <string.h>
 
+#include "core/ops/axis.h"
 #include "core/ops/iterate.h"
 #include "core/ops/shape.h"
 #include "core/tensor/graph.h"
 
-/* A tensor seen as [outer, n, inner] around dim. */
-typedef struct Lanes {
-  int64_t outer, n, inner;
-} Lanes;
-
-static Lanes lanes_of(const GptTensor *x, int dim) {
-  Lanes lanes = {1, x->shape[dim], 1};
-  for (int d = 0; d < dim; d++) lanes.outer *= x->shape[d];
-  for (int d = dim + 1; d < x->ndim; d++) lanes.inner *= x->shape[d];
-  return lanes;
-}
-
 /* index: every slice's gradient is added where the slice came from; integers: dim, size there; saved: positions */
 
-static void add_slices(float *dx, const float *dy, const int64_t *position, Lanes lanes, int64_t count) {
-  for (int64_t o = 0; o < lanes.outer; o++)
-    for (int64_t p = 0; p < count; p++, dy += lanes.inner) {
-      float *to = dx + (o * lanes.n + position[p]) * lanes.inner;
-      for (int64_t i = 0; i < lanes.inner; i++) to[i] += dy[i];
+static void add_slices(float *dx, const float *dy, const int64_t *position, GptAxis axis, int64_t count) {
+  for (int64_t o = 0; o < axis.outer; o++)
+    for (int64_t p = 0; p < count; p++, dy += axis.inner) {
+      float *to = dx + (o * axis.n + position[p]) * axis.inner;
+      for (int64_t i = 0; i < axis.inner; i++) to[i] += dy[i];
     }
 }
 
@@ -36,19 +25,19 @@ static bool index_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
     shape[d] = d < dim ? grad->shape[d] : d == dim ? node->integers[1] : grad->shape[d + gone];
   GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptTensor *dx = dy != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim - gone, shape) : NULL;
-  if (dx != NULL) add_slices(gpt_floats(dx), gpt_floats(dy), gpt_integers(positions), lanes_of(dx, dim), count);
+  if (dx != NULL) add_slices(gpt_floats(dx), gpt_floats(dy), gpt_integers(positions), gpt_tensor_axis(dx, dim), count);
   gpt_tensor_release(dy);
   return gpt_node_give(env, node, 0, dx);
 }
 
 static const GptOp index_op = {"index", index_backward};
 
-static void copy_slices(GptTensor *y, const GptTensor *x, const int64_t *position, Lanes lanes, int64_t count) {
-  size_t size = (size_t)lanes.inner * gpt_dtype_size(x->storage->dtype);
+static void copy_slices(GptTensor *y, const GptTensor *x, const int64_t *position, GptAxis axis, int64_t count) {
+  size_t size = (size_t)axis.inner * gpt_dtype_size(x->storage->dtype);
   char *to = y->storage->data;
   const char *from = (const char *)x->storage->data + (size_t)x->offset * gpt_dtype_size(x->storage->dtype);
-  for (int64_t o = 0; o < lanes.outer; o++)
-    for (int64_t p = 0; p < count; p++, to += size) memcpy(to, from + (size_t)(o * lanes.n + position[p]) * size, size);
+  for (int64_t o = 0; o < axis.outer; o++)
+    for (int64_t p = 0; p < count; p++, to += size) memcpy(to, from + (size_t)(o * axis.n + position[p]) * size, size);
 }
 
 GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions) {
@@ -61,7 +50,8 @@ GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions) {
   }
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, x);
   GptTensor *y = contiguous != NULL ? gpt_tensor_new(env, x->storage->dtype, ndim, shape) : NULL;
-  if (y != NULL) copy_slices(y, contiguous, gpt_integers(positions), lanes_of(x, dim), gpt_tensor_numel(positions));
+  if (y != NULL)
+    copy_slices(y, contiguous, gpt_integers(positions), gpt_tensor_axis(x, dim), gpt_tensor_numel(positions));
   gpt_tensor_release(contiguous);
   return gpt_graph_add(
       env, y, (GptOpCall){.op = &index_op, GPT_INPUTS(x), GPT_SAVES(positions), .integers = {dim, x->shape[dim]}});
@@ -153,10 +143,10 @@ GptTensor *gpt_tril(GptEnv *env, GptTensor *x, int64_t diagonal) { return triang
 
 GptTensor *gpt_triu(GptEnv *env, GptTensor *x, int64_t diagonal) { return triangle(env, &triu_op, x, diagonal, false); }
 
-static void add_scattered(float *y, const float *grad, const int64_t *position, Lanes lanes, int64_t size) {
-  for (int64_t o = 0; o < lanes.outer; o++)
-    for (int64_t k = 0; k < lanes.n; k++)
-      for (int64_t i = 0; i < lanes.inner; i++) y[(o * size + *position++) * lanes.inner + i] += *grad++;
+static void add_scattered(float *y, const float *grad, const int64_t *position, GptAxis axis, int64_t size) {
+  for (int64_t o = 0; o < axis.outer; o++)
+    for (int64_t k = 0; k < axis.n; k++)
+      for (int64_t i = 0; i < axis.inner; i++) y[(o * size + *position++) * axis.inner + i] += *grad++;
 }
 
 GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions, int dim, int64_t size) {
@@ -165,7 +155,8 @@ GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions,
   shape[dim] = size;
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, grad);
   GptTensor *y = contiguous != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
-  if (y != NULL) add_scattered(gpt_floats(y), gpt_floats(contiguous), gpt_integers(positions), lanes_of(grad, dim), size);
+  if (y != NULL)
+    add_scattered(gpt_floats(y), gpt_floats(contiguous), gpt_integers(positions), gpt_tensor_axis(grad, dim), size);
   gpt_tensor_release(contiguous);
   return y;
 }

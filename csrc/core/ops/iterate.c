@@ -3,7 +3,6 @@
 #include "core/base/parallel.h"
 
 #define PIECE 8192 /* elements: longer inner runs are cut, so that threads can share one */
-#define GRAIN 32768
 
 /* The walk with its dimensions merged; the last one is the inner run. */
 typedef struct Walk {
@@ -109,7 +108,7 @@ void gpt_each(int count, GptTensor *const *tensors, GptRun run, const void *cont
   if (n == 0) return;
   plan(&walk, tensors);
   int64_t inner = walk.shape[walk.ndim - 1], items = n / inner * walk.pieces;
-  gpt_parallel_for(items, inner < PIECE ? GRAIN / inner : GRAIN / PIECE, walk_items, &walk);
+  gpt_parallel_for(items, gpt_grain(inner < PIECE ? inner : PIECE), walk_items, &walk);
 }
 
 bool gpt_broadcast(GptEnv *env, const char *op, const GptTensor *a, const GptTensor *b, int *ndim, int64_t *shape) {
@@ -134,23 +133,4 @@ GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x) {
   if (x->storage->dtype != GPT_I64)
     return gpt_fail_null(env, "%s: an f32 or i64 tensor expected, got %s", op, gpt_dtype_name(x->storage->dtype));
   return gpt_tensor_contiguous_floats(env, x);
-}
-
-GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
-  int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
-  for (int d = 0, source = 0; d < x->ndim; d++) {
-    if (source == from) source++;
-    int taken = d == to ? from : source++;
-    shape[d] = x->shape[taken];
-    stride[d] = x->stride[taken];
-  }
-  return gpt_tensor_view(env, x, x->ndim, shape, stride, x->offset);
-}
-
-GptTensor *gpt_rows_along(GptEnv *env, GptTensor *x, int dim) {
-  if (dim == x->ndim - 1 || x->ndim == 0) return gpt_tensor_as_contiguous(env, x);
-  GptTensor *view = gpt_dim_moved(env, x, dim, x->ndim - 1);
-  GptTensor *rows = view != NULL ? gpt_tensor_as_contiguous(env, view) : NULL;
-  gpt_tensor_release(view);
-  return rows;
 }

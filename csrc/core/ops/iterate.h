@@ -25,10 +25,4 @@ bool gpt_broadcast(GptEnv *env, const char *op, const GptTensor *a, const GptTen
 /* x as f32: itself (a new reference), or a converted copy of an i64, unrecorded. op starts messages. */
 GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x);
 
-/* A view of the same elements with dimension `from` moved to the place `to`, the others in their order; unrecorded. */
-GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to);
-
-/* x, or a copy of it, contiguous and with dimension dim moved to the end: rows for kernels; unrecorded. */
-GptTensor *gpt_rows_along(GptEnv *env, GptTensor *x, int dim);
-
 #endif

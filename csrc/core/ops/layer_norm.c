@@ -8,8 +8,7 @@
 #include "core/ops/column_sums.h"
 #include "core/base/parallel.h"
 
-#define GRAIN_FLOATS 16384 /* worth a hand-over to another thread */
-#define CHUNK_ROWS 32      /* of a backward */
+#define CHUNK_ROWS 32 /* of a backward */
 
 typedef struct Rows {
   float *y;
@@ -59,7 +58,7 @@ static bool back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx)
             gpt_floats(stats), rows, n};
   b.sums = gpt_alloc_array(env, chunks * 2 * n, sizeof *b.sums);
   if (b.sums == NULL) return false;
-  gpt_parallel_for(chunks, 1 + GRAIN_FLOATS / (n * CHUNK_ROWS), back_chunks, &b);
+  gpt_parallel_for(chunks, gpt_grain(2 * n * CHUNK_ROWS), back_chunks, &b);
   bool done = give_sums(env, node, &b, chunks, 0) && give_sums(env, node, &b, chunks, 1);
   gpt_free(env, b.sums);
   return done;
@@ -102,7 +101,7 @@ static GptTensor *compute_norm(GptEnv *env, GptTensor *x, GptTensor *weight, Gpt
                stats != NULL ? gpt_floats(stats) : NULL,
                n,
                (float)eps};
-  gpt_parallel_for(gpt_tensor_numel(x) / n, 1 + GRAIN_FLOATS / n, normalise, &rows);
+  gpt_parallel_for(gpt_tensor_numel(x) / n, gpt_grain(2 * n), normalise, &rows);
   return y;
 }
 

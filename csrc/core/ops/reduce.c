@@ -8,8 +8,6 @@
 #include "core/ops/sum.h"
 #include "core/base/parallel.h"
 
-#define GRAIN 32768 /* elements */
-
 /* Each element's gradient is the sum's, times the record's number (a mean's 1 / n). */
 static bool sum_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *scale = gpt_tensor_number(env, gpt_reduction_number(node));
@@ -20,25 +18,10 @@ static bool sum_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   return gpt_node_give(env, node, 0, dx);
 }
 
-/* x as [outer, n, inner] with n to be summed. */
-typedef struct Axis {
-  int64_t outer, n, inner;
-} Axis;
-
-static Axis axis_of(const GptTensor *x, int dim) {
-  Axis axis = {1, 1, 1};
-  for (int d = 0; d < x->ndim; d++) {
-    bool summed = dim == GPT_ALL_DIMS || d == dim;
-    *(summed ? &axis.n : d < dim ? &axis.outer : &axis.inner) *= x->shape[d];
-  }
-  return axis;
-}
-
 static GptTensor *sum_floats(GptEnv *env, const GptOp *op, GptTensor *x, int dim, bool keepdim, double scale) {
-  Axis axis = axis_of(x, dim);
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, x);
   GptTensor *y = contiguous != NULL ? gpt_reduced_new(env, GPT_F32, x, dim, keepdim) : NULL;
-  if (y != NULL && !gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), axis.outer, axis.n, axis.inner, scale)) {
+  if (y != NULL && !gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), gpt_tensor_axis(x, dim), scale)) {
     gpt_tensor_release(y);
     y = NULL;
   }
@@ -69,7 +52,7 @@ GptTensor *gpt_sum(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
 GptTensor *gpt_mean(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
   GptTensor *floats = gpt_as_floats(env, "mean", x);
   if (floats == NULL) return NULL;
-  GptTensor *y = sum_floats(env, &mean_op, floats, dim, keepdim, 1 / (double)axis_of(x, dim).n);
+  GptTensor *y = sum_floats(env, &mean_op, floats, dim, keepdim, 1 / (double)gpt_tensor_axis(x, dim).n);
   gpt_tensor_release(floats);
   return y;
 }
@@ -107,15 +90,13 @@ static void var_rows_backward(void *context, int64_t first, int64_t last) {
   }
 }
 
-static int64_t grain_of(int64_t n) { return n >= GRAIN ? 1 : GRAIN / (n + 1); }
-
 static bool var_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
   GptRows rows;
   if (dy == NULL || !gpt_gradient_rows(env, node, &rows)) return gpt_tensor_release(dy), false;
   Variance var = {gpt_floats(gpt_node_saved(node, 0)), gpt_floats(dy), gpt_floats(rows.x), rows.n,
                   gpt_reduction_number(node)};
-  gpt_parallel_for(rows.count, grain_of(rows.n), var_rows_backward, &var);
+  gpt_parallel_for(rows.count, gpt_grain(rows.n), var_rows_backward, &var);
   gpt_tensor_release(dy);
   return gpt_give_rows(env, node, &rows);
 }
@@ -129,7 +110,7 @@ static GptTensor *var_floats(GptEnv *env, GptTensor *x, int dim, bool keepdim, d
   double divisor = fmax(0, (double)rows.n - correction);
   if (y != NULL) {
     Variance var = {gpt_floats(rows.x), NULL, gpt_floats(y), rows.n, divisor};
-    gpt_parallel_for(rows.count, grain_of(rows.n), var_rows, &var);
+    gpt_parallel_for(rows.count, gpt_grain(rows.n), var_rows, &var);
   }
   y = gpt_record_reduction(env, &var_op, y, x, dim, (GptTensor *const[2]){rows.x, NULL}, divisor);
   gpt_tensor_release(rows.x);

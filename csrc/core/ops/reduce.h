@@ -5,9 +5,7 @@
 #ifndef GPT_REDUCE_H
 #define GPT_REDUCE_H
 
-#include "core/tensor/tensor.h"
-
-#define GPT_ALL_DIMS (-1)
+#include "core/ops/axis.h"
 
 /* f32, or i64 for an i64. An empty sum is 0. */
 GptTensor *gpt_sum(GptEnv *env, GptTensor *x, int dim, bool keepdim);

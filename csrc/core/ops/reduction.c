@@ -8,17 +8,11 @@
 /* The order of a record's `numbers`; its `integers` are the input's shape. */
 enum { NUMBER, DIM, NDIM };
 
-static int64_t count_rows(int ndim, const int64_t *shape, int dim) {
-  int64_t count = 1;
-  for (int d = 0; d < ndim; d++)
-    if (dim != GPT_ALL_DIMS && d != dim) count *= shape[d];
-  return count;
-}
+static GptRows as_rows(GptTensor *x, GptAxis axis) { return (GptRows){x, axis.outer * axis.inner, axis.n}; }
 
 bool gpt_rows_of(GptEnv *env, GptTensor *x, int dim, GptRows *rows) {
-  rows->x = dim == GPT_ALL_DIMS ? gpt_tensor_as_contiguous(env, x) : gpt_rows_along(env, x, dim);
-  rows->count = count_rows(x->ndim, x->shape, dim);
-  rows->n = dim == GPT_ALL_DIMS ? gpt_tensor_numel(x) : x->shape[dim];
+  GptTensor *moved = dim == GPT_ALL_DIMS ? gpt_tensor_as_contiguous(env, x) : gpt_rows_along(env, x, dim);
+  *rows = as_rows(moved, gpt_tensor_axis(x, dim));
   return rows->x != NULL;
 }
 
@@ -47,9 +41,7 @@ bool gpt_gradient_rows(GptEnv *env, const GptNode *node, GptRows *rows) {
   for (int d = 0; d < ndim; d++)
     if (d != dim) shape[last++] = node->integers[d];
   if (dim != GPT_ALL_DIMS) shape[last] = node->integers[dim];
-  rows->x = gpt_tensor_new(env, GPT_F32, ndim, shape);
-  rows->count = count_rows(ndim, node->integers, dim);
-  rows->n = rows->x == NULL ? 0 : dim == GPT_ALL_DIMS ? gpt_tensor_numel(rows->x) : node->integers[dim];
+  *rows = as_rows(gpt_tensor_new(env, GPT_F32, ndim, shape), gpt_axis(ndim, node->integers, dim));
   return rows->x != NULL;
 }
 

@@ -1,11 +1,10 @@
 #include "core/ops/softmax.h"
 
 #include "core/kernels/kernels.h"
+#include "core/ops/axis.h"
 #include "core/ops/iterate.h"
 #include "core/base/parallel.h"
 #include "core/tensor/graph.h"
-
-#define GRAIN 8192 /* elements */
 
 /* Rows of n: y from x, or (dy not NULL) y = dx from x = the saved output and dy. */
 typedef struct Rows {
@@ -59,9 +58,9 @@ typedef struct Kind {
 } Kind;
 
 static void run_rows(GptTask task, GptTensor *y, const GptTensor *x, const GptTensor *dy) {
-  int64_t n = x->ndim > 0 ? x->shape[x->ndim - 1] : 1, count = n > 0 ? gpt_tensor_numel(x) / n : 0;
-  Rows rows = {gpt_floats(y), gpt_floats(x), dy != NULL ? gpt_floats(dy) : NULL, n};
-  gpt_parallel_for(count, n >= GRAIN ? 1 : GRAIN / (n + 1), task, &rows);
+  GptAxis axis = gpt_tensor_axis(x, x->ndim - 1);
+  Rows rows = {gpt_floats(y), gpt_floats(x), dy != NULL ? gpt_floats(dy) : NULL, axis.n};
+  gpt_parallel_for(axis.n > 0 ? axis.outer : 0, gpt_grain(4 * axis.n), task, &rows);
 }
 
 /* Rows along dim in x's order of dimensions again, contiguous; takes over rows. */

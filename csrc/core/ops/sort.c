@@ -4,6 +4,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/ops/axis.h"
 #include "core/ops/index.h"
 #include "core/tensor/graph.h"
 
@@ -80,15 +81,15 @@ static void put(const Lane *lane, const Entry *best, char *values, int64_t *posi
 /* For every lane of x [outer, n, inner] along dim. */
 static bool pick_lanes(GptEnv *env, const GptTensor *x, int dim, int64_t k, bool descending, GptTensor *values,
                        GptTensor *positions) {
-  int64_t outer = 1, inner = 1, n = x->shape[dim], size = (int64_t)gpt_dtype_size(x->storage->dtype);
-  for (int d = 0; d < dim; d++) outer *= x->shape[d];
-  for (int d = dim + 1; d < x->ndim; d++) inner *= x->shape[d];
+  GptAxis axis = gpt_tensor_axis(x, dim);
+  int64_t size = (int64_t)gpt_dtype_size(x->storage->dtype);
   Entry *best = gpt_alloc_array(env, k, sizeof *best);
   if (best == NULL) return false;
   const char *data = (const char *)x->storage->data + x->offset * size;
-  for (int64_t lane = 0; lane < outer * inner; lane++) {
-    int64_t from = lane / inner * n * inner + lane % inner, to = lane / inner * k * inner + lane % inner;
-    Lane now = {data + from * size, x->storage->dtype, n, inner, k, descending};
+  for (int64_t lane = 0; lane < axis.outer * axis.inner; lane++) {
+    int64_t matrix = lane / axis.inner * axis.inner, column = lane % axis.inner;
+    int64_t from = matrix * axis.n + column, to = matrix * k + column;
+    Lane now = {data + from * size, x->storage->dtype, axis.n, axis.inner, k, descending};
     pick(&now, best);
     put(&now, best, (char *)values->storage->data + to * size, gpt_integers(positions) + to);
   }

@@ -9,7 +9,6 @@
 #define CHUNK 4096  /* of n: summed by one thread */
 #define COLUMNS 256 /* of inner: summed side by side */
 #define LANES 8
-#define GRAIN 32768 /* elements */
 
 /* One sum, cut into items: (outer, chunk of n, block of columns). */
 typedef struct Sum {
@@ -67,18 +66,18 @@ static void join_chunks(const Sum *sum, int64_t outer) {
     }
 }
 
-bool gpt_sum_axis(GptEnv *env, float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale) {
-  if (outer == 0 || inner == 0) return true;
-  Sum sum = {.x = x, .y = y, .n = n, .inner = inner, .scale = scale};
-  sum.chunks = n <= CHUNK ? 1 : (n + CHUNK - 1) / CHUNK;
-  sum.blocks = (inner + COLUMNS - 1) / COLUMNS;
+bool gpt_sum_axis(GptEnv *env, float *y, const float *x, GptAxis axis, double scale) {
+  if (axis.outer == 0 || axis.inner == 0) return true;
+  Sum sum = {.x = x, .y = y, .n = axis.n, .inner = axis.inner, .scale = scale};
+  sum.chunks = axis.n <= CHUNK ? 1 : (axis.n + CHUNK - 1) / CHUNK;
+  sum.blocks = (axis.inner + COLUMNS - 1) / COLUMNS;
   if (sum.chunks > 1) {
-    sum.partial = gpt_alloc_array(env, outer * sum.chunks * inner, sizeof *sum.partial);
+    sum.partial = gpt_alloc_array(env, axis.outer * sum.chunks * axis.inner, sizeof *sum.partial);
     if (sum.partial == NULL) return false;
   }
-  int64_t each = (n < CHUNK ? n : CHUNK) * (inner < COLUMNS ? inner : COLUMNS);
-  gpt_parallel_for(outer * sum.chunks * sum.blocks, each >= GRAIN ? 1 : GRAIN / (each + 1), sum_items, &sum);
-  if (sum.partial != NULL) join_chunks(&sum, outer);
+  int64_t each = (axis.n < CHUNK ? axis.n : CHUNK) * (axis.inner < COLUMNS ? axis.inner : COLUMNS);
+  gpt_parallel_for(axis.outer * sum.chunks * sum.blocks, gpt_grain(each), sum_items, &sum);
+  if (sum.partial != NULL) join_chunks(&sum, axis.outer);
   gpt_free(env, sum.partial);
   return true;
 }

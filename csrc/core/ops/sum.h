@@ -2,9 +2,9 @@
 #ifndef GPT_SUM_H
 #define GPT_SUM_H
 
-#include "core/tensor/tensor.h"
+#include "core/ops/axis.h"
 
 /* y[outer, inner] = scale * sum over i of x[outer, i, inner], for x [outer, n, inner]. False where memory is short. */
-bool gpt_sum_axis(GptEnv *env, float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale);
+bool gpt_sum_axis(GptEnv *env, float *y, const float *x, GptAxis axis, double scale);
 
 #endif

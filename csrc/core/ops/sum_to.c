@@ -2,20 +2,14 @@
 
 #include "core/ops/sum.h"
 
-static int64_t product(const int64_t *shape, int first, int last) {
-  int64_t n = 1;
-  for (int d = first; d < last; d++) n *= shape[d];
-  return n;
-}
-
 /* x with dimensions first .. last-1 summed to size 1. */
 static GptTensor *sum_dims(GptEnv *env, GptTensor *x, int first, int last) {
   int64_t shape[GPT_MAX_DIMS];
   for (int d = 0; d < x->ndim; d++) shape[d] = d >= first && d < last ? 1 : x->shape[d];
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, x);
   GptTensor *y = contiguous != NULL ? gpt_tensor_new(env, GPT_F32, x->ndim, shape) : NULL;
-  bool done = y != NULL && gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), product(x->shape, 0, first),
-                                        product(x->shape, first, last), product(x->shape, last, x->ndim), 1);
+  GptAxis axis = gpt_axis_range(x->ndim, x->shape, first, last);
+  bool done = y != NULL && gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), axis, 1);
   gpt_tensor_release(contiguous);
   if (done) return y;
   gpt_tensor_release(y);

@@ -7,8 +7,6 @@
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
-#define ADD_GRAIN 65536 /* elements */
-
 bool gpt_graph_wanted(const GptEnv *env, int n_inputs, GptTensor *const *inputs) {
   if (!env->recording) return false;
   for (int i = 0; i < n_inputs; i++)
@@ -151,7 +149,7 @@ static void add_range(void *context, int64_t first, int64_t last) {
 
 /* to += from, in place. */
 static void add_into(GptTensor *to, const float *from) {
-  gpt_parallel_for(gpt_tensor_numel(to), ADD_GRAIN, add_range, &(Addition){gpt_floats(to), from});
+  gpt_parallel_for(gpt_tensor_numel(to), gpt_grain(1), add_range, &(Addition){gpt_floats(to), from});
   gpt_tensor_written(to);
 }
 

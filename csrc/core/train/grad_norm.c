@@ -8,7 +8,6 @@
 #include "core/base/parallel.h"
 
 #define CHUNK 2048 /* numbers of an item: a float sums no more */
-#define GRAIN 16   /* items */
 
 /* Gradients one after the other, cut into items. */
 typedef struct Part {
@@ -65,12 +64,12 @@ static int64_t list_parts(int64_t n, GptTensor *const *tensors, Part *parts, int
 
 static void clip(int64_t n, GptTensor *const *tensors, Gradients *g, int64_t items, double max, double *norm) {
   double total = 0;
-  gpt_parallel_for(items, GRAIN, sum_item_squares, g);
+  gpt_parallel_for(items, gpt_grain(CHUNK), sum_item_squares, g);
   for (int64_t i = 0; i < items; i++) total += g->sums[i];
   *norm = sqrt(total);
   g->scale = (float)(max / (*norm + 1e-6));
   if (g->scale >= 1) return; /* a norm that is not a number makes every gradient one */
-  gpt_parallel_for(items, GRAIN, scale_items, g);
+  gpt_parallel_for(items, gpt_grain(CHUNK), scale_items, g);
   for (int64_t i = 0; i < n; i++)
     if (tensors[i]->grad != NULL) gpt_tensor_written(tensors[i]->grad);
 }

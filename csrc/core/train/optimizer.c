@@ -10,7 +10,6 @@
 
 #define CHUNK 16384 /* numbers of an item */
 #define TILE 64     /* rows and columns of an item where a weight is strided */
-#define GRAIN 2     /* items */
 
 GptAdamW *gpt_adamw_new(GptEnv *env, double lr) {
   GptAdamW *adamw = gpt_alloc_zeroed(env, sizeof *adamw);
@@ -209,7 +208,7 @@ bool gpt_adamw_step(GptAdamW *adamw) {
     p->steps++;
     gpt_tensor_written(p->tensor);
   }
-  gpt_parallel_for(items, GRAIN, update_items, &(Step){updates, count});
+  gpt_parallel_for(items, gpt_grain(CHUNK), update_items, &(Step){updates, count});
   gpt_free(adamw->env, updates);
   return true;
 }

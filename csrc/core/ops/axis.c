@@ -1,0 +1,33 @@
+#include "core/ops/axis.h"
+
+GptAxis gpt_axis_range(int ndim, const int64_t *shape, int first, int last) {
+  GptAxis axis = {1, 1, 1};
+  for (int d = 0; d < ndim; d++) *(d < first ? &axis.outer : d < last ? &axis.n : &axis.inner) *= shape[d];
+  return axis;
+}
+
+GptAxis gpt_axis(int ndim, const int64_t *shape, int dim) {
+  bool all = dim == GPT_ALL_DIMS;
+  return gpt_axis_range(ndim, shape, all ? 0 : dim, all ? ndim : dim + 1);
+}
+
+GptAxis gpt_tensor_axis(const GptTensor *x, int dim) { return gpt_axis(x->ndim, x->shape, dim); }
+
+GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
+  int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
+  for (int d = 0, source = 0; d < x->ndim; d++) {
+    if (source == from) source++;
+    int taken = d == to ? from : source++;
+    shape[d] = x->shape[taken];
+    stride[d] = x->stride[taken];
+  }
+  return gpt_tensor_view(env, x, x->ndim, shape, stride, x->offset);
+}
+
+GptTensor *gpt_rows_along(GptEnv *env, GptTensor *x, int dim) {
+  if (dim == x->ndim - 1 || x->ndim == 0) return gpt_tensor_as_contiguous(env, x);
+  GptTensor *view = gpt_dim_moved(env, x, dim, x->ndim - 1);
+  GptTensor *rows = view != NULL ? gpt_tensor_as_contiguous(env, view) : NULL;
+  gpt_tensor_release(view);
+  return rows;
+}
