@@ -69,7 +69,8 @@ int bind_raise(lua_State *L, GptEnv *env);
 /* Raises a message of the binding's own, in the same place. */
 int bind_error(lua_State *L, const char *format, ...);
 
-/* Gives the table on top the metatable of printed tables: it stays a plain table, and prints as Lua (lua/gpt/support/printed.lua). */
+/* Gives the table on top the metatable of printed tables: it stays a plain table, and prints as Lua
+ * (lua/gpt/support/printed.lua). */
 void bind_printed(lua_State *L);
 
 /* Tells Lua's collector how far the core's memory has grown. Call it with the new value on the stack. */

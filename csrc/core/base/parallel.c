@@ -8,12 +8,12 @@
 #include <time.h>
 
 #if defined(__x86_64__)
-#define HANDOVER 32768 /* floats of a simple loop: what is worth handing over to another thread */
 #define PAUSE() __builtin_ia32_pause()
 #else
 #define PAUSE() ((void)0)
 #endif
 
+#define HANDOVER 32768 /* floats of a simple loop: what is worth handing over to another thread */
 #define MOST_THREADS 256
 #define STACK_SIZE ((size_t)512 << 10)
 #define SPIN_NANOSECONDS 50000

@@ -81,10 +81,9 @@ static GptTensor *row_view(const GptTensor *tensor, int64_t first, int64_t count
 
 static bool write_rows(GptFileWriter *file, const GptTensor *tensor, int64_t first, int64_t count) {
   GptTensor *rows = row_view(tensor, first, count);
-  GptTensor *contiguous = rows != NULL ? gpt_tensor_copy(tensor->env, rows) : NULL;
+  GptTensor *contiguous = gpt_tensor_then(rows, gpt_tensor_copy(tensor->env, rows));
   bool done = contiguous != NULL && gpt_file_writer_write(file, contiguous->storage->data, contiguous->storage->bytes);
   gpt_tensor_release(contiguous);
-  gpt_tensor_release(rows);
   return done;
 }
 

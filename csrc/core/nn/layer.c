@@ -134,6 +134,7 @@ void gpt_layer_remove(GptLayer *layer, const char *name) {
 
 /* place: where the layer stands in its parent, or NULL */
 static GptTensor *run_held(GptEnv *env, GptPass *pass, const GptChild *place, GptLayer *layer, GptTensor *x) {
+  if (x == NULL) return NULL;
   if (env->depth >= DEEPEST) return gpt_fail_null(env, "layers are nested more than %d deep", DEEPEST);
   gpt_layer_retain(layer);
   gpt_tensor_retain(x);
@@ -152,12 +153,13 @@ GptTensor *gpt_layer_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTen
 
 GptTensor *gpt_child_run(GptEnv *env, GptPass *pass, const GptChild *child, GptTensor *x) {
   GptTensor *y = run_held(env, pass, child, child->layer, x);
-  if (y == NULL) gpt_fail_inside(env, child->name);
+  if (y == NULL && x != NULL) gpt_fail_inside(env, child->name);
   return y;
 }
 
 GptTensor *gpt_layer_run(GptEnv *env, GptPass *pass, GptLayer *layer, const char *name, GptTensor *x) {
   int i = child_index(layer, name);
+  if (x == NULL) return NULL;
   if (i < 0) return gpt_fail_null(env, "this %s has lost its part '%s'", gpt_layer_name(layer), name);
   return gpt_child_run(env, pass, &layer->children[i], x);
 }

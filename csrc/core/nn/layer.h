@@ -69,7 +69,8 @@ GptLayer *gpt_layer_child(const GptLayer *layer, const char *name);
 const GptChild *gpt_layer_place(const GptLayer *layer, const char *name);
 GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name);
 
-/* Runs a layer. x is borrowed. Both are held meanwhile, for a host's layer may exchange or free them. */
+/* Runs a layer. x is borrowed; NULL for NULL, as the next two. Both are held meanwhile, for a host's layer may exchange
+ * or free them. */
 GptTensor *gpt_layer_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x);
 
 /* Runs a child; a failure gains its name. */

@@ -37,13 +37,10 @@ static GptTensor *positions_of(GptEnv *env, const GptPass *pass, const GptTensor
 /* x + position_embedding(positions); consumes x */
 static GptTensor *add_positions(GptEnv *env, GptPass *pass, GptLayer *layer, const GptTensor *ids, GptTensor *x) {
   if (x == NULL || gpt_layer_child(layer, "position_embedding") == NULL) return x;
-  GptTensor *positions = positions_of(env, pass, ids), *sum = NULL;
-  GptTensor *embedded = positions != NULL ? gpt_layer_run(env, pass, layer, "position_embedding", positions) : NULL;
-  if (embedded != NULL) sum = gpt_add(env, x, embedded);
-  gpt_tensor_release(positions);
-  gpt_tensor_release(embedded);
-  gpt_tensor_release(x);
-  return sum;
+  GptTensor *positions = positions_of(env, pass, ids);
+  GptTensor *embedded = gpt_tensor_then(positions, gpt_layer_run(env, pass, layer, "position_embedding", positions));
+  GptTensor *sum = gpt_tensor_then(embedded, gpt_add(env, x, embedded));
+  return gpt_tensor_then(x, sum);
 }
 
 /* The row of x [batch, tokens, dim] that output row i continues from: the last one of its segment, or of its batch row.
@@ -128,9 +125,7 @@ static GptTensor *model_forward(GptEnv *env, GptPass *pass, GptLayer *layer, Gpt
 
 GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids) {
   GptTensor *x = run_body(env, pass, &model->layer, ids);
-  GptTensor *hidden = x != NULL ? gpt_layer_run(env, pass, &model->layer, "final_norm", x) : NULL;
-  gpt_tensor_release(x);
-  return hidden;
+  return gpt_tensor_then(x, gpt_layer_run(env, pass, &model->layer, "final_norm", x));
 }
 
 static void model_describe(const GptLayer *layer, GptText *text) {

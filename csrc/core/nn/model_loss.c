@@ -9,9 +9,7 @@ static GptTensor *lose(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *h
   if (head != NULL && head->kind == &gpt_linear_kind)
     return gpt_head_loss(env, hidden, gpt_layer_parameter(head, "weight"), gpt_layer_parameter(head, "bias"), targets);
   GptTensor *logits = gpt_layer_run(env, pass, layer, "head", hidden);
-  GptTensor *loss = logits != NULL ? gpt_cross_entropy(env, logits, targets) : NULL;
-  gpt_tensor_release(logits);
-  return loss;
+  return gpt_tensor_then(logits, gpt_cross_entropy(env, logits, targets));
 }
 
 GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets) {

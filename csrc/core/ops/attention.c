@@ -255,8 +255,5 @@ GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, in
                      .dim = dim, .n_heads = n_heads, .head_dim = dim / n_heads};
     done = run_cached(env, &job);
   }
-  gpt_tensor_release(contiguous);
-  if (done) return out;
-  gpt_tensor_release(out);
-  return NULL;
+  return gpt_tensor_then(contiguous, gpt_tensor_if(done, out));
 }

@@ -14,6 +14,7 @@ GptAxis gpt_axis(int ndim, const int64_t *shape, int dim) {
 GptAxis gpt_tensor_axis(const GptTensor *x, int dim) { return gpt_axis(x->ndim, x->shape, dim); }
 
 GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
+  if (x == NULL) return NULL;
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   for (int d = 0, source = 0; d < x->ndim; d++) {
     if (source == from) source++;
@@ -25,9 +26,7 @@ GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
 }
 
 GptTensor *gpt_rows_along(GptEnv *env, GptTensor *x, int dim) {
-  if (dim == x->ndim - 1 || x->ndim == 0) return gpt_tensor_as_contiguous(env, x);
+  if (x == NULL || dim == x->ndim - 1 || x->ndim == 0) return gpt_tensor_as_contiguous(env, x);
   GptTensor *view = gpt_dim_moved(env, x, dim, x->ndim - 1);
-  GptTensor *rows = view != NULL ? gpt_tensor_as_contiguous(env, view) : NULL;
-  gpt_tensor_release(view);
-  return rows;
+  return gpt_tensor_then(view, gpt_tensor_as_contiguous(env, view));
 }

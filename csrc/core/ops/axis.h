@@ -18,7 +18,8 @@ GptAxis gpt_tensor_axis(const GptTensor *x, int dim);
 /* The same around the dimensions first .. last-1 together. */
 GptAxis gpt_axis_range(int ndim, const int64_t *shape, int first, int last);
 
-/* A view of the same elements with dimension `from` moved to the place `to`, the others in their order; unrecorded. */
+/* A view of the same elements with dimension `from` moved to the place `to`, the others in their order; unrecorded.
+ * NULL for NULL, both of them. */
 GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to);
 
 /* x, or a copy of it, contiguous and with dimension dim moved to the end: rows for kernels; unrecorded. */

@@ -152,8 +152,8 @@ static GptTensor *compute_arithmetic(GptEnv *env, const Arithmetic *kind, GptTen
 }
 
 static GptTensor *arithmetic(GptEnv *env, const Arithmetic *kind, GptTensor *a, GptTensor *b) {
-  GptTensor *x = gpt_as_floats(env, kind->op.name, a), *y = x != NULL ? gpt_as_floats(env, kind->op.name, b) : NULL;
-  GptTensor *result = y != NULL ? compute_arithmetic(env, kind, x, y) : NULL;
+  GptTensor *x = gpt_as_floats(env, kind->op.name, a), *y = gpt_as_floats(env, kind->op.name, b);
+  GptTensor *result = x != NULL && y != NULL ? compute_arithmetic(env, kind, x, y) : NULL;
   gpt_tensor_release(x);
   gpt_tensor_release(y);
   return result;

@@ -1,6 +1,6 @@
 /*
  * Arithmetic and comparison of two tensors that broadcast to one shape. Arithmetic turns i64 into f32; a number is a
- * tensor without dimensions (gpt_tensor_number).
+ * tensor without dimensions (gpt_tensor_number). Arithmetic with NULL is NULL.
  */
 #ifndef GPT_BINARY_H
 #define GPT_BINARY_H

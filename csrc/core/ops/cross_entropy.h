@@ -8,7 +8,8 @@
 
 /*
  * The mean over all positions of -log(softmax(logits)[target]), a tensor without dimensions; recorded.
- * logits [..., vocabulary], targets i64 [...], each a token id or GPT_NO_TARGET. Fails where no target is left.
+ * logits [..., vocabulary], targets i64 [...], each a token id or GPT_NO_TARGET. Fails where no target is left. NULL
+ * for NULL logits.
  */
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets);
 

@@ -22,14 +22,12 @@ static void apply_mask(void *context, int64_t first, int64_t last) {
 }
 
 static GptTensor *masked(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x),
-            *y = contiguous != NULL ? gpt_tensor_like(env, contiguous) : NULL;
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = gpt_tensor_like(env, contiguous);
   if (y != NULL) {
     Mask mask = {gpt_floats(y), gpt_floats(contiguous), seed, gpt_dropout_threshold(rate), (float)(1 / (1 - rate))};
     gpt_parallel_for(gpt_tensor_numel(y), gpt_grain(4), apply_mask, &mask);
   }
-  gpt_tensor_release(contiguous);
-  return y;
+  return gpt_tensor_then(contiguous, y);
 }
 
 /* The mask is made again from its seed. */

@@ -105,10 +105,7 @@ static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, i
   bool all = dim == GPT_ALL_DIMS;
   GptTensor *y = gpt_reduced_new(env, x->storage->dtype, x, dim, keepdim);
   GptTensor *at = y != NULL && !all ? gpt_reduced_new(env, GPT_I64, x, dim, keepdim) : NULL;
-  if (y == NULL || (!all && at == NULL) || !choose(env, x, dim, kind->least, y, at)) {
-    gpt_tensor_release(y);
-    y = NULL;
-  }
+  y = gpt_tensor_if(y != NULL && (all || at != NULL) && choose(env, x, dim, kind->least, y, at), y);
   GptTensor *const by_position[2] = {at, NULL}, *const by_value[2] = {x, y};
   if (y != NULL) y = gpt_record_reduction(env, &kind->op, y, x, dim, all ? by_value : by_position, 0);
   if (y != NULL && positions != NULL) *positions = gpt_tensor_retain(at);
@@ -119,9 +116,7 @@ static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, i
 static GptTensor *compute_position(GptEnv *env, const char *name, GptTensor *x, int dim, bool keepdim, bool least) {
   if (!check_not_empty(env, name, x, dim)) return NULL;
   GptTensor *y = gpt_reduced_new(env, GPT_I64, x, dim, keepdim);
-  if (y == NULL || choose(env, x, dim, least, NULL, y)) return y;
-  gpt_tensor_release(y);
-  return NULL;
+  return gpt_tensor_if(y != NULL && choose(env, x, dim, least, NULL, y), y);
 }
 
 static const Kind max_kind = {{"max", extreme_backward}, false}, min_kind = {{"min", extreme_backward}, true};

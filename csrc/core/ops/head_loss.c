@@ -177,7 +177,7 @@ static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTens
   job->x = gpt_tensor_contiguous_floats(env, x);
   job->weight =
       gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
-  job->bias = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
+  job->bias = gpt_tensor_as_contiguous(env, bias);
   job->targets = gpt_tensor_as_contiguous(env, targets);
   job->rows = gpt_tensor_numel(targets);
   job->vocabulary = weight->shape[0];

@@ -93,6 +93,7 @@ static bool broadcasts_to(const GptTensor *mask, const GptTensor *x) {
 
 GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber value) {
   char own[GPT_SHAPE_TEXT], other[GPT_SHAPE_TEXT];
+  if (x == NULL || mask == NULL) return NULL;
   if (!broadcasts_to(mask, x))
     return gpt_fail_null(env, "masked_fill: the mask's shape %s cannot be broadcast to the tensor's shape %s",
                          gpt_tensor_shape_text(mask, other), gpt_tensor_shape_text(x, own));
@@ -120,6 +121,7 @@ static void clear_triangle(GptTensor *y, int64_t diagonal, bool upper) {
 
 static GptTensor *triangle(GptEnv *env, const GptOp *op, GptTensor *x, int64_t diagonal, bool clear_upper) {
   char text[GPT_SHAPE_TEXT];
+  if (x == NULL) return NULL;
   if (x->ndim < 2)
     return gpt_fail_null(env, "%s: a tensor with at least two dimensions expected, got shape %s", op->name,
                          gpt_tensor_shape_text(x, text));
@@ -157,6 +159,5 @@ GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions,
   GptTensor *y = contiguous != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
   if (y != NULL)
     add_scattered(gpt_floats(y), gpt_floats(contiguous), gpt_integers(positions), gpt_tensor_axis(grad, dim), size);
-  gpt_tensor_release(contiguous);
-  return y;
+  return gpt_tensor_then(contiguous, y);
 }

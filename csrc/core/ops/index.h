@@ -10,7 +10,7 @@
  * comes twice. */
 GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions);
 
-/* x with value where mask (i64 or f32, broadcast to x's shape) is not 0. */
+/* x with value where mask (i64 or f32, broadcast to x's shape) is not 0. NULL for NULL, as the next two. */
 GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber value);
 
 /* The last two dims with 0 above, or below, the given diagonal (0: the main one, 1: the one right of it). */

@@ -129,7 +129,7 @@ bool gpt_broadcast(GptEnv *env, const char *op, const GptTensor *a, const GptTen
 }
 
 GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x) {
-  if (x->storage->dtype == GPT_F32) return gpt_tensor_retain(x);
+  if (x == NULL || x->storage->dtype == GPT_F32) return gpt_tensor_retain(x);
   if (x->storage->dtype != GPT_I64)
     return gpt_fail_null(env, "%s: an f32 or i64 tensor expected, got %s", op, gpt_dtype_name(x->storage->dtype));
   return gpt_tensor_contiguous_floats(env, x);

@@ -52,8 +52,8 @@ static GptDtype common_dtype(int count, GptTensor *const *list) {
 static bool copy_part(GptEnv *env, GptTensor *y, GptTensor *part, int dim, int64_t first) {
   GptTensor *source =
       part->storage->dtype == y->storage->dtype ? gpt_tensor_retain(part) : gpt_convert(env, part, y->storage->dtype);
-  GptTensor *slice = source != NULL ? gpt_narrow(env, y, dim, first, part->shape[dim]) : NULL;
-  bool done = slice != NULL;
+  GptTensor *slice = gpt_narrow(env, y, dim, first, part->shape[dim]);
+  bool done = source != NULL && slice != NULL;
   if (done) gpt_copy_elements(slice, source);
   gpt_tensor_release(slice);
   gpt_tensor_release(source);
@@ -65,7 +65,7 @@ static GptTensor *join(GptEnv *env, int count, GptTensor *const *list, int dim, 
   if (!cat_shape(env, count, list, dim, shape, gpt_integers(sizes))) return NULL;
   GptTensor *y = gpt_tensor_new(env, common_dtype(count, list), list[0]->ndim, shape);
   for (int i = 0; y != NULL && i < count; i++) {
-    if (!copy_part(env, y, list[i], dim, first)) gpt_tensor_release(y), y = NULL;
+    y = gpt_tensor_if(copy_part(env, y, list[i], dim, first), y);
     first += gpt_integers(sizes)[i];
   }
   return y;

@@ -67,8 +67,8 @@ static bool back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx)
 /* inputs: x, weight, bias; saves: x, weight (contiguous), stats */
 static bool layer_norm_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
-  GptTensor *dx = dy != NULL ? gpt_tensor_like(env, gpt_node_saved(node, 0)) : NULL;
-  bool done = dx != NULL && back(env, node, dy, dx);
+  GptTensor *dx = gpt_tensor_like(env, gpt_node_saved(node, 0));
+  bool done = dy != NULL && dx != NULL && back(env, node, dy, dx);
   gpt_tensor_release(dy);
   if (done && gpt_node_wants(node, 0)) return gpt_node_give(env, node, 0, dx);
   gpt_tensor_release(dx);
@@ -110,7 +110,7 @@ GptTensor *gpt_layer_norm(GptEnv *env, GptTensor *x, GptTensor *weight, GptTenso
   GptTensor *const inputs[] = {x, weight, bias};
   bool recorded = gpt_graph_wanted(env, 3, inputs);
   GptTensor *px = gpt_tensor_contiguous_floats(env, x), *pw = gpt_tensor_as_contiguous(env, weight), *y = NULL;
-  GptTensor *pb = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
+  GptTensor *pb = gpt_tensor_as_contiguous(env, bias);
   int64_t rows = gpt_tensor_numel(x) / weight->shape[0];
   GptTensor *stats = recorded ? gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){rows, 2}) : NULL;
   if (px != NULL && pw != NULL && (pb != NULL || bias == NULL) && (stats != NULL || !recorded))

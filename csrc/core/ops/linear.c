@@ -42,7 +42,7 @@ static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const 
 /* Packs a bias, and a weight that cannot be multiplied where it lies; the answers are new references. */
 static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
   *w = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
-  *b = bias != NULL ? gpt_tensor_as_contiguous(env, bias) : NULL;
+  *b = gpt_tensor_as_contiguous(env, bias);
   return *w != NULL && (bias == NULL || *b != NULL);
 }
 

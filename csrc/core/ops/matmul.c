@@ -87,6 +87,7 @@ static bool multiply_batched(GptEnv *env, Batches m) {
 /* t with the batch dims repeated as in y: a view. */
 static GptTensor *in_batches(GptEnv *env, GptTensor *t, const GptTensor *y) {
   int64_t shape[GPT_MAX_DIMS];
+  if (t == NULL) return NULL;
   memcpy(shape, y->shape, sizeof shape);
   memcpy(shape + y->ndim - 2, t->shape + t->ndim - 2, 2 * sizeof *shape);
   return gpt_expand(env, t, y->ndim, shape);
@@ -94,31 +95,27 @@ static GptTensor *in_batches(GptEnv *env, GptTensor *t, const GptTensor *y) {
 
 /* y[...] = a b, off the record; y is contiguous. */
 static bool multiply_into(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
-  GptTensor *ready_a = matmul_operand(env, a), *ready_b = ready_a != NULL ? matmul_operand(env, b) : NULL;
-  GptTensor *all_a = ready_b != NULL ? in_batches(env, ready_a, y) : NULL;
-  GptTensor *all_b = all_a != NULL ? in_batches(env, ready_b, y) : NULL;
-  bool done = all_b != NULL && multiply_batched(env, (Batches){.y = y, .a = all_a, .b = all_b});
+  GptTensor *ready_a = matmul_operand(env, a), *ready_b = matmul_operand(env, b);
+  GptTensor *all_a = gpt_tensor_then(ready_a, in_batches(env, ready_a, y));
+  GptTensor *all_b = gpt_tensor_then(ready_b, in_batches(env, ready_b, y));
+  bool done = all_a != NULL && all_b != NULL && multiply_batched(env, (Batches){.y = y, .a = all_a, .b = all_b});
   gpt_tensor_release(all_b);
   gpt_tensor_release(all_a);
-  gpt_tensor_release(ready_b);
-  gpt_tensor_release(ready_a);
   return done;
 }
 
 /* [..., m, k] as [rows, k]: a view where it is one. */
 static GptTensor *vector_as_row(GptEnv *env, GptTensor *t) {
-  return gpt_reshape(env, t, 2, (int64_t[]){-1, t->shape[t->ndim - 1]});
+  return t == NULL ? NULL : gpt_reshape(env, t, 2, (int64_t[]){-1, t->shape[t->ndim - 1]});
 }
 
 /* One product for many batches: every row of a meets the same b. */
 static bool multiply_rows(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
   GptTensor *loose = gpt_tensor_detach(env, a);
-  GptTensor *rows_a = loose != NULL ? vector_as_row(env, loose) : NULL,
-            *rows_y = rows_a != NULL ? vector_as_row(env, y) : NULL;
-  bool done = rows_y != NULL && multiply_into(env, rows_y, rows_a, b);
+  GptTensor *rows_a = gpt_tensor_then(loose, vector_as_row(env, loose)), *rows_y = vector_as_row(env, y);
+  bool done = rows_a != NULL && rows_y != NULL && multiply_into(env, rows_y, rows_a, b);
   gpt_tensor_release(rows_y);
   gpt_tensor_release(rows_a);
-  gpt_tensor_release(loose);
   return done;
 }
 
@@ -130,9 +127,8 @@ static GptTensor *forward(GptEnv *env, GptTensor *a, GptTensor *b) {
   shape[batches + 1] = b->shape[b->ndim - 1];
   GptTensor *y = gpt_tensor_new(env, GPT_F32, batches + 2, shape);
   bool by_rows = y != NULL && b->ndim == 2 && a->ndim > 2 && gpt_tensor_numel(a) > 0 && gpt_tensor_numel(y) > 0;
-  if (y == NULL || (by_rows ? multiply_rows(env, y, a, b) : multiply_into(env, y, a, b))) return y;
-  gpt_tensor_release(y);
-  return NULL;
+  if (y == NULL) return NULL;
+  return gpt_tensor_if(by_rows ? multiply_rows(env, y, a, b) : multiply_into(env, y, a, b), y);
 }
 
 /* da = dy bT, db = aT dy, summed over what was broadcast */
@@ -143,19 +139,16 @@ static GptTensor *product_like(GptEnv *env, GptTensor *x, bool transpose_x, GptT
       transpose_x ? gpt_transpose(env, x, x->ndim - 2, x->ndim - 1) : gpt_transpose(env, y, y->ndim - 2, y->ndim - 1);
   if (turned == NULL) return NULL;
   GptTensor *product = transpose_x ? forward(env, turned, y) : forward(env, x, turned);
-  GptTensor *sum = product != NULL ? gpt_sum_to(env, product, like->ndim, like->shape) : NULL;
-  gpt_tensor_release(product);
-  gpt_tensor_release(turned);
-  return sum;
+  product = gpt_tensor_then(turned, product);
+  return gpt_tensor_then(product, gpt_sum_to(env, product, like->ndim, like->shape));
 }
 
 /* The gradient of b [k, n] in one product over all rows of a [..., m, k]. */
 static GptTensor *rows_gradient(GptEnv *env, GptTensor *a, GptTensor *dy, const GptTensor *b) {
-  GptTensor *rows_a = vector_as_row(env, a), *rows_dy = rows_a != NULL ? vector_as_row(env, dy) : NULL;
-  GptTensor *db = rows_dy != NULL ? product_like(env, rows_a, true, rows_dy, b) : NULL;
+  GptTensor *rows_a = vector_as_row(env, a), *rows_dy = vector_as_row(env, dy);
+  GptTensor *db = rows_a != NULL && rows_dy != NULL ? product_like(env, rows_a, true, rows_dy, b) : NULL;
   gpt_tensor_release(rows_dy);
-  gpt_tensor_release(rows_a);
-  return db;
+  return gpt_tensor_then(rows_a, db);
 }
 
 static bool matmul_backward(GptEnv *env, GptNode *node, GptTensor *dy) {
@@ -174,9 +167,7 @@ static GptTensor *multiply_tensors(GptEnv *env, GptTensor *a, GptTensor *b) {
 
 /* y without the dim that a vector was given; takes over y. */
 static GptTensor *drop_dim(GptEnv *env, GptTensor *y, int from_last) {
-  GptTensor *squeezed = y != NULL ? gpt_squeeze(env, y, y->ndim - from_last) : NULL;
-  gpt_tensor_release(y);
-  return squeezed;
+  return y == NULL ? NULL : gpt_tensor_then(y, gpt_squeeze(env, y, y->ndim - from_last));
 }
 
 static bool check_fit(GptEnv *env, const GptTensor *a, const GptTensor *b) {
@@ -199,12 +190,11 @@ static bool check_fit(GptEnv *env, const GptTensor *a, const GptTensor *b) {
 }
 
 GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b) {
-  if (!check_fit(env, a, b)) return NULL;
+  if (a == NULL || b == NULL || !check_fit(env, a, b)) return NULL;
   GptTensor *rows = a->ndim == 1 ? gpt_unsqueeze(env, a, 0) : gpt_tensor_retain(a);
-  GptTensor *columns = rows == NULL ? NULL : b->ndim == 1 ? gpt_unsqueeze(env, b, 1) : gpt_tensor_retain(b);
-  GptTensor *y = columns != NULL ? multiply_tensors(env, rows, columns) : NULL;
-  gpt_tensor_release(columns);
-  gpt_tensor_release(rows);
+  GptTensor *columns = b->ndim == 1 ? gpt_unsqueeze(env, b, 1) : gpt_tensor_retain(b);
+  GptTensor *y = rows != NULL && columns != NULL ? multiply_tensors(env, rows, columns) : NULL;
+  y = gpt_tensor_then(rows, gpt_tensor_then(columns, y));
   if (b->ndim == 1) y = drop_dim(env, y, 1);
   if (a->ndim == 1) y = drop_dim(env, y, b->ndim == 1 ? 1 : 2);
   return y;

@@ -8,7 +8,7 @@
 /*
  * [n] [n] -> []; [m, k] [k] -> [m]; [k] [k, n] -> [n]; [..., m, k] [..., k, n] -> [..., m, n], with the dims before the
  * last two broadcast. i64 is converted. Strided operands are multiplied where they lie where one of their last two
- * strides is 1.
+ * strides is 1. NULL for NULL.
  */
 GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b);
 

@@ -11,21 +11,15 @@
 /* Each element's gradient is the sum's, times the record's number (a mean's 1 / n). */
 static bool sum_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *scale = gpt_tensor_number(env, gpt_reduction_number(node));
-  GptTensor *scaled = scale != NULL ? gpt_mul(env, grad, scale) : NULL;
-  GptTensor *dx = scaled != NULL ? gpt_stretched(env, node, scaled) : NULL;
-  gpt_tensor_release(scale);
-  gpt_tensor_release(scaled);
-  return gpt_node_give(env, node, 0, dx);
+  GptTensor *scaled = gpt_tensor_then(scale, gpt_mul(env, grad, scale));
+  return gpt_node_give(env, node, 0, gpt_tensor_then(scaled, gpt_stretched(env, node, scaled)));
 }
 
 static GptTensor *sum_floats(GptEnv *env, const GptOp *op, GptTensor *x, int dim, bool keepdim, double scale) {
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x);
-  GptTensor *y = contiguous != NULL ? gpt_reduced_new(env, GPT_F32, x, dim, keepdim) : NULL;
-  if (y != NULL && !gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), gpt_tensor_axis(x, dim), scale)) {
-    gpt_tensor_release(y);
-    y = NULL;
-  }
-  gpt_tensor_release(contiguous);
+  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = gpt_reduced_new(env, GPT_F32, x, dim, keepdim);
+  bool done = contiguous != NULL && y != NULL &&
+              gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), gpt_tensor_axis(x, dim), scale);
+  y = gpt_tensor_then(contiguous, gpt_tensor_if(done, y));
   return gpt_record_reduction(env, op, y, x, dim, (GptTensor *const[2]){NULL, NULL}, scale);
 }
 
@@ -52,9 +46,8 @@ GptTensor *gpt_sum(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
 GptTensor *gpt_mean(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
   GptTensor *floats = gpt_as_floats(env, "mean", x);
   if (floats == NULL) return NULL;
-  GptTensor *y = sum_floats(env, &mean_op, floats, dim, keepdim, 1 / (double)gpt_tensor_axis(x, dim).n);
-  gpt_tensor_release(floats);
-  return y;
+  double share = 1 / (double)gpt_tensor_axis(x, dim).n;
+  return gpt_tensor_then(floats, sum_floats(env, &mean_op, floats, dim, keepdim, share));
 }
 
 /* The variance of rows, or its way back. */
@@ -119,7 +112,6 @@ static GptTensor *var_floats(GptEnv *env, GptTensor *x, int dim, bool keepdim, d
 
 GptTensor *gpt_var(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
   GptTensor *floats = gpt_as_floats(env, "var", x);
-  GptTensor *y = floats != NULL ? var_floats(env, floats, dim, keepdim, correction) : NULL;
-  gpt_tensor_release(floats);
-  return y;
+  if (floats == NULL) return NULL;
+  return gpt_tensor_then(floats, var_floats(env, floats, dim, keepdim, correction));
 }

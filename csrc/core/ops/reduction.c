@@ -48,14 +48,13 @@ bool gpt_gradient_rows(GptEnv *env, const GptNode *node, GptRows *rows) {
 bool gpt_give_rows(GptEnv *env, GptNode *node, GptRows *rows) {
   int dim = (int)node->numbers[DIM], last = rows->x->ndim - 1;
   if (dim == GPT_ALL_DIMS || dim == last) return gpt_node_give(env, node, 0, rows->x);
-  GptTensor *view = gpt_dim_moved(env, rows->x, last, dim);
-  gpt_tensor_release(rows->x);
-  return gpt_node_give(env, node, 0, view);
+  return gpt_node_give(env, node, 0, gpt_tensor_then(rows->x, gpt_dim_moved(env, rows->x, last, dim)));
 }
 
 GptTensor *gpt_stretched(GptEnv *env, const GptNode *node, const GptTensor *grad) {
   int dim = (int)node->numbers[DIM], ndim = (int)node->numbers[NDIM];
   int64_t stride[GPT_MAX_DIMS];
+  if (grad == NULL) return NULL;
   for (int d = 0; d < ndim; d++) {
     int own = grad->ndim < ndim && d > dim ? d - 1 : d;
     stride[d] = dim == GPT_ALL_DIMS || d == dim ? 0 : grad->stride[own];

@@ -30,7 +30,7 @@ bool gpt_gradient_rows(GptEnv *env, const GptNode *node, GptRows *rows);
 /* Hands the input the gradient in rows; takes it over. */
 bool gpt_give_rows(GptEnv *env, GptNode *node, GptRows *rows);
 
-/* The output's gradient, stretched to the input's shape: a view. */
+/* The output's gradient, stretched to the input's shape: a view. NULL for NULL. */
 GptTensor *gpt_stretched(GptEnv *env, const GptNode *node, const GptTensor *grad);
 
 #endif

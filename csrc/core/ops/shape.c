@@ -80,7 +80,7 @@ static GptTensor *record_view(GptEnv *env, GptTensor *x, int ndim, const int64_t
 GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   char from[GPT_SHAPE_TEXT], to[GPT_SHAPE_TEXT];
-  if (!resolve_shape(env, x, ndim, wanted, shape, "view")) return NULL;
+  if (x == NULL || !resolve_shape(env, x, ndim, wanted, shape, "view")) return NULL;
   if (view_strides(x, ndim, shape, stride)) return record_view(env, x, ndim, shape, stride);
   return gpt_fail_null(env,
                        "view: shape %s, as it lies in memory, cannot be seen as %s; reshape() copies where it must",
@@ -89,17 +89,15 @@ GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) 
 
 GptTensor *gpt_reshape(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
-  if (!resolve_shape(env, x, ndim, wanted, shape, "reshape")) return NULL;
+  if (x == NULL || !resolve_shape(env, x, ndim, wanted, shape, "reshape")) return NULL;
   if (view_strides(x, ndim, shape, stride)) return record_view(env, x, ndim, shape, stride);
   GptTensor *copy = gpt_clone(env, x);
-  if (copy == NULL) return NULL;
-  GptTensor *y = gpt_view(env, copy, ndim, shape);
-  gpt_tensor_release(copy);
-  return y;
+  return gpt_tensor_then(copy, gpt_view(env, copy, ndim, shape));
 }
 
 GptTensor *gpt_unsqueeze(GptEnv *env, GptTensor *x, int dim) {
   int64_t shape[GPT_MAX_DIMS] = {0}, stride[GPT_MAX_DIMS] = {0};
+  if (x == NULL) return NULL;
   if (x->ndim == GPT_MAX_DIMS)
     return gpt_fail_null(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, x->ndim + 1);
   for (int d = 0; d <= x->ndim; d++) {
@@ -113,6 +111,7 @@ GptTensor *gpt_unsqueeze(GptEnv *env, GptTensor *x, int dim) {
 GptTensor *gpt_squeeze(GptEnv *env, GptTensor *x, int dim) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   char text[GPT_SHAPE_TEXT];
+  if (x == NULL) return NULL;
   if (x->shape[dim] != 1)
     return gpt_fail_null(env, "squeeze: a dim of size 1 expected, dim %d of shape %s has size %lld", dim + 1,
                          gpt_tensor_shape_text(x, text), (long long)x->shape[dim]);
@@ -136,6 +135,7 @@ static const GptOp permute_op = {"permute", permute_backward};
 GptTensor *gpt_permute(GptEnv *env, GptTensor *x, const int *dims) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   GptOpCall record = {.op = &permute_op, GPT_INPUTS(x)};
+  if (x == NULL) return NULL;
   for (int d = 0; d < x->ndim; d++) {
     shape[d] = x->shape[dims[d]];
     stride[d] = x->stride[dims[d]];
@@ -146,6 +146,7 @@ GptTensor *gpt_permute(GptEnv *env, GptTensor *x, const int *dims) {
 
 GptTensor *gpt_transpose(GptEnv *env, GptTensor *x, int dim1, int dim2) {
   int dims[GPT_MAX_DIMS];
+  if (x == NULL) return NULL;
   for (int d = 0; d < x->ndim; d++) dims[d] = d == dim1 ? dim2 : d == dim2 ? dim1 : d;
   return gpt_permute(env, x, dims);
 }
@@ -154,6 +155,7 @@ GptTensor *gpt_transpose(GptEnv *env, GptTensor *x, int dim1, int dim2) {
 
 static GptTensor *slice_of(GptEnv *env, const GptTensor *x, int dim, int64_t first, int64_t length) {
   int64_t shape[GPT_MAX_DIMS];
+  if (x == NULL) return NULL;
   memcpy(shape, x->shape, sizeof shape);
   shape[dim] = length;
   return gpt_tensor_view(env, x, x->ndim, shape, x->stride, x->offset + first * x->stride[dim]);
@@ -165,9 +167,9 @@ static GptTensor *put_slice(GptEnv *env, const GptTensor *grad, int dim, int64_t
   memcpy(shape, grad->shape, sizeof shape);
   shape[dim] = size;
   GptTensor *y = gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape);
-  GptTensor *slice = y != NULL ? slice_of(env, y, dim, first, grad->shape[dim]) : NULL;
+  GptTensor *slice = slice_of(env, y, dim, first, grad->shape[dim]);
   if (slice != NULL) gpt_copy_elements(slice, grad);
-  else gpt_tensor_release(y), y = NULL;
+  y = gpt_tensor_if(slice != NULL, y);
   gpt_tensor_release(slice);
   return y;
 }
@@ -180,6 +182,7 @@ static bool narrow_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 static const GptOp narrow_op = {"narrow", narrow_backward};
 
 GptTensor *gpt_narrow(GptEnv *env, GptTensor *x, int dim, int64_t first, int64_t length) {
+  if (x == NULL) return NULL;
   GptOpCall record = {.op = &narrow_op, GPT_INPUTS(x), .integers = {dim, first, x->shape[dim]}};
   return gpt_graph_add(env, slice_of(env, x, dim, first, length), record);
 }
@@ -188,14 +191,14 @@ static bool select_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *slice = gpt_unsqueeze(env, grad, (int)node->integers[0]);
   if (slice == NULL) return false;
   GptTensor *given = put_slice(env, slice, (int)node->integers[0], node->integers[1], node->integers[2]);
-  gpt_tensor_release(slice);
-  return gpt_node_give(env, node, 0, given);
+  return gpt_node_give(env, node, 0, gpt_tensor_then(slice, given));
 }
 
 static const GptOp select_op = {"select", select_backward};
 
 GptTensor *gpt_select(GptEnv *env, GptTensor *x, int dim, int64_t position) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
+  if (x == NULL) return NULL;
   for (int d = 0; d < x->ndim - 1; d++) {
     shape[d] = x->shape[d < dim ? d : d + 1];
     stride[d] = x->stride[d < dim ? d : d + 1];
@@ -216,6 +219,7 @@ static const GptOp expand_op = {"expand", expand_backward};
 GptTensor *gpt_expand(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   char from[GPT_SHAPE_TEXT], to[GPT_SHAPE_TEXT];
+  if (x == NULL) return NULL;
   bool fits = ndim >= x->ndim;
   for (int d = ndim - 1; d >= 0 && fits; d--) {
     int own = d - (ndim - x->ndim);
@@ -245,5 +249,5 @@ GptTensor *gpt_clone(GptEnv *env, GptTensor *x) {
 }
 
 GptTensor *gpt_contiguous(GptEnv *env, GptTensor *x) {
-  return gpt_tensor_contiguous(x) ? gpt_tensor_retain(x) : gpt_clone(env, x);
+  return x == NULL || gpt_tensor_contiguous(x) ? gpt_tensor_retain(x) : gpt_clone(env, x);
 }

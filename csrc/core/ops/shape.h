@@ -1,6 +1,6 @@
 /*
  * Ops that rearrange: views of the same storage, and copies of several tensors into one. All record themselves.
- * Dims are 0 <= dim < ndim: the caller has checked them. Sizes, which come from data, are checked here.
+ * Dims are 0 <= dim < ndim: the caller has checked them. Sizes, which come from data, are checked here. NULL for NULL.
  */
 #ifndef GPT_OPS_SHAPE_H
 #define GPT_OPS_SHAPE_H

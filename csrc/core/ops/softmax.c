@@ -66,17 +66,14 @@ static void run_rows(GptTask task, GptTensor *y, const GptTensor *x, const GptTe
 /* Rows along dim in x's order of dimensions again, contiguous; takes over rows. */
 static GptTensor *moved_back(GptEnv *env, GptTensor *rows, int dim) {
   if (rows == NULL || rows->ndim == 0 || dim == rows->ndim - 1) return rows;
-  GptTensor *view = gpt_dim_moved(env, rows, rows->ndim - 1, dim);
-  GptTensor *y = view != NULL ? gpt_tensor_as_contiguous(env, view) : NULL;
-  gpt_tensor_release(view);
-  gpt_tensor_release(rows);
-  return y;
+  GptTensor *view = gpt_tensor_then(rows, gpt_dim_moved(env, rows, rows->ndim - 1, dim));
+  return gpt_tensor_then(view, gpt_tensor_as_contiguous(env, view));
 }
 
 static bool softmax_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   int dim = (int)node->integers[0];
-  GptTensor *y = gpt_rows_along(env, gpt_node_saved(node, 0), dim);
-  GptTensor *dy = y != NULL ? gpt_rows_along(env, grad, dim) : NULL, *dx = dy != NULL ? gpt_tensor_like(env, dy) : NULL;
+  GptTensor *y = gpt_rows_along(env, gpt_node_saved(node, 0), dim), *dy = gpt_rows_along(env, grad, dim);
+  GptTensor *dx = y != NULL ? gpt_tensor_like(env, dy) : NULL;
   if (dx != NULL) run_rows(((const Kind *)node->op)->backward, dx, y, dy);
   gpt_tensor_release(y);
   gpt_tensor_release(dy);
@@ -84,14 +81,12 @@ static bool softmax_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 }
 
 static GptTensor *compute_softmax(GptEnv *env, const Kind *kind, GptTensor *input, int dim) {
-  GptTensor *x = gpt_as_floats(env, kind->op.name, input), *rows = x != NULL ? gpt_rows_along(env, x, dim) : NULL;
-  GptTensor *y = rows != NULL ? gpt_tensor_like(env, rows) : NULL;
+  GptTensor *x = gpt_as_floats(env, kind->op.name, input), *rows = gpt_rows_along(env, x, dim);
+  GptTensor *y = gpt_tensor_like(env, rows);
   if (y != NULL) run_rows(kind->forward, y, rows, NULL);
-  gpt_tensor_release(rows);
-  y = moved_back(env, y, dim);
+  y = gpt_tensor_then(rows, moved_back(env, y, dim));
   y = gpt_graph_add(env, y, (GptOpCall){.op = &kind->op, GPT_INPUTS(x), GPT_SAVES(y), .integers = {dim}});
-  gpt_tensor_release(x);
-  return y;
+  return gpt_tensor_then(x, y);
 }
 
 static const Kind softmax_kind = {{"softmax", softmax_backward}, softmax_rows, softmax_rows_backward};

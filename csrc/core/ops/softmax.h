@@ -1,4 +1,5 @@
-/* Softmax and its logarithm along one dimension (0-based), f32 (i64 is turned into it), contiguous, recorded. */
+/* Softmax and its logarithm along one dimension (0-based), f32 (i64 is turned into it), contiguous, recorded. NULL for
+ * NULL. */
 #ifndef GPT_SOFTMAX_H
 #define GPT_SOFTMAX_H
 

@@ -10,10 +10,7 @@ static GptTensor *sum_dims(GptEnv *env, GptTensor *x, int first, int last) {
   GptTensor *y = contiguous != NULL ? gpt_tensor_new(env, GPT_F32, x->ndim, shape) : NULL;
   GptAxis axis = gpt_axis_range(x->ndim, x->shape, first, last);
   bool done = y != NULL && gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), axis, 1);
-  gpt_tensor_release(contiguous);
-  if (done) return y;
-  gpt_tensor_release(y);
-  return NULL;
+  return gpt_tensor_then(contiguous, gpt_tensor_if(done, y));
 }
 
 /* Is dimension d summed on the way to shape? */
@@ -26,9 +23,7 @@ static bool is_summed(const GptTensor *x, int ndim, const int64_t *shape, int d)
 static GptTensor *drop_front(GptEnv *env, GptTensor *x, int ndim) {
   if (x == NULL || x->ndim == ndim) return x;
   int front = x->ndim - ndim;
-  GptTensor *view = gpt_tensor_view(env, x, ndim, x->shape + front, x->stride + front, x->offset);
-  gpt_tensor_release(x);
-  return view;
+  return gpt_tensor_then(x, gpt_tensor_view(env, x, ndim, x->shape + front, x->stride + front, x->offset));
 }
 
 GptTensor *gpt_sum_to(GptEnv *env, GptTensor *grad, int ndim, const int64_t *shape) {
@@ -37,9 +32,7 @@ GptTensor *gpt_sum_to(GptEnv *env, GptTensor *grad, int ndim, const int64_t *sha
     if (!is_summed(x, ndim, shape, d)) continue;
     int last = d + 1; /* adjacent dimensions are summed in one go */
     while (last < x->ndim && (x->shape[last] == 1 || is_summed(x, ndim, shape, last))) last++;
-    GptTensor *sum = sum_dims(env, x, d, last);
-    gpt_tensor_release(x);
-    x = sum;
+    x = gpt_tensor_then(x, sum_dims(env, x, d, last));
   }
   return drop_front(env, x, ndim);
 }

@@ -108,6 +108,17 @@ void gpt_tensor_release(GptTensor *tensor) {
   gpt_free(env, tensor);
 }
 
+GptTensor *gpt_tensor_then(GptTensor *used, GptTensor *made) {
+  gpt_tensor_release(used);
+  return made;
+}
+
+GptTensor *gpt_tensor_if(bool done, GptTensor *tensor) {
+  if (done) return tensor;
+  gpt_tensor_release(tensor);
+  return NULL;
+}
+
 void gpt_node_use_up(GptEnv *env, GptNode *node) {
   GptNode *list = NULL;
   drop_edges(env, node, &list);

@@ -131,6 +131,7 @@ GptTensor *gpt_tensor_zeros(GptEnv *env, GptDtype dtype, int ndim, const int64_t
 }
 
 GptTensor *gpt_tensor_like(GptEnv *env, const GptTensor *tensor) {
+  if (tensor == NULL) return NULL;
   return gpt_tensor_new(env, tensor->storage->dtype, tensor->ndim, tensor->shape);
 }
 
@@ -147,11 +148,13 @@ GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int
 
 GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
                            int64_t offset) {
+  if (tensor == NULL) return NULL;
   tensor->storage->refs++;
   return new_tensor(env, tensor->storage, ndim, shape, stride, offset);
 }
 
 GptTensor *gpt_tensor_detach(GptEnv *env, const GptTensor *tensor) {
+  if (tensor == NULL) return NULL;
   return gpt_tensor_view(env, tensor, tensor->ndim, tensor->shape, tensor->stride, tensor->offset);
 }
 
@@ -230,11 +233,11 @@ GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor) {
 }
 
 GptTensor *gpt_tensor_as_contiguous(GptEnv *env, GptTensor *tensor) {
-  return gpt_tensor_contiguous(tensor) ? gpt_tensor_retain(tensor) : gpt_tensor_copy(env, tensor);
+  return tensor == NULL || gpt_tensor_contiguous(tensor) ? gpt_tensor_retain(tensor) : gpt_tensor_copy(env, tensor);
 }
 
 GptTensor *gpt_tensor_contiguous_floats(GptEnv *env, GptTensor *tensor) {
-  if (tensor->storage->dtype == GPT_F32) return gpt_tensor_as_contiguous(env, tensor);
+  if (tensor == NULL || tensor->storage->dtype == GPT_F32) return gpt_tensor_as_contiguous(env, tensor);
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, tensor), *floats = NULL;
   if (contiguous != NULL) floats = gpt_tensor_new(env, GPT_F32, tensor->ndim, tensor->shape);
   int64_t n = floats != NULL ? gpt_tensor_numel(floats) : 0;

@@ -4,6 +4,9 @@
  * Ownership: a function that returns a GptTensor * returns a new reference, which the caller releases; a function
  * that takes one borrows it. Dimensions and indexes count from 0 in the core (from 1 in Lua).
  * A view is a tensor over the storage of another one. Counts are not atomic: a tensor belongs to one environment.
+ *
+ * What makes a tensor of a tensor, here and among the ops that say so, returns NULL for NULL, so that a chain of them
+ * needs one check, at its end.
  */
 #ifndef GPT_TENSOR_H
 #define GPT_TENSOR_H
@@ -64,7 +67,7 @@ void gpt_storage_release(GptStorage *storage);
 /* A contiguous tensor over part of a storage, from that element on; it takes its own reference to the storage. */
 GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int ndim, const int64_t *shape);
 
-/* A view with any shape and strides, unrecorded: the caller returns for its lying inside the storage. */
+/* A view with any shape and strides, unrecorded: the caller sees to it that it lies inside the storage. */
 GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
                            int64_t offset);
 
@@ -82,6 +85,12 @@ GptTensor *gpt_tensor_contiguous_floats(GptEnv *env, GptTensor *tensor);
 
 GptTensor *gpt_tensor_retain(GptTensor *tensor); /* NULL is fine; returns it */
 void gpt_tensor_release(GptTensor *tensor);      /* NULL is fine */
+
+/* Releases `used` and returns what was made of it: x = gpt_tensor_then(x, f(env, x)). Both may be NULL. */
+GptTensor *gpt_tensor_then(GptTensor *used, GptTensor *made);
+
+/* Returns the tensor where all went well, otherwise releases it and returns NULL. */
+GptTensor *gpt_tensor_if(bool done, GptTensor *tensor);
 
 /* The first element. */
 float *gpt_floats(const GptTensor *tensor);

@@ -111,10 +111,8 @@ static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer,
 static GptTensor *run_alone(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   GptTensor *batch = gpt_unsqueeze(env, x, 0);
   GptTensor *y = batch != NULL ? attention_forward(env, pass, layer, batch) : NULL;
-  GptTensor *rows = y != NULL ? gpt_select(env, y, 0, 0) : NULL;
-  gpt_tensor_release(batch);
-  gpt_tensor_release(y);
-  return rows;
+  y = gpt_tensor_then(batch, y);
+  return gpt_tensor_then(y, gpt_select(env, y, 0, 0));
 }
 
 static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
@@ -123,10 +121,8 @@ static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer,
   if (!check_input(env, attention, pass, x)) return NULL;
   GptTensor *qkv = all_linear(layer) ? project_together(env, layer, x) : project_apart(env, pass, layer, x);
   GptTensor *mixed = qkv != NULL && trace_weights(env, pass, attention, qkv) ? attend(env, pass, attention, qkv) : NULL;
-  GptTensor *y = mixed != NULL ? gpt_layer_run(env, pass, layer, "output", mixed) : NULL;
   gpt_tensor_release(qkv);
-  gpt_tensor_release(mixed);
-  return y;
+  return gpt_tensor_then(mixed, gpt_layer_run(env, pass, layer, "output", mixed));
 }
 
 static void attention_describe(const GptLayer *layer, GptText *text) {

@@ -5,17 +5,15 @@
 
 #include <math.h>
 
-/* A chain of a layer's own children; consumes x. */
-static GptTensor *then(GptEnv *env, GptPass *pass, GptLayer *layer, const char *name, GptTensor *x) {
-  GptTensor *y = x != NULL ? gpt_layer_run(env, pass, layer, name, x) : NULL;
-  gpt_tensor_release(x);
-  return y;
+/* A link in a chain of a layer's own children; consumes x. */
+static GptTensor *run_next(GptEnv *env, GptPass *pass, GptLayer *layer, const char *name, GptTensor *x) {
+  return gpt_tensor_then(x, gpt_layer_run(env, pass, layer, name, x));
 }
 
 static GptTensor *run_feed_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
-  GptTensor *h = then(env, pass, layer, "expand", gpt_tensor_retain(x));
-  h = then(env, pass, layer, "activation", h);
-  return then(env, pass, layer, "project", h);
+  GptTensor *h = gpt_layer_run(env, pass, layer, "expand", x);
+  h = run_next(env, pass, layer, "activation", h);
+  return run_next(env, pass, layer, "project", h);
 }
 
 static void describe_feed_forward(const GptLayer *layer, GptText *text) {
@@ -48,14 +46,11 @@ typedef struct Block {
 /* x + drop(inner(norm(x))); consumes x */
 static GptTensor *residual(GptEnv *env, GptPass *pass, GptLayer *layer, const char *norm, const char *inner,
                            GptTensor *x) {
-  if (x == NULL) return NULL;
-  GptTensor *y = then(env, pass, layer, norm, gpt_tensor_retain(x));
-  y = then(env, pass, layer, inner, y);
+  GptTensor *y = gpt_layer_run(env, pass, layer, norm, x);
+  y = run_next(env, pass, layer, inner, y);
   y = gpt_layer_drop(env, pass, layer, ((Block *)layer)->drop_rate, y);
-  GptTensor *sum = y != NULL ? gpt_add(env, x, y) : NULL;
-  gpt_tensor_release(x);
-  gpt_tensor_release(y);
-  return sum;
+  y = gpt_tensor_then(y, gpt_add(env, x, y));
+  return gpt_tensor_then(x, y);
 }
 
 static GptTensor *run_block(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
