@@ -26,12 +26,14 @@ describe("gpt.cross_entropy", function()
     assert.is_true(math.abs(gpt.cross_entropy(logits[2], gpt.tensor(1)):item() - math.log(3)) < 1e-6)
   end)
 
-  it("leaves out targets of -1", function()
-    local x = logits:clone():requires_grad(true)
-    local loss = gpt.cross_entropy(x, gpt.tensor { -1, 1 })
-    assert.is_true(math.abs(loss:item() - math.log(3)) < 1e-6)
-    loss:backward()
-    assert.same({ 0.0, 0.0, 0.0 }, x.grad[1]:totable())
+  it("leaves out targets of -1, and of -100", function()
+    for _, masked in ipairs { -1, -100 } do
+      local x = logits:clone():requires_grad(true)
+      local loss = gpt.cross_entropy(x, gpt.tensor { masked, 1 })
+      assert.is_true(math.abs(loss:item() - math.log(3)) < 1e-6)
+      loss:backward()
+      assert.same({ 0.0, 0.0, 0.0 }, x.grad[1]:totable())
+    end
   end)
 
   it("has the gradient that differences have", function()
@@ -59,12 +61,12 @@ describe("gpt.cross_entropy", function()
   it("names the target that is no token", function()
     assert.equal("user:1: cross_entropy: target 3 at [2] is no token id of a vocabulary of 3 (0 to 2; -1 leaves a "
       .. "position out)", message(logits, gpt.tensor { 0, 3 }))
-    assert.equal("user:1: cross_entropy: target -100 at [1, 2] is no token id of a vocabulary of 3 (0 to 2; -1 leaves "
-      .. "a position out)", message(logits:view(1, 2, 3), gpt.tensor { { 0, -100 } }))
+    assert.equal("user:1: cross_entropy: target -99 at [1, 2] is no token id of a vocabulary of 3 (0 to 2; -1 leaves "
+      .. "a position out)", message(logits:view(1, 2, 3), gpt.tensor { { 0, -99 } }))
   end)
 
   it("needs a target that counts", function()
-    assert.equal("user:1: cross_entropy: no target left to average over: targets of shape [2] are all -1",
+    assert.equal("user:1: cross_entropy: no target left to average over: targets of shape [2] are all masked (-1 or -100)",
       message(logits, gpt.tensor { -1, -1 }))
     assert.equal("user:1: cross_entropy: no target left to average over: targets of shape [0] hold nothing",
       message(gpt.zeros(0, 3), gpt.zeros(0, { dtype = "i64" })))

@@ -3,6 +3,7 @@ local core = require "gpt.core"
 local files = require "spec.support.files"
 local raised = require "spec.support.raised"
 local script = require "spec.support.script"
+local validate = require "gpt.support.validate"
 
 local function count_up(n)
   local ids = {}
@@ -166,6 +167,46 @@ describe("a token file", function()
     end
   end)
 
+  it("has the ids of marks in a text, unless told otherwise", function()
+    local tokenizer = gpt.tokenizer "spec/fixtures/tokenizer"
+    local text, options = "one<|endoftext|>two", { tokenizer = tokenizer, context_length = 2, shuffle = false }
+    local marked = tokenizer:encode(text, { special = true })
+    assert.equal(#marked, gpt.dataset(text, options).tokens)
+    assert.equal(#marked, gpt.write_tokens(dir .. "/m.bin", text, { tokenizer = tokenizer }))
+    assert.equal(core._pack_ids(marked, 2), files.read(dir .. "/m.bin"))
+    options.special = false
+    assert.equal(#tokenizer:encode(text), gpt.dataset(text, options).tokens)
+    assert.equal(#tokenizer:encode(text),
+      gpt.write_tokens(dir .. "/m.bin", text, { tokenizer = tokenizer, special = false }))
+  end)
+
+  it("keeps a mark whole that lies across a slice's border", function()
+    files.copy("spec/fixtures/tokenizer", dir .. "/tokenizer")
+    files.write(dir .. "/tokenizer/added_tokens.json", '{"the end of it": 400, "miller  ": 401}')
+    local tokenizer = gpt.tokenizer(dir .. "/tokenizer")
+    for _, before in ipairs { 3, 9, 12 } do
+      local text = ("a b "):rep(2 ^ 18):sub(1, -before) .. "the end of it miller  x" .. ("\n"):rep(20)
+      local whole = tokenizer:encode(text, { special = true })
+      files.write(dir .. "/long.txt", text)
+      local at = 0
+      local function pieces()
+        at = at + 65537
+        return text:sub(at - 65536, at) ~= "" and text:sub(at - 65536, at) or nil
+      end
+      for _, source in ipairs { { text = text }, dir .. "/long.txt", pieces } do
+        gpt.write_tokens(dir .. "/c.bin", source, { tokenizer = tokenizer })
+        assert.is_true(files.read(dir .. "/c.bin") == core._pack_ids(whole, 2))
+      end
+    end
+  end)
+
+  it("is written from a text without a place to cut it", function()
+    local tokenizer = gpt.tokenizer "spec/fixtures/tokenizer"
+    local text = ("\n"):rep(2 ^ 21)
+    local whole = tokenizer:encode(text)
+    assert.equal(#whole, gpt.write_tokens(dir .. "/w.bin", text, { tokenizer = tokenizer }))
+  end)
+
   it("is written from a function of pieces", function()
     local pieces = { { 1, 2 }, { 3 } }
     assert.equal(3, gpt.write_tokens(dir .. "/d.bin", function() return table.remove(pieces, 1) end))
@@ -200,8 +241,8 @@ describe("a token file", function()
   end)
 
   it("says what is wrong", function()
-    assert.equal(dir .. "/none.bin: No such file or directory",
-      raised(gpt.dataset, dir .. "/none.bin", { context_length = 4 }))
+    assert.equal(dir .. "/none: No such file or directory",
+      raised(gpt.dataset, dir .. "/none", { context_length = 4, dtype = "u16" }))
     files.write(dir .. "/odd.bin", "abc")
     assert.equal(dir .. "/odd.bin: 3 bytes are no whole number of u16 tokens of 2 bytes each",
       raised(gpt.dataset, dir .. "/odd.bin", { context_length = 1 }))
@@ -226,6 +267,59 @@ describe("a token file", function()
     collectgarbage()
     assert.equal(before.live, gpt.memory().live)
     assert.equal(before.mapped, gpt.memory().mapped)
+  end)
+end)
+
+describe("a string that looks like a file's name and is none", function()
+  local tokenizer, dir = script.tokenizer {}, nil
+  setup(function() dir = files.directory() end)
+  teardown(function() files.remove(dir) end)
+
+  local function refusal(what, name)
+    local shown = ('"%s"'):format(name)
+    return ("%s: no file is called %s; a text that reads like a name is given as { text = %s }"):format(what, shown, shown)
+  end
+
+  it("is an error that says how to give a text", function()
+    for _, name in ipairs { "bok.txt", "data/book", "./book", "/tmp/my book", "~/book", "../b", "train.bin", "C.lua",
+      "https://example.org", "a.b.jsonl", "books/" } do
+      assert.equal(refusal("gpt.dataset", name),
+        raised(gpt.dataset, name, { context_length = 1, tokenizer = tokenizer }))
+      assert.equal(refusal("gpt.write_tokens", name),
+        raised(gpt.write_tokens, dir .. "/x.bin", name, { tokenizer = tokenizer }))
+      assert.equal(refusal("gpt.train_tokenizer", name), raised(gpt.train_tokenizer, name, { vocab_size = 300 }))
+    end
+    assert.same({}, files.list(dir))
+  end)
+
+  it("is a text otherwise", function()
+    for _, text in ipairs { "Hello.", "3.14", "a b.txt", "one\ntwo.txt", "Who?", "and so on ...", "x.superlongword",
+      "1/2 cup" } do
+      assert.equal(#text, gpt.dataset(text, { context_length = 1, tokenizer = tokenizer }).tokens)
+    end
+    for _, text in ipairs { "bok.txt", "/x", "" } do
+      assert.equal(#text, gpt.write_tokens(dir .. "/x.bin", { text = text }, { tokenizer = tokenizer }))
+    end
+    assert.equal(257, gpt.train_tokenizer({ text = "book.txt" }, { vocab_size = 257 }).vocab_size)
+  end)
+
+  it("says what is wrong", function()
+    files.write(dir .. "/train.bin", "ab")
+    local shown = validate.show(dir .. "/train.bin")
+    assert.equal("gpt.train_tokenizer: " .. shown .. " is a file of token ids, by its name, and a text is expected",
+      raised(gpt.train_tokenizer, dir .. "/train.bin", { vocab_size = 300 }))
+    assert.equal("gpt.write_tokens: " .. shown .. " is a file of token ids, by its name, and a text is expected",
+      raised(gpt.write_tokens, dir .. "/y.bin", dir .. "/train.bin", { tokenizer = tokenizer }))
+    assert.equal("gpt.dataset: text: a string expected, got 5", raised(gpt.dataset, { text = 5 }, { context_length = 1 }))
+    assert.equal("gpt.dataset: txt: unknown key; did you mean 'text'?",
+      raised(gpt.dataset, { text = "a", txt = "b" }, { context_length = 1 }))
+    assert.equal("gpt.dataset: dtype is for token files, and this is a text of 1 bytes",
+      raised(gpt.dataset, { text = "a" }, { context_length = 1, dtype = "u16" }))
+    assert.equal("gpt.train_tokenizer: a text or a text file's name expected, got a table",
+      raised(gpt.train_tokenizer, { 1, 2 }, { vocab_size = 300 }))
+    local pieces = { {}, "a" }
+    assert.equal("gpt.write_tokens: piece 2: a string expected, got a table", raised(gpt.write_tokens, dir .. "/x.bin",
+      function() return table.remove(pieces) end, { tokenizer = tokenizer }))
   end)
 end)
 
@@ -281,6 +375,22 @@ describe("gpt.evaluate", function()
     local data = gpt.dataset(count_up(20), { context_length = 3, batch_size = 2 })
     local _, tokens = gpt.evaluate(model_of(0), data, { batches = 2 })
     assert.equal(12, tokens)
+  end)
+
+  it("takes arrays, and leaves out targets of -1 and -100", function()
+    local model = model_of(0)
+    local function data(...)
+      local list = { ... }
+      return { batches = function() return function() return table.unpack(table.remove(list, 1) or {}) end end }
+    end
+    local loss, count = gpt.evaluate(model, data({ { 1, 2, 3 }, { 2, -1, -100 } }, { { { 4 } }, { { 5 } } }))
+    assert.equal(2, count)
+    local expected = gpt.no_grad(function()
+      return gpt.cross_entropy(model(gpt.tensor { 1, 4 }), gpt.tensor { 2, 5 }):item()
+    end)
+    assert.near(expected, loss, 1e-6)
+    assert.equal("gpt.evaluate: no target counts: all are masked (-1 or -100), or there is no batch",
+      raised(gpt.evaluate, model, data({ { 1 }, { -100 } })))
   end)
 
   it("says what is wrong", function()

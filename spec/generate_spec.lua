@@ -185,6 +185,51 @@ describe("sampling in gpt.generate", function()
   end)
 end)
 
+describe("a string prompt", function()
+  local tokenizer = gpt.tokenizer "spec/fixtures/tokenizer"
+  local cat = tokenizer:encode " cat"
+
+  it("goes on over ids that the tokenizer lacks, as a padded vocabulary has them", function()
+    local ids = { 400, cat[1], 407 }
+    table.move(cat, 2, #cat, 4, ids)
+    ids[#ids + 1] = 401
+    local options = { context_length = 99, tokenizer = tokenizer, max_new_tokens = #ids, stop = "dog" }
+    local start = #tokenizer:encode "The"
+    local function fn() return (script.says(ids, start, 408)) end
+    assert.equal("The cat", gpt.generate(fn(), "The", options))
+    options.logprobs = true
+    local _, logprobs = gpt.generate(fn(), "The", options)
+    assert.equal(#ids, #logprobs)
+    local pieces = {}
+    for piece in gpt.stream(fn(), "The", options) do pieces[#pieces + 1] = piece end
+    assert.equal(" cat", table.concat(pieces))
+    options.stop = " cat"
+    assert.equal("The", gpt.generate(fn(), "The", options))
+  end)
+
+  it("has marks as text, or with special as their ids", function()
+    local seen
+    local function fn(ids)
+      seen = ids
+      return gpt.zeros(#ids, 400)
+    end
+    local text = "The<|endoftext|> cat"
+    for _, special in ipairs { false, true } do
+      local options = { context_length = 99, tokenizer = tokenizer, max_new_tokens = 1, special = special }
+      local answer = gpt.generate(fn, text, options)
+      assert.same(tokenizer:encode(text, { special = special }), seen)
+      assert.equal(text .. "!", answer)
+      seen = nil
+      for piece in gpt.stream(fn, text, options) do assert.equal("!", piece) end
+      assert.same(tokenizer:encode(text, { special = special }), seen)
+    end
+    gpt.generate(fn, text, { context_length = 99, tokenizer = tokenizer, max_new_tokens = 1 })
+    assert.same(tokenizer:encode(text), seen)
+    assert.equal("gpt.generate: special: true or false expected, got 1",
+      raised(gpt.generate, fn, text, { context_length = 9, tokenizer = tokenizer, special = 1 }))
+  end)
+end)
+
 describe("stop", function()
   local tokenizer = script.tokenizer { "ab", "cd\nef", "\xE2\x82", "\xAC", "\n\n", "END", "" }
   local word = { ab = 257, cdef = 258, euro1 = 259, euro2 = 260, newlines = 261, END = 262, empty = 263 }

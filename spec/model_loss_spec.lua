@@ -51,6 +51,14 @@ describe("model:loss", function()
     compare(gpt.Model(config { tie_weights = true }), ids, targets)
   end)
 
+  it("leaves out targets of -1, and of -100", function()
+    for _, masked in ipairs { -1, -100 } do
+      local some = gpt.tensor(targets)
+      some[1][1] = masked
+      compare(gpt.Model(config()), ids, some)
+    end
+  end)
+
   it("draws the same dropout", function()
     compare(gpt.Model(config { drop_rate = 0.3 }), ids, targets)
   end)
@@ -147,7 +155,7 @@ describe("model:loss", function()
       refusal({ 1, 2 }, { 1, 2, 3 }))
     assert.equal("loss: target 13 at [1, 2] is no token id of a vocabulary of 13 (0 to 12; -1 leaves a position out)",
       refusal({ 1, 2 }, { 1, 13 }))
-    assert.equal("loss: no target left to average over: targets of shape [1, 2] are all -1",
+    assert.equal("loss: no target left to average over: targets of shape [1, 2] are all masked (-1 or -100)",
       refusal({ 1, 2 }, { -1, -1 }))
     assert.equal("bad argument #2 to 'loss' (loss expects a tensor or an array of token ids, got nil)",
       (refusal({ 1, 2 }):gsub("#%d", "#2")))

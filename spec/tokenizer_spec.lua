@@ -1,4 +1,5 @@
 local gpt = require "gpt"
+local core = require "gpt.core"
 local lfs = require "lfs"
 local fixture = dofile "spec/fixtures/tokenizer.lua"
 
@@ -134,6 +135,57 @@ describe("a tokenizer", function()
     assert.equal("mein Wort é", other:token(403))
     assert.equal("user:1: no token has the id 402 (ids lie from 0 to 403)",
       message("tokenizer:token(402)", other))
+  end)
+
+  it("always takes added tokens that are no marks for themselves", function()
+    local config = [[{"added_tokens_decoder": {"400": {"content": "\n\n", "special": false},
+      "401": {"content": "<b>", "special": false}, "402": {"content": "<b>x", "special": true}}}]]
+    local other = loaded { ["tokenizer_config.json"] = config }
+    local a, x = other:encode("a")[1], other:encode("x")[1]
+    assert.same({ a, 400, 401, x, 400 }, other:encode("a\n\n<b>x\n\n"))
+    assert.same({ a, 400, 402, 400 }, other:encode("a\n\n<b>x\n\n", { special = true }))
+    assert.same(#tokenizer:encode("<|endoftext|>"), #other:encode("<|endoftext|>"))
+  end)
+
+  it("decodes ids without a token, as padded vocabularies have them, to nothing", function()
+    local ids = tokenizer:encode("The cat")
+    assert.equal("The cat", tokenizer:decode { 400, ids[1], 50303, table.unpack(ids, 2) })
+    assert.equal("", tokenizer:decode { 400, math.maxinteger })
+    assert.equal("The", tokenizer:decode(gpt.tensor { 1000, table.unpack(tokenizer:encode "The") }))
+  end)
+
+  it("cuts a text where the ids of both parts are those of the whole, whatever follows", function()
+    local config = [[{"added_tokens_decoder": {"400": {"content": "end of  text", "special": true},
+      "401": {"content": "  ", "special": true}, "402": {"content": "of", "special": false},
+      "403": {"content": "é!", "special": true}, "404": {"content": " of text and more", "special": true}}}]]
+    local other = loaded { ["tokenizer_config.json"] = config }
+    local pieces = { "a", "The cat's", " ", "  ", "\n", "\n\n ", "end", "end of  text", " of", " of text and", " text",
+      " of text and more", "\u{e9}", "\u{e9}!", "!", "'", "'re", "'r", "1984", "\u{3000}", "\xe3\x80", "\x85", "\u{85}",
+      "<|endoftext|>", "<|endof" }
+    local x, cuts = 7, 0
+    local function random(n)
+      x = x * 16807 % 2147483647
+      return x // 77 % n + 1
+    end
+    local spaces = gpt.train_tokenizer(("a\n\nb\u{3000}\u{3000}c   \n"):rep(50), { vocab_size = 280 })
+    for _, each in ipairs { tokenizer, other, spaces } do
+      for _, special in ipairs { true, false } do
+        for _ = 1, 10 do
+          local parts = {}
+          for i = 1, 25 do parts[i] = pieces[random(#pieces)] end
+          local text, options = table.concat(parts), { special = special }
+          local whole = each:encode(text, options)
+          for n = 0, #text do
+            local cut = core._tokenizer_cut(each, text:sub(1, n), special)
+            local ids = each:encode(text:sub(1, cut), options)
+            table.move(each:encode(text:sub(cut + 1), options), 1, #whole, #ids + 1, ids)
+            assert.same(whole, ids)
+            if cut > n - 50 then cuts = cuts + 1 end
+          end
+        end
+      end
+    end
+    assert.is_true(cuts > 3000) -- mostly close to the end
   end)
 
   it("decodes tensors", function()
@@ -511,14 +563,15 @@ describe("the tokenizer's methods refuse", function()
   local tokenizer = gpt.tokenizer(SMALL)
 
   it("ids that are no token's", function()
-    assert.equal("user:1: token 3 of 4: no token has the id 400 (ids lie from 0 to 399)",
-      message("tokenizer:decode { 1, 2, 400, 5 }", tokenizer))
-    assert.equal("user:1: token 1 of 1: no token has the id -1 (ids lie from 0 to 399)",
-      message("tokenizer:decode { -1 }", tokenizer))
+    assert.equal("user:1: decode: ids[2]: -1 is no token id: ids start at 0",
+      message("tokenizer:decode { 1, -1 }", tokenizer))
+    assert.equal("user:1: no token has the id 400 (ids lie from 0 to 399)", message("tokenizer:token(400)", tokenizer))
     assert.equal("user:1: decode: ids[2]: a whole number expected, got 1.5",
       message("tokenizer:decode { 1, 1.5 }", tokenizer))
-    assert.equal("user:1: decode: ids[1]: a whole number expected, got x",
-      message("tokenizer:decode { 'x' }", tokenizer))
+    assert.equal('user:1: decode: ids[1]: a whole number expected, got the string "15496"; tonumber makes a number of it',
+      message("tokenizer:decode { '15496' }", tokenizer))
+    assert.equal("user:1: decode: ids[1]: a whole number expected, got table",
+      message("tokenizer:decode { {} }", tokenizer))
     assert.equal("user:1: bad argument #1 to 'decode' (array of token ids expected, got string)",
       message("tokenizer:decode('x')", tokenizer))
   end)

@@ -132,6 +132,60 @@ describe("gpt.train", function()
     assert.equal(0.001, optimizer.lr)
   end)
 
+  it("takes arrays from a function for data, as model:loss does, for a model and any other stack", function()
+    local function batches(wrap)
+      return function(number)
+        if number % 2 == 0 then return wrap { 1, 2, 3 }, wrap { 2, 3, -100 } end
+        return wrap { { 1, 2 }, { 5, 6 } }, wrap { { 2, -1 }, { 6, 7 } }
+      end
+    end
+    local function stack() return gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) } end
+    local arrays, tensors = batches(function(x) return x end), batches(function(x)
+      return gpt.tensor(type(x[1]) == "table" and x or { x })
+    end)
+    for _, make in ipairs { new_model, stack } do
+      local losses = {}
+      for i, data in ipairs { arrays, tensors } do
+        gpt.seed(2)
+        local result = train { model = make(), data = data, steps = 4, accumulate = 2 }
+        assert.equal(4 * 5, result.tokens)
+        losses[i] = result.losses
+      end
+      assert.same(losses[2], losses[1])
+    end
+  end)
+
+  it("raises where all targets of a step are masked, and leaves the weights as they were", function()
+    local model = new_model()
+    local before = weights(model)
+    local data = function() return { 1, 2, 3 }, { -1, -100, -1 } end
+    assert.equal("gpt.train: data: all targets of step 1 are masked (-1 or -100): there is nothing to learn from",
+      raised(train, { model = model, data = data }))
+    assert.equal(before, weights(model))
+    local numbers = 0
+    train { data = function(number)
+      numbers = number
+      if number % 2 == 0 then return data() end
+      return { 1, 2, 3 }, { 2, 3, 4 }
+    end, accumulate = 2, steps = 2 }
+    assert.equal(4, numbers)
+  end)
+
+  it("leaves what a loss of one's own takes as it is", function()
+    local seen
+    gpt.seed(1)
+    local layer = gpt.nn.Linear(2, 1)
+    train {
+      model = layer, steps = 1, warmup = 0,
+      data = function() return { x = gpt.ones(3, 2) }, gpt.zeros(3, 1) end,
+      loss = function(m, input, wanted)
+        seen = input.x
+        return ((m(input.x) - wanted) ^ 2):mean()
+      end,
+    }
+    assert.same({ 3, 2 }, seen:shape())
+  end)
+
   it("leaves frozen parameters alone, and the model's mode as it was", function()
     local model = new_model()
     model.token_embedding:freeze()

@@ -2,6 +2,7 @@
 #include "core/nn/model.h"
 
 #include "binding/config.h"
+#include "binding/ids.h"
 #include "binding/layer.h"
 #include "binding/tensor.h"
 
@@ -102,7 +103,7 @@ gradients as `gpt.cross_entropy(model(ids), targets)`, in less memory and time. 
 it is, with all its logits.
 @function Model:loss
 @param ids an array of token ids, an array of equally long arrays, or an i64 tensor [batch, tokens]
-@param targets as ids, of the same shape: for each position the id that follows; -1 leaves a position out
+@param targets as ids, of the same shape: for each position the id that follows; -1, or -100, leaves a position out
 @treturn Tensor one number, to go `backward` from
 @usage model:loss({ 5, 3, 9 }, { 3, 9, 2 }):backward()
 */
@@ -134,6 +135,14 @@ static int set_parameter(lua_State *L) {
   return 0;
 }
 
+/* _ids_tensor(ids): an array of token ids, or of equally long arrays, as an i64 tensor [batch, tokens] */
+static int ids_tensor(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  bind_ids_tensor(L, 1, true);
+  return 1;
+}
+
 /* _kind(layer): "Model", "Linear", ... */
 static int kind(lua_State *L) {
   lua_pushstring(L, bind_layer(L, 1)->kind->name);
@@ -141,6 +150,7 @@ static int kind(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind}, {NULL, NULL}};
+    {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
+    {"_ids_tensor", ids_tensor}, {NULL, NULL}};
 
 void bind_open_model(lua_State *L) { bind_functions(L, functions); }

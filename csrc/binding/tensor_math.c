@@ -398,7 +398,7 @@ static int log_softmax(lua_State *L) { return along(L, gpt_log_softmax); }
 
 /***
 The loss of a language model: the mean over all positions of -log(softmax(logits)[target]), in nats.
-A target of -1 is left out; an error where none is left.
+A target of -1, or of -100 as PyTorch's labels have it, is left out; an error where none is left.
 @function cross_entropy
 @tparam Tensor logits [..., vocabulary]
 @tparam Tensor targets [...], i64 token ids, from 0

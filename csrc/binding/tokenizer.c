@@ -98,8 +98,8 @@ static bool check_special(lua_State *L, int index) {
 The token ids of a text. Any string of bytes will do; `decode` gives the same bytes back.
 @function Tokenizer:encode
 @tparam string text
-@tparam[opt] table options `special`: true makes added tokens such as `<|endoftext|>`, where they stand in the text,
-their own ids; otherwise they are text like any other
+@tparam[opt] table options `special`: true makes marks such as `<|endoftext|>`, where they stand in the text, their own
+ids; otherwise they are text like any other. Added tokens that the files do not call special always match
 @treturn {integer,...} ids
 @usage local ids = tokenizer:encode("Hello, world")
 print(table.concat(ids, " "))
@@ -121,6 +121,15 @@ static int encode(lua_State *L) {
   }
   gpt_ids_free(ids);
   bind_printed(L);
+  return 1;
+}
+
+/* _tokenizer_cut(tokenizer, text, special): see gpt_tokenizer_cut. */
+static int cut(lua_State *L) {
+  size_t length;
+  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  const char *text = luaL_checklstring(L, 2, &length);
+  lua_pushinteger(L, (lua_Integer)gpt_tokenizer_cut(tokenizer, text, length, lua_toboolean(L, 3)));
   return 1;
 }
 
@@ -149,8 +158,11 @@ static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
     int whole;
     lua_geti(L, index, (lua_Integer)i + 1);
     ids->data[i] = lua_tointegerx(L, -1, &whole);
+    if (lua_type(L, -1) == LUA_TSTRING)
+      bind_error(L, "decode: ids[%zu]: a whole number expected, got the string \"%s\"; tonumber makes a number of it",
+                 i + 1, lua_tostring(L, -1));
     if (!whole || lua_type(L, -1) != LUA_TNUMBER)
-      bind_error(L, "decode: ids[%zu]: a whole number expected, got %s", i + 1, luaL_tolstring(L, -1, NULL));
+      bind_error(L, "decode: ids[%zu]: a whole number expected, got %s", i + 1, bind_shown(L, -1));
     lua_pop(L, 1);
   }
   ids->length = count;
@@ -158,11 +170,12 @@ static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
 }
 
 /***
-The text that ids stand for. A text cut at any token may end amid a UTF-8 character.
+The text that ids stand for. A text cut at any token may end amid a UTF-8 character. An id without a token stands for
+nothing: a model's vocabulary may be padded beyond its tokenizer's.
 @function Tokenizer:decode
 @tparam {integer,...}|Tensor ids an array, or an i64 tensor of one dimension
 @treturn string
-@raise where an id is no token's
+@raise where an id is negative or no number
 @usage print(tokenizer:decode(tokenizer:encode("Hello")))  --> Hello
 */
 static int tokenizer_decode(lua_State *L) {
@@ -255,7 +268,8 @@ static const luaL_Reg meta[] = {
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
 static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
 static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", collect_trainer}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"tokenizer", load}, {"_tokenizer_trainer", new_trainer}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tokenizer", load}, {"_tokenizer_trainer", new_trainer},
+                                     {"_tokenizer_cut", cut}, {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
 static const BindType trainer_type = {.name = TRAINER, .methods = trainer_methods, .meta = trainer_meta};
 

@@ -17,6 +17,7 @@ local function mean_loss(model, data, most)
     count, batches = count + n, batches + 1
     if batches == most then break end
   end
+  if count == 0 then core._raise "gpt.evaluate: no target counts: all are masked (-1 or -100), or there is no batch" end
   return sum / count, count
 end
 
@@ -25,7 +26,7 @@ end
 -- @function evaluate
 -- @param model a model, or any layer or function from ids to logits
 -- @param data a dataset; or a table with a function `batches`, which returns an iterator of ids and targets (a target
--- of -1 does not count)
+-- of -1 or -100 does not count)
 -- @tparam[opt] table options `batches`: at most so many of them
 -- @treturn number mean cross-entropy per token, in nats
 -- @treturn integer how many tokens that was

@@ -49,6 +49,7 @@ local function describe(what, model, settings)
     is_model = is_model,
     tokenizer = settings.tokenizer or type(model) ~= "function" and field(model, "tokenizer") or nil,
     vocab_size = config.vocab_size,
+    special = settings.special,
     context_length = length,
   }
 end
@@ -128,6 +129,7 @@ end
 -- @tparam[opt=false] boolean options.logprobs returns a second value
 -- @tparam[opt] integer options.context_length at most the model's own; needed for a function
 -- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
+-- @tparam[opt=false] boolean options.special true: marks such as `<|endoftext|>` in a string prompt become their ids
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor that end with
 -- different lengths: a list of tensors)
 -- @treturn table with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
@@ -190,7 +192,7 @@ end
 -- @function Model:generate
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
--- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`
+-- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`, `special`
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form
 -- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
 -- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))

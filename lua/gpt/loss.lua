@@ -7,15 +7,32 @@ local function is_model(model)
   return type(model) == "userdata" and core._kind(model) == "Model"
 end
 
+-- Token ids as a tensor; an array, or an array of arrays, becomes [batch, tokens], as for a model.
+local function tensor_of(ids)
+  return type(ids) == "table" and core._ids_tensor(ids) or ids
+end
+
 --- The mean cross-entropy of what a model, a layer or a function makes of ids: a Model's own `loss`, or that of the
--- logits.
+-- logits. Ids and targets are tensors or arrays.
 function loss.of(model, ids, targets)
+  ids, targets = tensor_of(ids), tensor_of(targets)
   if is_model(model) then return model:loss(ids, targets) end
   return core.cross_entropy(model(ids), targets)
 end
 
---- How many targets count: those that are not -1.
+-- Token ids in an array or an array of arrays, and no other table.
+local function holds_ids(value)
+  local first = type(value) == "table" and value[1]
+  if type(first) == "table" then first = first[1] end
+  return math.type(first) == "integer"
+end
+
+--- How many targets count: token ids that are not masked (-1, -100). What a loss of the user's own takes as targets may
+-- be anything: each number of another tensor counts, and all else as one.
 function loss.count(targets)
+  if holds_ids(targets) then targets = core._ids_tensor(targets) end
+  if not core.is_tensor(targets) then return 1 end
+  if targets:dtype() ~= "i64" then return targets:numel() end
   local counted <close> = targets:ge(0)
   local sum <close> = counted:sum()
   return sum:item()

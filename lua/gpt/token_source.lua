@@ -35,44 +35,75 @@ function token_source.width(dtype)
 end
 
 local function could_be_name(text)
-  return #text <= LONGEST_NAME and #text > 0 and not text:find "[%c]"
+  return #text <= LONGEST_NAME and #text > 0 and not text:find "[\0-\31\127]"
 end
 
---- What a string is: "tokens" and the dtype, "file" (of text), or "text".
-function token_source.kind(text, asked)
+-- A path from a root, here or home; or one word with a slash, or with an extension that has a letter in it.
+local function looks_like_name(text)
+  if text:find "^%.?%.?/" or text:find "^~/" then return true end
+  if text:find " " then return false end
+  local extension = text:match "[^/]%.(%w+)$"
+  return text:find("/", 1, true) ~= nil or extension ~= nil and #extension <= 8 and extension:find "%a" ~= nil
+end
+
+local function refuse_name(what, name)
+  local quoted = validate.show(name)
+  raise("%s: no file is called %s; a text that reads like a name is given as { text = %s }", what, quoted, quoted)
+end
+
+-- A string: the name of a token file or of a text file, or a text.
+local function read_string(what, text, asked)
   if not could_be_name(text) then
-    if asked then raise("dtype is for token files, and this is a text of %d bytes", #text) end
-    return "text"
+    if asked then raise("%s: dtype is for token files, and this is a text of %d bytes", what, #text) end
+    return { kind = "text", text = text }
   end
-  local dtype = token_source.file_dtype(text, asked)
-  if dtype then return "tokens", dtype end
-  return core._file_exists(text) and "file" or "text"
-end
-
--- Where a slice may end so that its words are those of the whole text: amid letters or digits and the white space
--- behind them a new word begins, whatever follows.
-local function last_cut(text)
-  local tail = text:match "^.*%w()[ \n]"
-  return tail and tail - 1 or nil
-end
-
--- Passes on pieces of text as larger ones, cut between words.
-local function cut_between_words(next_piece, put)
-  local rest = ""
-  for piece in next_piece do
-    rest = rest .. piece
-    local cut = #rest >= SLICE and last_cut(rest)
-    if cut then
-      put(rest:sub(1, cut))
-      rest = rest:sub(cut + 1)
-    end
+  if asked then return { kind = "tokens", name = text, dtype = asked } end
+  if core._file_exists(text) then
+    local dtype = token_source.file_dtype(text)
+    return { kind = dtype and "tokens" or "file", name = text, dtype = dtype }
   end
-  if #rest > 0 then put(rest) end
+  if looks_like_name(text) then refuse_name(what, text) end
+  return { kind = "text", text = text }
 end
 
-local function encode_slices(next_piece, tokenizer, special, put)
-  local options = special and { special = true } or nil
-  cut_between_words(next_piece, function(text) put(tokenizer:encode(text, options)) end)
+local function read_text_table(what, given, asked)
+  local values, problems = validate.read(given, { { "text", function(value)
+    if type(value) == "string" then return value end
+    return nil, "a string"
+  end } })
+  validate.raise(what, problems)
+  if asked then raise("%s: dtype is for token files, and this is a text of %d bytes", what, #values.text) end
+  return { kind = "text", text = values.text }
+end
+
+--- What a source is: a table with its `kind`: "text" (`text`), "file" (of text: `name`), "tokens" (a token file:
+-- `name`, `dtype`), "pieces" (`next`, a function) or "ids" (`ids`, an array or a tensor).
+-- @string what begins messages
+-- @param source as users give it: a string that could be a file's name and is one is that file; one that looks like a
+-- name and is none is an error; `{ text = ... }` is a text for sure
+-- @string[opt] asked the dtype that makes any file a token file
+function token_source.read(what, source, asked)
+  if type(source) == "string" then return read_string(what, source, asked) end
+  if type(source) == "function" then return { kind = "pieces", next = source } end
+  if core.is_tensor(source) then return { kind = "ids", ids = source } end
+  if type(source) ~= "table" then
+    raise("%s: a text, token ids, or a file's name expected, got %s", what, validate.show(source))
+  end
+  if source.text ~= nil then return read_text_table(what, source, asked) end
+  return { kind = "ids", ids = source }
+end
+
+-- Where a text may be cut between words, for tokenizers that are not ours: amid letters or digits and the white space
+-- behind them a new word begins, whatever follows. 0 where there is no such place.
+local function between_words(text)
+  local tail = text:match "^.*[0-9A-Za-z]()[ \n]"
+  return tail and tail - 1 or 0
+end
+
+-- Where a text may be cut so that the ids of its slices are those of the whole.
+local function cutter(tokenizer, special)
+  if core._typename(tokenizer) ~= "gpt.Tokenizer" then return between_words end
+  return function(text) return core._tokenizer_cut(tokenizer, text, special) end
 end
 
 local function slices_of(text)
@@ -92,27 +123,79 @@ local function slices_of_file(name, file)
   end
 end
 
-local function need_tokenizer(what, source, settings)
-  if settings.tokenizer then return settings.tokenizer end
-  local hint = could_be_name(source) and #source < 200 and not core._file_exists(source)
-    and (", or was %s to be a file? There is none of that name"):format(validate.show(source)) or ""
-  return raise("%s: a text needs the option tokenizer (gpt.tokenizer(dir) or gpt.train_tokenizer(text) makes one)%s",
-    what, hint)
+-- Joins pieces to slices and gives these to put, each cut where `cut` allows it. Where it allows none, twice as much is
+-- gathered, so that a text without a cut is not searched again for every piece.
+local function put_slices(next_piece, cut, put)
+  local parts, size, wanted = {}, 0, SLICE
+  for piece in next_piece do
+    parts[#parts + 1], size = piece, size + #piece
+    if size >= wanted then
+      local text = table.concat(parts)
+      local at = cut(text)
+      if at > 0 then put(text:sub(1, at)) end
+      parts, size = { text:sub(at + 1) }, #text - at
+      wanted = at > 0 and SLICE or 2 * size
+    end
+  end
+  if size > 0 then put(table.concat(parts)) end
+end
+
+-- What a function of pieces returns, in slices; every piece has to be a string.
+local function slices_of_pieces(what, next_piece)
+  local number, rest = 0, nil
+  return function()
+    local slice = rest and rest()
+    while not slice do
+      local piece = next_piece()
+      if piece == nil then return nil end
+      number = number + 1
+      if type(piece) ~= "string" then
+        raise("%s: piece %d: a string expected, got %s", what, number, validate.show(piece))
+      end
+      rest = slices_of(piece)
+      slice = rest()
+    end
+    return slice
+  end
+end
+
+local function put_file(what, name, cut, put)
+  local file <close> = io.open(name, "rb")
+  if not file then raise("%s: %s: cannot be read", what, name) end
+  put_slices(slices_of_file(name, file), cut, put)
+end
+
+local function put_texts(what, source, cut, put)
+  if source.kind == "pieces" then return put_slices(slices_of_pieces(what, source.next), cut, put) end
+  if source.kind == "file" then return put_file(what, source.name, cut, put) end
+  if source.kind == "tokens" then
+    raise("%s: %s is a file of token ids, by its name, and a text is expected", what, validate.show(source.name))
+  end
+  put_slices(slices_of(source.text), cut, put)
 end
 
 --- Gives a text, what a text file holds, or what a function returns until it is nil, to put, a slice at a time, cut
 -- between words.
 function token_source.put_slices(what, source, put)
-  if type(source) == "function" then return cut_between_words(source, put) end
-  if token_source.kind(source) ~= "file" then return cut_between_words(slices_of(source), put) end
-  local file <close> = io.open(source, "rb")
-  if not file then raise("%s: %s: cannot be read", what, source) end
-  cut_between_words(slices_of_file(source, file), put)
+  local read = token_source.read(what, source)
+  if read.kind == "ids" then
+    raise("%s: a text or a text file's name expected, got %s", what, validate.show(source))
+  end
+  put_texts(what, read, between_words, put)
 end
 
-local function put_text(what, source, settings, put)
-  local tokenizer, options = need_tokenizer(what, source, settings), settings.special and { special = true } or nil
-  token_source.put_slices(what, source, function(text) put(tokenizer:encode(text, options)) end)
+local function need_tokenizer(what, text, settings)
+  if settings.tokenizer then return settings.tokenizer end
+  local hint = text and could_be_name(text) and #text < 200
+    and (", or was %s to be a file? There is none of that name"):format(validate.show(text)) or ""
+  return raise("%s: a text needs the option tokenizer (gpt.tokenizer(dir) or gpt.train_tokenizer(text) makes one)%s",
+    what, hint)
+end
+
+local function put_encoded(what, source, settings, put)
+  local tokenizer, special = need_tokenizer(what, source.text, settings), settings.special ~= false
+  local options = { special = special }
+  put_texts(what, source, cutter(tokenizer, special), function(text) put(tokenizer:encode(text, options)) end)
 end
 
 local function preceded(first, next_piece)
@@ -123,11 +206,11 @@ local function preceded(first, next_piece)
   end
 end
 
+-- Pieces are all texts, or all ids.
 local function put_pieces(what, next_piece, settings, put)
   local piece = next_piece()
   if type(piece) == "string" then
-    local tokenizer = need_tokenizer(what, "", settings)
-    return encode_slices(preceded(piece, next_piece), tokenizer, settings.special, put)
+    return put_encoded(what, { kind = "pieces", next = preceded(piece, next_piece) }, settings, put)
   end
   while piece ~= nil do
     put(piece)
@@ -135,16 +218,16 @@ local function put_pieces(what, next_piece, settings, put)
   end
 end
 
---- Gives all ids of a source to put, an array or a tensor at a time.
+--- Gives all ids of a source to put, an array or a tensor at a time. The ids of a text are those of the whole, however
+-- it is cut into slices.
 -- @string what begins messages
--- @param source a text, the name of a text file, ids, or a function that returns one of these pieces a call, then nil
--- @tparam table settings `tokenizer`, `special`
+-- @tparam table source as `token_source.read` returns it; a function's pieces may be texts or ids
+-- @tparam table settings `tokenizer`, `special` (true)
 -- @func put
 function token_source.put_all(what, source, settings, put)
-  if type(source) == "string" then return put_text(what, source, settings, put) end
-  if type(source) == "function" then return put_pieces(what, source, settings, put) end
-  if type(source) == "table" or core.is_tensor(source) then return put(source) end
-  raise("%s: a text, token ids, or a file's name expected, got %s", what, validate.show(source))
+  if source.kind == "ids" then return put(source.ids) end
+  if source.kind == "pieces" then return put_pieces(what, source.next, settings, put) end
+  return put_encoded(what, source, settings, put)
 end
 
 return token_source

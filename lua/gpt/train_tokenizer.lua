@@ -13,17 +13,14 @@ local FIELDS = { { "vocab_size", validate.whole(257) }, { "min_frequency", valid
 -- gives the same tokenizer: of equally frequent pairs the one of the lowest ids is merged first, as by Hugging Face's
 -- trainer. `tokenizer:save(dir)` writes files that Hugging Face's tools read.
 -- @function train_tokenizer
--- @param text the text, the name of a text file, or a function that returns a piece of text at every call and nil at
--- the end
+-- @param text the text, the name of a text file, `{ text = "..." }` (see `gpt.dataset`), or a function that returns a
+-- piece of text at every call and nil at the end
 -- @tparam table options `vocab_size`, `<|endoftext|>` included (257 or more; where the text has too few pairs, the
 -- tokenizer has fewer tokens); `min_frequency` (1): pairs that occur less often are not merged
 -- @treturn Tokenizer
 -- @usage local tokenizer = gpt.train_tokenizer("book.txt", { vocab_size = 8000 })
 return function(text, options)
   local what = "gpt.train_tokenizer"
-  if type(text) ~= "string" and type(text) ~= "function" then
-    core._raise(("%s: a text or a text file's name expected, got %s"):format(what, validate.show(text)))
-  end
   if type(options) ~= "table" then
     core._raise(("%s: a table of options expected, got %s"):format(what, validate.show(options)))
   end

@@ -15,8 +15,8 @@ local FIELDS = {
 -- The source is read and written piece by piece, so it may be larger than memory; the file appears whole or not at all.
 -- @function write_tokens
 -- @string file the file to write; its name decides the dtype: .bin and .u16, or .u32
--- @param source a text, the name of a text file, an array or i64 tensor of ids, or a function that returns such a
--- piece at every call and nil at the end
+-- @param source a text, the name of a text file, `{ text = "..." }` (see `gpt.dataset`), an array or i64 tensor of ids,
+-- or a function that returns texts, or ids, a piece at every call and nil at the end
 -- @tparam[opt] table options `tokenizer` (for texts), `special` (true: special tokens in a text, such as
 -- `<|endoftext|>`, become their ids), `dtype` ("u16" or "u32")
 -- @treturn integer how many tokens were written
@@ -35,9 +35,10 @@ return function(file, source, options)
       :format(what, file))
   end
   local width, count = token_source.width(dtype), 0
+  local read = token_source.read(what, source)
   local files <close> = new_files()
   local writer = files:add(file)
-  token_source.put_all(what, source, settings, function(ids)
+  token_source.put_all(what, read, settings, function(ids)
     local bytes = core._pack_ids(ids, width)
     writer:write(bytes)
     count = count + #bytes // width

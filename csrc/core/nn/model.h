@@ -24,8 +24,8 @@ GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker
 /* The states [batch, tokens, emb_dim] that the head is fed. */
 GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids);
 
-/* The mean cross-entropy of the logits for ids against targets (i64, of the same shape [batch, tokens]; GPT_NO_TARGET
-   leaves one out), without ever holding all the logits where the head is a plain Linear. */
+/* The mean cross-entropy of the logits for ids against targets (i64, of the same shape [batch, tokens]; masked ones
+   are left out), without ever holding all the logits where the head is a plain Linear. */
 GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets);
 
 /* Is the layer a Model? */

@@ -20,7 +20,7 @@ typedef struct Loss {
 static void sum_rows(void *context, int64_t first, int64_t last) {
   const Loss *loss = context;
   for (int64_t row = first; row < last; row++)
-    loss->totals[row] = loss->targets[row] == GPT_NO_TARGET
+    loss->totals[row] = gpt_is_masked(loss->targets[row])
                             ? 0
                             : gpt_kernels()->log_sum_exp(loss->logits + row * loss->vocabulary, loss->vocabulary);
 }
@@ -32,7 +32,7 @@ static void grad_rows(void *context, int64_t first, int64_t last) {
   for (int64_t row = first; row < last; row++) {
     const float *x = loss->logits + row * n;
     float *dx = loss->grad + row * n, total = loss->totals[row], scale = loss->scale;
-    if (loss->targets[row] == GPT_NO_TARGET) {
+    if (gpt_is_masked(loss->targets[row])) {
       memset(dx, 0, (size_t)n * sizeof *dx);
       continue;
     }
@@ -72,7 +72,7 @@ int64_t gpt_count_targets(GptEnv *env, const char *what, const GptTensor *target
   int64_t n = gpt_tensor_numel(targets), counted = 0;
   for (int64_t i = 0; i < n; i++) {
     int64_t target = gpt_integers(targets)[i];
-    if (target == GPT_NO_TARGET) continue;
+    if (gpt_is_masked(target)) continue;
     if (target < 0 || target >= vocabulary) {
       gpt_fail(env,
                "%s: target %lld at %s is no token id of a vocabulary of %lld (0 to %lld; -1 leaves a "
@@ -85,7 +85,7 @@ int64_t gpt_count_targets(GptEnv *env, const char *what, const GptTensor *target
   }
   if (counted == 0)
     gpt_fail(env, "%s: no target left to average over: targets of shape %s %s", what,
-             gpt_tensor_shape_text(targets, text), n == 0 ? "hold nothing" : "are all -1");
+             gpt_tensor_shape_text(targets, text), n == 0 ? "hold nothing" : "are all masked (-1 or -100)");
   return counted;
 }
 
@@ -109,7 +109,7 @@ static double mean_loss(const Loss *loss, int64_t rows, int64_t counted) {
   double sum = 0;
   for (int64_t row = 0; row < rows; row++) {
     int64_t target = loss->targets[row];
-    if (target == GPT_NO_TARGET) continue;
+    if (gpt_is_masked(target)) continue;
     sum += (double)loss->totals[row] - (double)loss->logits[row * loss->vocabulary + target];
   }
   return sum / (double)counted;

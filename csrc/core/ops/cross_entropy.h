@@ -4,11 +4,12 @@
 
 #include "core/tensor/tensor.h"
 
-#define GPT_NO_TARGET (-1) /* this position is left out */
+/* Whether a target leaves its position out: -1, or PyTorch's -100. */
+static inline bool gpt_is_masked(int64_t target) { return target == -1 || target == -100; }
 
 /*
  * The mean over all positions of -log(softmax(logits)[target]), a tensor without dimensions; recorded.
- * logits [..., vocabulary], targets i64 [...], each a token id or GPT_NO_TARGET. Fails where no target is left. NULL
+ * logits [..., vocabulary], targets i64 [...], each a token id or masked (-1, -100). Fails where no target is left. NULL
  * for NULL logits.
  */
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets);

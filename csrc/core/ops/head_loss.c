@@ -45,7 +45,7 @@ static void lose_rows(void *context, int64_t first, int64_t last) {
     int64_t target = gpt_integers(job->targets)[job->first + i];
     double *loss = &job->losses[job->first + i];
     *loss = 0;
-    if (target == GPT_NO_TARGET) memset(row, 0, records(job) ? (size_t)job->vocabulary * sizeof *row : 0);
+    if (gpt_is_masked(target)) memset(row, 0, records(job) ? (size_t)job->vocabulary * sizeof *row : 0);
     else if (records(job)) row_gradient(job, row, target, loss);
     else *loss = (double)gpt_kernels()->log_sum_exp(row, job->vocabulary) - (double)row[target];
   }

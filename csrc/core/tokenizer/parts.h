@@ -14,7 +14,8 @@ struct GptTokenizer {
   int64_t roles[GPT_ROLES]; /* ids, or -1 */
   /* made by gpt_tokenizer_finish: */
   GptByteTokens *bytes;
-  GptSpecials specials;
+  GptSpecials added;  /* tokens that always match in text: added ones that are no marks */
+  GptSpecials marked; /* those and the marks, for texts whose marks count */
   GptClasses *classes;
   GptCacheSlot *cache; /* [GPT_CACHE_SLOTS] */
   GptMergeSpace space;

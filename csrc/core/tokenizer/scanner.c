@@ -52,3 +52,10 @@ size_t gpt_scan_word(const GptClasses *classes, const uint8_t *text, size_t at, 
   if (class == SPACE) return scan_space(classes, text, at, n);
   return scan_run(classes, text, at + length, n, class);
 }
+
+bool gpt_scan_space_before(const GptClasses *classes, const uint8_t *text, size_t end) {
+  size_t step;
+  for (size_t length = 1; length <= 4 && length <= end; length++)
+    if (read_class(classes, text, end - length, end, &step) == SPACE && step == length) return true;
+  return false;
+}

@@ -24,4 +24,10 @@ void gpt_classes_init(GptClasses *classes);
 /* Where the word that begins at `at` ends (at < n). */
 size_t gpt_scan_word(const GptClasses *classes, const uint8_t *text, size_t at, size_t n);
 
+/* How many bytes behind a word's end decide where it ends: one character, or the letters of a contraction. */
+#define GPT_SCAN_AHEAD 4
+
+/* Whether the character that ends at `end` is white space. */
+bool gpt_scan_space_before(const GptClasses *classes, const uint8_t *text, size_t end);
+
 #endif

@@ -18,19 +18,26 @@ void gpt_specials_free(GptEnv *env, GptSpecials *specials) {
   *specials = (GptSpecials){0};
 }
 
-static bool is_added(const GptToken *token) { return (token->flags & GPT_TOKEN_ADDED) != 0 && token->length > 0; }
+static bool is_listed(const GptToken *token, bool marks) {
+  return (token->flags & GPT_TOKEN_ADDED) != 0 && (marks || (token->flags & GPT_TOKEN_SPECIAL) == 0) &&
+         token->length > 0;
+}
 
-bool gpt_specials_collect(GptEnv *env, const GptVocabulary *v, GptSpecials *specials) {
+static void list_token(const GptVocabulary *v, size_t id, GptSpecials *specials) {
+  const GptToken *token = &v->tokens[id];
+  specials->ids[specials->count++] = (uint32_t)id;
+  specials->begins[v->bytes[token->start]] = true;
+  if (token->length > specials->longest) specials->longest = token->length;
+}
+
+bool gpt_specials_collect(GptEnv *env, const GptVocabulary *v, bool marks, GptSpecials *specials) {
   size_t count = 0;
   gpt_specials_free(env, specials);
-  for (size_t id = 0; id < v->size; id++) count += is_added(&v->tokens[id]);
+  for (size_t id = 0; id < v->size; id++) count += is_listed(&v->tokens[id], marks);
   specials->ids = gpt_alloc_array(env, count, sizeof *specials->ids);
   if (specials->ids == NULL) return false;
-  for (size_t id = 0; id < v->size; id++) {
-    if (!is_added(&v->tokens[id])) continue;
-    specials->ids[specials->count++] = (uint32_t)id;
-    specials->begins[v->bytes[v->tokens[id].start]] = true;
-  }
+  for (size_t id = 0; id < v->size; id++)
+    if (is_listed(&v->tokens[id], marks)) list_token(v, id, specials);
   qsort_r(specials->ids, count, sizeof *specials->ids, compare_specials, (void *)v);
   return true;
 }

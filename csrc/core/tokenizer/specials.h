@@ -5,13 +5,15 @@
 #include "core/tokenizer/vocabulary.h"
 
 typedef struct GptSpecials {
-  uint32_t *ids; /* [count], in the order of their bytes */
+  uint32_t *ids;    /* [count], in the order of their bytes */
   size_t count;
+  uint32_t longest; /* bytes */
   bool begins[256]; /* one of them begins with that byte */
 } GptSpecials;
 
-/* Lists the added tokens of a vocabulary; whatever was listed before is forgotten. */
-bool gpt_specials_collect(GptEnv *env, const GptVocabulary *vocabulary, GptSpecials *specials);
+/* Lists the added tokens of a vocabulary, with or without those that are marks (GPT_TOKEN_SPECIAL); whatever was listed
+   before is forgotten. */
+bool gpt_specials_collect(GptEnv *env, const GptVocabulary *vocabulary, bool marks, GptSpecials *specials);
 void gpt_specials_free(GptEnv *env, GptSpecials *specials);
 
 /* The next one from `at` on: its id, and where it lies; -1 where there is none. */

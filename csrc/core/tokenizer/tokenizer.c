@@ -22,7 +22,8 @@ void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer) {
   if (tokenizer == NULL) return;
   gpt_vocabulary_free(env, &tokenizer->vocabulary);
   gpt_merges_free(env, &tokenizer->merges);
-  gpt_specials_free(env, &tokenizer->specials);
+  gpt_specials_free(env, &tokenizer->added);
+  gpt_specials_free(env, &tokenizer->marked);
   gpt_merge_space_free(env, &tokenizer->space);
   gpt_free(env, tokenizer->bytes);
   gpt_free(env, tokenizer->classes);
@@ -104,7 +105,8 @@ bool gpt_tokenizer_finish(GptEnv *env, GptTokenizer *tokenizer) {
   tokenizer->bytes = gpt_alloc(env, sizeof *tokenizer->bytes);
   if (tokenizer->bytes == NULL || !find_bytes(env, tokenizer)) return false;
   gpt_byte_tokens_rank(tokenizer->bytes, &tokenizer->merges);
-  if (!gpt_specials_collect(env, &tokenizer->vocabulary, &tokenizer->specials)) return false;
+  if (!gpt_specials_collect(env, &tokenizer->vocabulary, false, &tokenizer->added)) return false;
+  if (!gpt_specials_collect(env, &tokenizer->vocabulary, true, &tokenizer->marked)) return false;
   tokenizer->classes = gpt_alloc(env, sizeof *tokenizer->classes);
   if (tokenizer->classes == NULL) return false;
   gpt_classes_init(tokenizer->classes);
@@ -140,10 +142,12 @@ static bool encode_plain(GptEnv *env, GptTokenizer *tokenizer, const uint8_t *te
   return true;
 }
 
-static bool encode_special(GptEnv *env, GptTokenizer *tokenizer, const uint8_t *text, size_t n, GptIds *out) {
+/* Appends the tokens of n bytes, in which the added tokens of the list stand for themselves. */
+static bool encode_text(GptEnv *env, GptTokenizer *tokenizer, const GptSpecials *list, const uint8_t *text, size_t n,
+                        GptIds *out) {
   const GptVocabulary *v = &tokenizer->vocabulary;
   for (size_t at = 0, start, end; at < n; at = end) {
-    int64_t id = gpt_specials_next(&tokenizer->specials, v, text, at, n, &start, &end);
+    int64_t id = gpt_specials_next(list, v, text, at, n, &start, &end);
     if (!encode_plain(env, tokenizer, text, at, start, out)) return false;
     if (id < 0) continue;
     if (!gpt_ids_reserve(out, 1)) return false;
@@ -154,11 +158,11 @@ static bool encode_special(GptEnv *env, GptTokenizer *tokenizer, const uint8_t *
 
 bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, bool special,
                           GptIds *out) {
-  const uint8_t *bytes = (const uint8_t *)text;
   size_t before = out->length;
-  bool good = special ? encode_special(env, tokenizer, bytes, n, out) : encode_plain(env, tokenizer, bytes, 0, n, out);
-  if (!good) out->length = before;
-  return good;
+  const GptSpecials *list = special ? &tokenizer->marked : &tokenizer->added;
+  if (encode_text(env, tokenizer, list, (const uint8_t *)text, n, out)) return true;
+  out->length = before;
+  return false;
 }
 
 bool gpt_tokenizer_decoded_size(GptEnv *env, const GptTokenizer *tokenizer, const int64_t *ids, size_t count,
@@ -166,9 +170,9 @@ bool gpt_tokenizer_decoded_size(GptEnv *env, const GptTokenizer *tokenizer, cons
   *bytes = 0;
   for (size_t i = 0; i < count; i++) {
     const GptToken *token = gpt_vocabulary_token(&tokenizer->vocabulary, ids[i]);
+    if (ids[i] < 0)
+      return gpt_fail(env, "decode: ids[%zu]: %lld is no token id: ids start at 0", i + 1, (long long)ids[i]);
     if (token != NULL) *bytes += token->length;
-    else return gpt_fail(env, "token %zu of %zu: no token has the id %lld (ids lie from 0 to %zu)", i + 1, count,
-                         (long long)ids[i], tokenizer->vocabulary.size - 1);
   }
   return true;
 }
@@ -176,7 +180,8 @@ bool gpt_tokenizer_decoded_size(GptEnv *env, const GptTokenizer *tokenizer, cons
 void gpt_tokenizer_decode(const GptTokenizer *tokenizer, const int64_t *ids, size_t count, char *out) {
   const GptVocabulary *v = &tokenizer->vocabulary;
   for (size_t i = 0; i < count; i++) {
-    const GptToken *token = &v->tokens[ids[i]];
+    const GptToken *token = gpt_vocabulary_token(v, ids[i]);
+    if (token == NULL) continue;
     memcpy(out, v->bytes + token->start, token->length);
     out += token->length;
   }

@@ -30,11 +30,18 @@ bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *
 
 void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer);
 
-/* Appends the ids of n bytes of text. With `special`, the added tokens that stand in the text become their ids;
-   without it they are text like any other. On failure out is as it was. */
+/* Appends the ids of n bytes of text. Added tokens that stand in the text become their ids; those that are marks, such
+   as the end of text, only with `special`: without it they are text like any other. On failure out is as it was. */
 bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, bool special, GptIds *out);
 
-/* How many bytes the ids stand for; an error names the first id that is no token. */
+/*
+ * Where the first n bytes of a text that may go on can be cut: the most bytes whose ids, and after them those of the
+ * rest, are the ids of the whole, whatever follows. 0 where no such place is known yet.
+ */
+size_t gpt_tokenizer_cut(const GptTokenizer *tokenizer, const char *text, size_t n, bool special);
+
+/* How many bytes the ids stand for. An id without a token stands for none, as models may have more ids than their
+   tokenizer; a negative id is an error. */
 bool gpt_tokenizer_decoded_size(GptEnv *env, const GptTokenizer *tokenizer, const int64_t *ids, size_t count,
                                 size_t *bytes);
 

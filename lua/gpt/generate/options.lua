@@ -4,7 +4,7 @@ local validate = require "gpt.support.validate"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
-  "overflow", "logprobs", "context_length", "tokenizer",
+  "overflow", "logprobs", "context_length", "tokenizer", "special",
 }
 
 local options = {}
@@ -94,6 +94,7 @@ function options.read(what, given)
     logprobs = flag(what, given, "logprobs", false),
     context_length = whole(what, given, "context_length", nil, 1),
     tokenizer = given.tokenizer,
+    special = flag(what, given, "special", false),
   }
 end
 

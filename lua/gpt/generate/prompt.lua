@@ -33,7 +33,8 @@ local function read_text(name, text, model)
     raise("%s: a string needs a tokenizer, and this model has none; give token ids, or set model.tokenizer or the "
       .. "option tokenizer (gpt.tokenizer(dir) makes one)", name)
   end
-  return { form = "text", text = text, ids = check_ids(name, model.tokenizer:encode(text), model.vocab_size) }
+  local ids = model.tokenizer:encode(text, { special = model.special })
+  return { form = "text", text = text, ids = check_ids(name, ids, model.vocab_size) }
 end
 
 local function read_tensor(name, tensor, model)
@@ -64,7 +65,7 @@ local function is_list(value)
   return type(first) == "table" or type(first) == "string" or core.is_tensor(first)
 end
 
--- model: { tokenizer, vocab_size }, either may be nil.
+-- model: { tokenizer, vocab_size, special }; the first two may be nil.
 function prompt.read(what, value, model)
   local name = what .. ": prompt"
   if not is_list(value) then

@@ -94,6 +94,10 @@ function Run:take_batches()
     batches[i] = { ids, targets, count }
     total = total + count
   end
+  if total == 0 then
+    raise("gpt.train: data: all targets of step %d are masked (-1 or -100): there is nothing to learn from",
+      self.step + 1)
+  end
   return batches, total
 end
 
