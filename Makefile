@@ -47,8 +47,9 @@ LIBS_utf8proc = $(call pkg_libs,libutf8proc,-lutf8proc)
 LIBS_lua = $(call pkg_libs,lua5.4,-llua5.4) # for hosts; the module takes Lua from whoever loads it
 LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) -lpthread -lm
 
-# The kernels are written once and compiled for each instruction set; dispatch.c chooses among them.
-KERNELS = $(filter-out %/dispatch.c,$(wildcard csrc/core/kernels/*.c))
+# The kernels are written once and compiled for each instruction set, but for these few; dispatch.c chooses among them.
+ONCE = csrc/core/kernels/dispatch.c $(wildcard csrc/core/kernels/dtype*.c)
+KERNELS = $(filter-out $(ONCE),$(wildcard csrc/core/kernels/*.c))
 KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avx512)
 KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
 KERNEL_FLAGS_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
@@ -79,10 +80,13 @@ $(CORE): $(OBJECTS) $(BUILD)/flags
 
 objects: $(OBJECTS)
 
+# Conversions of dtypes give the reference's bits on every machine: no fused multiply-add.
+$(BUILD)/obj/core/kernels/dtype%.o: EXACT = -ffp-contract=off
+
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say)
-	$(Q)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) $(EXACT) -MMD -MP -c -o $@ $<
 
 define kernel_rule
 $$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags

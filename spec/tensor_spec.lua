@@ -74,7 +74,7 @@ describe("gpt.tensor", function()
     assert.equal(start .. "a tensor has at most 8 dimensions, and these arrays are nested deeper)",
       message { { { { { { { { { 1 } } } } } } } } })
     assert.equal("tensor: unknown option 'dtpe'; did you mean 'dtype'?", message({ 1 }, { dtpe = "f32" }))
-    assert.equal("tensor: dtype: 'f32' or 'i64' expected, got 'f64'", message({ 1 }, { dtype = "f64" }))
+    assert.equal("tensor: dtype: there is no dtype 'f64'; did you mean 'f32'?", message({ 1 }, { dtype = "f64" }))
   end)
 end)
 
@@ -154,8 +154,8 @@ describe("making tensors", function()
         function() gpt.arange(0, math.huge) end },
       { "bad argument #1 to 'from_bytes' (8 bytes expected for f32 of shape [2], got 3)",
         function() gpt.from_bytes("abc", { 2 }) end },
-      { "bad argument #3 to 'from_bytes' (dtype 'f32' or 'i64' expected, got 'f16')",
-        function() gpt.from_bytes("abc", { 2 }, "f16") end },
+      { "bad argument #3 to 'from_bytes' (there is no dtype 'half'; did you mean 'f16'?)",
+        function() gpt.from_bytes("abc", { 2 }, "half") end },
     }
     for _, case in ipairs(cases) do assert.equal(case[1], raised(case[2])) end
   end)

@@ -52,6 +52,9 @@ int bind_one_shape(lua_State *L, int index, int64_t *shape);
 /* A dtype's name as argument; absent: f32. */
 GptDtype bind_dtype(lua_State *L, int index);
 
+/* Pushes what is to be said of a dtype that is not there, with the near one. */
+const char *bind_no_dtype(lua_State *L, const char *name);
+
 /* A number argument for either dtype. */
 GptNumber bind_number(lua_State *L, int index);
 

@@ -19,12 +19,12 @@ static int item(lua_State *L) {
   if (gpt_tensor_numel(tensor) != 1)
     return bind_error(L, "item: a tensor with one element expected, got shape %s", gpt_tensor_shape_text(tensor, text));
   if (tensor->storage->dtype == GPT_I64) lua_pushinteger(L, *gpt_integers(tensor));
-  else lua_pushnumber(L, (lua_Number)*gpt_floats(tensor));
+  else lua_pushnumber(L, (lua_Number)gpt_tensor_float_at(tensor, 0));
   return 1;
 }
 
 /***
-The elements as raw little-endian numbers, row by row; gpt.from_bytes reads them.
+The elements as raw little-endian numbers, row by row, in blocks where the dtype has those; gpt.from_bytes reads them.
 @function Tensor:bytes
 @treturn string
 @usage print(#gpt.zeros(2, 3):bytes())  --> 24
@@ -34,9 +34,7 @@ static int bytes(lua_State *L) {
   GptTensor **packed = bind_new_tensor(L);
   *packed = gpt_tensor_as_contiguous(bind_env(L), tensor);
   bind_tensor_done(L, packed);
-  size_t size = gpt_dtype_size(tensor->storage->dtype);
-  const char *first = (const char *)(*packed)->storage->data + (size_t)(*packed)->offset * size;
-  lua_pushlstring(L, first, (size_t)gpt_tensor_numel(tensor) * size);
+  lua_pushlstring(L, gpt_tensor_data(*packed), gpt_dtype_bytes(tensor->storage->dtype, gpt_tensor_numel(tensor)));
   return 1;
 }
 
@@ -123,7 +121,27 @@ The tensor in f32: itself where it is f32 already, else a copy.
 */
 static int to_float(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
-  *box = gpt_as_floats(bind_env(L), "float", tensor);
+  *box =
+      tensor->storage->dtype == GPT_F32 ? gpt_tensor_retain(tensor) : gpt_tensor_convert(bind_env(L), tensor, GPT_F32);
+  return bind_tensor_done(L, box);
+}
+
+/***
+The tensor in another dtype: itself where it has it already, else a copy, unrecorded. Numbers are rounded to the nearest
+that the dtype has; i64 cuts towards 0. Blocks of 32 numbers along the last dimension share a scale: q8_0 keeps about
+two digits of each, q4_0 about one. q4_k, q5_k and q6_k can be read, not written.
+@function Tensor:to
+@string dtype "f32", "i64", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0" or "q5_1"
+@treturn Tensor
+@raise where rows (the last dimension) are no whole blocks of the dtype
+@usage print(gpt.rand(2, 32):to("q8_0"):dtype())  --> q8_0
+*/
+static int to(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  luaL_checkstring(L, 2);
+  GptDtype dtype = bind_dtype(L, 2);
+  GptTensor **box = bind_new_tensor(L);
+  *box = tensor->storage->dtype == dtype ? gpt_tensor_retain(tensor) : gpt_tensor_convert(bind_env(L), tensor, dtype);
   return bind_tensor_done(L, box);
 }
 
@@ -246,6 +264,7 @@ const luaL_Reg bind_tensor_access[] = {{"item", item},
                                        {"dtype", dtype},
                                        {"clone", clone},
                                        {"float", to_float},
+                                       {"to", to},
                                        {"contiguous", contiguous},
                                        {"detach", detach},
                                        {"copy", copy},

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/base/suggest.h"
+
 int bind_dim(lua_State *L, int index, int ndim) {
   if (lua_isnoneornil(L, index))
     luaL_argerror(L, index, lua_pushfstring(L, "a dim expected (1..%d, or -1 for the last), got %s", ndim,
@@ -93,22 +95,47 @@ GptNumber bind_number(lua_State *L, int index) {
   return value;
 }
 
-static const GptDtype dtypes[] = {GPT_F32, GPT_I64};
-#define DTYPES (sizeof dtypes / sizeof *dtypes)
+/* What others call the dtypes. */
+static const struct {
+  const char *name;
+  GptDtype dtype;
+} foreign[] = {{"float", GPT_F32},   {"float32", GPT_F32}, {"float16", GPT_F16},   {"half", GPT_F16}, {"fp16", GPT_F16},
+               {"fp32", GPT_F32},    {"f64", GPT_F32},      {"float64", GPT_F32}, {"double", GPT_F32},
+                  {"int64", GPT_I64},   {"long", GPT_I64},      {"int", GPT_I64},  {"int8", GPT_Q8_0},
+               {"bfloat16", GPT_BF16}, {"q8", GPT_Q8_0},   {"q4", GPT_Q4_0}};
+
+static const char *near_dtype(const char *name) {
+  const char *names[GPT_DTYPES];
+  for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+    if (strcmp(name, foreign[i].name) == 0) return gpt_dtype_name(foreign[i].dtype);
+  for (int i = 0; i < GPT_DTYPES; i++) names[i] = gpt_dtype_name((GptDtype)i);
+  return gpt_suggest(name, names, GPT_DTYPES);
+}
+
+const char *bind_no_dtype(lua_State *L, const char *name) {
+  const char *near = near_dtype(name);
+  if (near != NULL) return lua_pushfstring(L, "there is no dtype '%s'; did you mean '%s'?", name, near);
+  lua_pushfstring(L, "there is no dtype '%s'; there are %s", name, gpt_dtype_name((GptDtype)0));
+  for (int i = 1; i < GPT_DTYPES; i++) {
+    lua_pushfstring(L, i < GPT_DTYPES - 1 ? ", %s" : " and %s", gpt_dtype_name((GptDtype)i));
+    lua_concat(L, 2);
+  }
+  return lua_tostring(L, -1);
+}
 
 GptDtype bind_dtype(lua_State *L, int index) {
   const char *name = luaL_optstring(L, index, gpt_dtype_name(GPT_F32));
-  for (size_t i = 0; i < DTYPES; i++)
-    if (strcmp(name, gpt_dtype_name(dtypes[i])) == 0) return dtypes[i];
-  return (GptDtype)luaL_argerror(L, index, lua_pushfstring(L, "dtype 'f32' or 'i64' expected, got '%s'", name));
+  GptDtype dtype;
+  if (gpt_dtype_find(name, &dtype)) return dtype;
+  return (GptDtype)luaL_argerror(L, index, bind_no_dtype(L, name));
 }
 
 /* The value on top of the stack as a dtype. */
 static GptDtype dtype_option(lua_State *L, const char *what) {
   const char *name = luaL_tolstring(L, -1, NULL);
-  for (size_t i = 0; i < DTYPES; i++)
-    if (strcmp(name, gpt_dtype_name(dtypes[i])) == 0) return lua_pop(L, 1), dtypes[i];
-  return (GptDtype)bind_error(L, "%s: dtype: 'f32' or 'i64' expected, got '%s'", what, name);
+  GptDtype dtype;
+  if (gpt_dtype_find(name, &dtype)) return lua_pop(L, 1), dtype;
+  return (GptDtype)bind_error(L, "%s: dtype: %s", what, bind_no_dtype(L, name));
 }
 
 void bind_making_options(lua_State *L, int index, const char *what, BindMaking *options) {

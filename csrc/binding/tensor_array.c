@@ -82,7 +82,7 @@ static void take_number(lua_State *L, Nested *walk) {
   if (lua_isinteger(L, -1)) walk->has_integer = true;
   else walk->has_float = true;
   if (walk->tensor == NULL) return;
-  if (walk->tensor->storage->dtype == GPT_F32) {
+  if (walk->tensor->storage->dtype != GPT_I64) {
     gpt_floats(walk->tensor)[walk->next++] = (float)lua_tonumber(L, -1);
     return;
   }
@@ -114,7 +114,7 @@ A tensor from numbers: one number, an array, or arrays in arrays, equally long a
 integer subtype) make an i64 tensor, any float makes it f32 (as does having none); `dtype` decides otherwise.
 @function tensor
 @param nested a number, or nested arrays of numbers
-@tparam[opt] table options `dtype` ("f32" or "i64"), `requires_grad`
+@tparam[opt] table options `dtype` (as in from_bytes, but those that end in k), `requires_grad`
 @treturn Tensor
 @usage gpt.tensor {{1, 2}, {3, 4}}          -- i64 [2, 2]
 gpt.tensor({0.5, 1}, {requires_grad = true})  -- f32 [2]
@@ -129,17 +129,23 @@ int bind_tensor_of(lua_State *L) {
   visit(L, &walk);
   if (!options.dtype_given) options.dtype = walk.has_integer && !walk.has_float ? GPT_I64 : GPT_F32;
   GptTensor **box = bind_new_tensor(L);
-  walk.tensor = *box = gpt_tensor_new(bind_env(L), options.dtype, walk.ndim, walk.shape);
+  walk.tensor = *box =
+      gpt_tensor_new(bind_env(L), options.dtype == GPT_I64 ? GPT_I64 : GPT_F32, walk.ndim, walk.shape);
   if (*box == NULL) return bind_raise(L, bind_env(L));
   lua_pushvalue(L, 1);
   visit(L, &walk);
   lua_pop(L, 1);
+  if (options.dtype != (*box)->storage->dtype) {
+    lua_replace(L, 1); /* the numbers as floats, until they are converted */
+    box = bind_new_tensor(L);
+    *box = gpt_tensor_convert(bind_env(L), walk.tensor, options.dtype);
+  }
   return bind_made(L, box, "tensor", &options);
 }
 
 static void push_number(lua_State *L, const GptTensor *tensor, int64_t at) {
   if (tensor->storage->dtype == GPT_I64) lua_pushinteger(L, gpt_integers(tensor)[at]);
-  else lua_pushnumber(L, (lua_Number)gpt_floats(tensor)[at]);
+  else lua_pushnumber(L, (lua_Number)gpt_tensor_float_at(tensor, at));
 }
 
 static void push_array(lua_State *L, const GptTensor *tensor, int dim, int64_t at) {

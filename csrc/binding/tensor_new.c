@@ -24,7 +24,7 @@ static int make_full(lua_State *L, const char *what, GptNumber value) {
 A tensor of zeros.
 @function zeros
 @param ... the shape: sizes, or one array of them
-@tparam[opt] table options `dtype` ("f32" or "i64"), `requires_grad`
+@tparam[opt] table options `dtype` ("f32", "i64", or any that t:to makes), `requires_grad`
 @treturn Tensor
 @usage print(gpt.zeros(2, 3))
 print(gpt.zeros({ 2, 3 }, { dtype = "i64" }))
@@ -211,7 +211,9 @@ A tensor from raw little-endian numbers, as t:bytes() returns them.
 @function from_bytes
 @tparam string bytes
 @param shape an array of sizes, or one size
-@tparam[opt="f32"] string dtype "f32" (4 bytes a number) or "i64" (8)
+@tparam[opt="f32"] string dtype "f32" (4 bytes a number), "i64" (8), "f16" and "bf16" (2), or one of blocks along the
+last dimension: "q8_0" (34 bytes for 32 numbers), "q4_0" (18), "q4_1" (20), "q5_0" (22), "q5_1" (24), "q4_k" (144 for
+256), "q5_k" (176), "q6_k" (210)
 @treturn Tensor
 @usage print(gpt.from_bytes(string.pack("<ff", 1, 2), { 2 }, "f32"))
 */

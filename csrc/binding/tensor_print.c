@@ -30,7 +30,7 @@ typedef struct Print {
 
 static int write_number(const Print *print, int64_t at, char *text) {
   if (print->style == INTEGERS) return snprintf(text, NUMBER, "%lld", (long long)gpt_integers(print->tensor)[at]);
-  double x = (double)gpt_floats(print->tensor)[at];
+  double x = (double)gpt_tensor_float_at(print->tensor, at);
   if (isnan(x)) return snprintf(text, NUMBER, "nan");
   if (isinf(x)) return snprintf(text, NUMBER, x < 0 ? "-inf" : "inf");
   if (print->style == SCIENTIFIC) return snprintf(text, NUMBER, "%.4e", x);
@@ -52,7 +52,7 @@ static void each_shown(Print *print, int dim, int64_t at, void (*fn)(Print *, in
 }
 
 static void note_range(Print *print, int64_t at) {
-  double x = fabs((double)gpt_floats(print->tensor)[at]);
+  double x = fabs((double)gpt_tensor_float_at(print->tensor, at));
   if (!isfinite(x) || x == 0) return;
   if (!print->any || x < print->least) print->least = x;
   if (!print->any || x > print->most) print->most = x;

@@ -89,10 +89,9 @@ static bool write_rows(GptFileWriter *file, const GptTensor *tensor, int64_t fir
 
 bool gpt_file_writer_write_tensor(GptFileWriter *file, const GptTensor *tensor) {
   int64_t numel = gpt_tensor_numel(tensor);
-  size_t size = gpt_dtype_size(tensor->storage->dtype);
-  const char *data = (const char *)tensor->storage->data + (size_t)tensor->offset * size;
   if (numel == 0) return true;
-  if (gpt_tensor_contiguous(tensor)) return gpt_file_writer_write(file, data, (size_t)numel * size);
+  if (gpt_tensor_contiguous(tensor))
+    return gpt_file_writer_write(file, gpt_tensor_data(tensor), gpt_dtype_bytes(tensor->storage->dtype, numel));
   int64_t rows = tensor->shape[0], step = SCRATCH / (numel / rows) + 1;
   for (int64_t i = 0; i < rows; i += step)
     if (!write_rows(file, tensor, i, i + step < rows ? step : rows - i)) return false;

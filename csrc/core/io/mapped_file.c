@@ -65,51 +65,22 @@ static const struct {
 
 const char *gpt_file_dtype_name(GptFileDtype dtype) { return dtypes[dtype].name; }
 
-static float float_of(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-/* IEEE half to single: exact, subnormals, infinities and NaN included. */
-static float half_to_float(uint16_t half) {
-  uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = (uint32_t)(half & 0x7fff) << 13;
-  uint32_t exponent = rest & 0x0f800000; /* in half's five bits */
-  uint32_t normal = rest + (exponent == 0x0f800000 ? 224u << 23 : 112u << 23);
-  float subnormal = float_of(rest + (113u << 23)) - float_of(113u << 23);
-  uint32_t bits;
-  memcpy(&bits, &subnormal, sizeof bits);
-  return float_of(sign | (exponent == 0 ? bits : normal));
-}
-
 /* Conversions of n elements, which may be unaligned. */
-static void convert_f16(const char *from, float *to, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    uint16_t half;
-    memcpy(&half, from + 2 * i, sizeof half);
-    to[i] = half_to_float(half);
-  }
-}
-
-static void convert_bf16(const char *from, float *to, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    uint16_t half;
-    memcpy(&half, from + 2 * i, sizeof half);
-    to[i] = float_of((uint32_t)half << 16);
-  }
-}
-
-static void convert_f64(const char *from, float *to, int64_t n) {
+static void convert_f64(float *to, const void *from, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     double value;
-    memcpy(&value, from + 8 * i, sizeof value);
+    memcpy(&value, (const char *)from + 8 * i, sizeof value);
     to[i] = (float)value;
   }
 }
 
 /* NULL: elements are read as they are. */
-static void (*const conversions[GPT_FILE_DTYPES])(const char *, float *, int64_t) = {
-    [GPT_FILE_F16] = convert_f16, [GPT_FILE_BF16] = convert_bf16, [GPT_FILE_F64] = convert_f64};
+static void (*conversion(GptFileDtype dtype))(float *, const void *, int64_t) {
+  if (dtype == GPT_FILE_F64) return convert_f64;
+  return dtype == GPT_FILE_F16    ? gpt_dtype(GPT_F16)->to_floats
+         : dtype == GPT_FILE_BF16 ? gpt_dtype(GPT_BF16)->to_floats
+                                  : NULL;
+}
 
 /* The reading of one tensor, in pieces. */
 typedef struct Reading {
@@ -150,7 +121,7 @@ static void read_converted(void *context, int64_t first, int64_t last) {
     int64_t n = last - i < most ? last - i : most;
     read_bytes(reading, buffer, reading->offset + (size_t)i * size, (size_t)n * size);
     if (reading->problem != 0) return;
-    conversions[reading->dtype](buffer, (float *)reading->to + i, n);
+    conversion(reading->dtype)((float *)reading->to + i, buffer, n);
   }
 }
 
@@ -183,7 +154,7 @@ static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset,
   if (tensor == NULL) return NULL;
   prefer_huge_pages(tensor->storage->data, tensor->storage->bytes);
   Reading reading = {.file = file, .offset = offset, .dtype = dtype, .to = tensor->storage->data};
-  gpt_parallel_for(gpt_tensor_numel(tensor), PIECE, conversions[dtype] != NULL ? read_converted : read_plain, &reading);
+  gpt_parallel_for(gpt_tensor_numel(tensor), PIECE, conversion(dtype) != NULL ? read_converted : read_plain, &reading);
   if (reading.problem == 0) return tensor;
   gpt_tensor_release(tensor);
   const char *why = reading.problem < 0 ? "it was cut short meanwhile" : strerror(reading.problem);

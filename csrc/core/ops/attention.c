@@ -148,7 +148,7 @@ static bool run_forward(GptEnv *env, Job *job, bool recorded) {
 
 GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double drop_rate, uint64_t seed) {
   if (!check_attention_shape(env, qkv, n_heads)) return NULL;
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, qkv), *y = NULL;
+  GptTensor *contiguous = gpt_tensor_contiguous_floats(env, "attention", qkv), *y = NULL;
   if (contiguous == NULL) return NULL;
   Job job = new_job(contiguous, n_heads);
   job.drop_rate = drop_rate;
@@ -246,7 +246,7 @@ static bool run_cached(GptEnv *env, CachedJob *job) {
 
 GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, int64_t n, const GptCachedRows *rows) {
   if (!check_attention_shape(env, qkv, n_heads)) return NULL;
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, qkv);
+  GptTensor *contiguous = gpt_tensor_contiguous_floats(env, "attention", qkv);
   GptTensor *out = contiguous != NULL ? new_out(env, contiguous) : NULL;
   int64_t dim = qkv->shape[2] / 3;
   bool done = false;

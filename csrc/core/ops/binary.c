@@ -152,7 +152,8 @@ static GptTensor *compute_arithmetic(GptEnv *env, const Arithmetic *kind, GptTen
 }
 
 static GptTensor *arithmetic(GptEnv *env, const Arithmetic *kind, GptTensor *a, GptTensor *b) {
-  GptTensor *x = gpt_as_floats(env, kind->op.name, a), *y = gpt_as_floats(env, kind->op.name, b);
+  if (a == NULL || b == NULL) return NULL; /* the message that is there says why */
+  GptTensor *x = gpt_tensor_as_floats(env, kind->op.name, a), *y = gpt_tensor_as_floats(env, kind->op.name, b);
   GptTensor *result = x != NULL && y != NULL ? compute_arithmetic(env, kind, x, y) : NULL;
   gpt_tensor_release(x);
   gpt_tensor_release(y);

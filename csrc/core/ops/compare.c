@@ -40,7 +40,7 @@ static GptTensor *compare_with(GptEnv *env, const Comparison *kind, GptTensor *a
 static GptTensor *compare(GptEnv *env, const Comparison *kind, GptTensor *a, GptTensor *b) {
   if (a->storage->dtype == GPT_I64 && b->storage->dtype == GPT_I64)
     return compare_with(env, kind, a, b, compare_integers);
-  GptTensor *x = gpt_as_floats(env, kind->name, a), *y = gpt_as_floats(env, kind->name, b);
+  GptTensor *x = gpt_tensor_as_floats(env, kind->name, a), *y = gpt_tensor_as_floats(env, kind->name, b);
   GptTensor *result = x != NULL && y != NULL ? compare_with(env, kind, x, y, compare_floats) : NULL;
   gpt_tensor_release(x);
   gpt_tensor_release(y);

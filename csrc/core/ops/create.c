@@ -4,15 +4,23 @@
 
 #include "core/base/random.h"
 
+/* By way of f32. */
+static GptTensor *full_of(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, GptNumber value) {
+  GptTensor *floats = gpt_full(env, GPT_F32, ndim, shape, value);
+  GptTensor *y = floats != NULL ? gpt_tensor_convert(env, floats, dtype) : NULL;
+  gpt_tensor_release(floats);
+  return y;
+}
+
 GptTensor *gpt_full(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, GptNumber value) {
+  if (dtype != GPT_F32 && dtype != GPT_I64) return full_of(env, dtype, ndim, shape, value);
   GptTensor *y = gpt_tensor_new(env, dtype, ndim, shape);
   if (y == NULL) return NULL;
-  int64_t n = gpt_tensor_numel(y), *integers = gpt_integers(y);
-  float *floats = gpt_floats(y);
+  int64_t n = gpt_tensor_numel(y);
   if (dtype == GPT_I64)
-    for (int64_t i = 0; i < n; i++) integers[i] = value.integer;
+    for (int64_t i = 0; i < n; i++) gpt_integers(y)[i] = value.integer;
   else
-    for (int64_t i = 0; i < n; i++) floats[i] = (float)value.number;
+    for (int64_t i = 0; i < n; i++) gpt_floats(y)[i] = (float)value.number;
   return y;
 }
 
@@ -74,30 +82,6 @@ GptTensor *gpt_randint(GptEnv *env, int64_t low, int64_t high, int ndim, const i
 GptTensor *gpt_randperm(GptEnv *env, int64_t n) {
   GptTensor *y = gpt_tensor_new(env, GPT_I64, 1, &n);
   if (y != NULL) gpt_random_permutation(&env->random, gpt_integers(y), n);
-  return y;
-}
-
-static int64_t to_integer(float x) {
-  if (isnan(x)) return 0;
-  if (x >= 0x1p63f) return INT64_MAX;
-  return x <= -0x1p63f ? INT64_MIN : (int64_t)x;
-}
-
-static void convert_elements(GptTensor *y, const GptTensor *x) {
-  int64_t n = gpt_tensor_numel(x), *integers = gpt_integers(y->storage->dtype == GPT_I64 ? y : x);
-  float *floats = gpt_floats(y->storage->dtype == GPT_I64 ? x : y);
-  if (y->storage->dtype == GPT_I64)
-    for (int64_t i = 0; i < n; i++) integers[i] = to_integer(floats[i]);
-  else
-    for (int64_t i = 0; i < n; i++) floats[i] = (float)integers[i];
-}
-
-GptTensor *gpt_convert(GptEnv *env, const GptTensor *x, GptDtype dtype) {
-  GptTensor *contiguous = gpt_tensor_copy(env, x);
-  if (contiguous == NULL || x->storage->dtype == dtype) return contiguous;
-  GptTensor *y = gpt_tensor_new(env, dtype, x->ndim, x->shape);
-  if (y != NULL) convert_elements(y, contiguous);
-  gpt_tensor_release(contiguous);
   return y;
 }
 

@@ -26,10 +26,6 @@ GptTensor *gpt_randn(GptEnv *env, int ndim, const int64_t *shape);
 GptTensor *gpt_randint(GptEnv *env, int64_t low, int64_t high, int ndim, const int64_t *shape);
 GptTensor *gpt_randperm(GptEnv *env, int64_t n);
 
-/* A contiguous copy in that dtype; floats are cut towards 0 (nan becomes 0, and what is too large the largest integer).
- */
-GptTensor *gpt_convert(GptEnv *env, const GptTensor *x, GptDtype dtype);
-
 /* A contiguous copy of an i64 tensor with a number added to each: positions from 0 to those from 1, and back. */
 GptTensor *gpt_shifted(GptEnv *env, const GptTensor *x, int64_t by);
 

@@ -138,7 +138,7 @@ static GptTensor *compute_loss(GptEnv *env, GptTensor *origin, GptTensor *logits
 
 GptTensor *gpt_cross_entropy(GptEnv *env, GptTensor *logits, GptTensor *targets) {
   if (logits == NULL || !check_loss_shapes(env, logits, targets)) return NULL;
-  GptTensor *x = gpt_as_floats(env, "cross_entropy", logits), *rows = gpt_tensor_as_contiguous(env, x);
+  GptTensor *x = gpt_tensor_as_floats(env, "cross_entropy", logits), *rows = gpt_tensor_as_contiguous(env, x);
   GptTensor *ids = gpt_tensor_as_contiguous(env, targets);
   GptTensor *y = rows != NULL && ids != NULL ? compute_loss(env, x, rows, ids) : NULL;
   gpt_tensor_release(x);

@@ -22,7 +22,7 @@ static void apply_mask(void *context, int64_t first, int64_t last) {
 }
 
 static GptTensor *masked(GptEnv *env, GptTensor *x, double rate, uint64_t seed) {
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = gpt_tensor_like(env, contiguous);
+  GptTensor *contiguous = gpt_tensor_contiguous_floats(env, "dropout", x), *y = gpt_tensor_like(env, contiguous);
   if (y != NULL) {
     Mask mask = {gpt_floats(y), gpt_floats(contiguous), seed, gpt_dropout_threshold(rate), (float)(1 / (1 - rate))};
     gpt_parallel_for(gpt_tensor_numel(y), gpt_grain(4), apply_mask, &mask);

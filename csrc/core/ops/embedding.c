@@ -113,6 +113,7 @@ GptTensor *gpt_embedding(GptEnv *env, GptTensor *ids, GptTensor *weight) {
   if (weight->ndim != 2)
     return gpt_fail_null(env, "embedding: a weight of shape [n, dim] expected, got %s",
                          gpt_tensor_shape_text(weight, text));
+  if (!gpt_tensor_check_floats(env, "embedding: weight", weight)) return NULL;
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, ids), *y = NULL;
   if (contiguous != NULL && check_embedding_ids(env, contiguous, weight->shape[0]))
     y = look_up(env, contiguous, weight);

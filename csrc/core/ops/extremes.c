@@ -101,7 +101,7 @@ static bool extreme_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, int dim, bool keepdim,
                                   GptTensor **positions) {
-  if (!check_not_empty(env, kind->op.name, x, dim)) return NULL;
+  if (!gpt_tensor_check_plain(env, kind->op.name, x) || !check_not_empty(env, kind->op.name, x, dim)) return NULL;
   bool all = dim == GPT_ALL_DIMS;
   GptTensor *y = gpt_reduced_new(env, x->storage->dtype, x, dim, keepdim);
   GptTensor *at = y != NULL && !all ? gpt_reduced_new(env, GPT_I64, x, dim, keepdim) : NULL;
@@ -114,7 +114,7 @@ static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, i
 }
 
 static GptTensor *compute_position(GptEnv *env, const char *name, GptTensor *x, int dim, bool keepdim, bool least) {
-  if (!check_not_empty(env, name, x, dim)) return NULL;
+  if (!gpt_tensor_check_plain(env, name, x) || !check_not_empty(env, name, x, dim)) return NULL;
   GptTensor *y = gpt_reduced_new(env, GPT_I64, x, dim, keepdim);
   return gpt_tensor_if(y != NULL && choose(env, x, dim, least, NULL, y), y);
 }

@@ -174,7 +174,7 @@ static GptTensor *compute_head_loss(GptEnv *env, Job *job, GptTensor *const inpu
 }
 
 static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
-  job->x = gpt_tensor_contiguous_floats(env, x);
+  job->x = gpt_tensor_contiguous_floats(env, "loss", x);
   job->weight =
       gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
   job->bias = gpt_tensor_as_contiguous(env, bias);

@@ -33,9 +33,9 @@ static bool index_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 static const GptOp index_op = {"index", index_backward};
 
 static void copy_slices(GptTensor *y, const GptTensor *x, const int64_t *position, GptAxis axis, int64_t count) {
-  size_t size = (size_t)axis.inner * gpt_dtype_size(x->storage->dtype);
+  size_t size = (size_t)axis.inner * gpt_dtype(x->storage->dtype)->bytes;
   char *to = y->storage->data;
-  const char *from = (const char *)x->storage->data + (size_t)x->offset * gpt_dtype_size(x->storage->dtype);
+  const char *from = gpt_tensor_data(x);
   for (int64_t o = 0; o < axis.outer; o++)
     for (int64_t p = 0; p < count; p++, to += size) memcpy(to, from + (size_t)(o * axis.n + position[p]) * size, size);
 }
@@ -43,6 +43,7 @@ static void copy_slices(GptTensor *y, const GptTensor *x, const int64_t *positio
 GptTensor *gpt_index(GptEnv *env, GptTensor *x, int dim, GptTensor *positions) {
   int64_t shape[GPT_MAX_DIMS];
   int ndim = x->ndim - 1 + positions->ndim;
+  if (!gpt_tensor_check_plain(env, "index", x)) return NULL;
   if (ndim > GPT_MAX_DIMS) return gpt_fail_null(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, ndim);
   for (int d = 0; d < ndim; d++) {
     bool inside = d >= dim && d < dim + positions->ndim;
@@ -97,6 +98,8 @@ GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber
   if (!broadcasts_to(mask, x))
     return gpt_fail_null(env, "masked_fill: the mask's shape %s cannot be broadcast to the tensor's shape %s",
                          gpt_tensor_shape_text(mask, other), gpt_tensor_shape_text(x, own));
+  if (!gpt_tensor_check_plain(env, "masked_fill", x) || !gpt_tensor_check_plain(env, "masked_fill: mask", mask))
+    return NULL;
   GptTensor *y = gpt_tensor_copy(env, x);
   Filling filling = {value, x->storage->dtype == GPT_I64, mask->storage->dtype == GPT_I64};
   if (y != NULL) gpt_each(2, (GptTensor *[]){y, mask}, fill_run, &filling);
@@ -108,7 +111,7 @@ GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber
 /* Sets columns first .. last-1 of each row to 0; upper: those above the diagonal, else those below. */
 static void clear_triangle(GptTensor *y, int64_t diagonal, bool upper) {
   int64_t rows = y->shape[y->ndim - 2], columns = y->shape[y->ndim - 1], matrix = rows * columns;
-  size_t size = gpt_dtype_size(y->storage->dtype);
+  size_t size = gpt_dtype(y->storage->dtype)->bytes;
   char *data = y->storage->data;
   for (int64_t at = 0; matrix > 0 && at < gpt_tensor_numel(y); at += columns) {
     int64_t row = at % matrix / columns;
@@ -125,6 +128,7 @@ static GptTensor *triangle(GptEnv *env, const GptOp *op, GptTensor *x, int64_t d
   if (x->ndim < 2)
     return gpt_fail_null(env, "%s: a tensor with at least two dimensions expected, got shape %s", op->name,
                          gpt_tensor_shape_text(x, text));
+  if (!gpt_tensor_check_plain(env, op->name, x)) return NULL;
   GptTensor *y = gpt_tensor_copy(env, x);
   if (y != NULL) clear_triangle(y, diagonal, clear_upper);
   return gpt_graph_add(env, y, (GptOpCall){.op = op, GPT_INPUTS(x), .integers = {diagonal}});

@@ -41,8 +41,8 @@ static void append_dim(Walk *walk, GptTensor *const *tensors, int d) {
 
 static void plan(Walk *walk, GptTensor *const *tensors) {
   for (int t = 0; t < walk->count; t++) {
-    walk->size[t] = (int64_t)gpt_dtype_size(tensors[t]->storage->dtype);
-    walk->data[t] = (char *)tensors[t]->storage->data + tensors[t]->offset * walk->size[t];
+    walk->size[t] = (int64_t)gpt_dtype(tensors[t]->storage->dtype)->bytes;
+    walk->data[t] = gpt_tensor_data(tensors[t]);
   }
   for (int d = 0; d < tensors[0]->ndim; d++) append_dim(walk, tensors, d);
   if (walk->ndim == 0) { /* a single element */
@@ -126,11 +126,4 @@ bool gpt_broadcast(GptEnv *env, const char *op, const GptTensor *a, const GptTen
     shape[d] = size_a == 1 ? size_b : size_a;
   }
   return true;
-}
-
-GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x) {
-  if (x == NULL || x->storage->dtype == GPT_F32) return gpt_tensor_retain(x);
-  if (x->storage->dtype != GPT_I64)
-    return gpt_fail_null(env, "%s: an f32 or i64 tensor expected, got %s", op, gpt_dtype_name(x->storage->dtype));
-  return gpt_tensor_contiguous_floats(env, x);
 }

@@ -22,8 +22,4 @@ void gpt_each(int count, GptTensor *const *tensors, GptRun run, const void *cont
 /* The shape two tensors broadcast to; op starts the message. */
 bool gpt_broadcast(GptEnv *env, const char *op, const GptTensor *a, const GptTensor *b, int *ndim, int64_t *shape);
 
-/* x as f32: itself (a new reference), or a converted copy of an i64, unrecorded; NULL for NULL. op starts
- * messages. */
-GptTensor *gpt_as_floats(GptEnv *env, const char *op, GptTensor *x);
-
 #endif

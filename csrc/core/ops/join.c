@@ -50,8 +50,8 @@ static GptDtype common_dtype(int count, GptTensor *const *list) {
 }
 
 static bool copy_part(GptEnv *env, GptTensor *y, GptTensor *part, int dim, int64_t first) {
-  GptTensor *source =
-      part->storage->dtype == y->storage->dtype ? gpt_tensor_retain(part) : gpt_convert(env, part, y->storage->dtype);
+  GptTensor *source = part->storage->dtype == y->storage->dtype ? gpt_tensor_retain(part)
+                                                                : gpt_tensor_convert(env, part, y->storage->dtype);
   GptTensor *slice = gpt_narrow(env, y, dim, first, part->shape[dim]);
   bool done = source != NULL && slice != NULL;
   if (done) gpt_copy_elements(slice, source);
@@ -60,9 +60,15 @@ static bool copy_part(GptEnv *env, GptTensor *y, GptTensor *part, int dim, int64
   return done;
 }
 
+static bool check_plain(GptEnv *env, int count, GptTensor *const *list) {
+  for (int i = 0; i < count; i++)
+    if (!gpt_tensor_check_plain(env, "cat", list[i])) return false;
+  return true;
+}
+
 static GptTensor *join(GptEnv *env, int count, GptTensor *const *list, int dim, GptTensor *sizes) {
   int64_t shape[GPT_MAX_DIMS], first = 0;
-  if (!cat_shape(env, count, list, dim, shape, gpt_integers(sizes))) return NULL;
+  if (!check_plain(env, count, list) || !cat_shape(env, count, list, dim, shape, gpt_integers(sizes))) return NULL;
   GptTensor *y = gpt_tensor_new(env, common_dtype(count, list), list[0]->ndim, shape);
   for (int i = 0; y != NULL && i < count; i++) {
     y = gpt_tensor_if(copy_part(env, y, list[i], dim, first), y);

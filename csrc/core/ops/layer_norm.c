@@ -109,8 +109,9 @@ GptTensor *gpt_layer_norm(GptEnv *env, GptTensor *x, GptTensor *weight, GptTenso
   if (!check_norm_shapes(env, x, weight, bias)) return NULL;
   GptTensor *const inputs[] = {x, weight, bias};
   bool recorded = gpt_graph_wanted(env, 3, inputs);
-  GptTensor *px = gpt_tensor_contiguous_floats(env, x), *pw = gpt_tensor_as_contiguous(env, weight), *y = NULL;
-  GptTensor *pb = gpt_tensor_as_contiguous(env, bias);
+  GptTensor *px = gpt_tensor_contiguous_floats(env, "layer_norm", x), *y = NULL;
+  GptTensor *pw = gpt_tensor_contiguous_floats(env, "layer_norm: weight", weight);
+  GptTensor *pb = gpt_tensor_contiguous_floats(env, "layer_norm: bias", bias);
   int64_t rows = gpt_tensor_numel(x) / weight->shape[0];
   GptTensor *stats = recorded ? gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){rows, 2}) : NULL;
   if (px != NULL && pw != NULL && (pb != NULL || bias == NULL) && (stats != NULL || !recorded))

@@ -171,7 +171,7 @@ static GptTensor *compute_linear(GptEnv *env, GptTensor *x, int n, GptTensor *co
 
 GptTensor *gpt_linear(GptEnv *env, GptTensor *x, int n, GptTensor *const *weights, GptTensor *const *biases) {
   if (!check_linear_shapes(env, x, n, weights, biases)) return NULL;
-  GptTensor *contiguous = gpt_tensor_contiguous_floats(env, x);
+  GptTensor *contiguous = gpt_tensor_contiguous_floats(env, "linear", x);
   if (contiguous == NULL) return NULL;
   GptTensor *y = compute_linear(env, contiguous, n, weights, biases);
   y = record_linear(env, y, x, contiguous, n, weights, biases);

@@ -16,7 +16,7 @@
 
 /* t as f32, off the record, in a layout that can be multiplied: a new reference. */
 static GptTensor *matmul_operand(GptEnv *env, GptTensor *t) {
-  GptTensor *floats = gpt_as_floats(env, "matmul", t);
+  GptTensor *floats = gpt_tensor_as_floats(env, "matmul", t);
   if (floats == NULL) return NULL;
   bool fits = gpt_matrix_fits(gpt_matrix_at(floats, 0));
   GptTensor *ready = fits ? gpt_tensor_detach(env, floats) : gpt_tensor_copy(env, floats);

@@ -39,12 +39,13 @@ static GptTensor *sum_integers(GptEnv *env, GptTensor *x, int dim, bool keepdim)
 static const GptOp sum_op = {"sum", sum_backward}, mean_op = {"mean", sum_backward};
 
 GptTensor *gpt_sum(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
+  if (!gpt_tensor_check_plain(env, "sum", x)) return NULL;
   if (x->storage->dtype == GPT_I64) return sum_integers(env, x, dim, keepdim);
   return sum_floats(env, &sum_op, x, dim, keepdim, 1);
 }
 
 GptTensor *gpt_mean(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
-  GptTensor *floats = gpt_as_floats(env, "mean", x);
+  GptTensor *floats = gpt_tensor_as_floats(env, "mean", x);
   if (floats == NULL) return NULL;
   double share = 1 / (double)gpt_tensor_axis(x, dim).n;
   return gpt_tensor_then(floats, sum_floats(env, &mean_op, floats, dim, keepdim, share));
@@ -111,7 +112,7 @@ static GptTensor *var_floats(GptEnv *env, GptTensor *x, int dim, bool keepdim, d
 }
 
 GptTensor *gpt_var(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
-  GptTensor *floats = gpt_as_floats(env, "var", x);
+  GptTensor *floats = gpt_tensor_as_floats(env, "var", x);
   if (floats == NULL) return NULL;
   return gpt_tensor_then(floats, var_floats(env, floats, dim, keepdim, correction));
 }

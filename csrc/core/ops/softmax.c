@@ -81,7 +81,7 @@ static bool softmax_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 }
 
 static GptTensor *compute_softmax(GptEnv *env, const Kind *kind, GptTensor *input, int dim) {
-  GptTensor *x = gpt_as_floats(env, kind->op.name, input), *rows = gpt_rows_along(env, x, dim);
+  GptTensor *x = gpt_tensor_as_floats(env, kind->op.name, input), *rows = gpt_rows_along(env, x, dim);
   GptTensor *y = gpt_tensor_like(env, rows);
   if (y != NULL) run_rows(kind->forward, y, rows, NULL);
   y = gpt_tensor_then(rows, moved_back(env, y, dim));

@@ -71,7 +71,7 @@ static void pick(const Lane *lane, Entry *best) {
 
 /* values and positions, stride apart as in the lane. */
 static void put(const Lane *lane, const Entry *best, char *values, int64_t *positions) {
-  size_t size = gpt_dtype_size(lane->dtype), step = (size_t)lane->stride * size;
+  size_t size = gpt_dtype(lane->dtype)->bytes, step = (size_t)lane->stride * size;
   for (int64_t i = 0; i < lane->k; i++) {
     positions[i * lane->stride] = best[i].position;
     memcpy(values + (size_t)i * step, lane->data + (size_t)best[i].position * step, size);
@@ -82,10 +82,10 @@ static void put(const Lane *lane, const Entry *best, char *values, int64_t *posi
 static bool pick_lanes(GptEnv *env, const GptTensor *x, int dim, int64_t k, bool descending, GptTensor *values,
                        GptTensor *positions) {
   GptAxis axis = gpt_tensor_axis(x, dim);
-  int64_t size = (int64_t)gpt_dtype_size(x->storage->dtype);
+  int64_t size = (int64_t)gpt_dtype(x->storage->dtype)->bytes;
   Entry *best = gpt_alloc_array(env, k, sizeof *best);
   if (best == NULL) return false;
-  const char *data = (const char *)x->storage->data + x->offset * size;
+  const char *data = gpt_tensor_data(x);
   for (int64_t lane = 0; lane < axis.outer * axis.inner; lane++) {
     int64_t matrix = lane / axis.inner * axis.inner, column = lane % axis.inner;
     int64_t from = matrix * axis.n + column, to = matrix * k + column;
@@ -111,6 +111,7 @@ static bool order(GptEnv *env, const GptOp *op, GptTensor *x, int64_t k, int dim
   int64_t shape[GPT_MAX_DIMS];
   memcpy(shape, x->shape, sizeof shape);
   shape[dim] = k;
+  if (!gpt_tensor_check_plain(env, op->name, x)) return false;
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *y = NULL, *p = NULL;
   if (contiguous != NULL) y = gpt_tensor_new(env, x->storage->dtype, x->ndim, shape);
   if (y != NULL) p = gpt_tensor_new(env, GPT_I64, x->ndim, shape);

@@ -178,7 +178,7 @@ static bool function_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static GptTensor *apply_function(GptEnv *env, const Function *function, GptTensor *input, double first, double second) {
   double numbers[2] = {first, second};
-  GptTensor *x = gpt_as_floats(env, function->op.name, input);
+  GptTensor *x = gpt_tensor_as_floats(env, function->op.name, input);
   if (x == NULL) return NULL;
   GptTensor *y = gpt_tensor_new(env, GPT_F32, x->ndim, x->shape);
   if (y != NULL) {

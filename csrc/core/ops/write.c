@@ -21,21 +21,35 @@ bool gpt_check_writable(GptEnv *env, const GptTensor *x, const char *what) {
 }
 
 bool gpt_fill(GptEnv *env, GptTensor *x, GptNumber value) {
-  GptTensor *one = gpt_full(env, x->storage->dtype, 0, NULL, value);
+  GptTensor *one = gpt_full(env, x->storage->dtype == GPT_I64 ? GPT_I64 : GPT_F32, 0, NULL, value);
   if (one == NULL) return false;
   bool done = gpt_copy(env, x, one);
   gpt_tensor_release(one);
   return done;
 }
 
-/* source as something that can be copied element by element into x: its dtype, its shape, memory of its own. */
+/* source broadcast to x's shape, a new reference. */
+static GptTensor *expanded(GptEnv *env, const GptTensor *x, GptTensor *source) {
+  if (gpt_same_shape(source, x)) return gpt_tensor_detach(env, source);
+  GptTensor *plain = gpt_tensor_detach(env, source); /* a broadcast is a view, which blocks do not allow */
+  if (plain != NULL && gpt_dtype_blocked(source->storage->dtype)) {
+    GptTensor *floats = gpt_tensor_convert(env, plain, GPT_F32);
+    gpt_tensor_release(plain);
+    plain = floats;
+  }
+  GptTensor *y = plain != NULL ? gpt_expand(env, plain, x->ndim, x->shape) : NULL;
+  gpt_tensor_release(plain);
+  return y;
+}
+
+/* source as something that can be copied element by element into x: its shape, its dtype, memory of its own. */
 static GptTensor *prepared(GptEnv *env, const GptTensor *x, GptTensor *source) {
-  bool fits = source->storage->dtype == x->storage->dtype && source->storage != x->storage;
-  GptTensor *converted = fits ? gpt_tensor_detach(env, source) : gpt_convert(env, source, x->storage->dtype);
-  if (converted == NULL || gpt_same_shape(converted, x)) return converted;
-  GptTensor *expanded = gpt_expand(env, converted, x->ndim, x->shape);
-  gpt_tensor_release(converted);
-  return expanded;
+  GptTensor *fitting = expanded(env, x, source);
+  if (fitting == NULL || (fitting->storage->dtype == x->storage->dtype && fitting->storage != x->storage))
+    return fitting;
+  GptTensor *converted = gpt_tensor_convert(env, fitting, x->storage->dtype);
+  gpt_tensor_release(fitting);
+  return converted;
 }
 
 bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source) {

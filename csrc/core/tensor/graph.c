@@ -143,8 +143,7 @@ GptTensor *gpt_node_accumulated(const GptNode *node, int i) {
 
 /* May be written into: nothing else sees it. */
 static bool exclusive(const GptTensor *tensor) {
-  return tensor->refs == 1 && tensor->storage->refs == 1 && tensor->storage->release == NULL &&
-         gpt_tensor_contiguous(tensor);
+  return tensor->refs == 1 && gpt_storage_exclusive(tensor->storage) && gpt_tensor_contiguous(tensor);
 }
 
 typedef struct Addition {

@@ -5,9 +5,9 @@
 
 #include "core/base/memory.h"
 
-size_t gpt_dtype_size(GptDtype dtype) { return dtype == GPT_I64 ? sizeof(int64_t) : sizeof(float); }
-
-const char *gpt_dtype_name(GptDtype dtype) { return dtype == GPT_I64 ? "i64" : "f32"; }
+void *gpt_tensor_data(const GptTensor *tensor) {
+  return (char *)tensor->storage->data + gpt_dtype_bytes(tensor->storage->dtype, tensor->offset);
+}
 
 float *gpt_floats(const GptTensor *tensor) { return (float *)tensor->storage->data + tensor->offset; }
 
@@ -58,44 +58,33 @@ const char *gpt_tensor_shape_text(const GptTensor *tensor, char *text) {
   return gpt_shape_text(tensor->ndim, tensor->shape, text);
 }
 
-/* Bytes of a shape, or false and a message where it is none or too large to count. */
-static bool count_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes) {
+/* Rows of a blocked dtype are whole blocks. */
+static bool check_blocks(GptEnv *env, const GptDtypeRow *row, int ndim, const int64_t *shape) {
   char text[GPT_SHAPE_TEXT];
-  int64_t total = (int64_t)gpt_dtype_size(dtype);
+  int64_t last = ndim > 0 ? shape[ndim - 1] : 1;
+  if (last % row->block == 0) return true;
+  return gpt_fail(env, "a %s tensor has rows of whole blocks of %lld numbers; shape %s has rows of %lld", row->name,
+                  (long long)row->block, gpt_shape_text(ndim, shape, text), (long long)last);
+}
+
+bool gpt_tensor_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes) {
+  char text[GPT_SHAPE_TEXT];
+  const GptDtypeRow *row = gpt_dtype(dtype);
+  int64_t total = 1;
+  bool empty = false;
+  *bytes = 0;
   if (ndim > GPT_MAX_DIMS) return gpt_fail(env, "a tensor has at most %d dimensions, got %d", GPT_MAX_DIMS, ndim);
   for (int d = 0; d < ndim; d++) {
     if (shape[d] < 0) return gpt_fail(env, "a shape has no negative sizes, got %s", gpt_shape_text(ndim, shape, text));
     if (__builtin_mul_overflow(total, shape[d] > 0 ? shape[d] : 1, &total))
       return gpt_fail(env, "a tensor of shape %s is too large", gpt_shape_text(ndim, shape, text));
+    empty = empty || shape[d] == 0;
   }
-  *bytes = (size_t)total;
-  for (int d = 0; d < ndim; d++)
-    if (shape[d] == 0) *bytes = 0;
+  if (!check_blocks(env, row, ndim, shape)) return false;
+  if (__builtin_mul_overflow(total / row->block, (int64_t)row->bytes, &total) || total > INT64_MAX / 8)
+    return gpt_fail(env, "a tensor of shape %s is too large", gpt_shape_text(ndim, shape, text));
+  if (!empty) *bytes = (size_t)total;
   return true;
-}
-
-GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *),
-                             void *owner) {
-  GptStorage *storage = gpt_alloc(env, sizeof *storage);
-  if (storage == NULL) return NULL;
-  *storage = (GptStorage){
-      .refs = 1, .env = env, .dtype = dtype, .bytes = bytes, .data = data, .release = release, .owner = owner};
-  return storage;
-}
-
-void gpt_storage_release(GptStorage *storage) {
-  if (storage == NULL || --storage->refs > 0) return;
-  if (storage->release != NULL) storage->release(storage);
-  else gpt_free(storage->env, storage->data);
-  gpt_free(storage->env, storage);
-}
-
-static GptStorage *new_storage(GptEnv *env, GptDtype dtype, size_t bytes, bool zeroed) {
-  void *data = zeroed ? gpt_alloc_zeroed(env, bytes) : gpt_alloc(env, bytes);
-  if (data == NULL) return NULL;
-  GptStorage *storage = gpt_storage_wrap(env, dtype, data, bytes, NULL, NULL);
-  if (storage == NULL) gpt_free(env, data);
-  return storage;
 }
 
 /* A tensor that takes over one reference to the storage; releases it on failure. */
@@ -120,14 +109,14 @@ static GptTensor *new_tensor(GptEnv *env, GptStorage *storage, int ndim, const i
 
 GptTensor *gpt_tensor_new(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape) {
   size_t bytes;
-  if (!count_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
-  return new_tensor(env, new_storage(env, dtype, bytes, false), ndim, shape, NULL, 0);
+  if (!gpt_tensor_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
+  return new_tensor(env, gpt_storage_new(env, dtype, bytes, false), ndim, shape, NULL, 0);
 }
 
 GptTensor *gpt_tensor_zeros(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape) {
   size_t bytes;
-  if (!count_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
-  return new_tensor(env, new_storage(env, dtype, bytes, true), ndim, shape, NULL, 0);
+  if (!gpt_tensor_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
+  return new_tensor(env, gpt_storage_new(env, dtype, bytes, true), ndim, shape, NULL, 0);
 }
 
 GptTensor *gpt_tensor_like(GptEnv *env, const GptTensor *tensor) {
@@ -146,9 +135,21 @@ GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int
   return new_tensor(env, storage, ndim, shape, NULL, offset);
 }
 
+/* Do rows of whole blocks begin where blocks do, with their numbers side by side? */
+static bool whole_blocks(int64_t block, int ndim, const int64_t *shape, const int64_t *stride, int64_t offset) {
+  bool whole = ndim > 0 && stride[ndim - 1] == 1 && shape[ndim - 1] % block == 0 && offset % block == 0;
+  for (int d = 0; d < ndim - 1; d++) whole = whole && (shape[d] <= 1 || stride[d] % block == 0);
+  return whole;
+}
+
 GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
                            int64_t offset) {
   if (tensor == NULL) return NULL;
+  const GptDtypeRow *row = gpt_dtype(tensor->storage->dtype);
+  if (row->block > 1 && !whole_blocks(row->block, ndim, shape, stride, offset))
+    return gpt_fail_null(env,
+                         "a view of a %s tensor cannot cut or turn its blocks of %lld numbers; t:float() converts it",
+                         row->name, (long long)row->block);
   tensor->storage->refs++;
   return new_tensor(env, tensor->storage, ndim, shape, stride, offset);
 }
@@ -195,6 +196,7 @@ static void copy_strided(char *dst, const int64_t *dst_stride, const char *src, 
     memcpy(dst, src, (size_t)shape[0] * size);
   } else if (ndim == 2 && !run) {
     if (size == 4) copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], 4);
+    else if (size == 2) copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], 2);
     else if (size == 8) copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], 8);
     else copy_matrix(dst, dst_stride, src, src_stride, shape[0], shape[1], size);
   } else if (ndim == 1) {
@@ -209,21 +211,26 @@ static void copy_strided(char *dst, const int64_t *dst_stride, const char *src, 
   }
 }
 
+/* Strides in bytes of the tensor's units, which are blocks. */
 static void byte_strides(const GptTensor *tensor, int64_t *stride) {
-  for (int d = 0; d < tensor->ndim; d++)
-    stride[d] = tensor->stride[d] * (int64_t)gpt_dtype_size(tensor->storage->dtype);
+  const GptDtypeRow *row = gpt_dtype(tensor->storage->dtype);
+  for (int d = 0; d < tensor->ndim; d++) stride[d] = tensor->stride[d] / row->block * (int64_t)row->bytes;
+  if (row->block > 1) stride[tensor->ndim - 1] = (int64_t)row->bytes;
 }
 
 void gpt_copy_elements(GptTensor *dst, const GptTensor *src) {
-  size_t size = gpt_dtype_size(dst->storage->dtype);
-  char *to = (char *)dst->storage->data + (size_t)dst->offset * size;
-  const char *from = (const char *)src->storage->data + (size_t)src->offset * size;
-  int64_t to_stride[GPT_MAX_DIMS], from_stride[GPT_MAX_DIMS];
-  if (gpt_tensor_numel(dst) == 0) return;
+  const GptDtypeRow *row = gpt_dtype(dst->storage->dtype);
+  int64_t to_stride[GPT_MAX_DIMS], from_stride[GPT_MAX_DIMS], shape[GPT_MAX_DIMS], n = gpt_tensor_numel(dst);
+  void *to = gpt_tensor_data(dst);
+  const void *from = gpt_tensor_data(src);
+  if (n == 0) return;
+  memcpy(shape, dst->shape, sizeof shape);
+  if (row->block > 1) shape[dst->ndim - 1] /= row->block;
   byte_strides(dst, to_stride);
   byte_strides(src, from_stride);
-  if (gpt_tensor_contiguous(dst) && gpt_tensor_contiguous(src)) memmove(to, from, (size_t)gpt_tensor_numel(dst) * size);
-  else copy_strided(to, to_stride, from, from_stride, dst->shape, dst->ndim, size);
+  if (gpt_tensor_contiguous(dst) && gpt_tensor_contiguous(src))
+    memmove(to, from, gpt_dtype_bytes(dst->storage->dtype, n));
+  else copy_strided(to, to_stride, from, from_stride, shape, dst->ndim, row->bytes);
 }
 
 GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor) {
@@ -234,14 +241,4 @@ GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor) {
 
 GptTensor *gpt_tensor_as_contiguous(GptEnv *env, GptTensor *tensor) {
   return tensor == NULL || gpt_tensor_contiguous(tensor) ? gpt_tensor_retain(tensor) : gpt_tensor_copy(env, tensor);
-}
-
-GptTensor *gpt_tensor_contiguous_floats(GptEnv *env, GptTensor *tensor) {
-  if (tensor == NULL || tensor->storage->dtype == GPT_F32) return gpt_tensor_as_contiguous(env, tensor);
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, tensor), *floats = NULL;
-  if (contiguous != NULL) floats = gpt_tensor_new(env, GPT_F32, tensor->ndim, tensor->shape);
-  int64_t n = floats != NULL ? gpt_tensor_numel(floats) : 0;
-  for (int64_t i = 0; i < n; i++) gpt_floats(floats)[i] = (float)gpt_integers(contiguous)[i];
-  gpt_tensor_release(contiguous);
-  return floats;
 }

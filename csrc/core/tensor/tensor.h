@@ -12,25 +12,10 @@
 #define GPT_TENSOR_H
 
 #include "core/base/env.h"
+#include "core/tensor/storage.h"
 
 #define GPT_MAX_DIMS 8
 #define GPT_SHAPE_TEXT 200
-
-typedef enum GptDtype {
-  GPT_F32, /* IEEE single: what everything computes in */
-  GPT_I64, /* token ids, positions, truth values */
-} GptDtype;
-
-typedef struct GptStorage {
-  int64_t refs;
-  GptEnv *env;
-  GptDtype dtype;
-  size_t bytes;
-  void *data;
-  uint64_t version;                            /* counts writes, so that a backward sees a changed input */
-  void (*release)(struct GptStorage *storage); /* gives data back; NULL: it came from gpt_alloc */
-  void *owner;                                 /* release's own, a mapped file for instance */
-} GptStorage;
 
 struct GptNode;
 
@@ -48,9 +33,9 @@ typedef struct GptTensor {
   struct GptTensor *grad;       /* of a leaf, contiguous, its shape; or NULL */
 } GptTensor;
 
-/* Dtypes: bytes per element, and the name users see ("f32"). */
-size_t gpt_dtype_size(GptDtype dtype);
-const char *gpt_dtype_name(GptDtype dtype);
+/* Bytes of a contiguous tensor. False and a message where there is no such tensor: too many dimensions, a negative
+   size, more than can be counted, or rows (the last dimension) that are no whole blocks of the dtype. */
+bool gpt_tensor_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes);
 
 /* New contiguous tensors; sizes are checked for overflow and against the memory that is there. */
 GptTensor *gpt_tensor_new(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape);
@@ -58,16 +43,12 @@ GptTensor *gpt_tensor_zeros(GptEnv *env, GptDtype dtype, int ndim, const int64_t
 GptTensor *gpt_tensor_like(GptEnv *env, const GptTensor *tensor); /* same shape and dtype, contiguous, uninitialised */
 GptTensor *gpt_tensor_number(GptEnv *env, double value);          /* f32, no dimensions */
 
-/* Storage over memory that something else owns: release(storage) is called once, with the last reference. On failure
-   NULL, and release is not called. */
-GptStorage *gpt_storage_wrap(GptEnv *env, GptDtype dtype, void *data, size_t bytes, void (*release)(GptStorage *),
-                             void *owner);
-void gpt_storage_release(GptStorage *storage);
-
 /* A contiguous tensor over part of a storage, from that element on; it takes its own reference to the storage. */
 GptTensor *gpt_tensor_over(GptEnv *env, GptStorage *storage, int64_t offset, int ndim, const int64_t *shape);
 
-/* A view with any shape and strides, unrecorded: the caller sees to it that it lies inside the storage. */
+/* A view with any shape and strides, unrecorded: the caller sees to it that it lies inside the storage. NULL and a
+   message where it would cut through blocks of the dtype: in a blocked one, rows (the last dimension) are whole blocks
+   that lie side by side. */
 GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const int64_t *shape, const int64_t *stride,
                            int64_t offset);
 
@@ -80,8 +61,21 @@ GptTensor *gpt_tensor_copy(GptEnv *env, const GptTensor *tensor);
 /* The tensor itself (a new reference) where it is contiguous, otherwise a copy; unrecorded, for reading in kernels. */
 GptTensor *gpt_tensor_as_contiguous(GptEnv *env, GptTensor *tensor);
 
-/* The same in f32, converted where it is i64. */
-GptTensor *gpt_tensor_contiguous_floats(GptEnv *env, GptTensor *tensor);
+/*
+ * What reads floats asks here. The tensor itself (a new reference) where it is f32, a converted copy where it is i64;
+ * of any other dtype NULL and a message that begins with `what`, the op. The second returns a contiguous tensor, the
+ * third takes f32 alone, and returns nothing new.
+ */
+GptTensor *gpt_tensor_as_floats(GptEnv *env, const char *what, GptTensor *tensor);
+GptTensor *gpt_tensor_contiguous_floats(GptEnv *env, const char *what, GptTensor *tensor);
+bool gpt_tensor_check_floats(GptEnv *env, const char *what, const GptTensor *tensor);
+
+/* For what moves numbers without computing with them: f32 and i64 pass, any other dtype is false and a message. */
+bool gpt_tensor_check_plain(GptEnv *env, const char *what, const GptTensor *tensor);
+
+/* A contiguous copy in another dtype, or in the same; NULL and a message where the dtype cannot be written or rows are
+   no whole blocks of it. Through f32, but for what is equal. */
+GptTensor *gpt_tensor_convert(GptEnv *env, const GptTensor *tensor, GptDtype dtype);
 
 GptTensor *gpt_tensor_retain(GptTensor *tensor); /* NULL is fine; returns it */
 void gpt_tensor_release(GptTensor *tensor);      /* NULL is fine */
@@ -92,9 +86,15 @@ GptTensor *gpt_tensor_then(GptTensor *used, GptTensor *made);
 /* Returns the tensor where all went well, otherwise releases it and returns NULL. */
 GptTensor *gpt_tensor_if(bool done, GptTensor *tensor);
 
-/* The first element. */
+/* Where the tensor's elements begin: of any dtype, of f32, of i64. The last two are for tensors that are known to be
+   so, fresh ones and those that passed gpt_tensor_as_floats and its like. */
+void *gpt_tensor_data(const GptTensor *tensor);
 float *gpt_floats(const GptTensor *tensor);
 int64_t *gpt_integers(const GptTensor *tensor);
+
+/* The number at that element, from the tensor's first one on, of any dtype but i64 (whose numbers a float may not
+ * hold). */
+float gpt_tensor_float_at(const GptTensor *tensor, int64_t at);
 
 int64_t gpt_tensor_numel(const GptTensor *tensor);
 bool gpt_tensor_contiguous(const GptTensor *tensor);
