@@ -1,0 +1,52 @@
+-- What is wrong with a template, or goes wrong in one: a value that is raised inside gpt.jinja and becomes a message at
+-- its edge. It knows its line.
+local Fault = {}
+Fault.__index = Fault
+
+local fault = {}
+
+local MOST_BYTES = 16 << 20 -- of a text, and of the whole output
+local MOST_ITEMS = 1 << 20  -- of a list
+
+--- Raises a fault; `line` may be nil where a caller higher up knows it.
+function fault.raise(line, format, ...)
+  error(setmetatable({ line = line, message = format:format(...) }, Fault), 0)
+end
+
+function fault.is(value) return getmetatable(value) == Fault end
+
+--- A text of so many bytes is too long, and so is a list of so many items.
+function fault.check_bytes(bytes)
+  if bytes > MOST_BYTES then fault.raise(nil, "a text of over %d bytes", MOST_BYTES) end
+end
+
+function fault.check_items(items)
+  if items > MOST_ITEMS then fault.raise(nil, "a list of over %d items", MOST_ITEMS) end
+end
+
+-- Lua's own errors, which come of arguments that make no sense, without the place in our sources.
+local function told(problem)
+  if fault.is(problem) or tostring(problem):find "not enough memory" then return problem end
+  local message = tostring(problem):gsub("^[^\n]-:%d+: ", ""):gsub("\n.*", "")
+  if message:find "stack overflow" then message = "nested too deep" end
+  return setmetatable({ message = message }, Fault)
+end
+
+--- Runs fn(...); a fault without a line gets this one.
+function fault.at(line, fn, ...)
+  local results = table.pack(pcall(fn, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local problem = told(results[2])
+  if fault.is(problem) and not problem.line then problem.line = line end
+  error(problem, 0)
+end
+
+--- fn(...), or nil and what is wrong, with its line.
+function fault.guard(fn, ...)
+  local ok, result = pcall(fault.at, nil, fn, ...)
+  if ok then return result end
+  if not fault.is(result) then error(result, 0) end
+  return nil, result.line and ("line %d: %s"):format(result.line, result.message) or result.message
+end
+
+return fault

@@ -1,0 +1,125 @@
+local cases = require "spec.fixtures.jinja"
+local jinja = require "gpt.jinja"
+
+local VARIABLES = {
+  bos_token = "<s>",
+  messages = {
+    { content = " Be brief. ", role = "system" },
+    { content = "Grüße, 'you' & \"me\"\n", role = "user" },
+    { content = "hi\n\nthere", role = "assistant" },
+    { content = "<b>more</b>?", role = "user" },
+  },
+  numbers = { 3, 1, 2, 10, 2 },
+  tools = { { name = "add", parameters = { a = "int", b = 1.5 } } },
+}
+
+-- The text, or nil and what is wrong.
+local function rendered(source, variables, options)
+  local template, problem = jinja.compile(source)
+  if not template then return nil, problem end
+  return jinja.render(template, variables or VARIABLES, options)
+end
+
+describe("a chat template", function()
+  local values = require "gpt.jinja.values"
+  -- A list with a none in it is no Lua array.
+  VARIABLES.tools[1].parameters.c = values.list { true, values.none }
+
+  for _, case in ipairs(cases) do
+    it("comes out as jinja2's: " .. case[1]:gsub("%s+", " "):sub(1, 60), function()
+      assert.same({ case[2] }, { rendered(case[1]) })
+    end)
+  end
+
+  it("sees the date it is given", function()
+    local now = os.time { year = 2025, month = 3, day = 4, hour = 5 }
+    assert.equal("04 Mar 2025", rendered("{{ strftime_now('%d %b %Y') }}", {}, { now = now }))
+  end)
+
+  it("takes an empty table as a list, and names in order", function()
+    assert.equal("[] {'a': 1, 'b': 2}", rendered("{{ x }} {{ y }}", { x = {}, y = { b = 2, a = 1 } }))
+  end)
+end)
+
+describe("what is wrong with a chat template is said, with its line", function()
+  for source, message in pairs {
+    ["a\n{{ x "] = "line 2: a '}}' is missing",
+    ["{{ 'abc }}"] = "line 1: a string that begins here has no end",
+    ["{{ x) }}"] = "line 1: ')' closes nothing here",
+    ["{{ $ }}"] = "line 1: '$' has no meaning here",
+    ["{# never"] = "line 1: a '#}' is missing",
+    ["{% raw %}x"] = "line 1: {% raw %} has no {% endraw %}",
+    ["\n{% if x %}\ny"] = "line 2: 'if' has no end",
+    ["{% endfor %}"] = "line 1: the statement 'endfor' is not supported",
+    ["\n\n{% include 'x' %}"] = "line 3: the statement 'include' is not supported",
+    ["{{ a b }}"] = "line 1: the end of the block expected, got 'b'",
+    ["{{ }}"] = "line 1: a value expected, got the end of the block",
+    ["{{ x[] }}"] = "line 1: []: an index is missing",
+    ["{{ f(a=1, 2) }}"] = "line 1: an argument by position stands after one by name",
+    ["{{ " .. ("("):rep(80) .. "1" .. (")"):rep(80) .. " }}"] = "line 1: nested more than 60 deep",
+    ["{{ x.y.z }}"] = "line 1: 'x' is undefined; it has no 'y'",
+    ["{{ x[0] }}"] = "line 1: 'x' is undefined; it has no '0'",
+    ["{{ x() }}"] = "line 1: 'x' is nothing to call",
+    ["{{ 1 | nope }}"] = "line 1: the filter 'nope' is not supported",
+    ["{{ 1 is nope }}"] = "line 1: the test 'nope' is not supported",
+    ["{{ 1 / 0 }}"] = "line 1: division by zero",
+    ["{{ 'a' + 1 }}"] = "line 1: '+' joins two strings, the other one is a number; '~' joins anything",
+    ["{{ 1 - 'a' }}"] = "line 1: '-' wants numbers, got a string",
+    ["{{ [1, 'a'] | sort }}"] = "line 1: a string and a number cannot be compared",
+    ["{{ 1 in 'abc' }}"] = "line 1: 'in' a text wants a text, got a number",
+    ["{% for x in 5 %}{% endfor %}"] = "line 1: a number is nothing to loop over",
+    ["{% for x in [1] recursive %}{% endfor %}"] = "line 1: a recursive loop is not supported",
+    ["{% set a, b = [1] %}"] = "line 1: 1 values for 2 names",
+    ["{% set a.b = 1 %}"] = "line 1: set a.b: only a namespace() has fields to set",
+    ["{{ numbers.append(1) }}"] = "line 1: append: a template cannot change a list",
+    ["{{ 'a'.split('') }}"] = "line 1: split: an empty separator",
+    ["{{ raise_exception('no\nsystem') }}"] = "line 1: no\nsystem",
+    ["{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}"] = "line 1: f takes 1 arguments, got 2",
+    ["{{ strftime_now('%Ez') }}"] = "line 1: strftime_now: '%Ez' is no format of a date",
+    ["{{ namespace(1) }}"] = "line 1: namespace: a dict expected, got a number",
+    ["{{ range(1.5) }}"] = "line 1: range: whole numbers expected, and a step that is not 0",
+    ["{{ {[]: 1} }}"] = "a list cannot be a key",
+    ["{{ x | tojson }}"] = "line 1: tojson: a value that is undefined is no JSON",
+  } do
+    it(message:gsub("\n", " "), function()
+      assert.same({ nil, message }, { rendered(source) })
+    end)
+  end
+end)
+
+describe("a chat template from a stranger", function()
+  for what, case in pairs {
+    ["does not end"] = { "{% for i in range(9999) %}{% for j in range(9999) %}{{ i * j }}{% endfor %}{% endfor %}",
+                         "line 1: the template does not end: over 400000 steps" },
+    ["calls itself"] = { "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "line 1: calls are nested more than 50 deep" },
+    ["doubles a text"] = { "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+                           "a text of over 16777216 bytes" },
+    ["doubles a list"] = { "{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}",
+                           "line 1: a list of over 1048576 items" },
+    ["writes for ever"] = { "{% set s = 'x' * 9999999 %}{{ s }}{{ s }}", "line 1: a text of over 16777216 bytes" },
+    ["repeats for ever"] = { "{{ 'ab' * 99999999999 }}", "line 1: a text of over 16777216 bytes" },
+    ["counts for ever"] = { "{{ range(99999999) }}", "line 1: range: over 100000 items" },
+  } do
+    it(what .. ", and is ended", function()
+      assert.same({ nil, case[2] }, { rendered(case[1]) })
+    end)
+  end
+
+  it("reaches nothing of Lua", function()
+    for _, word in ipairs { "_G", "os", "io", "require", "string", "self", "__index", "__class__" } do
+      assert.equal("False", rendered(("{{ %s is defined }}"):format(word)))
+      assert.equal("False", rendered(("{{ ''.%s is defined or numbers['%s'] is defined }}"):format(word, word)))
+    end
+  end)
+end)
+
+describe("a variable of a chat template", function()
+  for what, case in pairs {
+    ["a function"] = { print, "a function is no value for a template" },
+    ["a table of both kinds of keys"] = { { [true] = 1 }, "a table has to be an array, or have names only as its keys" },
+  } do
+    it("that is " .. what .. " is an error", function()
+      assert.same({ nil, case[2] }, { rendered("{{ x }}", { x = case[1] }) })
+    end)
+  end
+end)
