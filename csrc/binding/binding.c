@@ -1,6 +1,5 @@
 #include "binding/binding.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +8,9 @@
 #include "core/base/suggest.h"
 
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
-#define ACCOUNT_STEP ((size_t)8 << 20)
+#define STEP_GROWTH ((size_t)8 << 20) /* bytes, as the others: bind_account */
+#define FULL_GROWTH ((size_t)128 << 20)
+#define GROWTH_PER_BYTE 6 /* of Lua's own heap */
 #define MOST_NAMES 128
 
 GptEnv *bind_env(lua_State *L) {
@@ -139,16 +140,34 @@ void *bind_check(lua_State *L, int index, const char *type) {
 
 void bind_printed(lua_State *L) { luaL_setmetatable(L, "gpt.Printed"); }
 
-/* What a call freed again before it returned is no matter of the collector's: only live bytes count. */
+/*
+ * How far live bytes may grow before the next full collection, whose time is in proportion to Lua's own heap: so a large
+ * heap waits longer, but no longer than 128 MiB, or than the heap itself where that is larger.
+ */
+static size_t full_growth(lua_State *L) {
+  size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT) << 10, most = heap > FULL_GROWTH ? heap : FULL_GROWTH;
+  size_t growth = heap > most / GROWTH_PER_BYTE ? most : heap * GROWTH_PER_BYTE;
+  return growth > STEP_GROWTH ? growth : STEP_GROWTH;
+}
+
+/* Live bytes above a mark, which sinks with them. */
+static size_t grown(size_t *mark, size_t live) {
+  if (live < *mark) *mark = live;
+  return live - *mark;
+}
+
+/*
+ * A basic step now and then finds most garbage cheaply: a part of a cycle, or in generational mode the young values. But
+ * that mode, in which lua5.4 itself starts, counts a large tensor as old when it was still held at two steps, and only a
+ * full collection finds it then.
+ */
 void bind_account(lua_State *L, GptEnv *env) {
   GptMemory *memory = &env->memory;
-  if (memory->live > memory->seen) memory->debt += memory->live - memory->seen;
-  memory->seen = memory->live;
-  if (memory->debt < ACCOUNT_STEP || !lua_gc(L, LUA_GCISRUNNING)) return;
-  size_t kib = memory->debt >> 10;
-  memory->debt = 0;
-  lua_gc(L, LUA_GCSTEP, kib > INT_MAX ? INT_MAX : (int)kib);
-  memory->seen = memory->live;
+  size_t full = grown(&memory->settled, memory->live), step = grown(&memory->stepped, memory->live);
+  if (step < STEP_GROWTH || lua_gc(L, LUA_GCISRUNNING) != 1) return; /* 0: the host stopped it; -1: in a finalizer */
+  if (full < full_growth(L)) lua_gc(L, LUA_GCSTEP, 0);
+  else lua_gc(L, LUA_GCCOLLECT), memory->settled = memory->live;
+  memory->stepped = memory->live;
 }
 
 /* Collects the string keys of the tables at the two indexes (0: none). */

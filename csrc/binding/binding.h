@@ -73,7 +73,8 @@ int bind_error(lua_State *L, const char *format, ...);
  * (lua/gpt/support/printed.lua). */
 void bind_printed(lua_State *L);
 
-/* Tells Lua's collector how far the core's memory has grown. Call it with the new value on the stack. */
+/* Lets Lua collect where the core's memory has grown far enough since it last did. Call it with the new value on the
+ * stack: finalizers may run. */
 void bind_account(lua_State *L, GptEnv *env);
 
 /* Checks that the table at index has no keys but those of names (NULL-terminated); `what` starts the message. */

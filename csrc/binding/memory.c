@@ -2,6 +2,7 @@
 #include "core/base/memory.h"
 
 #include "binding/binding.h"
+#include "core/base/limits.h"
 
 static void set_bytes(lua_State *L, const char *name, size_t bytes) {
   lua_pushinteger(L, (lua_Integer)bytes);
@@ -52,6 +53,19 @@ static int trim(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"memory", memory}, {"trim", trim}, {NULL, NULL}};
+/* _limits(root): what the process may use, the bytes of memory and the processors, where /proc and /sys lie below that
+ * directory; nil without a limit. */
+static int limits(lua_State *L) {
+  const char *root = luaL_checkstring(L, 1);
+  size_t left = gpt_memory_left_below(root);
+  int processors = gpt_cgroup_processors_below(root);
+  if (left != SIZE_MAX) lua_pushinteger(L, (lua_Integer)left);
+  else lua_pushnil(L);
+  if (processors > 0) lua_pushinteger(L, processors);
+  else lua_pushnil(L);
+  return 2;
+}
+
+static const luaL_Reg functions[] = {{"memory", memory}, {"trim", trim}, {"_limits", limits}, {NULL, NULL}};
 
 void bind_open_memory(lua_State *L) { bind_functions(L, functions); }

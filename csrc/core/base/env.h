@@ -36,8 +36,8 @@ typedef struct GptMemory {
   size_t mapped;          /* files mapped into memory */
   size_t limit;           /* live bytes may not grow past this; 0: no limit */
   uint64_t system_calls;  /* how often the system was asked for memory */
-  size_t seen;            /* live bytes when the host's collector was last told of their growth, */
-  size_t debt;            /* and how far they have grown without it */
+  size_t stepped;         /* live bytes after the last step of the host's collector, or at their lowest since, */
+  size_t settled;         /* and the same of its last full collection */
   struct GptBlock *cache[GPT_SIZE_CLASSES];
 } GptMemory;
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/limits.h"
+
 /* The address sanitizer sees cached blocks as freed, and what lies past the bytes asked for as out of bounds. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -67,41 +69,6 @@ void gpt_trim(GptEnv *env) {
   env->memory.cached = 0;
 }
 
-static size_t read_number(const char *file) {
-  unsigned long long value = 0;
-  FILE *in = fopen(file, "re");
-  if (in == NULL) return SIZE_MAX;
-  bool found = fscanf(in, "%llu", &value) == 1;
-  fclose(in);
-  return found ? (size_t)value : SIZE_MAX;
-}
-
-/* What the machine says is available, in bytes; SIZE_MAX where it does not say. */
-static size_t machine_available(void) {
-  char line[128];
-  unsigned long long kib;
-  size_t available = SIZE_MAX;
-  FILE *in = fopen("/proc/meminfo", "re");
-  if (in == NULL) return SIZE_MAX;
-  while (fgets(line, sizeof line, in) != NULL)
-    if (sscanf(line, "MemAvailable: %llu", &kib) == 1) available = (size_t)kib * 1024;
-  fclose(in);
-  return available;
-}
-
-/* What the process's cgroup (version 2, then 1) leaves, in bytes; SIZE_MAX without a limit. */
-static size_t cgroup_available(void) {
-  static const char *const files[][2] = {
-      {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-      {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"},
-  };
-  for (int i = 0; i < 2; i++) {
-    size_t most = read_number(files[i][0]), used = read_number(files[i][1]);
-    if (most != SIZE_MAX && used != SIZE_MAX) return most > used ? most - used : 0;
-  }
-  return SIZE_MAX;
-}
-
 const char *gpt_format_bytes(size_t bytes, char *text) {
   static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
   double value = (double)bytes;
@@ -123,8 +90,7 @@ static bool within_limit(GptEnv *env, size_t bytes) {
 static bool within_machine(GptEnv *env, size_t bytes) {
   char wanted[32], left[32];
   if (bytes < LARGE) return true;
-  size_t machine = machine_available(), cgroup = cgroup_available();
-  size_t available = machine < cgroup ? machine : cgroup;
+  size_t available = gpt_memory_left();
   if (bytes <= available) return true;
   return gpt_fail(env, "not enough memory: %s wanted, the machine has %s left", gpt_format_bytes(bytes, wanted),
                   gpt_format_bytes(available, left));

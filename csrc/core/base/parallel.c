@@ -4,8 +4,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <time.h>
+
+#include "core/base/limits.h"
 
 #if defined(__x86_64__)
 #define PAUSE() __builtin_ia32_pause()
@@ -53,24 +54,10 @@ static atomic_int wanted; /* as gpt_threads_set left it; 0: the default */
 static atomic_int processors;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* The cgroup's quota in whole processors, rounded up; 0 without one. */
-static int cgroup_processors(void) {
-  static const char *const files[] = {"/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"};
-  long long quota = 0, period = 100000;
-  for (int i = 0; i < 2; i++) {
-    FILE *in = fopen(files[i], "re");
-    if (in == NULL) continue;
-    int found = fscanf(in, "%lld %lld", &quota, &period);
-    fclose(in);
-    if (found >= 1 && quota > 0 && period > 0) return (int)((quota + period - 1) / period);
-  }
-  return 0;
-}
-
 static int count_processors(void) {
   cpu_set_t set;
   int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  int quota = cgroup_processors();
+  int quota = gpt_cgroup_processors();
   if (quota > 0 && quota < count) count = quota;
   return count < 1 ? 1 : count;
 }
@@ -97,11 +84,6 @@ int gpt_threads(void) {
   int count = atomic_load(&wanted);
   pthread_once(&once, prepare_fork);
   return count > 0 ? count : atomic_load(&processors);
-}
-
-void gpt_threads_set(int count) {
-  if (count < 0) count = 0;
-  atomic_store(&wanted, count > MOST_THREADS ? MOST_THREADS : count);
 }
 
 static int64_t nanoseconds(void) {
@@ -223,14 +205,16 @@ static void fit_pool(int count) {
 
 int64_t gpt_grain(int64_t cost) { return cost >= HANDOVER ? 1 : HANDOVER / (cost < 1 ? 1 : cost); }
 
-void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context) {
-  int count = gpt_threads();
-  if (n <= 0) return;
-  if (n <= grain || count == 1 || pthread_mutex_trylock(&pool.running) != 0) {
-    task(context, 0, n);
-    return;
-  }
-  fit_pool(count);
+/* Waits for the loop that runs, if one does, and ends the threads that are too many. */
+void gpt_threads_set(int count) {
+  if (count < 0) count = 0;
+  atomic_store(&wanted, count > MOST_THREADS ? MOST_THREADS : count);
+  pthread_mutex_lock(&pool.running);
+  if (pool.threads >= gpt_threads()) fit_pool(gpt_threads());
+  pthread_mutex_unlock(&pool.running);
+}
+
+static void run_together(int64_t n, int64_t grain, GptTask task, void *context) {
   pool.task = task;
   pool.context = context;
   pool.n = n;
@@ -240,5 +224,15 @@ void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context) {
   if (pool.threads > 0) announce();
   run_pieces();
   close_loop();
+}
+
+void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context) {
+  if (n <= 0) return;
+  if (n <= grain || gpt_threads() == 1 || pthread_mutex_trylock(&pool.running) != 0) {
+    task(context, 0, n);
+    return;
+  }
+  fit_pool(gpt_threads()); /* asked again: another state may have set it before the lock was had */
+  run_together(n, grain, task, context);
   pthread_mutex_unlock(&pool.running);
 }

@@ -27,7 +27,7 @@ void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context);
 int64_t gpt_grain(int64_t cost);
 
 /* How many threads compute, the caller included. 0 at set: as many as the process may use (affinity, cgroup quota);
-   that is also the default. */
+   that is also the default. Threads that are too many have ended when it returns, once the loop that runs is done. */
 void gpt_threads_set(int count);
 int gpt_threads(void);
 
