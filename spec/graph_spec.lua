@@ -52,7 +52,7 @@ describe("backward", function()
     assert.is_nil(y.grad)
   end)
 
-  it("frees the record as it goes", function()
+  it("frees the graph as it goes", function()
     local x = gpt.rand(1000):requires_grad(true)
     x:sum():backward()
     local before = live()
@@ -65,30 +65,30 @@ describe("backward", function()
     assert.is_nil(y)
   end)
 
-  it("frees a record that no backward walked", function()
+  it("frees a graph that no backward went through", function()
     local x = gpt.rand(1000):requires_grad(true)
     local before = live()
     for _ = 1, 10 do x:exp():tanh():sum() end
     assert.equal(before, live())
   end)
 
-  it("may go twice only if the first keeps the record", function()
+  it("may go twice only if the first keeps the graph", function()
     local x = leaf(1, 2)
     local y = (x * x):sum()
     y:backward { keep = true }
     y:backward()
     assert.same({ 4.0, 8.0 }, x.grad:totable())
-    assert.equal("backward: the record was freed by an earlier backward; give that one {keep = true}",
+    assert.equal("backward: the graph was freed by an earlier backward; give that one {keep = true}",
       raised(function() y:backward() end))
     assert.same({ 4.0, 8.0 }, x.grad:totable())
   end)
 
-  it("notices that another backward freed part of the record", function()
+  it("notices that another backward freed part of the graph", function()
     local x = leaf(1, 2)
     local y = x:exp()
     local first, second = y:sum(), (y * y):sum()
     first:backward()
-    assert.equal("backward: the record was freed by an earlier backward; give that one {keep = true}",
+    assert.equal("backward: the graph was freed by an earlier backward; give that one {keep = true}",
       raised(function() second:backward() end))
   end)
 
@@ -120,7 +120,7 @@ describe("backward", function()
     assert.same({ { 5.0 } }, one.grad:totable())
   end)
 
-  it("needs a record", function()
+  it("needs a graph", function()
     local text = "backward: nothing was recorded for this tensor; does any input require a gradient, "
       .. "outside gpt.no_grad?"
     assert.equal(text, raised(function() gpt.ones(2):sum():backward() end))

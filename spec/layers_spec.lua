@@ -30,10 +30,10 @@ Sequential {  -- 12
   },
 }]], tostring(nn.Sequential { nn.Linear(3, 3), nn.Shortcut(nn.GELU()) }))
     assert.equal("Sequential {}", tostring(nn.Sequential {}))
-    assert.equal("MultiHeadAttention {  -- 64\n  emb_dim = 4, n_heads = 2, context_length = 8, drop_rate = 0, qkv_bias = false,\n"
+    assert.equal("MultiHeadAttention {  -- 68\n  emb_dim = 4, n_heads = 2, context_length = 8, drop_rate = 0, qkv_bias = false,\n"
       .. "  query = Linear(4, 4, { bias = false }),  -- 16\n  key = Linear(4, 4, { bias = false }),  -- 16\n"
       .. "  value = Linear(4, 4, { bias = false }),  -- 16\n  output = Linear(4, 4),  -- 20\n}",
-      (tostring(nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 8 }):gsub("-- 68", "-- 64", 1)))
+      tostring(nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 8 }))
   end)
 
   it("compute", function()

@@ -123,7 +123,7 @@ describe("model:loss", function()
     for path, p in model:parameters() do
       assert.is_true((p.grad - once[path]):abs():max():item() < 1e-5, path)
     end
-    assert.equal("backward: the record was freed by an earlier backward; give that one {keep = true}",
+    assert.equal("backward: the graph was freed by an earlier backward; give that one {keep = true}",
       raised(function() loss:backward() end))
   end)
 

@@ -128,7 +128,7 @@ describe("a reduction", function()
       message("a:max(1)", a:sum()))
   end)
 
-  it("changes nothing that a record holds when positions are written to", function()
+  it("changes nothing that the graph holds when positions are written to", function()
     local x = gpt.tensor { { 1.0, 3, 2 } }:requires_grad(true)
     local values, positions = x:max(2)
     positions:fill(1)

@@ -290,7 +290,7 @@ describe("writing in place", function()
     assert.same({ { 1, 3 }, { 2, 4 } }, square:totable())
   end)
 
-  it("refuses to break a record", function()
+  it("refuses to break a graph", function()
     local x = gpt.tensor({ 1.5, 2.5 }, { requires_grad = true })
     local y = x:clone()
     local leaf = "this tensor requires a gradient, and the write would not be recorded; write inside gpt.no_grad"
@@ -327,7 +327,7 @@ describe("gradients", function()
     return x, x:matmul(gpt.tensor { 3.0, 4.0 })
   end
 
-  it("are gathered in grad, which can be dropped and set", function()
+  it("are accumulated in grad, which can be dropped and set", function()
     local x, y = graph()
     assert.is_nil(x.grad)
     y:backward { keep = true }
@@ -346,7 +346,7 @@ describe("gradients", function()
     local x, y = graph()
     y:backward()
     local cases = {
-      { "backward: the record was freed by an earlier backward; give that one {keep = true}",
+      { "backward: the graph was freed by an earlier backward; give that one {keep = true}",
         function() y:backward() end },
       { "backward: a tensor with one element expected (a loss), got shape [2]; take its sum() or mean() first",
         function() x:backward() end },

@@ -88,7 +88,7 @@ static void see_array(lua_State *L, GptSampler *sampler, const char *what) {
 
 /* Logits as rows of floats. */
 typedef struct Rows {
-  const float *data;
+  const float *data; /* [count, vocab] */
   int64_t count, vocab;
 } Rows;
 

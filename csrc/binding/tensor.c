@@ -50,7 +50,7 @@ static int tensor_collect(lua_State *L) {
 }
 
 /***
-Lets go of the tensor's memory at once, without waiting for the collector. Views of it, and a record that needs it, keep
+Lets go of the tensor's memory at once, without waiting for the collector. Views of it, and a graph that needs it, keep
 what they use. Any later use of this value raises; freeing it twice does not.
 @function Tensor:free
 @usage t:free()
@@ -63,7 +63,7 @@ static int free_tensor(lua_State *L) {
 static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
 
 /***
-The gradient that backward gathered, of the tensor's shape; nil where there is none. `t.grad = nil` drops it,
+The gradient that backward accumulated, of the tensor's shape; nil where there is none. `t.grad = nil` drops it,
 `t.grad = other` sets it.
 @tfield Tensor|nil Tensor.grad
 @usage local w = gpt.tensor({ 1.0, 2.0 }, { requires_grad = true })
@@ -141,7 +141,7 @@ static int element(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
-/* a < b and the like: Lua makes a boolean of whatever they answer, so they cannot compare element by element. */
+/* a < b and the like: Lua makes a boolean of whatever they return, so they cannot compare element by element. */
 static int refuse_order(lua_State *L) {
   return bind_error(L, "tensors are compared by methods, element by element: "
                        "a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)");

@@ -31,10 +31,10 @@ The elements as raw little-endian numbers, row by row, in blocks where the dtype
 */
 static int bytes(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
-  GptTensor **packed = bind_new_tensor(L);
-  *packed = gpt_tensor_as_contiguous(bind_env(L), tensor);
-  bind_tensor_done(L, packed);
-  lua_pushlstring(L, gpt_tensor_data(*packed), gpt_dtype_bytes(tensor->storage->dtype, gpt_tensor_numel(tensor)));
+  GptTensor **contiguous = bind_new_tensor(L);
+  *contiguous = gpt_tensor_as_contiguous(bind_env(L), tensor);
+  bind_tensor_done(L, contiguous);
+  lua_pushlstring(L, gpt_tensor_data(*contiguous), gpt_dtype_bytes(tensor->storage->dtype, gpt_tensor_numel(tensor)));
   return 1;
 }
 
@@ -158,7 +158,7 @@ static int contiguous(lua_State *L) {
 }
 
 /***
-The same elements (the memory is shared), cut off from the record: no gradient flows through.
+The same elements (the memory is shared), cut off from the graph: no gradient flows through.
 @function Tensor:detach
 @treturn Tensor
 @usage local x = gpt.ones(2):requires_grad(true)
@@ -202,7 +202,7 @@ static int fill(lua_State *L) {
 }
 
 /***
-Asks, or decides, whether backward gathers a gradient for this tensor.
+Asks, or decides, whether backward accumulates a gradient for this tensor.
 @function Tensor:requires_grad
 @tparam[opt] boolean wanted sets it; only for an f32 tensor that was not computed from others that require a gradient
 @return itself where it was set; without an argument a boolean: does a gradient reach it?
@@ -232,7 +232,7 @@ static int requires_grad(lua_State *L) {
 Adds the gradient of this tensor, which holds one number, to the `grad` of every tensor it was computed from that
 requires one.
 @function Tensor:backward
-@tparam[opt] table options `keep`: true keeps the record, for another backward
+@tparam[opt] table options `keep`: true keeps the graph, for another backward
 @usage local w = gpt.randn(3):requires_grad(true)
 local loss = (w * w):sum()
 loss:backward()

@@ -7,7 +7,7 @@
 
 int bind_positions_done(lua_State *L, GptTensor **box) {
   bind_tensor_done(L, box);
-  GptTensor *from_zero = *box; /* a record may hold it, so it stays as it is */
+  GptTensor *from_zero = *box; /* the graph may hold it, so it stays as it is */
   *box = gpt_shifted(bind_env(L), from_zero, 1);
   gpt_tensor_release(from_zero);
   return bind_tensor_done(L, box);

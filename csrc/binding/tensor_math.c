@@ -50,7 +50,7 @@ static int single(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *)) {
 /***
 Arithmetic, element by element: `a + b` and `a:add(b)`; likewise `sub`, `mul`, `div`, `pow` for `- * / ^`.
 Each side is a tensor, or one of them a number. The shapes broadcast as in NumPy: counted from the last dimension, sizes
-are equal or one of them is 1. The answer is f32, also where both are i64.
+are equal or one of them is 1. The result is f32, also where both are i64.
 @function Tensor:add
 @tparam Tensor|number other
 @treturn Tensor

@@ -1,4 +1,4 @@
---- Numeric gradients: central differences beside what backward gathers.
+--- Numeric gradients: central differences beside what backward accumulates.
 --
 --   gradients.check(function(a, b) return a * b end, { a, b })
 --

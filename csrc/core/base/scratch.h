@@ -8,10 +8,10 @@
 #include "core/base/env.h"
 
 typedef struct GptScratch {
-  float *data;
+  float *data;    /* [pieces, floats] */
   int64_t floats; /* of one piece */
   int pieces;
-  atomic_bool *taken;
+  atomic_bool *taken; /* [pieces] */
 } GptScratch;
 
 bool gpt_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats, int64_t items);

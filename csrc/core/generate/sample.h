@@ -5,7 +5,7 @@
  *
  *   1. repetition_penalty r: the logit x of every id seen so far becomes x / r where x > 0, and x * r where x < 0
  *      (CTRL: Keskar et al. 2019, section 4.1; the sign rule is transformers');
- *   2. temperature t: every logit is divided by t. At 0 the answer is the id with the greatest logit, the lowest
+ *   2. temperature t: every logit is divided by t. At 0 the result is the id with the greatest logit, the lowest
  *      one of equals, and the steps below do not matter;
  *   3. top_k k: ids with a logit below the k-th greatest are dropped; equals of the k-th stay (Fan et al. 2018);
  *   4. top_p p: from the most likely id down, an id stays while the ones before it sum up to less than p of what step 3

@@ -11,7 +11,7 @@
 #include "core/base/memory.h"
 
 #define PIECE ((size_t)64 << 20)    /* of one write call, so that a signal is heard soon */
-#define SCRATCH ((int64_t)1 << 18)  /* elements that a strided tensor is gathered in */
+#define SCRATCH ((int64_t)1 << 18)  /* elements that a strided tensor is copied in */
 #define MOST_TRIES 100
 
 struct GptFileWriter {

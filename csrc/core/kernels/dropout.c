@@ -3,7 +3,7 @@
 
 typedef uint32_t Words __attribute__((vector_size(WIDTH * 4)));
 
-/* A mixing of 32 bits in which every bit of x changes half the bits of the answer (Wellons, Prospecting for hash
+/* A mixing of 32 bits in which every bit of x changes half the bits of the result (Wellons, Prospecting for hash
    functions, 2018: lowbias32). */
 INLINE Words mix(Words x) {
   x = (x ^ (x >> 16)) * 0x7feb352du;

@@ -6,7 +6,7 @@
 
 typedef struct GptProduct {
   GptMatrix c, a, b;
-  const float *bias;
+  const float *bias; /* [c.columns], added to each row; or NULL */
   bool add;
   GptCausal causal;
   int64_t tile_rows, tile_columns;

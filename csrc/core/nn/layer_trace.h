@@ -7,7 +7,7 @@
 typedef struct GptTraceEntry {
   char *path;         /* "blocks.3.attention"; the second run of a layer in the pass: "blocks.3.attention#2" */
   GptLayer *layer;    /* all three are references of the trace's own */
-  GptTensor *output;
+  GptTensor *output;  /* whatever shape the layer returned */
   GptTensor *weights; /* of an attention: [batch, heads, tokens, tokens]; or NULL */
 } GptTraceEntry;
 

@@ -165,9 +165,9 @@ GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double dr
 /* A pass over cached sequences: its tiles, sequence by sequence. */
 typedef struct CachedJob {
   int64_t n;
-  const GptCachedRows *sequences;
-  const float *qkv;
-  float *out;
+  const GptCachedRows *sequences; /* [n] */
+  const float *qkv;               /* [rows of all sequences, 3 * dim] */
+  float *out;                     /* [rows of all sequences, dim] */
   int64_t dim, n_heads, head_dim;
   GptScratch scratch;
 } CachedJob;

@@ -14,7 +14,7 @@ GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double dr
 /* Rows of one sequence in a pass, and where their keys and values go: [n_heads, capacity, head_dim] each, behind the
    `length` tokens that are there. */
 typedef struct GptCachedRows {
-  float *keys, *values;
+  float *keys, *values; /* [n_heads, capacity, head_dim] */
   int64_t capacity, length;
   int64_t count; /* rows in this pass; length + count <= capacity */
 } GptCachedRows;

@@ -8,7 +8,7 @@
 
 /* Rows of one head, each head_dim floats, `stride` floats apart. */
 typedef struct GptHeadRows {
-  float *data;
+  float *data; /* [rows, head_dim], each row `stride` floats after the one before */
   int64_t stride;
 } GptHeadRows;
 

@@ -6,7 +6,7 @@
 #define BLOCK 64 /* columns of an item */
 
 typedef struct Sums {
-  float *sums;
+  float *sums; /* [columns] */
   GptMatrix rows;
 } Sums;
 
@@ -22,11 +22,11 @@ void gpt_add_column_sums(float *sums, GptMatrix rows) {
 }
 
 bool gpt_give_column_sums(GptEnv *env, GptNode *node, int i, GptMatrix rows) {
-  GptTensor *gathered = gpt_node_accumulated(node, i);
-  GptTensor *sums = gathered != NULL ? gathered : gpt_tensor_zeros(env, GPT_F32, 1, &rows.columns);
+  GptTensor *accumulated = gpt_node_accumulated(node, i);
+  GptTensor *sums = accumulated != NULL ? accumulated : gpt_tensor_zeros(env, GPT_F32, 1, &rows.columns);
   if (sums == NULL) return false;
   gpt_add_column_sums(gpt_floats(sums), rows);
-  if (gathered == NULL) return gpt_node_give(env, node, i, sums);
+  if (accumulated == NULL) return gpt_node_give(env, node, i, sums);
   gpt_tensor_written(sums);
   return true;
 }

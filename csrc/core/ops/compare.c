@@ -2,7 +2,7 @@
 #include "core/ops/binary.h"
 #include "core/ops/iterate.h"
 
-/* Which of the three outcomes are true. A NaN is none of them: then the answer is that of `unordered`. */
+/* Which of the three outcomes are true. A NaN is none of them: then the result is that of `unordered`. */
 typedef struct Comparison {
   const char *name;
   int64_t less, equal, greater, unordered;

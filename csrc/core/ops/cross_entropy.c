@@ -10,8 +10,8 @@
 /* Rows of logits with one target each. */
 typedef struct Loss {
   const float *logits; /* [rows, vocabulary] */
-  const int64_t *targets;
-  float *totals; /* [rows]: log-sum-exps */
+  const int64_t *targets; /* [rows] */
+  float *totals;          /* [rows]: log-sum-exps */
   float *grad;   /* backward: [rows, vocabulary] */
   float scale;   /* backward: the loss's gradient / counted rows */
   int64_t vocabulary;

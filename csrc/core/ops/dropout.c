@@ -7,8 +7,8 @@
 #define PIECE 8192 /* elements of a kernel's call */
 
 typedef struct Mask {
-  float *y;
-  const float *x;
+  float *y;       /* [n] */
+  const float *x; /* [n] */
   uint64_t seed;
   uint32_t threshold;
   float scale;

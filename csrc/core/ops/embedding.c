@@ -33,9 +33,9 @@ static void copy_row(float *dst, const float *src, int64_t src_stride, int64_t d
 /* Rows of a gradient added to the rows of a table: threads share the columns, so that rows that meet are added in their
    order. */
 typedef struct Scatter {
-  float *table;
-  const float *rows;
-  const int64_t *ids;
+  float *table;       /* [vocabulary, dim] */
+  const float *rows;  /* [count, dim] */
+  const int64_t *ids; /* [count] */
   int64_t count, dim;
 } Scatter;
 
@@ -61,16 +61,16 @@ static GptTensor *new_table(GptEnv *env, const GptTensor *weight) {
 /* inputs: weight; saves: ids, weight */
 static bool embedding_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *ids = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1),
-            *gathered = gpt_node_accumulated(node, 0);
+            *accumulated = gpt_node_accumulated(node, 0);
   GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
-  GptTensor *dw = dy == NULL ? NULL : gathered != NULL ? gpt_tensor_retain(gathered) : new_table(env, weight);
+  GptTensor *dw = dy == NULL ? NULL : accumulated != NULL ? gpt_tensor_retain(accumulated) : new_table(env, weight);
   if (dw != NULL) {
     Scatter s = {gpt_floats(dw), gpt_floats(dy), gpt_integers(ids), gpt_tensor_numel(ids), weight->shape[1]};
     int64_t blocks = (s.dim + BLOCK - 1) / BLOCK;
     gpt_parallel_for(blocks, gpt_grain(2 * BLOCK * s.count), add_columns, &s);
   }
   gpt_tensor_release(dy);
-  if (gathered == NULL || dw == NULL) return gpt_node_give(env, node, 0, dw);
+  if (accumulated == NULL || dw == NULL) return gpt_node_give(env, node, 0, dw);
   gpt_tensor_written(dw);
   gpt_tensor_release(dw);
   return true;
@@ -79,9 +79,9 @@ static bool embedding_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 static const GptOp embedding_op = {"embedding", embedding_backward};
 
 typedef struct Lookup {
-  float *rows;
-  const int64_t *ids;
-  const GptTensor *weight;
+  float *rows;             /* [count, dim] */
+  const int64_t *ids;      /* [count] */
+  const GptTensor *weight; /* [vocabulary, dim], any strides */
 } Lookup;
 
 static void copy_rows(void *context, int64_t first, int64_t last) {

@@ -12,9 +12,9 @@ typedef struct Kind {
 
 /* Rows and where their results go; a result may be NULL. */
 typedef struct Choice {
-  const GptTensor *x;
-  GptTensor *values;
-  int64_t *positions;
+  const GptTensor *x; /* [rows, n], contiguous */
+  GptTensor *values;  /* [rows] */
+  int64_t *positions; /* [rows] */
   int64_t n;
   bool least;
 } Choice;
@@ -54,7 +54,7 @@ static bool check_not_empty(GptEnv *env, const char *name, const GptTensor *x, i
 }
 
 /* Fills values and positions, both optional. */
-static bool choose(GptEnv *env, GptTensor *x, int dim, bool least, GptTensor *values, GptTensor *positions) {
+static bool choose_extremes(GptEnv *env, GptTensor *x, int dim, bool least, GptTensor *values, GptTensor *positions) {
   GptRows rows;
   if (!gpt_rows_of(env, x, dim, &rows)) return false;
   Choice choice = {rows.x, values, positions != NULL ? gpt_integers(positions) : NULL, rows.n, least};
@@ -105,9 +105,9 @@ static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, i
   bool all = dim == GPT_ALL_DIMS;
   GptTensor *y = gpt_reduced_new(env, x->storage->dtype, x, dim, keepdim);
   GptTensor *at = y != NULL && !all ? gpt_reduced_new(env, GPT_I64, x, dim, keepdim) : NULL;
-  y = gpt_tensor_if(y != NULL && (all || at != NULL) && choose(env, x, dim, kind->least, y, at), y);
+  y = gpt_tensor_if(y != NULL && (all || at != NULL) && choose_extremes(env, x, dim, kind->least, y, at), y);
   GptTensor *const by_position[2] = {at, NULL}, *const by_value[2] = {x, y};
-  if (y != NULL) y = gpt_record_reduction(env, &kind->op, y, x, dim, all ? by_value : by_position, 0);
+  if (y != NULL) y = gpt_graph_add_reduction(env, &kind->op, y, x, dim, all ? by_value : by_position, 0);
   if (y != NULL && positions != NULL) *positions = gpt_tensor_retain(at);
   gpt_tensor_release(at);
   return y;
@@ -116,7 +116,7 @@ static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, i
 static GptTensor *compute_position(GptEnv *env, const char *name, GptTensor *x, int dim, bool keepdim, bool least) {
   if (!gpt_tensor_check_plain(env, name, x) || !check_not_empty(env, name, x, dim)) return NULL;
   GptTensor *y = gpt_reduced_new(env, GPT_I64, x, dim, keepdim);
-  return gpt_tensor_if(y != NULL && choose(env, x, dim, least, NULL, y), y);
+  return gpt_tensor_if(y != NULL && choose_extremes(env, x, dim, least, NULL, y), y);
 }
 
 static const Kind max_kind = {{"max", extreme_backward}, false}, min_kind = {{"min", extreme_backward}, true};

@@ -18,7 +18,8 @@ enum { X, WEIGHT, BIAS, INPUTS };
 
 /* A whole call. All tensors are contiguous, the weight as far as products need. */
 typedef struct Job {
-  GptTensor *x, *weight, *bias, *targets;
+  GptTensor *x, *weight;     /* [rows, k], [vocabulary, k] */
+  GptTensor *bias, *targets; /* [vocabulary] or NULL, [rows] */
   GptTensor *grads[INPUTS]; /* NULL where unwanted */
   int64_t rows, k, vocabulary, counted;
   int64_t first, chunk; /* the rows at hand */
@@ -110,7 +111,8 @@ static bool run_head_loss(GptEnv *env, Job *job, double *mean) {
 }
 
 typedef struct Scaling {
-  float *data, factor;
+  float *data; /* [n] */
+  float factor;
 } Scaling;
 
 static void scale_range(void *context, int64_t first, int64_t last) {
@@ -162,7 +164,7 @@ static bool make_grads(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
   return true;
 }
 
-/* Runs the job and records it; releases the gradients, so that the record alone holds them. */
+/* Runs the job and records it; releases the gradients, so that the graph alone holds them. */
 static GptTensor *compute_head_loss(GptEnv *env, Job *job, GptTensor *const inputs[INPUTS]) {
   double mean;
   GptTensor *y = NULL;
@@ -173,7 +175,7 @@ static GptTensor *compute_head_loss(GptEnv *env, Job *job, GptTensor *const inpu
   return y;
 }
 
-static bool pack(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
+static bool prepare_job(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
   job->x = gpt_tensor_contiguous_floats(env, "loss", x);
   job->weight =
       gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
@@ -189,7 +191,7 @@ GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor
   if (!check_head_shapes(env, x, weight, bias, targets)) return NULL;
   Job job = {0};
   GptTensor *y = NULL;
-  if (pack(env, &job, x, weight, bias, targets))
+  if (prepare_job(env, &job, x, weight, bias, targets))
     job.counted = gpt_count_targets(env, "loss", job.targets, job.vocabulary);
   if (job.counted > 0) y = compute_head_loss(env, &job, (GptTensor *const[]){x, weight, bias});
   gpt_tensor_release(job.x);

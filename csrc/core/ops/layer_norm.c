@@ -11,9 +11,10 @@
 #define CHUNK_ROWS 32 /* of a backward */
 
 typedef struct Rows {
-  float *y;
-  const float *x, *weight, *bias;
-  float *stats; /* [rows, 2]: mean and 1/deviation, or NULL */
+  float *y;                   /* [rows, n] */
+  const float *x;             /* [rows, n] */
+  const float *weight, *bias; /* [n]; bias may be NULL */
+  float *stats;               /* [rows, 2]: mean and 1/deviation, or NULL */
   int64_t n;
   float eps;
 } Rows;
@@ -28,8 +29,9 @@ static void normalise(void *context, int64_t first, int64_t last) {
 
 /* A backward: rows are cut into chunks by shape, each with sums of its own for weight and bias. */
 typedef struct Back {
-  float *dx, *sums; /* sums [chunks, 2, n]: dweight, dbias */
-  const float *dy, *x, *weight, *stats;
+  float *dx, *sums;            /* [rows, n]; [chunks, 2, n]: dweight, dbias */
+  const float *dy, *x;         /* [rows, n] */
+  const float *weight, *stats; /* [n], [rows, 2] */
   int64_t rows, n;
 } Back;
 

@@ -39,7 +39,7 @@ static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const 
   return fits ? last - i + 1 : 1;
 }
 
-/* Packs a bias, and a weight that cannot be multiplied where it lies; the answers are new references. */
+/* Makes a bias contiguous, and a weight that cannot be multiplied where it lies; both results are new references. */
 static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
   *w = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
   *b = gpt_tensor_as_contiguous(env, bias);
@@ -71,14 +71,14 @@ static bool multiply_weights(GptEnv *env, GptTensor *y, GptTensor *x, int n, Gpt
   return true;
 }
 
-/* dy transposed * x, added to what the weight has gathered where it can be. */
+/* dy transposed * x, added to what the weight has accumulated where it can be. */
 static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy, GptMatrix x) {
-  GptTensor *gathered = gpt_node_accumulated(node, i);
-  GptTensor *dw = gathered;
+  GptTensor *accumulated = gpt_node_accumulated(node, i);
+  GptTensor *dw = accumulated;
   if (dw == NULL) dw = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){dy.columns, x.columns});
   if (dw == NULL) return false;
-  bool done = gpt_matrix_multiply(env, gpt_matrix_at(dw, 0), gpt_matrix_transposed(dy), x, NULL, gathered != NULL);
-  if (gathered != NULL) gpt_tensor_written(dw);
+  bool done = gpt_matrix_multiply(env, gpt_matrix_at(dw, 0), gpt_matrix_transposed(dy), x, NULL, accumulated != NULL);
+  if (accumulated != NULL) gpt_tensor_written(dw);
   else if (done) done = gpt_node_give(env, node, i, dw);
   else gpt_tensor_release(dw);
   return done;

@@ -14,7 +14,7 @@
 #define LARGE                                                                                                          \
   ((int64_t)1 << 20) /* of this many multiplications each, are cut inside each matrix, the others between them */
 
-/* t as f32, off the record, in a layout that can be multiplied: a new reference. */
+/* t as f32, outside the graph, in a layout that can be multiplied: a new reference. */
 static GptTensor *matmul_operand(GptEnv *env, GptTensor *t) {
   GptTensor *floats = gpt_tensor_as_floats(env, "matmul", t);
   if (floats == NULL) return NULL;
@@ -93,7 +93,7 @@ static GptTensor *in_batches(GptEnv *env, GptTensor *t, const GptTensor *y) {
   return gpt_expand(env, t, y->ndim, shape);
 }
 
-/* y[...] = a b, off the record; y is contiguous. */
+/* y[...] = a b, outside the graph; y is contiguous. */
 static bool multiply_into(GptEnv *env, GptTensor *y, GptTensor *a, GptTensor *b) {
   GptTensor *ready_a = matmul_operand(env, a), *ready_b = matmul_operand(env, b);
   GptTensor *all_a = gpt_tensor_then(ready_a, in_batches(env, ready_a, y));

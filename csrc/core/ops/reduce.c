@@ -8,7 +8,7 @@
 #include "core/ops/sum.h"
 #include "core/base/parallel.h"
 
-/* Each element's gradient is the sum's, times the record's number (a mean's 1 / n). */
+/* Each element's gradient is the sum's, times the node's number (a mean's 1 / n). */
 static bool sum_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
   GptTensor *scale = gpt_tensor_number(env, gpt_reduction_number(node));
   GptTensor *scaled = gpt_tensor_then(scale, gpt_mul(env, grad, scale));
@@ -20,7 +20,7 @@ static GptTensor *sum_floats(GptEnv *env, const GptOp *op, GptTensor *x, int dim
   bool done = contiguous != NULL && y != NULL &&
               gpt_sum_axis(env, gpt_floats(y), gpt_floats(contiguous), gpt_tensor_axis(x, dim), scale);
   y = gpt_tensor_then(contiguous, gpt_tensor_if(done, y));
-  return gpt_record_reduction(env, op, y, x, dim, (GptTensor *const[2]){NULL, NULL}, scale);
+  return gpt_graph_add_reduction(env, op, y, x, dim, (GptTensor *const[2]){NULL, NULL}, scale);
 }
 
 static GptTensor *sum_integers(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
@@ -106,7 +106,7 @@ static GptTensor *var_floats(GptEnv *env, GptTensor *x, int dim, bool keepdim, d
     Variance var = {gpt_floats(rows.x), NULL, gpt_floats(y), rows.n, divisor};
     gpt_parallel_for(rows.count, gpt_grain(rows.n), var_rows, &var);
   }
-  y = gpt_record_reduction(env, &var_op, y, x, dim, (GptTensor *const[2]){rows.x, NULL}, divisor);
+  y = gpt_graph_add_reduction(env, &var_op, y, x, dim, (GptTensor *const[2]){rows.x, NULL}, divisor);
   gpt_tensor_release(rows.x);
   return y;
 }

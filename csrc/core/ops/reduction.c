@@ -5,7 +5,7 @@
 #include "core/ops/iterate.h"
 #include "core/ops/reduce.h"
 
-/* The order of a record's `numbers`; its `integers` are the input's shape. */
+/* The order of a node's `numbers`; its `integers` are the input's shape. */
 enum { NUMBER, DIM, NDIM };
 
 static GptRows as_rows(GptTensor *x, GptAxis axis) { return (GptRows){x, axis.outer * axis.inner, axis.n}; }
@@ -26,11 +26,11 @@ GptTensor *gpt_reduced_new(GptEnv *env, GptDtype dtype, const GptTensor *x, int 
   return gpt_tensor_new(env, dtype, ndim, shape);
 }
 
-GptTensor *gpt_record_reduction(GptEnv *env, const GptOp *op, GptTensor *y, GptTensor *x, int dim,
-                                GptTensor *const saves[2], double number) {
-  GptOpCall record = {.op = op, GPT_INPUTS(x), .saves = saves, .n_saves = 2, .numbers = {number, dim, x->ndim}};
-  memcpy(record.integers, x->shape, sizeof x->shape);
-  return gpt_graph_add(env, y, record);
+GptTensor *gpt_graph_add_reduction(GptEnv *env, const GptOp *op, GptTensor *y, GptTensor *x, int dim,
+                                   GptTensor *const saves[2], double number) {
+  GptOpCall call = {.op = op, GPT_INPUTS(x), .saves = saves, .n_saves = 2, .numbers = {number, dim, x->ndim}};
+  memcpy(call.integers, x->shape, sizeof x->shape);
+  return gpt_graph_add(env, y, call);
 }
 
 double gpt_reduction_number(const GptNode *node) { return node->numbers[NUMBER]; }

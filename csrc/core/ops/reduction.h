@@ -1,5 +1,5 @@
 /*
- * What the reductions share: the reduced dimension as rows for kernels, and a record from which a backward finds its
+ * What the reductions share: the reduced dimension as rows for kernels, and a node from which a backward finds its
  * way to the input's shape. Private to the reductions.
  */
 #ifndef GPT_REDUCTION_H
@@ -18,9 +18,9 @@ bool gpt_rows_of(GptEnv *env, GptTensor *x, int dim, GptRows *rows);
 /* A new tensor of the shape that is left of x's. */
 GptTensor *gpt_reduced_new(GptEnv *env, GptDtype dtype, const GptTensor *x, int dim, bool keepdim);
 
-/* Records y = op(x); number is the op's own. keepdim need not be told: the gradient's shape tells it. */
-GptTensor *gpt_record_reduction(GptEnv *env, const GptOp *op, GptTensor *y, GptTensor *x, int dim,
-                                GptTensor *const saves[2], double number);
+/* Adds y = op(x) to the graph; number is the op's own. keepdim need not be told: the gradient's shape tells it. */
+GptTensor *gpt_graph_add_reduction(GptEnv *env, const GptOp *op, GptTensor *y, GptTensor *x, int dim,
+                                   GptTensor *const saves[2], double number);
 
 double gpt_reduction_number(const GptNode *node);
 

@@ -6,9 +6,9 @@
 #include "core/tensor/graph.h"
 
 /* Notes the input's shape, for the backward of an op that changes it. */
-static void note_shape(GptOpCall *record, const GptTensor *x) {
-  memcpy(record->integers, x->shape, sizeof record->integers);
-  record->numbers[0] = x->ndim;
+static void note_shape(GptOpCall *call, const GptTensor *x) {
+  memcpy(call->integers, x->shape, sizeof call->integers);
+  call->numbers[0] = x->ndim;
 }
 
 /* view and reshape: the gradient in the input's shape */
@@ -71,17 +71,17 @@ static bool view_strides(const GptTensor *x, int ndim, const int64_t *shape, int
   return next == count;
 }
 
-static GptTensor *record_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape, const int64_t *stride) {
-  GptOpCall record = {.op = &view_op, GPT_INPUTS(x)};
-  note_shape(&record, x);
-  return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
+static GptTensor *add_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape, const int64_t *stride) {
+  GptOpCall call = {.op = &view_op, GPT_INPUTS(x)};
+  note_shape(&call, x);
+  return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), call);
 }
 
 GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   char from[GPT_SHAPE_TEXT], to[GPT_SHAPE_TEXT];
   if (x == NULL || !resolve_shape(env, x, ndim, wanted, shape, "view")) return NULL;
-  if (view_strides(x, ndim, shape, stride)) return record_view(env, x, ndim, shape, stride);
+  if (view_strides(x, ndim, shape, stride)) return add_view(env, x, ndim, shape, stride);
   return gpt_fail_null(env,
                        "view: shape %s, as it lies in memory, cannot be seen as %s; reshape() copies where it must",
                        gpt_tensor_shape_text(x, from), gpt_shape_text(ndim, shape, to));
@@ -90,7 +90,7 @@ GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) 
 GptTensor *gpt_reshape(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
   if (x == NULL || !resolve_shape(env, x, ndim, wanted, shape, "reshape")) return NULL;
-  if (view_strides(x, ndim, shape, stride)) return record_view(env, x, ndim, shape, stride);
+  if (view_strides(x, ndim, shape, stride)) return add_view(env, x, ndim, shape, stride);
   GptTensor *copy = gpt_clone(env, x);
   return gpt_tensor_then(copy, gpt_view(env, copy, ndim, shape));
 }
@@ -105,7 +105,7 @@ GptTensor *gpt_unsqueeze(GptEnv *env, GptTensor *x, int dim) {
     shape[d] = d == dim ? 1 : x->shape[from];
     stride[d] = d == dim ? 1 : x->stride[from];
   }
-  return record_view(env, x, x->ndim + 1, shape, stride);
+  return add_view(env, x, x->ndim + 1, shape, stride);
 }
 
 GptTensor *gpt_squeeze(GptEnv *env, GptTensor *x, int dim) {
@@ -119,7 +119,7 @@ GptTensor *gpt_squeeze(GptEnv *env, GptTensor *x, int dim) {
     shape[d] = x->shape[d < dim ? d : d + 1];
     stride[d] = x->stride[d < dim ? d : d + 1];
   }
-  return record_view(env, x, x->ndim - 1, shape, stride);
+  return add_view(env, x, x->ndim - 1, shape, stride);
 }
 
 /* permute: the gradient with the dims back in their places */
@@ -134,14 +134,14 @@ static const GptOp permute_op = {"permute", permute_backward};
 
 GptTensor *gpt_permute(GptEnv *env, GptTensor *x, const int *dims) {
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];
-  GptOpCall record = {.op = &permute_op, GPT_INPUTS(x)};
+  GptOpCall call = {.op = &permute_op, GPT_INPUTS(x)};
   if (x == NULL) return NULL;
   for (int d = 0; d < x->ndim; d++) {
     shape[d] = x->shape[dims[d]];
     stride[d] = x->stride[dims[d]];
-    record.integers[d] = dims[d];
+    call.integers[d] = dims[d];
   }
-  return gpt_graph_add(env, gpt_tensor_view(env, x, x->ndim, shape, stride, x->offset), record);
+  return gpt_graph_add(env, gpt_tensor_view(env, x, x->ndim, shape, stride, x->offset), call);
 }
 
 GptTensor *gpt_transpose(GptEnv *env, GptTensor *x, int dim1, int dim2) {
@@ -183,8 +183,8 @@ static const GptOp narrow_op = {"narrow", narrow_backward};
 
 GptTensor *gpt_narrow(GptEnv *env, GptTensor *x, int dim, int64_t first, int64_t length) {
   if (x == NULL) return NULL;
-  GptOpCall record = {.op = &narrow_op, GPT_INPUTS(x), .integers = {dim, first, x->shape[dim]}};
-  return gpt_graph_add(env, slice_of(env, x, dim, first, length), record);
+  GptOpCall call = {.op = &narrow_op, GPT_INPUTS(x), .integers = {dim, first, x->shape[dim]}};
+  return gpt_graph_add(env, slice_of(env, x, dim, first, length), call);
 }
 
 static bool select_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
@@ -203,9 +203,9 @@ GptTensor *gpt_select(GptEnv *env, GptTensor *x, int dim, int64_t position) {
     shape[d] = x->shape[d < dim ? d : d + 1];
     stride[d] = x->stride[d < dim ? d : d + 1];
   }
-  GptOpCall record = {.op = &select_op, GPT_INPUTS(x), .integers = {dim, position, x->shape[dim]}};
+  GptOpCall call = {.op = &select_op, GPT_INPUTS(x), .integers = {dim, position, x->shape[dim]}};
   return gpt_graph_add(env, gpt_tensor_view(env, x, x->ndim - 1, shape, stride, x->offset + position * x->stride[dim]),
-                    record);
+                       call);
 }
 
 /* expand: the gradient summed over the repeats */
@@ -231,9 +231,9 @@ GptTensor *gpt_expand(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted
   if (!fits)
     return gpt_fail_null(env, "shape %s cannot be broadcast to %s", gpt_tensor_shape_text(x, from),
                          gpt_shape_text(ndim, wanted, to));
-  GptOpCall record = {.op = &expand_op, GPT_INPUTS(x)};
-  note_shape(&record, x);
-  return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), record);
+  GptOpCall call = {.op = &expand_op, GPT_INPUTS(x)};
+  note_shape(&call, x);
+  return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), call);
 }
 
 /* clone: the gradient as it is */

@@ -8,8 +8,8 @@
 
 /* Rows of n: y from x, or (dy not NULL) y = dx from x = the saved output and dy. */
 typedef struct Rows {
-  float *y;
-  const float *x, *dy;
+  float *y;            /* [rows, n] */
+  const float *x, *dy; /* [rows, n] */
   int64_t n;
 } Rows;
 

@@ -25,7 +25,7 @@ static uint64_t float_key(float x) {
 
 /* What is ordered: n elements, stride apart, of which the first k in order are wanted. */
 typedef struct Lane {
-  const char *data;
+  const char *data; /* the first element */
   GptDtype dtype;
   int64_t n, stride, k;
   bool descending;

@@ -12,9 +12,9 @@
 
 /* One sum, cut into items: (outer, chunk of n, block of columns). */
 typedef struct Sum {
-  const float *x;
+  const float *x;  /* [outer, n, inner] */
   double *partial; /* [outer, chunks, inner]; NULL with one chunk: y gets the sums */
-  float *y;
+  float *y;        /* [outer, inner] */
   int64_t n, inner, chunks, blocks;
   double scale;
 } Sum;

@@ -6,7 +6,7 @@
 #include "core/ops/iterate.h"
 #include "core/tensor/graph.h"
 
-#define BLOCK 512 /* elements that lie apart are gathered into blocks of this many */
+#define BLOCK 512 /* elements that lie apart are copied into blocks of this many */
 
 /* Over contiguous floats: y = f(x); and dx from dy and what was saved, x or y. numbers: the op's own, or NULL. */
 typedef void (*Forward)(float *y, const float *x, int64_t n, const double *numbers);
@@ -24,7 +24,7 @@ typedef struct Function {
 /* One walk's function and numbers. */
 typedef struct Call {
   const Function *function;
-  const double *numbers;
+  const double *numbers; /* [2]: what the function was called with */
 } Call;
 
 static void neg_forward(float *y, const float *x, int64_t n, const double *numbers) {

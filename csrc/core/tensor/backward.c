@@ -5,26 +5,26 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 
-/* The nodes a walk reaches, in a growing array that holds a reference to each. */
-typedef struct Walk {
+/* The nodes that one backward reaches, in a growing array that holds a reference to each. */
+typedef struct Reached {
   GptNode **nodes;
   size_t count, capacity;
   uint64_t id;
-} Walk;
+} Reached;
 
-static bool reach(GptEnv *env, Walk *walk, GptNode *node) {
-  if (node == NULL || node->walk == walk->id) return true;
-  if (!GPT_GROW(env, walk->nodes, walk->capacity, walk->count, 1)) return false;
-  node->walk = walk->id;
+static bool reach(GptEnv *env, Reached *reached, GptNode *node) {
+  if (node == NULL || node->reached == reached->id) return true;
+  if (!GPT_GROW(env, reached->nodes, reached->capacity, reached->count, 1)) return false;
+  node->reached = reached->id;
   node->refs++;
-  walk->nodes[walk->count++] = node;
+  reached->nodes[reached->count++] = node;
   return true;
 }
 
-/* A node can be walked if its record is there and what it saved is unchanged. */
+/* Backward can go through a node if its edges are there and what it saved is unchanged. */
 static bool check_node(GptEnv *env, const GptNode *node) {
   if (node->edges == NULL)
-    return gpt_fail(env, "backward: the record was freed by an earlier backward; give that one {keep = true}");
+    return gpt_fail(env, "backward: the graph was freed by an earlier backward; give that one {keep = true}");
   for (int i = 0; i < node->n_saves; i++) {
     const GptSaved *saved = &node->saved[i];
     if (saved->tensor != NULL && saved->tensor->storage->version != saved->version)
@@ -35,13 +35,13 @@ static bool check_node(GptEnv *env, const GptNode *node) {
   return true;
 }
 
-static bool collect_nodes(GptEnv *env, Walk *walk, GptNode *root) {
-  if (!reach(env, walk, root)) return false;
-  for (size_t at = 0; at < walk->count; at++) {
-    GptNode *node = walk->nodes[at];
+static bool collect_nodes(GptEnv *env, Reached *reached, GptNode *root) {
+  if (!reach(env, reached, root)) return false;
+  for (size_t at = 0; at < reached->count; at++) {
+    GptNode *node = reached->nodes[at];
     if (!check_node(env, node)) return false;
     for (int i = 0; i < node->n_inputs; i++)
-      if (!reach(env, walk, node->edges[i].node)) return false;
+      if (!reach(env, reached, node->edges[i].node)) return false;
   }
   return true;
 }
@@ -62,25 +62,25 @@ static bool backward_step(GptEnv *env, GptNode *node, bool keep) {
   return done;
 }
 
-static bool walk_back(GptEnv *env, Walk *walk, bool keep) {
+static bool go_back(GptEnv *env, Reached *reached, bool keep) {
   bool done = true;
-  qsort(walk->nodes, walk->count, sizeof *walk->nodes, later_first);
-  for (size_t i = 0; i < walk->count && done; i++) {
-    done = backward_step(env, walk->nodes[i], keep);
-    gpt_node_release(env, walk->nodes[i]);
-    walk->nodes[i] = NULL;
+  qsort(reached->nodes, reached->count, sizeof *reached->nodes, later_first);
+  for (size_t i = 0; i < reached->count && done; i++) {
+    done = backward_step(env, reached->nodes[i], keep);
+    gpt_node_release(env, reached->nodes[i]);
+    reached->nodes[i] = NULL;
   }
   return done;
 }
 
-static void free_walk(GptEnv *env, Walk *walk) {
-  for (size_t i = 0; i < walk->count; i++) {
-    if (walk->nodes[i] == NULL) continue;
-    gpt_tensor_release(walk->nodes[i]->grad); /* left over where the walk failed */
-    walk->nodes[i]->grad = NULL;
-    gpt_node_release(env, walk->nodes[i]);
+static void free_reached(GptEnv *env, Reached *reached) {
+  for (size_t i = 0; i < reached->count; i++) {
+    if (reached->nodes[i] == NULL) continue;
+    gpt_tensor_release(reached->nodes[i]->grad); /* left over where backward failed */
+    reached->nodes[i]->grad = NULL;
+    gpt_node_release(env, reached->nodes[i]);
   }
-  gpt_free(env, walk->nodes);
+  gpt_free(env, reached->nodes);
 }
 
 static GptTensor *ones_like(GptEnv *env, const GptTensor *root) {
@@ -98,15 +98,15 @@ bool gpt_backward(GptEnv *env, GptTensor *root, bool keep) {
   if (root->node == NULL)
     return gpt_fail(
         env, "backward: nothing was recorded for this tensor; does any input require a gradient, outside gpt.no_grad?");
-  Walk walk = {.id = ++env->sequence};
+  Reached reached = {.id = ++env->sequence};
   bool recording = env->recording;
   env->recording = false;
-  bool done = collect_nodes(env, &walk, root->node);
+  bool done = collect_nodes(env, &reached, root->node);
   if (done) {
     root->node->grad = ones_like(env, root);
-    done = root->node->grad != NULL && walk_back(env, &walk, keep);
+    done = root->node->grad != NULL && go_back(env, &reached, keep);
   }
-  free_walk(env, &walk);
+  free_reached(env, &reached);
   env->recording = recording;
   return done;
 }

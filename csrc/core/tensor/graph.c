@@ -147,8 +147,8 @@ static bool exclusive(const GptTensor *tensor) {
 }
 
 typedef struct Addition {
-  float *to;
-  const float *from;
+  float *to;         /* [n] */
+  const float *from; /* [n] */
 } Addition;
 
 static void add_range(void *context, int64_t first, int64_t last) {

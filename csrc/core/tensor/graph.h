@@ -40,7 +40,8 @@ typedef struct GptOpCall {
   .saves = (GptTensor *const[]){__VA_ARGS__}, \
   .n_saves = (int)(sizeof((GptTensor *const[]){__VA_ARGS__}) / sizeof(GptTensor *))
 
-/* Where a gradient goes on to: the node that made the input, or the leaf that accumulates it, or (both NULL) nowhere. */
+/* Where a gradient goes on to: the node that made the input, or the leaf that accumulates it, or (both NULL) nowhere.
+ */
 typedef struct GptEdge {
   GptNode *node;
   GptTensor *leaf;
@@ -61,7 +62,7 @@ struct GptNode {
   int64_t integers[GPT_MAX_DIMS];
   double numbers[4];
   GptTensor *grad; /* accumulated while a backward runs */
-  uint64_t walk;   /* the last backward that reached it */
+  uint64_t reached; /* the last backward that did */
   bool keep;       /* in a backward: the graph stays for another one */
   GptNode *next;   /* in a list of nodes to free */
 };
@@ -86,8 +87,8 @@ GptTensor *gpt_node_saved(const GptNode *node, int i);
    its own, one that is kept hands out a copy. For results that wait for the backward. */
 GptTensor *gpt_node_take(GptEnv *env, GptNode *node, int i);
 
-/* The gradient that the leaf behind input i has accumulated already, to be added to in place by whoever can do so without
-   a tensor in between (contiguous; gpt_tensor_written afterwards). NULL where there is none: give one then. */
+/* The gradient that the leaf behind input i has accumulated already, to be added to in place by whoever can do so
+   without a tensor in between (contiguous; gpt_tensor_written afterwards). NULL where there is none: give one then. */
 GptTensor *gpt_node_accumulated(const GptNode *node, int i);
 
 /* Hands input i its gradient (of the input's shape). Takes over the reference; false where grad is NULL or memory is

@@ -27,7 +27,7 @@ typedef struct GptTensor {
   int64_t shape[GPT_MAX_DIMS];
   int64_t stride[GPT_MAX_DIMS]; /* in elements */
   int64_t offset;               /* in elements, from the storage's start */
-  bool requires_grad;           /* a leaf that gathers a gradient */
+  bool requires_grad;           /* a leaf that accumulates a gradient */
   bool parameter;               /* registers itself where it is assigned to a layer */
   struct GptNode *node;         /* the recorded op that made it; NULL: a leaf */
   struct GptTensor *grad;       /* of a leaf, contiguous, its shape; or NULL */

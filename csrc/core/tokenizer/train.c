@@ -28,7 +28,7 @@ typedef struct Learning {
   GptEnv *env;
   GptPairs pairs;
   Sequence *sequences; /* [words] */
-  uint32_t *tokens;
+  uint32_t *tokens;    /* [words->used]: of all sequences, one after the other */
   GptTokenizer *tokenizer;
 } Learning;
 

@@ -11,12 +11,12 @@
 
 /* Gradients one after the other, cut into items. */
 typedef struct Part {
-  float *grad;
+  float *grad;      /* [n] */
   int64_t n, first; /* numbers, item */
 } Part;
 
 typedef struct Gradients {
-  const Part *parts;
+  const Part *parts; /* [count] */
   int64_t count;
   double *sums; /* of squares, one for each item */
   float scale;

@@ -76,8 +76,9 @@ bool gpt_adamw_add(GptAdamW *adamw, int64_t group, const char *name, GptTensor *
 /* A parameter in a step: matrices after each other whose moments and gradient are contiguous, cut into items. */
 typedef struct Update {
   GptAdamStep step;
-  float *w, *mean, *square;
-  const float *grad;
+  float *w;             /* the parameter, from its first element on, any strides */
+  float *mean, *square; /* [rows, columns], one matrix after the other */
+  const float *grad;    /* the same */
   const GptTensor *tensor;
   int64_t rows, columns;         /* of one matrix */
   int64_t row_tiles, row_stride; /* of a strided weight; row_tiles is 0 for a contiguous one */
@@ -86,7 +87,7 @@ typedef struct Update {
 } Update;
 
 typedef struct Step {
-  const Update *updates;
+  const Update *updates; /* [count] */
   int64_t count;
 } Step;
 
@@ -101,7 +102,7 @@ static int64_t matrix_offset(const GptTensor *tensor, int64_t i) {
 }
 
 typedef struct Tile {
-  float *w;
+  float *w; /* [rows, columns] with these strides */
   int64_t rows, columns, row_stride, column_stride;
 } Tile;
 

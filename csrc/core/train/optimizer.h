@@ -22,7 +22,7 @@ typedef struct GptAdamRates {
 typedef struct GptAdamParameter {
   char *name;
   int64_t group;
-  GptTensor *tensor;
+  GptTensor *tensor;        /* f32 of any shape and strides: a reference */
   GptTensor *mean, *square; /* f32, contiguous, of the parameter's shape; NULL before its first step */
   int64_t steps;
 } GptAdamParameter;
@@ -30,8 +30,8 @@ typedef struct GptAdamParameter {
 typedef struct GptAdamW {
   GptEnv *env;
   double lr;
-  GptAdamRates *groups;
-  GptAdamParameter *parameters;
+  GptAdamRates *groups;         /* [n_groups] */
+  GptAdamParameter *parameters; /* [count] */
   int64_t n_groups, count;
   size_t groups_capacity, capacity;
 } GptAdamW;
@@ -57,7 +57,7 @@ GptAdamParameter *gpt_adamw_find(const GptAdamW *adamw, const char *name);
 typedef struct GptAdamMoments {
   GptAdamParameter *parameter;
   int64_t steps;
-  GptTensor *mean, *square;
+  GptTensor *mean, *square; /* of the parameter's shape */
 } GptAdamMoments;
 
 /* Takes over copies of n moments; parameters that are not among them begin anew. Checks shapes; all or nothing. */

@@ -1,4 +1,4 @@
--- The forms a prompt may have, and the answer of the same form.
+-- The forms a prompt may have, and results of the same form.
 --
 -- A prompt becomes { rows = { { ids = {...}, text = string or nil }, ... }, form = ... }, form being "ids", "text" or
 -- "tensor" for one prompt, "list" or "tensors" for several (a list's rows each have a form of their own).
@@ -88,22 +88,22 @@ local function joined(row, output)
 end
 
 -- Rows of one length make one tensor; others stay a list of tensors.
-local function stacked(answers)
-  for i = 2, #answers do
-    if #answers[i] ~= #answers[1] then return answers end
+local function stacked(results)
+  for i = 2, #results do
+    if #results[i] ~= #results[1] then return results end
   end
-  return core.stack(answers, 1)
+  return core.stack(results, 1)
 end
 
 -- The prompt followed by what its rows' outputs hold, in the prompt's form; and the log probabilities likewise.
 function prompt.joined(read, outputs)
-  local answers, logprobs = {}, {}
+  local results, logprobs = {}, {}
   for i, row in ipairs(read.rows) do
-    answers[i], logprobs[i] = joined(row, outputs[i]), outputs[i].logprobs
+    results[i], logprobs[i] = joined(row, outputs[i]), outputs[i].logprobs
   end
-  if read.form == "list" then return printed(answers), printed(logprobs) end
-  if read.form == "tensors" then return stacked(answers), logprobs end
-  return answers[1], logprobs[1] and printed(logprobs[1])
+  if read.form == "list" then return printed(results), printed(logprobs) end
+  if read.form == "tensors" then return stacked(results), logprobs end
+  return results[1], logprobs[1] and printed(logprobs[1])
 end
 
 return prompt
