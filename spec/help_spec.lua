@@ -71,7 +71,7 @@ describe("gpt.help", function()
   it("fits a screen: at most 40 lines of at most 100 characters", function()
     local screens = { ["gpt.help()"] = gpt.help() }
     for name, entry in pairs(texts) do screens[name] = entry.text end
-    for _, name in ipairs { "Tensor", "Layer", "Model", "Session", "Tokenizer", "Dataset", "Size", "nn", "optim", "plot" } do
+    for _, name in ipairs { "Tensor", "Layer", "Model", "Session", "Tokenizer", "Dataset", "Size", "Pass", "nn", "optim", "plot" } do
       screens[name .. "'s page"] = gpt.help(name)
     end
     local count = 0
@@ -277,12 +277,17 @@ describe("the definitions for the Lua language server", function()
     local text = files.read(assert(package.searchpath("gpt.library.gpt", package.path)))
     local model = gpt.Model { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0,
       qkv_bias = true }
+    local pass_fields = {}
+    gpt.nn.layer("Probe", { forward = function(_, x, pass)
+      for _, field in ipairs { "training", "positions" } do pass_fields[field] = pass[field] end
+      return x
+    end })()(gpt.ones(1, 2))
     local block = model.blocks[1]
     local values = { gpt = gpt, Model = model, Layer = model, Blocks = model.blocks, TransformerBlock = block,
       MultiHeadAttention = block.attention, FeedForward = block.feed_forward, Linear = block.attention.query,
       LayerNorm = block.norm1, Embedding = model.token_embedding, Shortcut = gpt.nn.Shortcut(gpt.nn.GELU()),
       AdamW = gpt.optim.AdamW(model), Session = model:session(), Tensor = gpt.ones(2),
-      Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config),
+      Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config), Pass = pass_fields,
       Dataset = gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 }) }
     local may_be_nil, count = { grad = true, tokenizer = true }, 0
     for class, lines in text:gmatch "%-%-%-@class ([%w.]+)[^\n]*(.-)\n[lg]" do

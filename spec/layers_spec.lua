@@ -125,6 +125,64 @@ Sequential {  -- 12
     assert.same({ "1.weight", "1.bias" }, paths(stack))
   end)
 
+  it("share parts: walks are linear, and what is shared prints once", function()
+    local tree = nn.Linear(3, 3)
+    for _ = 1, 60 do tree = nn.Sequential { tree, tree } end -- 2^60 places
+    local before = live()
+    assert.equal(12, tree:num_parameters())
+    assert.equal(("1."):rep(60) .. "weight", paths(tree)[1])
+    local count = 0
+    tree:apply(function() count = count + 1 end)
+    assert.equal(61, count)
+    tree:eval():freeze():unfreeze():train()
+    assert.is_true(tree.training)
+    assert.is_true(#tostring(tree) < 10000)
+    assert.equal("Linear", tree:find(("2."):rep(59) .. "1").kind)
+    assert.equal(before, live())
+    local pair, norm = nn.Sequential { nn.Linear(2, 2) }, nn.LayerNorm(2)
+    assert.equal([[
+Sequential {  -- 10
+  -- 1 to 2: the same layer 2 times
+  Sequential {  -- 6
+    Linear(2, 2),  -- 6
+  },
+  LayerNorm(2),  -- 4
+  LayerNorm(2),  -- the same layer as 3
+  Shortcut {  -- 6
+    layer = Sequential { ... },  -- the same layer as 1
+  },
+  GELU(),
+}]], tostring(nn.Sequential { pair, pair, norm, norm, nn.Shortcut(pair), nn.GELU() }))
+    local tied = nn.Sequential { nn.Linear(2, 2), nn.Linear(2, 2) }
+    tied[2].weight = tied[1].weight
+    assert.equal("Sequential {  -- 8\n  Linear(2, 2),  -- 6\n  Linear(2, 2),  -- 2, weight tied to 1.weight\n}", tostring(tied))
+    assert.equal("Linear(2, 2)  -- 6", tostring(tied[2]))
+  end)
+
+  it("fold only neighbours that are the same trees", function()
+    local function block(p, inner) return nn.Sequential { nn.Linear(2, 2), nn.Dropout(p), nn.Sequential { inner } } end
+    local text = tostring(nn.Sequential { block(0.1, nn.ReLU()), block(0.1, nn.ReLU()), block(0.2, nn.ReLU()), block(0.2, nn.GELU()) })
+    assert.matches("-- 1 to 2: 2 times", text, 1, true)
+    assert.is_nil(text:find("3 to", 1, true))
+    local _, linears = text:gsub("Linear", "")
+    assert.equal(3, linears)
+  end)
+
+  it("go to any depth, but do not run there", function()
+    local deep = nn.Linear(1, 1)
+    for _ = 1, 300 do deep = nn.Sequential { deep } end
+    assert.equal(2, deep:num_parameters())
+    assert.equal(("1."):rep(300) .. "bias", paths(deep)[2])
+    deep:freeze()
+    assert.is_false(deep:find(("1."):rep(299) .. "1").weight:requires_grad())
+    assert.error_matches(function() deep(gpt.ones(1, 1)) end, "layers are nested more than 200 deep", 1, true)
+    deep = nn.GELU()
+    for _ = 1, 200000 do deep = nn.Sequential { deep } end
+    assert.is_true(deep:eval().training == false)
+    deep = nil -- luacheck: ignore
+    collectgarbage()
+  end)
+
   it("freeze", function()
     local linear = nn.Linear(3, 3)
     assert.is_true(linear.weight:requires_grad())
@@ -307,6 +365,85 @@ Mixed {  -- 4
     assert.matches("a layer's forward cannot yield, because the core runs it", yielded, 1, true)
   end)
 
+  it("get the pass, further arguments, and return all that forward returns", function()
+    local kept
+    local Two = nn.layer("Two", {
+      init = function(self) self.inner = nn.Dropout(0.5) end,
+      forward = function(self, x, pass, ...)
+        kept = pass
+        assert.is_true(pass.training or not self.training)
+        return self.inner(x) * 0 + x, pass.training, select("#", ...), ...
+      end,
+      positionwise = true,
+    })
+    local two, x = Two(), gpt.ones(2, 3)
+    local results = table.pack(two(x, "a", nil, 7, nil))
+    assert.same({ true, 4, "a", nil, 7, nil, n = 6 }, table.pack(table.unpack(results, 2, results.n)))
+    assert.equal(0, difference(x, results[1]))
+    assert.equal(2, select("#", two:eval()(x)) - 1)
+    assert.is_false(select(2, two(x)))
+    assert.equal(1, select("#", nn.Sequential { two }(x))) -- containers hand on x, and take the tensor, alone
+    local Outer = nn.layer("Outer", {
+      init = function(self) self.two = two end,
+      forward = function(self, input, pass)
+        local y, training, n, first = self.two(input, "inner")
+        assert.same({ false, 1, "inner" }, { training, n, first })
+        assert.equal(pass, kept)
+        return y
+      end,
+    })
+    assert.equal(0, difference(x, Outer():eval()(x)))
+    assert.error_matches(function() return kept.training end,
+      "this pass has ended: it belongs to the forward that it was given to, and cannot be kept", 1, true)
+    assert.error_matches(function() tostring(kept) end, "this pass has ended", 1, true)
+    local message = "Linear takes one argument, got 3: only layers written in Lua take more, and Sequential and Shortcut hand on x alone"
+    assert.error_matches(function() nn.Linear(3, 3)(x, nil, 1) end, message, 1, true)
+    assert.equal(2, #nn.Linear(3, 3)(x, nil)) -- trailing nils are nothing
+  end)
+
+  it("know the positions of their tokens, in sessions too", function()
+    local seen
+    local Probe = nn.layer("Probe", { positionwise = true, forward = function(_, x, pass) seen = pass.positions return x end })
+    local function positions(x)
+      Probe()(x)
+      return seen:totable()
+    end
+    assert.same({ 1, 2, 3 }, positions(gpt.ones(2, 3, 4)))
+    assert.same({ 1, 2 }, positions(gpt.ones(2, 4)))
+    assert.same({ 1, 2, 3 }, positions(gpt.zeros(2, 3, { dtype = "i64" })))
+    assert.same({ 1 }, positions(gpt.ones(4)))
+    local config = { vocab_size = 9, context_length = 8, emb_dim = 4, n_heads = 2, n_layers = 1, drop_rate = 0, qkv_bias = false }
+    local model = gpt.Model(config, { block = Probe })
+    model { { 1, 2, 3 }, { 4, 5, 6 } }
+    assert.same({ 1, 2, 3 }, seen:totable())
+    local one, other = model:session(), model:session()
+    one:feed { 1, 2 }
+    assert.same({ { 1, 2 } }, seen:totable())
+    gpt.feed({ one, other }, { { 3 }, { 4, 5, 6 } })
+    assert.same({ { 3, 1, 2, 3 } }, seen:totable())
+    one:rewind(1):feed { 7, 8 }
+    assert.same({ { 2, 3 } }, seen:totable())
+    assert.equal("i64", seen:dtype())
+  end)
+
+  it("describe themselves, in one short line, and print whatever goes wrong there", function()
+    local text
+    local Named = nn.layer("Named", { forward = function(_, x) return x end, describe = function() return text() end })
+    local function shown(of) text = of return tostring(Named()) end
+    assert.equal("Named(768, 4)", shown(function() return "768, 4" end))
+    assert.equal("Named(a  b)", shown(function() return "a\n\tb" end))
+    assert.equal("Named(" .. ("x"):rep(197) .. "...)", shown(function() return ("x"):rep(1000) end))
+    assert.equal("Named(" .. ("é"):rep(98) .. "...)", shown(function() return ("é"):rep(1000) end))
+    assert.equal("Named(describe fails: oops)", shown(function() error("oops", 0) end))
+    assert.matches("^Named%(describe fails: .*describe must return a string, got nil%)$", shown(function() end))
+    local named = Named()
+    named.weight = nn.parameter(gpt.ones(2))
+    text = function() return "2" end
+    assert.equal("Named {  -- 2\n  2,\n  weight = parameter [2],\n}", tostring(named))
+    text = function() return tostring(nn.Sequential { Named() }):sub(1, 20) end -- prints within a print
+    assert.is_string(tostring(named))
+  end)
+
   it("refuse plain tables of layers, and definitions without a forward", function()
     local Mixture = nn.layer("Mixture", {
       init = function(self) self.experts = { nn.ReLU(), nn.ReLU() } end,
@@ -314,6 +451,18 @@ Mixed {  -- 4
     })
     assert.error_matches(Mixture, "Mixture.experts: a plain table of layers would hide their parameters; use gpt.nn.List { ... }", 1, true)
     assert.error_matches(function() nn.layer("X", {}) end, "nn.layer: X: a table with forward = function(self, x) ... end expected", 1, true)
+    local function refused(definition, wanted)
+      assert.error_matches(function() nn.layer("X", definition) end, "nn.layer: X: " .. wanted, 1, true)
+    end
+    local function same(_, x) return x end
+    refused({ froward = same }, "froward: unknown key; did you mean 'forward'?")
+    refused({ forward = same, inti = same }, "inti: unknown key; did you mean 'init'?")
+    refused({ forward = same, postionwise = true }, "postionwise: unknown key; did you mean 'positionwise'?")
+    refused({ forward = same, init = 3 }, "init: a function expected, got number")
+    refused({ forward = same, describe = "4" }, "describe: a function expected, got string")
+    nn.layer("X", { forward = same, forwards = same, init = same, inits = same, reset = same }) -- methods
+    assert.error_matches(function() nn.Linear(4, 3, false) end,
+      "a table of options expected, got a boolean: nn.Linear(4, 3, { bias = false })", 1, true)
     assert.error_matches(function() nn.layer(3) end, "nn.layer: a name expected, got number", 1, true)
     assert.error_matches(function() nn.parameter(gpt.tensor { 1 }) end, "a parameter must be f32", 1, true)
     assert.error_matches(function() nn.parameter(nn.Linear(1, 1)(gpt.ones(1, 1))) end,

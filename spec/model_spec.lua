@@ -232,6 +232,64 @@ describe("a session", function()
     assert.is_true(difference(session:fork():feed { 3 }, gpt.no_grad(other, { 1, 2, 3 })[1][3]) < 1e-5)
   end)
 
+  it("runs them again for changes of its own model alone", function()
+    local rows = {}
+    local Count = nn.layer("Count", { positionwise = true, forward = function(_, x) table.insert(rows, x:shape()[2]) return x end })
+    local counted = gpt.Model(small(), { block = Count }):eval()
+    local session = counted:session()
+    session:feed { 1, 2, 3 }
+    local other = gpt.Model(small())
+    other.blocks[1].norm1.weight = gpt.ones(24)
+    other.final_norm = nn.Identity()
+    local spare = nn.Sequential { nn.GELU() }
+    spare[1] = nn.ReLU()
+    session:feed { 4 }
+    local fork = session:fork()
+    fork:feed { 5 }
+    assert.same({ 3, 3, 1, 1, 1, 1 }, rows)
+    counted.final_norm.weight = gpt.rand(24)
+    session:feed { 5 }
+    fork:feed { 6 }
+    session:feed { 6 }
+    assert.same({ 5, 5, 6, 6, 1, 1 }, table.move(rows, 7, 12, 1, {}))
+    gpt.no_grad(function() counted.final_norm.weight:fill(1) end) -- written in place: new tokens only
+    session:feed { 7 }
+    assert.equal(1, rows[#rows])
+  end)
+
+  it("finds each layer's keys in whatever order layers run, and says where keys are missing", function()
+    local order, twice = { 1, 2 }, false
+    local Swap = nn.layer("Swap", {
+      init = function(self)
+        self.a = nn.MultiHeadAttention { emb_dim = 24, n_heads = 3, context_length = 16 }
+        self.b = nn.MultiHeadAttention { emb_dim = 24, n_heads = 3, context_length = 16 }
+      end,
+      forward = function(self, x)
+        local parts, sum = { self.a, self.b }, x
+        for _, i in ipairs(order) do sum = sum + parts[i](x) end
+        return twice and sum + self.a(x * 2) or sum
+      end,
+      positionwise = true,
+    })
+    local swapped = gpt.Model(small { n_layers = 1 }, { block = Swap }):eval()
+    local session = swapped:session()
+    session:feed { 1, 2, 3 }
+    order = { 2, 1 }
+    assert.is_true(difference(session:feed { 4 }, gpt.no_grad(swapped, { 1, 2, 3, 4 })[1][4]) < 1e-5)
+    order = { 2 }
+    session:feed { 5 } -- the first attention gets no keys of this token
+    order = { 1, 2 }
+    assert.error_matches(function() session:feed { 6 } end, "a: attention: this layer did not run, or not as often, "
+      .. "for the 5 tokens before, so that their keys are missing; a forward that runs its parts now and then cannot be positionwise", 1, true)
+    session:rewind(4)
+    assert.is_true(difference(session:feed { 5 }, gpt.no_grad(swapped, { 1, 2, 3, 4, 5 })[1][5]) < 1e-5)
+    twice = true
+    assert.error_matches(function() session:feed { 6 } end, "this layer did not run, or not as often, for the 5 tokens before", 1, true)
+    session:rewind(0)
+    session:feed { 1, 2, 3 }
+    assert.is_true(difference(session:feed { 4 }, gpt.no_grad(swapped, { 1, 2, 3, 4 })[1][4]) < 1e-5)
+  end)
+
   it("asks the system for no memory while it decodes", function()
     local session = model:session():reserve(16)
     local logits = session:feed { 1, 2 }

@@ -32,6 +32,12 @@ local function excess(counts, probabilities, draws)
 end
 
 describe("gpt.probabilities", function()
+  it("is a softmax of logits alone", function()
+    local logits = gpt.tensor { { 1.0, 2.0, 3.0 }, { 0.5, -1.0, 0.0 } }
+    assert.is_true((gpt.probabilities(logits) - logits:softmax(2)):abs():max():item() < 1e-6)
+    assert.near(0.7311, gpt.probabilities(logits[1], { top_k = 2 })[3]:item(), 1e-4)
+  end)
+
   it("is what transformers' logits processors make of the same logits", function()
     local cases = 0
     for _, row in ipairs(fixture) do
@@ -46,7 +52,7 @@ describe("gpt.probabilities", function()
   end)
 
   it("is certain at temperature 0", function()
-    assert.same({ 0, 1, 0 }, gpt.probabilities(gpt.tensor { 1.0, 3.0, 3.0 }):totable())
+    assert.same({ 0, 1, 0 }, gpt.probabilities(gpt.tensor { 1.0, 3.0, 3.0 }, { temperature = 0 }):totable())
   end)
 
   it("keeps equals of the k-th with top_k, and the lower ids of equals with top_p", function()

@@ -100,22 +100,19 @@ const char *bind_shown(lua_State *L, int index) {
   return nan ? "nan" : luaL_tolstring(L, index, NULL);
 }
 
-/* Is the function that runs a method of the type? Methods are an upvalue of __index. */
+/* Is the function that runs a method of the type? */
 static bool is_method(lua_State *L, const char *type) {
   lua_Debug frame;
   bool found = false;
-  if (luaL_getmetatable(L, type) != LUA_TTABLE || lua_getfield(L, -1, "__index") != LUA_TFUNCTION) return false;
-  if (lua_getstack(L, 0, &frame) == 0 || lua_getinfo(L, "f", &frame) == 0) return false;
-  for (int i = 2; i <= 3 && !found && lua_getupvalue(L, -2, i) != NULL; i++) {
-    if (lua_istable(L, -1)) {
-      lua_pushnil(L);
-      while (!found && lua_next(L, -2) != 0) {
-        found = lua_rawequal(L, -1, -4);
-        lua_pop(L, found ? 2 : 1);
-      }
-    }
+  int top = lua_gettop(L);
+  bind_push_methods(L, type);
+  if (!lua_istable(L, -1) || lua_getstack(L, 0, &frame) == 0 || lua_getinfo(L, "f", &frame) == 0) return false;
+  lua_pushnil(L);
+  while (!found && lua_next(L, top + 1) != 0) {
+    found = lua_rawequal(L, -1, top + 2);
     lua_pop(L, 1);
   }
+  lua_settop(L, top);
   return found;
 }
 
@@ -170,9 +167,12 @@ void bind_account(lua_State *L, GptEnv *env) {
   memory->stepped = memory->live;
 }
 
-/* Collects the string keys of the tables at the two indexes (0: none). */
+/* What __index of a type knows: its upvalues. */
+enum { TYPE_NAME = 2, TYPE_METHODS, TYPE_FIELDS, TYPE_ELEMENT }; /* behind the environment; the last two may be nil */
+
+/* Collects the string keys of a table. */
 static size_t collect_names(lua_State *L, int table, const char **names, size_t count) {
-  if (table == 0 || !lua_istable(L, table)) return count;
+  if (!lua_istable(L, table)) return count;
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
     lua_pop(L, 1);
@@ -181,31 +181,30 @@ static size_t collect_names(lua_State *L, int table, const char **names, size_t 
   return count;
 }
 
-/* upvalues: environment, type name, methods, fields (or nil) */
 static int unknown_name(lua_State *L) {
   const char *names[MOST_NAMES], *word = luaL_tolstring(L, 2, NULL);
-  size_t count = collect_names(L, lua_upvalueindex(3), names, 0);
-  count = collect_names(L, lua_upvalueindex(4), names, count);
-  const char *near = gpt_suggest(word, names, count), *type = lua_tostring(L, lua_upvalueindex(2));
-  if (near == NULL && lua_type(L, 2) == LUA_TNUMBER && !lua_isnil(L, lua_upvalueindex(5)))
+  size_t count = collect_names(L, lua_upvalueindex(TYPE_METHODS), names, 0);
+  count = collect_names(L, lua_upvalueindex(TYPE_FIELDS), names, count);
+  const char *near = gpt_suggest(word, names, count), *type = lua_tostring(L, lua_upvalueindex(TYPE_NAME));
+  if (near == NULL && lua_type(L, 2) == LUA_TNUMBER && !lua_isnil(L, lua_upvalueindex(TYPE_ELEMENT)))
     return bind_error(L, "%s[i]: a whole number expected, got %s", type, word);
   if (near == NULL) return bind_error(L, "a %s has no field or method '%s'", type, word);
   return bind_error(L, "a %s has no field or method '%s'; did you mean '%s'?", type, word, near);
 }
 
-/* __index; upvalues: environment, type name, methods, fields (or nil), element (or nil) */
+/* __index */
 static int index_value(lua_State *L) {
-  if (lua_isinteger(L, 2) && !lua_isnil(L, lua_upvalueindex(5))) {
-    lua_pushvalue(L, lua_upvalueindex(5));
+  if (lua_isinteger(L, 2) && !lua_isnil(L, lua_upvalueindex(TYPE_ELEMENT))) {
+    lua_pushvalue(L, lua_upvalueindex(TYPE_ELEMENT));
     lua_insert(L, 1);
     lua_call(L, 2, 1);
     return 1;
   }
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNIL) return 1;
-  if (!lua_istable(L, lua_upvalueindex(4))) return unknown_name(L);
+  if (lua_rawget(L, lua_upvalueindex(TYPE_METHODS)) != LUA_TNIL) return 1;
+  if (!lua_istable(L, lua_upvalueindex(TYPE_FIELDS))) return unknown_name(L);
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(4)) == LUA_TNIL) return unknown_name(L);
+  if (lua_rawget(L, lua_upvalueindex(TYPE_FIELDS)) == LUA_TNIL) return unknown_name(L);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
@@ -226,6 +225,8 @@ void bind_type(lua_State *L, const BindType *type) {
   lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   lua_pushstring(L, type->name);
   push_function_table(L, type->methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -5, BIND_METHODS);
   push_function_table(L, type->fields);
   lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   if (type->element != NULL) lua_pushcclosure(L, type->element, 1);
@@ -239,10 +240,7 @@ void bind_type(lua_State *L, const BindType *type) {
 
 void bind_push_methods(lua_State *L, const char *type) {
   luaL_getmetatable(L, type);
-  lua_getfield(L, -1, "__index");
-  lua_getupvalue(L, -1, 3);
-  lua_insert(L, -3);
-  lua_pop(L, 2);
+  if (lua_istable(L, -1)) lua_getfield(L, -1, BIND_METHODS), lua_remove(L, -2);
 }
 
 void bind_check_options(lua_State *L, int index, const char *what, const char *const names[]) {

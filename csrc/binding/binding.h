@@ -31,6 +31,9 @@ void bind_functions(lua_State *L, const luaL_Reg *functions);
 /* Creates the metatable of a type. Unknown names raise, and suggest the near one. */
 void bind_type(lua_State *L, const BindType *type);
 
+/* Registry: the table of a type's methods stands in its metatable under this name. */
+#define BIND_METHODS "methods"
+
 /* Pushes the table of a type's methods. */
 void bind_push_methods(lua_State *L, const char *type);
 
@@ -54,11 +57,11 @@ const char *bind_shown(lua_State *L, int index);
 /*
  * Calls Lua in the middle of a call of the core's, which no error may jump over. body is called, protected, with the
  * `values` on top of the stack, which are taken off, and the context behind them as a light userdata; it returns
- * nothing. Everything that may raise belongs into it, and that is all that allocates: pushing a userdata or a string,
- * asking for a field. It is no function of the module's: bind_env is not for it.
- * False where it raised: the error is left in the environment, for bind_raise.
+ * `results` values (LUA_MULTRET: any number), which are left there. Everything that may raise belongs into it, and that
+ * is all that allocates: pushing a userdata or a string, asking for a field. It is no function of the module's: bind_env
+ * is not for it. False where it raised: the error is left in the environment, for bind_raise.
  */
-bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, void *context);
+bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int results, void *context);
 
 /* Pushes the error that the last failed bind_protect left, and forgets it. */
 void bind_push_kept_error(lua_State *L);
@@ -83,8 +86,11 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
 /* Openers: each adds its functions to the module's table on top of the stack. */
 void bind_open_memory(lua_State *L);
 void bind_open_layer(lua_State *L);
+void bind_open_layer_fields(lua_State *L);
+void bind_open_parameters(lua_State *L);
 void bind_open_layer_methods(lua_State *L);
 void bind_open_layer_host(lua_State *L);
+void bind_open_pass(lua_State *L);
 void bind_open_nn(lua_State *L);
 void bind_open_model(lua_State *L);
 void bind_open_session(lua_State *L);

@@ -8,9 +8,8 @@
 static int infer(lua_State *L) {
   GptEnv *env = bind_env(L);
   luaL_checkany(L, 1);
-  GptPass pass = {.training = false, .random = &env->random}, *outer = env->pass;
+  GptPass pass = gpt_pass(env, false), *outer = gpt_pass_enter(env, &pass);
   bool recording = env->recording;
-  env->pass = &pass;
   env->recording = false;
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   env->pass = outer;

@@ -3,6 +3,7 @@
  * edge from a layer to its child has a twin in Lua: the userdata's table of fields (its first user value) refers to the
  * child's userdata. So the collector sees all edges, and a layer written in Lua (its second user value: its class)
  * lives as long as the stack that it stands in.
+ * Fields are read and assigned in layer_fields.c, methods stand in layer_methods.c, layers of Lua in layer_host.c.
  */
 #ifndef GPT_BINDING_LAYER_H
 #define GPT_BINDING_LAYER_H
@@ -12,6 +13,8 @@
 #include "core/nn/model.h"
 
 #define BIND_LAYER "gpt.Layer"
+
+enum { BIND_LAYER_FIELDS = 1, BIND_LAYER_CLASS }; /* a layer's user values */
 
 /* The layer at index, borrowed; an argument error for anything else. Or NULL where the value is no layer. */
 GptLayer *bind_layer(lua_State *L, int index);
@@ -33,15 +36,17 @@ void bind_set_child(lua_State *L, int layer, const char *name, int child);
  * plain arrays, and a Model takes one row as a batch of one. */
 GptTensor *bind_layer_input(lua_State *L, const GptLayer *layer);
 
+/* What a call of a layer from Lua has besides x, for a layer written in Lua: in the pass's host_call. */
+typedef struct BindLayerCall {
+  int first, count; /* where the arguments behind x lie on the stack */
+  int results;      /* returned behind the tensor, on top of the stack */
+} BindLayerCall;
+
+/* Does the layer train, here and now? Its own mode, and the pass's that runs. */
+bool bind_is_training(const GptEnv *env, const GptLayer *layer);
+
 /* Token ids at index for a model, in any form that it takes, as a tensor [batch, tokens] in the same place. name: whose
    they are, for messages. */
 GptTensor *bind_model_ids(lua_State *L, int index, const char *name);
-
-/* layer_methods.c: pushes a list of all parameters that Lua frees. */
-GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer);
-extern const luaL_Reg bind_layer_methods[];
-
-/* layer_host.c: does this layer have Lua behind it? */
-bool bind_layer_is_host(const GptLayer *layer);
 
 #endif

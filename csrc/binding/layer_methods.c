@@ -2,23 +2,17 @@
 #include <string.h>
 
 #include "binding/layer.h"
+#include "binding/parameters.h"
 #include "binding/tensor.h"
+#include "core/nn/layer_parameters.h"
+#include "core/nn/layer_tree.h"
 
-/* A list that Lua frees, whatever happens. */
-#define LIST_TYPE "gpt.ParameterList"
+/* A list of layers that Lua frees, whatever happens. */
+#define LAYER_LIST "gpt.LayerList"
 
-static int free_parameter_list(lua_State *L) {
-  gpt_parameter_list_free(luaL_checkudata(L, 1, LIST_TYPE));
+static int free_layer_list(lua_State *L) {
+  gpt_layer_list_free(luaL_checkudata(L, 1, LAYER_LIST));
   return 0;
-}
-
-GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer) {
-  GptEnv *env = bind_env(L);
-  GptParameterList *list = lua_newuserdatauv(L, sizeof *list, 0);
-  *list = (GptParameterList){.env = env};
-  luaL_setmetatable(L, LIST_TYPE);
-  if (!gpt_layer_parameters(env, layer, list)) bind_raise(L, env);
-  return list;
 }
 
 static int next_parameter(lua_State *L) {
@@ -58,10 +52,7 @@ How many numbers all parameters hold, shared ones counted once.
 @usage print(layer:num_parameters())
 */
 static int num_parameters(lua_State *L) {
-  GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
-  int64_t n = 0;
-  for (int64_t i = 0; i < list->count; i++) n += gpt_tensor_numel(list->items[i].tensor);
-  lua_pushinteger(L, n);
+  lua_pushinteger(L, gpt_parameter_list_numel(bind_push_parameters(L, bind_layer(L, 1))));
   return 1;
 }
 
@@ -123,7 +114,7 @@ static int replace(lua_State *L) {
   GptLayer *parent = gpt_layer_find(env, layer, lua_tostring(L, -1));
   if (parent == NULL) return bind_raise(L, env);
   bind_push_layer(L, parent);
-  lua_getiuservalue(L, -1, 1);
+  lua_getiuservalue(L, -1, BIND_LAYER_FIELDS);
   if (!gpt_layer_replace(env, layer, path, with)) return bind_raise(L, env);
   lua_pushvalue(L, 3);
   lua_setfield(L, -2, dot != NULL ? dot + 1 : path);
@@ -131,28 +122,18 @@ static int replace(lua_State *L) {
   return 1;
 }
 
-/* Calls the function at 2 with the layer on top, then goes down; the table at 3 remembers who was visited. */
-static void apply_below(lua_State *L, GptLayer *layer) {
-  luaL_checkstack(L, 6, "layers are nested too deep");
-  if (lua_rawgetp(L, 3, layer) != LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
-  lua_pop(L, 1);
-  lua_pushboolean(L, 1);
-  lua_rawsetp(L, 3, layer);
-  for (int i = 0; i < layer->n_children; i++) {
-    bind_push_layer(L, layer->children[i].layer);
-    apply_below(L, layer->children[i].layer);
-    lua_pop(L, 1);
-  }
-  lua_pushvalue(L, 2);
-  bind_push_layer(L, layer);
-  lua_call(L, 1, 0);
+/* Pushes a list of the distinct layers of a tree, parts before the whole. */
+static const GptLayerList *push_layers(lua_State *L, GptLayer *root) {
+  GptLayerList *list = lua_newuserdatauv(L, sizeof *list, 0);
+  *list = (GptLayerList){.env = bind_env(L)};
+  luaL_setmetatable(L, LAYER_LIST);
+  if (!gpt_layer_list(bind_env(L), root, true, list)) bind_raise(L, bind_env(L));
+  return list;
 }
 
 /***
-Calls a function with every layer of the tree, parts before the whole, each once.
+Calls a function with every layer of the tree, parts before the whole, each once; they are those that were there when it
+began.
 @function Layer:apply
 @tparam function fn called with a layer
 @treturn Layer the layer itself
@@ -162,8 +143,12 @@ static int layer_apply(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  lua_newtable(L);
-  apply_below(L, layer);
+  const GptLayerList *list = push_layers(L, layer);
+  for (int64_t i = 0; i < list->count; i++) {
+    lua_pushvalue(L, 2);
+    bind_push_layer(L, list->layers[i]);
+    lua_call(L, 1, 0);
+  }
   lua_settop(L, 1);
   return 1;
 }
@@ -175,11 +160,25 @@ Takes all parameters out of training: they want no gradient any more, and lose t
 @usage model.blocks[1]:freeze()
 */
 static int freeze(lua_State *L) {
-  GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
+  const GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
   for (int64_t i = 0; i < list->count; i++) {
     if (!gpt_tensor_set_grad(list->items[i].tensor, NULL)) return bind_raise(L, bind_env(L));
     list->items[i].tensor->requires_grad = false;
   }
+  lua_settop(L, 1);
+  return 1;
+}
+
+/***
+Puts all parameters back into training, after freeze: they want gradients.
+@function Layer:unfreeze
+@treturn Layer the layer itself
+@usage model:freeze()
+model.head:unfreeze()   -- the head alone trains
+*/
+static int unfreeze(lua_State *L) {
+  const GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
+  for (int64_t i = 0; i < list->count; i++) list->items[i].tensor->requires_grad = list->items[i].tensor->storage->dtype == GPT_F32;
   lua_settop(L, 1);
   return 1;
 }
@@ -214,20 +213,25 @@ print(layer.training)  --> false
 */
 static int eval(lua_State *L) { return layer_set_mode(L, false); }
 
-const luaL_Reg bind_layer_methods[] = {{"parameters", parameters},
-                                       {"num_parameters", num_parameters},
-                                       {"children", children},
-                                       {"find", layer_find},
-                                       {"replace", replace},
-                                       {"apply", layer_apply},
-                                       {"freeze", freeze},
-                                       {"train", train},
-                                       {"eval", eval},
-                                       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"parameters", parameters},
+                                   {"num_parameters", num_parameters},
+                                   {"children", children},
+                                   {"find", layer_find},
+                                   {"replace", replace},
+                                   {"apply", layer_apply},
+                                   {"freeze", freeze},
+                                   {"unfreeze", unfreeze},
+                                   {"train", train},
+                                   {"eval", eval},
+                                   {NULL, NULL}};
 
+/* Adds them to the table that bind_open_layer made. */
 void bind_open_layer_methods(lua_State *L) {
-  luaL_newmetatable(L, LIST_TYPE);
-  lua_pushcfunction(L, free_parameter_list);
+  luaL_newmetatable(L, LAYER_LIST);
+  lua_pushcfunction(L, free_layer_list);
   lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  bind_push_methods(L, BIND_LAYER);
+  bind_functions(L, methods);
   lua_pop(L, 1);
 }

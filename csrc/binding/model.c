@@ -70,7 +70,7 @@ static bool make_part(GptEnv *env, void *context, const char *name, int64_t inde
   lua_pushvalue(p->L, p->config);
   lua_pushvalue(p->L, p->parts);
   lua_pushvalue(p->L, p->kept);
-  if (!bind_protect(p->L, env, find_part, KEPT, &part) || part.refused) return false;
+  if (!bind_protect(p->L, env, find_part, KEPT, 0, &part) || part.refused) return false;
   *absent = part.absent;
   *layer = part.layer;
   return true;
@@ -90,7 +90,7 @@ static int model(lua_State *L) {
   GptLayer **box = bind_new_layer(L);
   *box = (GptLayer *)gpt_model_new(env, &config, has_parts ? make_part : NULL, &parts);
   bind_layer_done(L, box);
-  lua_getiuservalue(L, -1, 1);
+  lua_getiuservalue(L, -1, BIND_LAYER_FIELDS);
   lua_pushvalue(L, 3);
   lua_setfield(L, -2, "config");
   lua_pop(L, 1);
@@ -112,7 +112,7 @@ static int loss(lua_State *L) {
   GptModel *given = bind_model(L, 1);
   lua_settop(L, 3);
   GptTensor *ids = bind_model_ids(L, 2, "loss"), *targets = bind_model_ids(L, 3, "loss");
-  GptPass fresh = {.training = given->layer.training, .random = &env->random};
+  GptPass fresh = gpt_pass(env, given->layer.training);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_model_loss(env, env->pass != NULL ? env->pass : &fresh, given, ids, targets);
   return bind_tensor_done(L, box);
@@ -143,6 +143,13 @@ static int ids_tensor(lua_State *L) {
   return 1;
 }
 
+/* _is_model(value): is it a Model? */
+static int is_model(lua_State *L) {
+  const GptLayer *layer = bind_test_layer(L, 1);
+  lua_pushboolean(L, layer != NULL && gpt_layer_is_model(layer));
+  return 1;
+}
+
 /* _kind(layer): "Model", "Linear", ... */
 static int kind(lua_State *L) {
   lua_pushstring(L, bind_layer(L, 1)->kind->name);
@@ -151,6 +158,6 @@ static int kind(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
-    {"_ids_tensor", ids_tensor}, {NULL, NULL}};
+    {"_ids_tensor", ids_tensor}, {"_is_model", is_model}, {NULL, NULL}};
 
 void bind_open_model(lua_State *L) { bind_functions(L, functions); }

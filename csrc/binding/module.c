@@ -53,8 +53,7 @@ static int set_home(lua_State *L) {
 /* _raise(message): an error at the user's line, for the package's Lua files. */
 static int raise_message(lua_State *L) { return bind_error(L, "%s", luaL_checkstring(L, 1)); }
 
-/* _suggest(word, list): the near one of a list of strings, or nil. */
-static int suggest(lua_State *L) {
+static int push_near(lua_State *L, const char *(*near)(const char *, const char *const *, size_t)) {
   const char *names[MOST_NAMES], *word = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   size_t count = 0;
@@ -62,9 +61,13 @@ static int suggest(lua_State *L) {
     names[count++] = lua_tostring(L, -1); /* the list keeps it */
     lua_pop(L, 1);
   }
-  lua_pushstring(L, gpt_suggest(word, names, count)); /* nil for NULL */
+  lua_pushstring(L, near(word, names, count)); /* nil for NULL */
   return 1;
 }
+
+/* _suggest(word, list): the near one of a list of strings, or nil. _suggest_typo: for a word that may be meant so. */
+static int suggest(lua_State *L) { return push_near(L, gpt_suggest); }
+static int suggest_typo(lua_State *L) { return push_near(L, gpt_suggest_typo); }
 
 /* _typename(value): what it is, as messages say it. */
 static int typename(lua_State *L) {
@@ -84,6 +87,7 @@ static int methods(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"_methods", methods}, {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest},
+    {"_suggest_typo", suggest_typo},
     {"_typename", typename}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
@@ -113,8 +117,11 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_tokenizer(L);
   bind_open_tokens(L);
   bind_open_terminal(L);
-  bind_open_layer_methods(L);
   bind_open_layer(L);
+  bind_open_parameters(L);
+  bind_open_layer_methods(L);
+  bind_open_layer_fields(L);
+  bind_open_pass(L);
   bind_open_layer_host(L);
   bind_open_nn(L);
   bind_open_model(L);

@@ -36,6 +36,9 @@ A linear map y = x W' + b; weight [out, in] and bias [out] are drawn uniformly w
 static int linear(lua_State *L) {
   static const char *const names[] = {"bias", NULL};
   int64_t in = check_size(L, 1, "the number of inputs"), out = check_size(L, 2, "the number of outputs");
+  if (lua_isboolean(L, 3))
+    luaL_argerror(L, 3, lua_pushfstring(L, "a table of options expected, got a boolean: nn.Linear(%I, %I, { bias = %s })",
+                                        (lua_Integer)in, (lua_Integer)out, lua_toboolean(L, 3) ? "true" : "false"));
   bool bias = !has_options(L, 3, "nn.Linear", names) || bind_opt_boolean_field(L, 3, "nn.Linear", "bias", true);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_linear_new(bind_env(L), in, out, bias, gpt_init_torch);

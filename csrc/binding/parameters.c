@@ -3,6 +3,22 @@
 #include "binding/layer.h"
 #include "binding/tensor.h"
 
+#define LIST_TYPE "gpt.ParameterList"
+
+static int free_parameter_list(lua_State *L) {
+  gpt_parameter_list_free(luaL_checkudata(L, 1, LIST_TYPE));
+  return 0;
+}
+
+GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer) {
+  GptEnv *env = bind_env(L);
+  GptParameterList *list = lua_newuserdatauv(L, sizeof *list, 0);
+  *list = (GptParameterList){.env = env};
+  luaL_setmetatable(L, LIST_TYPE);
+  if (!gpt_layer_parameters(env, layer, list)) bind_raise(L, env);
+  return list;
+}
+
 /* A walk; prefix stands before every name: "", "2." or "1.2.". */
 typedef struct Walk {
   const char *what;
@@ -86,4 +102,11 @@ int64_t bind_each_parameter(lua_State *L, int index, const char *what, BindParam
   }
   if (walk.count == 0) bind_error(L, "%s: there are no parameters in it", what);
   return groups;
+}
+
+void bind_open_parameters(lua_State *L) {
+  luaL_newmetatable(L, LIST_TYPE);
+  lua_pushcfunction(L, free_parameter_list);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
 }

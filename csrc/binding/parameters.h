@@ -4,7 +4,10 @@
 #define GPT_BINDING_PARAMETERS_H
 
 #include "binding/binding.h"
-#include "core/tensor/tensor.h"
+#include "core/nn/layer_parameters.h"
+
+/* Pushes a list of all parameters of a layer that Lua frees. */
+GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer);
 
 /* Called with every parameter, in order. name: its path in a layer, "2" or "2.weight" in a list, "1.2.weight" in a list
    of groups; group counts from 0. It may raise. */

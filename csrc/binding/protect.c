@@ -25,7 +25,7 @@ static void keep_error(lua_State *L, GptEnv *env) {
   env->host_error = true;
 }
 
-bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, void *context) {
+bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int results, void *context) {
   struct GptPass *running = env->pass;
   int base = lua_gettop(L) - values;
   if (!lua_checkstack(L, 4)) {
@@ -37,12 +37,16 @@ bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, voi
   lua_pushcfunction(L, body);
   lua_insert(L, base + 2);
   lua_pushlightuserdata(L, context);
-  bool done = lua_pcall(L, values + 1, 0, base + 1) == LUA_OK;
+  bool done = lua_pcall(L, values + 1, results, base + 1) == LUA_OK;
   env->pass = running;
   env->host = L;
-  if (!done) keep_error(L, env);
+  if (done) {
+    lua_remove(L, base + 1);
+    return true;
+  }
+  keep_error(L, env);
   lua_settop(L, base);
-  return done;
+  return false;
 }
 
 void bind_push_kept_error(lua_State *L) {

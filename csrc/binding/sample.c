@@ -18,13 +18,14 @@ static bool get_option(lua_State *L, int options, const char *name) {
   return false;
 }
 
-static GptSampling read_sampling(lua_State *L, int options, const char *what) {
+/* temperature: without one in the options */
+static GptSampling read_sampling(lua_State *L, int options, const char *what, double temperature) {
   const BindRange warm = {.high = INFINITY, .below = true, .expected = "a finite number of at least 0"};
   const BindRange share = {.high = 1, .above = true, .expected = "a number above 0 and up to 1"};
   const BindRange part = {.high = 1, .expected = "a number from 0 to 1"};
   const BindRange factor = {.high = INFINITY, .above = true, .below = true, .expected = "a finite number above 0"};
   return (GptSampling){
-    .temperature = bind_opt_number_within(L, options, what, "temperature", warm, 0),
+    .temperature = bind_opt_number_within(L, options, what, "temperature", warm, temperature),
     .top_k = bind_opt_integer_field(L, options, what, "top_k", 1, 0),
     .top_p = bind_opt_number_within(L, options, what, "top_p", share, 1),
     .min_p = bind_opt_number_within(L, options, what, "min_p", part, 0),
@@ -129,14 +130,14 @@ static GptTensor *check_logits_argument(lua_State *L, const char *what) {
 #define ROWS_AT 4
 
 /* Checks the options at index 2 (absent: none) and leaves a table there; pushes a sampler for them, to SAMPLER_AT. */
-static GptSampler *push_call_sampler(lua_State *L, const char *what) {
+static GptSampler *push_call_sampler(lua_State *L, const char *what, double temperature) {
   static const char *const names[] = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty",
                                       "ids", "seed", "logprobs", NULL};
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
   luaL_checktype(L, 2, LUA_TTABLE);
   bind_check_options(L, 2, what, names);
-  GptSampling sampling = read_sampling(L, 2, what);
+  GptSampling sampling = read_sampling(L, 2, what, temperature);
   push_generator(L, 2, what, 0);
   return push_sampler(L, sampling);
 }
@@ -200,7 +201,7 @@ gpt.sample(logits, { temperature = 0.8, top_k = 50, seed = 1 })
 */
 static int sample(lua_State *L) {
   GptTensor *logits = check_logits_argument(L, "gpt.sample");
-  GptSampler *sampler = push_call_sampler(L, "gpt.sample");
+  GptSampler *sampler = push_call_sampler(L, "gpt.sample", 0);
   Rows rows = push_rows(L, logits);
   bool wanted = get_option(L, 2, "logprobs") && lua_toboolean(L, -1);
   if (logits->ndim == 1) {
@@ -219,7 +220,8 @@ static int sample(lua_State *L) {
 }
 
 /***
-The distribution that `gpt.sample` draws from with the same options.
+The distribution that `gpt.sample` draws from with the same options, where the temperature is 1 unless they say
+otherwise: of logits alone it is their softmax.
 @function probabilities
 @tparam Tensor logits `[vocab]`, or `[batch, vocab]`
 @tparam[opt] table options as for `gpt.sample`
@@ -229,7 +231,7 @@ The distribution that `gpt.sample` draws from with the same options.
 static int probabilities(lua_State *L) {
   GptTensor *logits = check_logits_argument(L, "gpt.probabilities");
   GptEnv *env = bind_env(L);
-  GptSampler *sampler = push_call_sampler(L, "gpt.probabilities");
+  GptSampler *sampler = push_call_sampler(L, "gpt.probabilities", 1);
   Rows rows = push_rows(L, logits);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_tensor_like(env, logits);
@@ -255,7 +257,7 @@ static int sampler(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 3);
   if (!lua_isnil(L, 3) && bind_test_session(L, 3) == NULL) luaL_checkudata(L, 3, GENERATOR);
-  push_sampler(L, read_sampling(L, 1, luaL_checkstring(L, 2)));
+  push_sampler(L, read_sampling(L, 1, luaL_checkstring(L, 2), 0));
   return 1;
 }
 

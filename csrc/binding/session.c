@@ -5,6 +5,7 @@
 #include "binding/ids.h"
 #include "binding/layer.h"
 #include "binding/tensor.h"
+#include "core/nn/layer_tree.h"
 #include "core/ops/shape.h"
 
 #define SESSION BIND_SESSION
@@ -43,8 +44,9 @@ Lets go of the session's memory at once, without waiting for the collector.
 static GptSession *check_session(lua_State *L, int index) { return bind_check(L, index, SESSION); }
 
 /***
-Begins a conversation with the model: it keeps the tokens fed so far and their keys and values. Weights that are
-written to afterwards (a training step) count for new tokens only, until `rewind(0)`.
+Begins a conversation with the model: it keeps the tokens fed so far and their keys and values. Where a part or a
+parameter of this model is exchanged, the next feed runs the whole conversation again. Weights that are written to in
+place (an optimizer's step, `t:copy`) count for new tokens only, until `rewind(0)`.
 @function Model:session
 @tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true)
 @treturn Session

@@ -20,7 +20,8 @@ static GptTrace *push_trace(lua_State *L) {
 
 /* Runs the layer, neither recording nor dropping. */
 static bool run_traced(GptEnv *env, GptTrace *trace, GptLayer *layer, GptTensor *x) {
-  GptPass pass = {.random = &env->random, .trace = trace}, *outer = env->pass;
+  GptPass pass = gpt_pass(env, false), *outer = env->pass;
+  pass.observer = &trace->observer;
   bool recording = env->recording;
   env->pass = NULL;
   env->recording = false;

@@ -48,7 +48,7 @@ server_types.answers = {
 
 --- The methods that answer the layer itself: of the class it is known by.
 server_types.answers_self = {
-  ["Layer:apply"] = true, ["Layer:eval"] = true, ["Layer:freeze"] = true, ["Layer:replace"] = true,
+  ["Layer:apply"] = true, ["Layer:eval"] = true, ["Layer:freeze"] = true, ["Layer:unfreeze"] = true, ["Layer:replace"] = true,
   ["Layer:train"] = true,
 }
 

@@ -35,7 +35,7 @@ end
 
 -- What the loop needs to know of a model or function.
 local function describe(what, model, settings)
-  local is_model = type(model) == "userdata" and pcall(core._kind, model) and core._kind(model) == "Model"
+  local is_model = core._is_model(model)
   if not is_model and not callable(model) then
     local colon = model ~= nil and "; a method is called with a colon: model:generate(...)" or ""
     raise("%s: a model, or a function from ids to logits, expected, got %s%s", what, validate.show(model), colon)

@@ -3,10 +3,6 @@ local core = require "gpt.core"
 
 local loss = {}
 
-local function is_model(model)
-  return type(model) == "userdata" and core._kind(model) == "Model"
-end
-
 -- Token ids as a tensor; an array, or an array of arrays, becomes [batch, tokens], as for a model.
 local function tensor_of(ids)
   return type(ids) == "table" and core._ids_tensor(ids) or ids
@@ -16,7 +12,7 @@ end
 -- logits. Ids and targets are tensors or arrays.
 function loss.of(model, ids, targets)
   ids, targets = tensor_of(ids), tensor_of(targets)
-  if is_model(model) then return model:loss(ids, targets) end
+  if core._is_model(model) then return model:loss(ids, targets) end
   return core.cross_entropy(model(ids), targets)
 end
 

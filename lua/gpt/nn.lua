@@ -8,22 +8,34 @@ nn.parameter = core._parameter
 
 local constructors = setmetatable({}, { __mode = "k" }) -- what nn.layer made: the layers' names
 
-local SETTINGS = { "init", "forward", "positionwise" }
+local SETTINGS = { "init", "forward", "positionwise", "describe" }
 
--- Of a definition only its settings are held to their names: it may have methods and constants of any other.
+-- Of a definition only its settings are held to their names: it may have methods and constants of any other. A method's
+-- name is taken for a misspelt setting only where the setting is not there and the name is a slip away (`froward`), for
+-- `inits` or `forwards` may be meant.
+local function check_names(refuse, definition)
+  for key, value in pairs(definition) do
+    local suggest = type(value) == "function" and core._suggest_typo or core._suggest
+    local near = type(key) == "string" and suggest(key, SETTINGS)
+    local method = type(value) == "function" and near and definition[near] ~= nil
+    if near and near ~= key and not method then refuse("%s: unknown key; did you mean '%s'?", key, near) end
+  end
+end
+
 local function check_definition(name, definition)
   local function refuse(format, ...) core._raise(("nn.layer: %s: %s"):format(name, format:format(...))) end
   if type(name) ~= "string" then core._raise(("nn.layer: a name expected, got %s"):format(type(name))) end
+  if type(definition) == "table" then check_names(refuse, definition) end
   if type(definition) ~= "table" or type(definition.forward) ~= "function" then
     refuse "a table with forward = function(self, x) ... end expected"
   end
-  local positionwise = definition.positionwise
+  local positionwise, init, describe = definition.positionwise, definition.init, definition.describe
   if positionwise ~= nil and type(positionwise) ~= "boolean" then
     refuse("positionwise: true or false expected, got %s", type(positionwise))
   end
-  for key, value in pairs(definition) do
-    local near = type(value) ~= "function" and type(key) == "string" and core._suggest(key, SETTINGS)
-    if near and near ~= key then refuse("%s: unknown key; did you mean '%s'?", key, near) end
+  if init ~= nil and type(init) ~= "function" then refuse("init: a function expected, got %s", type(init)) end
+  if describe ~= nil and type(describe) ~= "function" then
+    refuse("describe: a function expected, got %s", type(describe))
   end
 end
 
@@ -33,11 +45,15 @@ end
 -- assignment; other values are plain fields. Further functions in `definition` are methods of the layer. A field that
 -- was never assigned is nil, as in any table; but a name that looks like one of the layer's, misspelt, is an error,
 -- unless nil was assigned to it.
+--
+-- `layer(x, ...)` hands what follows x to `forward`, behind the pass, and returns all that forward returns. Layers of
+-- the core hand on x alone: a Sequential or Shortcut calls its parts with x, and drops what they return behind it.
 -- @function nn.layer
 -- @tparam string name what it is called when it prints
--- @tparam table definition `forward = function(self, x)` returns a tensor; `init = function(self, ...)` takes the
--- constructor's arguments; `positionwise = true` says that this forward mixes no positions itself (its parts may), so
--- that a KV cache stays usable
+-- @tparam table definition `forward = function(self, x, pass, ...)` returns a tensor, and maybe more (see
+-- `gpt.help "Pass"`, and below); `init = function(self, ...)` takes the constructor's arguments;
+-- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that a KV cache stays
+-- usable; `describe = function(self)` returns a string that stands in the layer's brackets when it is printed
 -- @treturn function the constructor
 -- @usage
 -- local Scale = gpt.nn.layer("Scale", {

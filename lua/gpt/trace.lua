@@ -48,7 +48,7 @@ end
 
 -- One row of ids, or one row of tokens without a batch: then the weights come without a batch too.
 local function is_single(layer, x)
-  local is_model = core._kind(layer) == "Model"
+  local is_model = core._is_model(layer)
   if core.is_tensor(x) then return x:dim() == (is_model and 1 or 2) end
   return is_model and type(x[1]) ~= "table"
 end

@@ -49,7 +49,11 @@ typedef struct GptEnv {
   GptRandom random;
   GptMemory memory;
   uint64_t sequence;            /* numbers the recorded nodes */
-  uint64_t exchanges;           /* how often a part of a layer was exchanged: caches made before are stale */
+  uint64_t changes;             /* of parts and parameters of layers, counted: the latest stamps a tree */
+  uint64_t walks;               /* over trees of layers, counted: each has a number */
+  uint64_t passes;              /* likewise */
+  struct GptLayer *doomed;      /* layers to be freed, in a line */
+  bool freeing;                 /* somebody works on that line */
   int depth;                    /* layers running inside each other */
   bool collecting;              /* on_pressure runs, in the middle of an op */
   struct GptPass *pass; /* the pass that is running a host's layer now, or NULL */

@@ -22,24 +22,27 @@ void gpt_kv_cache_free(GptKvCache *cache) {
   gpt_kv_cache_init(cache, cache->env, cache->most);
 }
 
-/* Copies the first `length` tokens of every head. */
-static void copy_tokens(float *to, int64_t to_capacity, const float *from, const GptKvSlot *slot, int64_t length) {
-  for (int64_t h = 0; length > 0 && h < slot->n_heads; h++)
+/* Copies the slot's tokens of every head. */
+static void copy_tokens(float *to, int64_t to_capacity, const float *from, const GptKvSlot *slot) {
+  for (int64_t h = 0; slot->length > 0 && h < slot->n_heads; h++)
     memcpy(to + h * to_capacity * slot->head_dim, from + h * slot->capacity * slot->head_dim,
-           (size_t)(length * slot->head_dim) * sizeof *to);
+           (size_t)(slot->length * slot->head_dim) * sizeof *to);
 }
 
-/* Makes *to like from, with room for `capacity` tokens and a copy of the first `length`. */
-static bool new_slot(GptEnv *env, GptKvSlot *to, const GptKvSlot *from, int64_t capacity, int64_t length) {
-  size_t bytes = gpt_size_multiply(from->n_heads * from->head_dim * sizeof(float), capacity);
+/* Makes *to like from, whatever its arrays are, with room for `capacity` tokens and a copy of those it holds. */
+static bool new_slot(GptEnv *env, GptKvSlot *to, const GptKvSlot *from, int64_t capacity) {
+  size_t bytes = gpt_size_multiply((size_t)(from->n_heads * from->head_dim) * sizeof(float), (size_t)capacity);
   float *keys = gpt_alloc(env, bytes), *values = keys != NULL ? gpt_alloc(env, bytes) : NULL;
   if (values == NULL) {
     gpt_free(env, keys);
     return false;
   }
-  copy_tokens(keys, capacity, from->keys, from, length);
-  copy_tokens(values, capacity, from->values, from, length);
-  *to = (GptKvSlot){from->owner, from->n_heads, from->head_dim, capacity, keys, values};
+  copy_tokens(keys, capacity, from->keys, from);
+  copy_tokens(values, capacity, from->values, from);
+  *to = *from;
+  to->capacity = capacity;
+  to->keys = keys;
+  to->values = values;
   return true;
 }
 
@@ -53,7 +56,7 @@ bool gpt_kv_cache_reserve(GptKvCache *cache, int64_t tokens) {
   for (int i = 0; i < cache->n_slots; i++) {
     GptKvSlot grown;
     if (cache->slots[i].capacity >= capacity) continue;
-    if (!new_slot(cache->env, &grown, &cache->slots[i], capacity, cache->length)) return false;
+    if (!new_slot(cache->env, &grown, &cache->slots[i], capacity)) return false;
     free_slot(cache->env, &cache->slots[i]);
     cache->slots[i] = grown;
   }
@@ -61,41 +64,88 @@ bool gpt_kv_cache_reserve(GptKvCache *cache, int64_t tokens) {
   return true;
 }
 
-/* While nothing is held, slot n may be given to whichever layer asks. */
-static bool assign_slot(GptKvCache *cache, int n, const GptKvSlot *like) {
+/* Is slot n the one of the owner's next run in this pass? */
+static bool is_next(const GptKvCache *cache, int n, uint64_t pass, const void *owner) {
+  if (n < 0 || n >= cache->n_slots) return false;
+  const GptKvSlot *slot = &cache->slots[n];
+  return slot->owner == owner && slot->pass != pass && (slot->before < 0 || cache->slots[slot->before].pass == pass);
+}
+
+static int find_next(const GptKvCache *cache, uint64_t pass, int likely, const void *owner) {
+  if (is_next(cache, likely, pass, owner)) return likely;
+  for (int n = 0; n < cache->n_slots; n++)
+    if (is_next(cache, n, pass, owner)) return n;
+  return -1;
+}
+
+/* The slot of the owner's last run so far in this pass; -1 where it did not run. */
+static int last_run(const GptKvCache *cache, uint64_t pass, const void *owner) {
+  int n = cache->n_slots - 1;
+  while (n >= 0 && (cache->slots[n].owner != owner || cache->slots[n].pass != pass)) n--;
+  return n;
+}
+
+/* Gives the owner a slot: the likely one where it is free, else a new one. */
+static GptKvSlot *new_run(GptKvCache *cache, int likely, GptKvSlot like) {
   GptKvSlot fresh;
-  if (!GPT_GROW(cache->env, cache->slots, cache->slots_capacity, cache->n_slots, 1)) return false;
-  if (!new_slot(cache->env, &fresh, like, cache->capacity, 0)) return false;
+  int n = likely < cache->n_slots && cache->slots[likely].owner == NULL ? likely : cache->n_slots;
+  if (!GPT_GROW(cache->env, cache->slots, cache->slots_capacity, cache->n_slots, 1)) return NULL;
+  if (!new_slot(cache->env, &fresh, &like, cache->capacity)) return NULL;
   if (n < cache->n_slots) free_slot(cache->env, &cache->slots[n]);
   else cache->n_slots++;
   cache->slots[n] = fresh;
-  return true;
-}
-
-static bool serves(const GptKvCache *cache, int n, const GptKvSlot *like) {
-  if (n >= cache->n_slots) return false;
-  const GptKvSlot *slot = &cache->slots[n];
-  return slot->owner == like->owner && slot->n_heads == like->n_heads && slot->head_dim == like->head_dim;
-}
-
-GptKvSlot *gpt_kv_cache_slot(GptKvCache *cache, int n, const void *owner, int64_t n_heads, int64_t head_dim) {
-  GptKvSlot like = {.owner = owner, .n_heads = n_heads, .head_dim = head_dim};
-  if (!serves(cache, n, &like)) {
-    if (cache->length > 0)
-      return gpt_fail_null(cache->env,
-                           "attention call %d of this pass is not the layer that the session began with; "
-                           "a model whose layers were exchanged needs a new session",
-                           n + 1);
-    if (!assign_slot(cache, n, &like)) return NULL;
-  }
   return &cache->slots[n];
+}
+
+/* A run that was not there for the tokens before has no keys of them. */
+static GptKvSlot *missing(const GptKvCache *cache) {
+  return gpt_fail_null(cache->env,
+                       "attention: this layer did not run, or not as often, for the %lld tokens before, so that their keys "
+                       "are missing; a forward that runs its parts now and then cannot be positionwise",
+                       (long long)cache->length);
+}
+
+GptKvSlot *gpt_kv_cache_claim(GptKvCache *cache, uint64_t pass, int likely, const void *owner, int64_t n_heads,
+                              int64_t head_dim) {
+  int n = find_next(cache, pass, likely, owner);
+  GptKvSlot *slot = n >= 0 ? &cache->slots[n] : NULL;
+  if (slot == NULL && cache->length > 0) return missing(cache);
+  if (slot == NULL) {
+    GptKvSlot like = {.owner = owner, .n_heads = n_heads, .head_dim = head_dim};
+    like.before = last_run(cache, pass, owner);
+    slot = new_run(cache, likely, like);
+    if (slot == NULL) return NULL;
+  }
+  if (slot->length < cache->length) return missing(cache);
+  if (slot->n_heads != n_heads || slot->head_dim != head_dim)
+    return gpt_fail_null(cache->env, "attention: %lld heads of %lld here, but %lld of %lld before, in the same layer",
+                         (long long)n_heads, (long long)head_dim, (long long)slot->n_heads, (long long)slot->head_dim);
+  slot->pass = pass;
+  return slot;
+}
+
+void gpt_kv_cache_commit(GptKvCache *cache, uint64_t pass, int64_t length) {
+  for (int n = 0; n < cache->n_slots; n++)
+    if (cache->slots[n].pass == pass) cache->slots[n].length = length;
+  cache->length = length;
+}
+
+void gpt_kv_cache_rewind(GptKvCache *cache, int64_t length) {
+  for (int n = 0; n < cache->n_slots; n++)
+    if (cache->slots[n].length > length) cache->slots[n].length = length;
+  if (cache->length > length) cache->length = length;
+}
+
+void gpt_kv_cache_forget(GptKvCache *cache) {
+  gpt_kv_cache_rewind(cache, 0);
+  for (int n = 0; n < cache->n_slots; n++) cache->slots[n].owner = NULL;
 }
 
 bool gpt_kv_cache_copy(GptKvCache *copy, const GptKvCache *cache) {
   gpt_kv_cache_init(copy, cache->env, cache->most);
   bool done = GPT_GROW(copy->env, copy->slots, copy->slots_capacity, 0, cache->n_slots);
   for (int i = 0; i < cache->n_slots && done; i++) {
-    done = new_slot(cache->env, &copy->slots[i], &cache->slots[i], cache->capacity, cache->length);
+    done = new_slot(cache->env, &copy->slots[i], &cache->slots[i], cache->capacity);
     if (done) copy->n_slots++;
   }
   copy->length = cache->length;

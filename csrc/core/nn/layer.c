@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/nn/layer_trace.h"
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/nn/layer_tree.h"
 
 #define DEEPEST 200 /* layers nested in each other */
 
@@ -46,13 +46,28 @@ void gpt_layer_clear(GptLayer *layer) {
   while (layer->n_parameters > 0) remove_parameter(layer, layer->n_parameters - 1);
 }
 
-void gpt_layer_release(GptLayer *layer) {
-  if (layer == NULL || --layer->refs > 0) return;
+static void free_layer(GptLayer *layer) {
   gpt_layer_clear(layer);
   gpt_free(layer->env, layer->children);
   gpt_free(layer->env, layer->parameters);
   gpt_free(layer->env, layer->label);
   gpt_free(layer->env, layer);
+}
+
+/* What is freed lets go of its parts, which wait in a line of the environment's: a deep tree needs no deep stack. */
+void gpt_layer_release(GptLayer *layer) {
+  if (layer == NULL || --layer->refs > 0) return;
+  GptEnv *env = layer->env;
+  layer->doomed = env->doomed;
+  env->doomed = layer;
+  if (env->freeing) return;
+  env->freeing = true;
+  while (env->doomed != NULL) {
+    layer = env->doomed;
+    env->doomed = layer->doomed;
+    free_layer(layer);
+  }
+  env->freeing = false;
 }
 
 const char *gpt_layer_name(const GptLayer *layer) { return layer->label != NULL ? layer->label : layer->kind->name; }
@@ -84,6 +99,13 @@ GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name) {
   return i < 0 ? NULL : layer->parameters[i].tensor;
 }
 
+static void changed(GptEnv *env, GptLayer *layer) { layer->changed = ++env->changes; }
+
+/* What runs may be using what is there; a finalizer that comes in between cannot take it away. */
+static bool may_take(GptEnv *env, const char *name) {
+  return !env->collecting || gpt_fail(env, "a finalizer exchanges '%s' in the middle of an operation", name);
+}
+
 static bool check_name(GptEnv *env, const GptLayer *layer, const char *name) {
   if (*name != '\0' && strchr(name, '.') == NULL) return true;
   return gpt_fail(env, "%s: '%s' cannot name a part: paths join names by dots", gpt_layer_name(layer), name);
@@ -92,9 +114,10 @@ static bool check_name(GptEnv *env, const GptLayer *layer, const char *name) {
 bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLayer *child) {
   int i = child_index(layer, name);
   if (i >= 0) {
+    if (!may_take(env, name)) return false;
     GptLayer *old = layer->children[i].layer;
     layer->children[i].layer = gpt_layer_retain(child);
-    env->exchanges++;
+    changed(env, layer);
     gpt_layer_release(old);
     return true;
   }
@@ -103,16 +126,17 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
   char *copy = gpt_copy_string(env, name);
   if (copy == NULL) return false;
   layer->children[layer->n_children++] = (GptChild){copy, gpt_layer_retain(child)};
+  changed(env, layer);
   return true;
 }
 
 bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, GptTensor *tensor) {
   int i = parameter_index(layer, name);
   if (i >= 0) {
-    if (env->collecting) return gpt_fail(env, "a finalizer exchanges '%s' in the middle of an operation", name);
+    if (!may_take(env, name)) return false;
     GptTensor *old = layer->parameters[i].tensor;
     layer->parameters[i].tensor = gpt_tensor_retain(tensor);
-    env->exchanges++;
+    changed(env, layer);
     gpt_tensor_release(old);
     return true;
   }
@@ -121,15 +145,26 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
   char *copy = gpt_copy_string(env, name);
   if (copy == NULL) return false;
   layer->parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor), layer->n_children};
+  changed(env, layer);
   return true;
 }
 
-void gpt_layer_remove(GptLayer *layer, const char *name) {
-  layer->env->exchanges++;
-  int i = child_index(layer, name);
-  if (i >= 0) remove_child(layer, i);
-  i = parameter_index(layer, name);
-  if (i >= 0) remove_parameter(layer, i);
+bool gpt_layer_remove(GptEnv *env, GptLayer *layer, const char *name) {
+  int child = child_index(layer, name), parameter = parameter_index(layer, name);
+  if (child < 0 && parameter < 0) return true;
+  if (!may_take(env, name)) return false;
+  changed(env, layer);
+  if (child >= 0) remove_child(layer, child);
+  if (parameter >= 0) remove_parameter(layer, parameter);
+  return true;
+}
+
+static GptTensor *run_observed(GptEnv *env, GptPass *pass, const GptChild *place, GptLayer *layer, GptTensor *x) {
+  GptObserver *observer = pass->observer;
+  if (!observer->began(observer, env, place, layer)) return NULL;
+  GptTensor *y = layer->kind->forward(env, pass, layer, x);
+  observer->ended(observer, env, y);
+  return y;
 }
 
 /* place: where the layer stands in its parent, or NULL */
@@ -139,7 +174,7 @@ static GptTensor *run_held(GptEnv *env, GptPass *pass, const GptChild *place, Gp
   gpt_layer_retain(layer);
   gpt_tensor_retain(x);
   env->depth++;
-  GptTensor *y = pass->trace != NULL ? gpt_trace_run(env, pass, place, layer, x)
+  GptTensor *y = pass->observer != NULL ? run_observed(env, pass, place, layer, x)
                                         : layer->kind->forward(env, pass, layer, x);
   env->depth--;
   gpt_layer_release(layer);
@@ -199,8 +234,6 @@ GptLayer *gpt_layer_find(GptEnv *env, GptLayer *layer, const char *path) {
   return layer;
 }
 
-static bool is_another(void *context, GptLayer *layer) { return layer != context; }
-
 bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer *with) {
   char parent_path[GPT_PATH_SIZE];
   const char *dot = strrchr(path, '.'), *name = dot != NULL ? dot + 1 : path;
@@ -211,87 +244,7 @@ bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer 
   GptLayer *parent = gpt_layer_find(env, layer, parent_path);
   if (parent == NULL) return false;
   if (child_index(parent, name) < 0) return no_child(env, parent, name, path), false;
-  if (!gpt_layer_visit(with, is_another, parent))
+  if (gpt_layer_contains(with, parent))
     return gpt_fail(env, "'%s' cannot be replaced by a layer that contains it", path);
   return gpt_layer_set_child(env, parent, name, with);
-}
-
-bool gpt_layer_on_path(const GptLayerPath *path, const GptLayer *layer) {
-  for (; path != NULL; path = path->up)
-    if (path->layer == layer) return true;
-  return false;
-}
-
-static bool visit_below(GptLayer *layer, const GptLayerPath *up, GptLayerVisit visit, void *context) {
-  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
-  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
-  if (!visit(context, layer)) return false;
-  for (int i = 0; i < layer->n_children; i++)
-    if (!visit_below(layer->children[i].layer, &here, visit, context)) return false;
-  return true;
-}
-
-bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context) {
-  return visit_below(layer, NULL, visit, context);
-}
-
-static bool set_training(void *context, GptLayer *layer) {
-  layer->training = *(bool *)context;
-  return true;
-}
-
-void gpt_layer_set_training(GptLayer *layer, bool training) { gpt_layer_visit(layer, set_training, &training); }
-
-static bool is_positionwise(void *context, GptLayer *layer) {
-  (void)context;
-  return layer->positionwise;
-}
-
-bool gpt_layer_cacheable(GptLayer *layer) { return gpt_layer_visit(layer, is_positionwise, NULL); }
-
-static bool listed(const GptParameterList *list, const GptTensor *tensor) {
-  for (int64_t i = 0; i < list->count; i++)
-    if (list->items[i].tensor == tensor) return true;
-  return false;
-}
-
-static bool list_parameter(GptParameterList *list, const char *path, GptLayer *owner, const GptParameter *parameter) {
-  char full[GPT_PATH_SIZE];
-  if (listed(list, parameter->tensor)) return true;
-  if (!GPT_GROW(list->env, list->items, list->capacity, list->count, 1)) return false;
-  snprintf(full, sizeof full, "%s%s", path, parameter->name);
-  char *copy = gpt_copy_string(list->env, full);
-  if (copy == NULL) return false;
-  list->items[list->count++] = (struct GptNamed){copy, parameter->tensor, owner};
-  return true;
-}
-
-/* path: of the layer, with a dot at the end, or empty */
-static bool list_below(GptParameterList *list, GptLayer *layer, const char *path, const GptLayerPath *up) {
-  char below[GPT_PATH_SIZE];
-  GptLayerPath here = {up, layer, up != NULL ? up->depth + 1 : 0};
-  if (here.depth > DEEPEST || gpt_layer_on_path(up, layer)) return true;
-  int p = 0;
-  for (int i = 0; i <= layer->n_children; i++) {
-    for (; p < layer->n_parameters && layer->parameters[p].follows <= i; p++)
-      if (!list_parameter(list, path, layer, &layer->parameters[p])) return false;
-    if (i == layer->n_children) break;
-    snprintf(below, sizeof below, "%s%s.", path, layer->children[i].name);
-    if (!list_below(list, layer->children[i].layer, below, &here)) return false;
-  }
-  return true;
-}
-
-bool gpt_layer_parameters(GptEnv *env, GptLayer *layer, GptParameterList *list) {
-  *list = (GptParameterList){.env = env};
-  if (list_below(list, layer, "", NULL)) return true;
-  gpt_parameter_list_free(list);
-  return false;
-}
-
-void gpt_parameter_list_free(GptParameterList *list) {
-  for (int64_t i = 0; i < list->count; i++) gpt_free(list->env, list->items[i].path);
-  gpt_free(list->env, list->items);
-  list->items = NULL;
-  list->count = 0;
 }

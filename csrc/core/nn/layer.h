@@ -3,21 +3,21 @@
  *
  * A layer has named children and named parameters, in the order in which they were made, and a kind that says how to
  * compute and to print. Counts of references are not atomic. Layers that a host writes may form circles: the host
- * breaks them with gpt_layer_clear when its collector finds them, and walks over a tree pass over a layer that stands
- * on its own path.
+ * breaks them with gpt_layer_clear when its collector finds them. layer_tree.h walks over trees.
  */
 #ifndef GPT_LAYER_H
 #define GPT_LAYER_H
 
+#include "core/base/text.h"
 #include "core/nn/pass.h"
 #include "core/tensor/tensor.h"
-#include "core/base/text.h"
 
 typedef struct GptLayer GptLayer;
 
 typedef struct GptLayerKind {
   const char *name;    /* "Linear" */
   bool container;      /* prints its children in braces */
+  bool host;           /* the host's: its parts and parameters come and go, and print */
   GptTensor *(*forward)(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x);
   void (*describe)(const GptLayer *layer, GptText *text); /* the constructor's arguments, "768, 3072"; may be NULL */
 } GptLayerKind;
@@ -33,6 +33,13 @@ typedef struct GptParameter {
   int follows; /* so many children were there before it */
 } GptParameter;
 
+/* What a walk leaves at every layer that it has reached (layer_tree.c). */
+typedef struct GptWalkMark {
+  uint64_t walk;             /* the walk that was here last */
+  struct GptLayer *up;       /* the layer that it came from */
+  int children, parameters;  /* gone through */
+} GptWalkMark;
+
 struct GptLayer {
   const GptLayerKind *kind;
   GptEnv *env;
@@ -46,6 +53,10 @@ struct GptLayer {
   int n_parameters;
   size_t parameters_capacity;
   GptParameter *parameters;
+  uint64_t changed; /* the environment's count of changes at the last one of this layer's parts or parameters */
+  GptWalkMark mark;
+  int64_t listed;           /* its place in the last GptLayerList */
+  struct GptLayer *doomed; /* the next one in the line of those that nothing holds any more */
 };
 
 /* A zeroed layer of `bytes` bytes (a struct that begins with GptLayer). */
@@ -60,8 +71,9 @@ const char *gpt_layer_name(const GptLayer *layer);
 bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLayer *child);
 bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, GptTensor *tensor);
 
-/* Takes a child or parameter out (nothing where there is none of that name), or all of them. */
-void gpt_layer_remove(GptLayer *layer, const char *name);
+/* Takes a child or parameter out (nothing where there is none of that name), or all of them. Like an exchange, taking
+ * one out is refused from a finalizer that runs in the middle of an operation. */
+bool gpt_layer_remove(GptEnv *env, GptLayer *layer, const char *name);
 void gpt_layer_clear(GptLayer *layer);
 
 /* By name, or NULL. */
@@ -84,42 +96,5 @@ GptLayer *gpt_layer_find(GptEnv *env, GptLayer *layer, const char *path);
 
 /* Puts another layer at a path. Refuses one that would contain itself. */
 bool gpt_layer_replace(GptEnv *env, GptLayer *layer, const char *path, GptLayer *with);
-
-/* All parameters with their paths, in creation order, a tensor that stands in several places once. */
-typedef struct GptParameterList {
-  GptEnv *env;
-  int64_t count;
-  size_t capacity;
-  struct GptNamed {
-    char *path;
-    GptTensor *tensor; /* borrowed */
-    GptLayer *owner;   /* borrowed */
-  } *items;
-} GptParameterList;
-
-bool gpt_layer_parameters(GptEnv *env, GptLayer *layer, GptParameterList *list);
-void gpt_parameter_list_free(GptParameterList *list);
-
-/* The layers from the root of a walk down to the present one: a layer that stands on its own path closes a circle. */
-typedef struct GptLayerPath {
-  const struct GptLayerPath *up;
-  const GptLayer *layer;
-  int depth;
-} GptLayerPath;
-
-bool gpt_layer_on_path(const GptLayerPath *path, const GptLayer *layer);
-
-/* Visits the layer and everything below it, parents first, each place once. Stops where visit returns false, and
- * returns that. */
-typedef bool (*GptLayerVisit)(void *context, GptLayer *layer);
-bool gpt_layer_visit(GptLayer *layer, GptLayerVisit visit, void *context);
-
-/* Prints the tree as the Lua that makes it, with counts of parameters as comments. */
-void gpt_layer_print(GptLayer *layer, GptText *text);
-
-void gpt_layer_set_training(GptLayer *layer, bool training);
-
-/* May a KV cache serve a pass through this tree? */
-bool gpt_layer_cacheable(GptLayer *layer);
 
 #endif

@@ -5,11 +5,10 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/nn/layer_tree.h"
 #include "core/ops/attention.h"
 
-#define DEEPEST 50 /* layers between the one that runs and the one it calls; circles end here */
-
-void gpt_trace_init(GptTrace *trace) { *trace = (GptTrace){.running = -1}; }
+#define LONGEST 4000 /* bytes of a path */
 
 void gpt_trace_free(GptEnv *env, GptTrace *trace) {
   for (int64_t i = 0; i < trace->count; i++) {
@@ -23,32 +22,28 @@ void gpt_trace_free(GptEnv *env, GptTrace *trace) {
   gpt_trace_init(trace);
 }
 
-typedef struct Search {
-  const GptChild *place;
-  const GptLayer *layer;
-  char *path; /* of GPT_PATH_SIZE bytes */
-} Search;
-
-static bool is_sought(const Search *s, const GptChild *child) {
-  return s->place != NULL ? child == s->place : child->layer == s->layer;
-}
-
-static size_t add_name(const Search *s, size_t length, const char *name) {
-  size_t room = GPT_PATH_SIZE - length;
-  int added = snprintf(s->path + length, room, "%s%s", length > 0 ? "." : "", name);
-  return length + (added < (int)room ? (size_t)added : room - 1);
-}
-
-/* Adds the names that lead from parent to the place to the path, which has that length: its own parts first, then
- * theirs. */
-static bool find_below(const Search *s, const GptLayer *parent, size_t length, int depth) {
-  for (int i = 0; i < parent->n_children; i++)
-    if (is_sought(s, &parent->children[i])) return add_name(s, length, parent->children[i].name), true;
-  for (int i = 0; i < parent->n_children && depth < DEEPEST; i++) {
+/* Where a walk stands at a layer: the name of its own child that is meant, or NULL. */
+static const char *child_sought(const GptLayer *parent, const GptChild *place, const GptLayer *layer) {
+  for (int i = 0; i < parent->n_children; i++) {
     const GptChild *child = &parent->children[i];
-    if (find_below(s, child->layer, add_name(s, length, child->name), depth + 1)) return true;
+    if (place != NULL ? child == place : child->layer == layer) return child->name;
   }
-  return false;
+  return NULL;
+}
+
+/* Writes the names that lead from a layer to the place below it: its own parts come first, then theirs. Returns the
+ * length; 0 where it is not there. */
+static size_t find_below(GptLayer *from, const GptChild *place, const GptLayer *layer, char *path, size_t size) {
+  GptWalk walk;
+  gpt_walk_begin(&walk, from);
+  while (gpt_walk_next_layer(&walk) != NULL) {
+    const char *name = child_sought(walk.layer, place, layer);
+    if (name == NULL) continue;
+    size_t length = gpt_walk_path(&walk, path, size);
+    if (length >= size) return length;
+    return length + (size_t)snprintf(path + length, size - length, length > 0 ? ".%s" : "%s", name);
+  }
+  return 0;
 }
 
 /* How often that path, with or without a number, stands in the trace already. */
@@ -62,18 +57,24 @@ static int count_runs(const GptTrace *trace, const char *path) {
   return runs;
 }
 
-/* Writes the path of what is run now; false where it has none. */
-static bool find_path(const GptTrace *trace, const GptChild *place, const GptLayer *layer, char *path) {
+static bool too_long(GptEnv *env) {
+  return gpt_fail(env, "trace: the path of a layer is longer than %d bytes", LONGEST);
+}
+
+/* Writes the path of what begins now, of LONGEST bytes at most; *found is false where it has none. */
+static bool find_path(GptEnv *env, const GptTrace *trace, const GptChild *place, const GptLayer *layer, char *path,
+                      bool *found) {
   path[0] = '\0';
+  *found = true;
   if (trace->running < 0) return true;
-  const GptTraceEntry *parent = &trace->items[trace->running];
-  size_t length = strlen(parent->path);
-  memcpy(path, parent->path, length + 1);
-  if (!find_below(&(Search){place, layer, path}, parent->layer, length, 0)) return false;
-  int runs = count_runs(trace, path);
-  length = strlen(path);
-  if (runs > 0) snprintf(path + length, GPT_PATH_SIZE - length, "#%d", runs + 1);
-  return true;
+  const GptTraceEntry *outer = &trace->items[trace->running];
+  size_t length = (size_t)snprintf(path, LONGEST, outer->path[0] != '\0' ? "%s." : "%s", outer->path);
+  if (length >= LONGEST) return too_long(env);
+  size_t below = find_below(outer->layer, place, layer, path + length, LONGEST - length);
+  *found = below > 0;
+  int runs = *found && length + below < LONGEST ? count_runs(trace, path) : 0;
+  if (runs > 0) below += (size_t)snprintf(path + length + below, LONGEST - length - below, "#%d", runs + 1);
+  return length + below < LONGEST || too_long(env);
 }
 
 static GptTraceEntry *add_entry(GptEnv *env, GptTrace *trace, const char *path, GptLayer *layer) {
@@ -81,47 +82,55 @@ static GptTraceEntry *add_entry(GptEnv *env, GptTrace *trace, const char *path, 
   char *copy = gpt_copy_string(env, path);
   if (copy == NULL) return NULL;
   GptTraceEntry *entry = &trace->items[trace->count++];
-  *entry = (GptTraceEntry){.path = copy, .layer = gpt_layer_retain(layer)};
+  *entry = (GptTraceEntry){.path = copy, .layer = gpt_layer_retain(layer), .outer = trace->running};
   return entry;
 }
 
-/* A layer without a path: runs as if nothing was traced. */
-static GptTensor *run_untraced(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
-  GptTrace *trace = pass->trace;
-  pass->trace = NULL;
-  GptTensor *y = layer->kind->forward(env, pass, layer, x);
-  pass->trace = trace;
-  return y;
+static bool began(GptObserver *observer, GptEnv *env, const GptChild *place, GptLayer *layer) {
+  char path[LONGEST];
+  GptTrace *trace = (GptTrace *)observer;
+  bool found = trace->skipped == 0;
+  if (found && !find_path(env, trace, place, layer, path, &found)) return false;
+  if (!found) return trace->skipped++, true;
+  if (add_entry(env, trace, path, layer) == NULL) return false;
+  trace->running = trace->count - 1;
+  return true;
 }
 
-GptTensor *gpt_trace_run(GptEnv *env, GptPass *pass, const GptChild *place, GptLayer *layer, GptTensor *x) {
-  char path[GPT_PATH_SIZE];
-  GptTrace *trace = pass->trace;
-  if (!find_path(trace, place, layer, path)) return run_untraced(env, pass, layer, x);
-  if (add_entry(env, trace, path, layer) == NULL) return NULL;
-  int64_t outer = trace->running, here = trace->count - 1;
-  trace->running = here;
-  GptTensor *y = layer->kind->forward(env, pass, layer, x);
-  trace->running = outer;
-  trace->items[here].output = gpt_tensor_retain(y);
-  return y;
+static void ended(GptObserver *observer, GptEnv *env, GptTensor *output) {
+  GptTrace *trace = (GptTrace *)observer;
+  (void)env;
+  if (trace->skipped > 0) {
+    trace->skipped--;
+    return;
+  }
+  GptTraceEntry *entry = &trace->items[trace->running];
+  entry->output = gpt_tensor_retain(output);
+  trace->running = entry->outer;
 }
 
-bool gpt_trace_part(GptEnv *env, GptPass *pass, const char *name, GptTensor *output) {
-  char path[GPT_PATH_SIZE];
-  GptTrace *trace = pass->trace;
-  const GptLayer *parent = trace->items[trace->running].layer;
-  const GptChild *place = gpt_layer_place(parent, name);
-  if (place == NULL || !find_path(trace, place, place->layer, path)) return true;
+static bool did_part(GptObserver *observer, GptEnv *env, const char *name, GptTensor *output) {
+  char path[LONGEST];
+  GptTrace *trace = (GptTrace *)observer;
+  if (trace->skipped > 0) return true;
+  const GptChild *place = gpt_layer_place(trace->items[trace->running].layer, name);
+  bool found = place != NULL;
+  if (found && !find_path(env, trace, place, place->layer, path, &found)) return false;
+  if (!found) return true;
   GptTraceEntry *entry = add_entry(env, trace, path, place->layer);
   if (entry != NULL) entry->output = gpt_tensor_retain(output);
   return entry != NULL;
 }
 
-bool gpt_trace_attention(GptEnv *env, GptPass *pass, GptTensor *qkv, int64_t n_heads) {
-  GptTrace *trace = pass->trace;
+static bool attends(GptObserver *observer, GptEnv *env, GptTensor *qkv, int64_t n_heads) {
+  GptTrace *trace = (GptTrace *)observer;
+  if (trace->skipped > 0) return true;
   GptTensor *weights = gpt_attention_weights(env, qkv, n_heads);
   gpt_tensor_release(trace->items[trace->running].weights);
   trace->items[trace->running].weights = weights;
   return weights != NULL;
+}
+
+void gpt_trace_init(GptTrace *trace) {
+  *trace = (GptTrace){.observer = {began, ended, did_part, attends}, .running = -1};
 }

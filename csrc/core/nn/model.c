@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/nn/layer_tree.h"
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
 #include "core/base/memory.h"
@@ -18,48 +19,22 @@ static int64_t config_parameters(const GptConfig *c) {
 
 bool gpt_layer_is_model(const GptLayer *layer) { return layer->kind == &gpt_model_kind; }
 
-/* Row positions of a pass, as ids from 0: [tokens] for a batch, [1, rows] over segments. */
-static GptTensor *positions_of(GptEnv *env, const GptPass *pass, const GptTensor *ids) {
-  int64_t tokens = ids->shape[1];
-  if (pass->segments == NULL) {
-    GptTensor *positions = gpt_tensor_new(env, GPT_I64, 1, &tokens);
-    for (int64_t t = 0; positions != NULL && t < tokens; t++) gpt_integers(positions)[t] = t;
-    return positions;
-  }
-  GptTensor *positions = gpt_tensor_new(env, GPT_I64, 2, (int64_t[]){1, tokens});
-  int64_t row = 0;
-  for (int64_t s = 0; positions != NULL && s < pass->n_segments; s++)
-    for (int64_t i = 0; i < pass->segments[s].count; i++)
-      gpt_integers(positions)[row++] = pass->segments[s].cache->length + i;
-  return positions;
-}
-
 /* x + position_embedding(positions); consumes x */
 static GptTensor *add_positions(GptEnv *env, GptPass *pass, GptLayer *layer, const GptTensor *ids, GptTensor *x) {
   if (x == NULL || gpt_layer_child(layer, "position_embedding") == NULL) return x;
-  GptTensor *positions = positions_of(env, pass, ids);
+  GptTensor *positions = gpt_pass_positions(env, pass, ids->shape[1], 0);
   GptTensor *embedded = gpt_tensor_then(positions, gpt_layer_run(env, pass, layer, "position_embedding", positions));
   GptTensor *sum = gpt_tensor_then(embedded, gpt_add(env, x, embedded));
   return gpt_tensor_then(x, sum);
 }
 
-/* The row of x [batch, tokens, dim] that output row i continues from: the last one of its segment, or of its batch row.
- */
-static GptTensor *last_rows(GptEnv *env, const GptPass *pass, GptTensor *x) {
+/* The rows of x [batch, tokens, dim] whose logits are wanted. */
+static GptTensor *wanted_rows(GptEnv *env, const GptPass *pass, GptTensor *x) {
   char text[GPT_SHAPE_TEXT];
   if (x->ndim != 3 || x->storage->dtype != GPT_F32 || gpt_tensor_numel(x) == 0)
     return gpt_fail_null(env, "Model: f32 of shape [batch, tokens, dim] expected from its parts, got %s of shape %s",
                          gpt_dtype_name(x->storage->dtype), gpt_tensor_shape_text(x, text));
-  if (!gpt_pass_check_rows(env, pass, "Model", x)) return NULL;
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, x), *last = NULL;
-  int64_t dim = x->shape[2], n = pass->segments != NULL ? pass->n_segments : x->shape[0], row = -1;
-  if (contiguous != NULL) last = gpt_tensor_new(env, GPT_F32, 3, (int64_t[]){n, 1, dim});
-  for (int64_t i = 0; i < n && last != NULL; i++) {
-    row += pass->segments != NULL ? pass->segments[i].count : x->shape[1];
-    memcpy(gpt_floats(last) + i * dim, gpt_floats(contiguous) + row * dim, (size_t)dim * sizeof(float));
-  }
-  gpt_tensor_release(contiguous);
-  return last;
+  return gpt_pass_check_rows(env, pass, "Model", x) ? gpt_pass_wanted(env, pass, x) : NULL;
 }
 
 static GptTensor *run_blocks(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
@@ -85,10 +60,10 @@ static bool end_is_positionwise(const GptLayer *layer) {
 /* Final norm and head; consumes x [batch, tokens, dim] */
 static GptTensor *finish(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   static const char *const steps[] = {"final_norm", "head"};
-  bool early = pass->last_only && end_is_positionwise(layer);
-  for (int step = early ? -1 : 0; step < 2 + (pass->last_only && !early) && x != NULL; step++) {
+  bool few = gpt_pass_wants_few(pass), early = few && end_is_positionwise(layer);
+  for (int step = early ? -1 : 0; step < 2 + (few && !early) && x != NULL; step++) {
     bool cut = step == -1 || step == 2;
-    GptTensor *y = cut ? last_rows(env, pass, x) : gpt_layer_run(env, pass, layer, steps[step], x);
+    GptTensor *y = cut ? wanted_rows(env, pass, x) : gpt_layer_run(env, pass, layer, steps[step], x);
     gpt_tensor_release(x);
     x = y;
   }

@@ -5,6 +5,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/nn/layer_tree.h"
 
 GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed) {
   GptSession *session = gpt_alloc_zeroed(env, sizeof *session);
@@ -58,7 +59,7 @@ bool gpt_session_rewind(GptSession *session, int64_t n) {
     return gpt_fail(session->env, "rewind: a number of tokens from 0 to the session's length (%lld) expected, got %lld",
                     (long long)session->length, (long long)n);
   session->length = n;
-  if (session->cache.length > n) session->cache.length = n;
+  gpt_kv_cache_rewind(&session->cache, n);
   return true;
 }
 
@@ -69,7 +70,7 @@ GptSession *gpt_session_fork(const GptSession *session) {
   fork->uncached = session->uncached;
   fork->seeded = session->seeded;
   fork->random = session->random;
-  fork->exchanges = session->exchanges;
+  fork->stamp = session->stamp;
   if (reserve_ids(fork, session->length) && gpt_kv_cache_copy(&fork->cache, &session->cache)) {
     if (session->length > 0) memcpy(fork->ids, session->ids, (size_t)session->length * sizeof *session->ids);
     fork->length = session->length;
@@ -139,10 +140,11 @@ static GptTensor *rows_tensor(GptEnv *env, int64_t n, const int64_t *const *ids,
 }
 
 /* Tokens that a cache has not seen yet: after a rewind or a fork none, after uncached feeding all, and all where
- * parts of layers were exchanged since. */
+ * parts of the model were exchanged since. */
 static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids, int64_t *count) {
-  if (session->exchanges != session->env->exchanges) session->cache.length = 0;
-  session->exchanges = session->env->exchanges;
+  uint64_t stamp = gpt_layer_stamp(session->model);
+  if (session->stamp != stamp) gpt_kv_cache_forget(&session->cache);
+  session->stamp = stamp;
   *ids = session->ids + session->cache.length;
   *count = session->length + fresh - session->cache.length;
 }
@@ -152,13 +154,17 @@ static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *session
   for (int64_t i = 0; i < n; i++) {
     behind_cache(sessions[i], counts[i], &rows[i], &row_counts[i]);
     if (!gpt_kv_cache_reserve(&sessions[i]->cache, sessions[i]->length + counts[i])) return NULL;
-    segments[i] = (GptSegment){&sessions[i]->cache, row_counts[i]};
+    segments[i] = (GptSegment){&sessions[i]->cache, sessions[i]->cache.length, row_counts[i], 1};
   }
   GptTensor *ids = rows_tensor(env, n, rows, row_counts);
   if (ids == NULL) return NULL;
-  GptPass pass = {.last_only = true, .random = &env->random, .segments = segments, .n_segments = n};
+  GptPass pass = gpt_pass(env, false);
+  pass.segments = segments;
+  pass.n_segments = n;
   GptTensor *logits = forward_without_graph(env, sessions[0]->model, &pass, ids);
   gpt_tensor_release(ids);
+  for (int64_t i = 0; i < n && logits != NULL; i++)
+    gpt_kv_cache_commit(&sessions[i]->cache, pass.number, sessions[i]->length + counts[i]);
   return logits;
 }
 
@@ -170,7 +176,6 @@ static GptTensor *feed_together(GptEnv *env, int64_t n, GptSession *const *sessi
   GptTensor *logits = NULL;
   if (segments != NULL && rows != NULL && row_counts != NULL)
     logits = feed_cached(env, n, sessions, counts, segments, rows, row_counts);
-  for (int64_t i = 0; i < n && logits != NULL; i++) sessions[i]->cache.length = sessions[i]->length + counts[i];
   gpt_free(env, segments);
   gpt_free(env, rows);
   gpt_free(env, row_counts);
@@ -183,19 +188,20 @@ static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fres
   int64_t count = session->length + fresh;
   GptTensor *tensor = rows_tensor(env, 1, &ids, &count);
   if (tensor == NULL) return NULL;
-  GptPass pass = {.last_only = true, .random = &env->random};
+  GptPass pass = gpt_pass(env, false);
+  pass.wanted = 1;
   GptTensor *logits = forward_without_graph(env, session->model, &pass, tensor);
   gpt_tensor_release(tensor);
   return logits;
 }
 
-/* [n, 1, vocab] as [n, vocab]; consumes it */
+/* [1, n, vocab] as [n, vocab]; consumes it */
 static GptTensor *logits_rows(GptEnv *env, int64_t n, GptTensor *logits) {
   char text[GPT_SHAPE_TEXT];
   if (logits == NULL) return NULL;
   GptTensor *rows = NULL;
-  if (logits->ndim == 3 && logits->shape[0] == n && logits->shape[1] == 1 && logits->storage->dtype == GPT_F32) {
-    int64_t shape[] = {n, logits->shape[2]}, stride[] = {logits->stride[0], logits->stride[2]};
+  if (logits->ndim == 3 && logits->shape[0] == 1 && logits->shape[1] == n && logits->storage->dtype == GPT_F32) {
+    int64_t shape[] = {n, logits->shape[2]}, stride[] = {logits->stride[1], logits->stride[2]};
     rows = gpt_tensor_view(env, logits, 2, shape, stride, logits->offset);
   } else {
     gpt_fail(env, "the model's logits have shape %s; [batch, tokens, vocab_size] expected",

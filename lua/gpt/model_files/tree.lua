@@ -75,7 +75,7 @@ end
 -- @treturn table its parameters by path
 -- @raise where it is another tree
 return function(model)
-  if core._kind(model) ~= "Model" then refuse("it is a " .. core._kind(model)) end
+  if not core._is_model(model) then refuse("it is a " .. core._kind(model)) end
   local parameters = parameters_of(model)
   local config = config_of(model, parameters)
   local plain = plain_model(config)

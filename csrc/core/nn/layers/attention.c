@@ -1,7 +1,6 @@
 /* Multi-head attention as a layer: projections around ops/attention. */
 #include "core/ops/attention.h"
 
-#include "core/nn/layer_trace.h"
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
 #include "core/base/array.h"
@@ -56,7 +55,7 @@ static bool check_input(GptEnv *env, const Attention *attention, const GptPass *
                     gpt_tensor_shape_text(x, text));
   if (!gpt_pass_check_rows(env, pass, "attention", x)) return false;
   for (int64_t s = 0; s < pass->n_segments; s++) {
-    long long tokens = (long long)(pass->segments[s].cache->length + pass->segments[s].count);
+    long long tokens = (long long)(pass->segments[s].first + pass->segments[s].count);
     if (tokens > most)
       return gpt_fail(env, "attention: %lld tokens are more than its context_length, %lld", tokens, most);
   }
@@ -70,9 +69,9 @@ static bool find_rows(const GptPass *pass, const Attention *attention, GptCached
   int64_t heads = attention->options.n_heads, head_dim = attention->options.emb_dim / heads;
   for (int64_t s = 0; s < pass->n_segments; s++) {
     const GptSegment *segment = &pass->segments[s];
-    GptKvSlot *slot = gpt_kv_cache_slot(segment->cache, pass->attention_calls, attention, heads, head_dim);
+    GptKvSlot *slot = gpt_kv_cache_claim(segment->cache, pass->number, pass->attention_calls, attention, heads, head_dim);
     if (slot == NULL) return false;
-    rows[s] = (GptCachedRows){slot->keys, slot->values, slot->capacity, segment->cache->length, segment->count};
+    rows[s] = (GptCachedRows){slot->keys, slot->values, slot->capacity, segment->first, segment->count};
   }
   return true;
 }
@@ -93,13 +92,13 @@ static GptTensor *attend(GptEnv *env, GptPass *pass, Attention *attention, GptTe
                        drops ? gpt_random_bits64(pass->random) : 0);
 }
 
-/* For a trace: the weights, and what query, key and value made where they ran side by side. */
-static bool trace_weights(GptEnv *env, GptPass *pass, const Attention *attention, GptTensor *qkv) {
+/* Tells whoever watches the pass of the weights, and of what query, key and value made where they ran side by side. */
+static bool tell_observer(GptEnv *env, GptObserver *observer, const Attention *attention, GptTensor *qkv) {
   int64_t dim = attention->options.emb_dim;
-  bool done = pass->trace == NULL || gpt_trace_attention(env, pass, qkv, attention->options.n_heads);
-  for (int i = 0; i < 3 && done && pass->trace != NULL && all_linear(&attention->layer); i++) {
+  bool done = observer->attends(observer, env, qkv, attention->options.n_heads);
+  for (int i = 0; i < 3 && done && all_linear(&attention->layer); i++) {
     GptTensor *part = gpt_narrow(env, qkv, 2, i * dim, dim);
-    done = part != NULL && gpt_trace_part(env, pass, projections[i], part);
+    done = part != NULL && observer->did_part(observer, env, projections[i], part);
     gpt_tensor_release(part);
   }
   return done;
@@ -120,7 +119,8 @@ static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer,
   if (x->ndim == 2) return run_alone(env, pass, layer, x);
   if (!check_input(env, attention, pass, x)) return NULL;
   GptTensor *qkv = all_linear(layer) ? project_together(env, layer, x) : project_apart(env, pass, layer, x);
-  GptTensor *mixed = qkv != NULL && trace_weights(env, pass, attention, qkv) ? attend(env, pass, attention, qkv) : NULL;
+  bool told = qkv != NULL && (pass->observer == NULL || tell_observer(env, pass->observer, attention, qkv));
+  GptTensor *mixed = told ? attend(env, pass, attention, qkv) : NULL;
   gpt_tensor_release(qkv);
   return gpt_tensor_then(mixed, gpt_layer_run(env, pass, layer, "output", mixed));
 }

@@ -1,0 +1,83 @@
+#include "binding/pass.h"
+
+#include "binding/tensor.h"
+
+/***
+What a forward pass carries through its layers. A layer written in Lua gets it behind its input:
+`forward = function(self, x, pass, ...)`. It belongs to the pass that runs, and cannot be used after that.
+@classmod Pass
+@usage
+local Noisy = gpt.nn.layer("Noisy", {
+  forward = function(self, x, pass)
+    return pass.training and x + 0.1 * gpt.randn(x:shape()) or x
+  end,
+  positionwise = true,
+})
+print(Noisy():eval()(gpt.ones(1, 2)))
+*/
+
+/* Which pass a userdata stands for. The pointer is never followed: it is compared with those of the passes that run, and
+ * the number tells whether it is still the same pass. */
+typedef struct PassBox {
+  const GptPass *pass;
+  uint64_t number;
+} PassBox;
+
+static char last_pass; /* registry: the userdata that was made last */
+
+void bind_push_pass(lua_State *L, const GptPass *pass) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &last_pass);
+  const PassBox *last = lua_touserdata(L, -1);
+  if (last != NULL && last->number == pass->number) return;
+  lua_pop(L, 1);
+  PassBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (PassBox){pass, pass->number};
+  luaL_setmetatable(L, BIND_PASS);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &last_pass);
+}
+
+static GptPass *check_pass(lua_State *L) {
+  PassBox *box = luaL_checkudata(L, 1, BIND_PASS);
+  for (GptPass *pass = bind_env(L)->pass; pass != NULL; pass = pass->outer)
+    if (pass == box->pass && pass->number == box->number) return pass;
+  bind_error(L, "this pass has ended: it belongs to the forward that it was given to, and cannot be kept");
+  return NULL;
+}
+
+/***
+Is the pass in training? What drops or adds noise does so only then.
+@tfield boolean Pass.training
+*/
+static int get_training(lua_State *L) {
+  lua_pushboolean(L, check_pass(L)->training);
+  return 1;
+}
+
+/***
+The positions of the tokens in the layer's input x, counted from 1: an i64 tensor [tokens] for an x of
+[batch, tokens, ...] or [tokens, dim], [1, tokens] where x holds the tokens of several conversations, or of one that
+goes on (in sessions, `gpt.feed` and generating with a cache).
+@tfield Tensor Pass.positions
+*/
+static int get_positions(lua_State *L) {
+  const GptPass *pass = check_pass(L);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_pass_positions(bind_env(L), pass, gpt_pass_tokens(pass), 1);
+  return bind_tensor_done(L, box);
+}
+
+static int pass_print(lua_State *L) {
+  bool training = check_pass(L)->training;
+  lua_pushfstring(L, "Pass { training = %s }", training ? "true" : "false");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{NULL, NULL}};
+static const luaL_Reg fields[] = {{"training", get_training}, {"positions", get_positions}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__tostring", pass_print}, {NULL, NULL}};
+
+void bind_open_pass(lua_State *L) {
+  static const BindType type = {.name = BIND_PASS, .methods = methods, .fields = fields, .meta = meta};
+  bind_type(L, &type);
+}
