@@ -48,7 +48,7 @@ static int call_forward(lua_State *L) {
 
 /* Calls it with what the host's call has behind x, and leaves further results to that call; without one, there are no
  * more arguments, and further results are dropped. */
-static void run_forward(lua_State *L, HostRun *run, BindLayerCall *call) {
+static void call_host(lua_State *L, HostRun *run, BindLayerCall *call) {
   int arguments = call != NULL ? call->count : 0, top = lua_gettop(L);
   for (int i = 0; i < arguments; i++) lua_pushvalue(L, call->first + i);
   bool done = bind_protect(L, run->env, call_forward, arguments, call != NULL ? LUA_MULTRET : 0, run);
@@ -71,7 +71,7 @@ static GptTensor *host_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptT
   const GptTensor *input = pass->input;
   pass->caller = layer;
   pass->input = x;
-  run_forward(L, &run, call);
+  call_host(L, &run, call);
   pass->input = input;
   pass->caller = caller;
   env->pass = outer;

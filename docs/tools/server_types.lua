@@ -48,8 +48,8 @@ server_types.answers = {
 
 --- The methods that answer the layer itself: of the class it is known by.
 server_types.answers_self = {
-  ["Layer:apply"] = true, ["Layer:eval"] = true, ["Layer:freeze"] = true, ["Layer:unfreeze"] = true, ["Layer:replace"] = true,
-  ["Layer:train"] = true,
+  ["Layer:apply"] = true, ["Layer:eval"] = true, ["Layer:freeze"] = true, ["Layer:replace"] = true,
+  ["Layer:train"] = true, ["Layer:unfreeze"] = true,
 }
 
 --- Other ways to call a function.

@@ -45,7 +45,7 @@ static char *write_name(char *text, const GptWalk *walk, const char *name) {
   return text + length + bytes;
 }
 
-static void fill(GptParameterList *list, GptLayer *root, char *text) {
+static void fill_parameters(GptParameterList *list, GptLayer *root, char *text) {
   GptWalk walk;
   gpt_walk_begin(&walk, root);
   for (GptWalkStep step = gpt_walk_next(&walk); step != GPT_WALK_END; step = gpt_walk_next(&walk)) {
@@ -72,7 +72,7 @@ bool gpt_layer_parameters(GptEnv *env, GptLayer *layer, GptParameterList *list) 
   } while (bytes_of(need) > there);
   list->slots = (int64_t *)(void *)(list->items + need.parameters);
   list->n_slots = need.slots;
-  fill(list, layer, (char *)(list->slots + need.slots));
+  fill_parameters(list, layer, (char *)(list->slots + need.slots));
   return true;
 }
 

@@ -148,7 +148,7 @@ static int count_alike(const Printer *p, const GptLayer *layer, int i, bool *sam
 }
 
 /* The path of a child, or NULL and the text has failed. The root's is "". */
-static char *path_below(const Printer *p, const char *above, const char *name) {
+static char *printed_path(const Printer *p, const char *above, const char *name) {
   size_t bytes = strlen(above) + strlen(name) + 2;
   char *path = gpt_alloc(p->text->env, bytes);
   if (path == NULL) p->text->failed = true;
@@ -178,7 +178,7 @@ static void print_short(const Printer *p, const GptLayer *layer, const Shown *sh
 
 static void print_here(Printer *p, GptLayer *layer, Shown *shown, const char *above, const char *name, int depth) {
   bool remembered = layer->n_children > 0 || layer->n_parameters > 0; /* others may print twice: there is nothing in them */
-  if (remembered) shown->path = path_below(p, above, name);
+  if (remembered) shown->path = printed_path(p, above, name);
   if (remembered && shown->path == NULL) return;
   print_layer(p, layer, shown, depth);
   gpt_text_add(p->text, ",");
@@ -277,7 +277,7 @@ void gpt_layer_print(GptLayer *layer, GptText *text) {
   Printer p = {.text = text, .list = {.env = env}, .parameters = {.env = env}};
   gpt_text_init(&p.arguments, env);
   Shown *root = prepare_print(&p, layer) ? shown_of(&p, layer) : NULL;
-  if (root != NULL && (root->path = path_below(&p, "", "")) != NULL) {
+  if (root != NULL && (root->path = printed_path(&p, "", "")) != NULL) {
     print_layer(&p, layer, root, 0);
     if (!has_lines(layer)) add_total(&p, layer);
   } else {

@@ -9,7 +9,7 @@ void gpt_walk_begin(GptWalk *walk, GptLayer *root) {
   *walk = (GptWalk){.root = root, .number = ++root->env->walks};
 }
 
-static GptWalkStep reach(GptWalk *walk, GptLayer *layer, GptLayer *up) {
+static GptWalkStep reach_layer(GptWalk *walk, GptLayer *layer, GptLayer *up) {
   layer->mark = (GptWalkMark){.walk = walk->number, .up = up};
   walk->layer = layer;
   return walk->step = GPT_WALK_LAYER;
@@ -21,7 +21,7 @@ static bool parameter_is_next(const GptLayer *layer) {
 }
 
 GptWalkStep gpt_walk_next(GptWalk *walk) {
-  if (walk->layer == NULL) return reach(walk, walk->root, NULL);
+  if (walk->layer == NULL) return reach_layer(walk, walk->root, NULL);
   if (walk->step == GPT_WALK_LEFT) {
     if (walk->layer->mark.up == NULL) return GPT_WALK_END;
     walk->layer = walk->layer->mark.up;
@@ -29,7 +29,7 @@ GptWalkStep gpt_walk_next(GptWalk *walk) {
   GptLayer *layer = walk->layer;
   while (!parameter_is_next(layer) && layer->mark.children < layer->n_children) {
     GptLayer *child = layer->children[layer->mark.children++].layer;
-    if (child->mark.walk != walk->number) return reach(walk, child, layer);
+    if (child->mark.walk != walk->number) return reach_layer(walk, child, layer);
   }
   if (!parameter_is_next(layer)) return walk->step = GPT_WALK_LEFT;
   walk->parameter = &layer->parameters[layer->mark.parameters++];
@@ -71,7 +71,7 @@ static int64_t count_layers(GptLayer *root) {
   return count;
 }
 
-static void fill(GptLayerList *list, GptLayer *root, GptWalkStep when) {
+static void fill_layers(GptLayerList *list, GptLayer *root, GptWalkStep when) {
   GptWalk walk;
   gpt_walk_begin(&walk, root);
   for (GptWalkStep step = gpt_walk_next(&walk); step != GPT_WALK_END; step = gpt_walk_next(&walk)) {
@@ -90,7 +90,7 @@ bool gpt_layer_list(GptEnv *env, GptLayer *root, bool parts_first, GptLayerList 
     count = count_layers(root);
     if (count > there) gpt_free(env, list->layers);
   } while (count > there);
-  fill(list, root, parts_first ? GPT_WALK_LEFT : GPT_WALK_LAYER);
+  fill_layers(list, root, parts_first ? GPT_WALK_LEFT : GPT_WALK_LAYER);
   return true;
 }
 
