@@ -207,6 +207,24 @@ describe("a string prompt", function()
     assert.equal("The", gpt.generate(fn(), "The", options))
   end)
 
+  it("ends at every end token, unless stop is false", function()
+    local ends = { eos = 399, end_tokens = { 399, 5, 7 }, encode = function() return { 1 } end,
+      decode = function(_, ids) return ("<%d>"):rep(#ids, ","):format(table.unpack(ids)) end }
+    local function run(ids, stop, ending)
+      return gpt.generate(script.says(ids, 1, 400), "!", { context_length = 9, tokenizer = ending or ends,
+        max_new_tokens = #ids, stop = stop })
+    end
+    assert.equal("!<1>", run { 1, 7, 2 })
+    assert.equal("!<1>", run { 1, 5, 2 })
+    assert.equal("!", run { 399, 5, 2 })
+    assert.equal("!<1>", run({ 1, 9, 5 }, 9))
+    assert.equal("!<1><5><399>", run({ 1, 5, 399 }, false))
+    local only = setmetatable({ eos = 399, encode = ends.encode, decode = ends.decode }, { __index = error })
+    assert.equal("!<5>", run({ 5, 399, 7 }, nil, only))
+    assert.same({ 1, 5 }, gpt.generate(script.says({ 5 }, 1, 400), { 1 }, { context_length = 9, tokenizer = ends,
+      max_new_tokens = 1 }))
+  end)
+
   it("has marks as text, or with special as their ids", function()
     local seen
     local function fn(ids)

@@ -37,6 +37,7 @@ local function directory(files)
 end
 
 local VOCAB, MERGES = read(SMALL .. "/vocab.json"), read(SMALL .. "/merges.txt")
+local PATTERN = [['s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+]]
 local JSON = read(SMALL_JSON .. "/tokenizer.json")
 
 -- The tokenizer of a directory with these files; vocab.json and merges.txt are the small ones unless given.
@@ -386,6 +387,91 @@ describe("Tokenizer:save", function()
   end)
 end)
 
+describe("a tokenizer's files", function()
+  local known = dofile "spec/fixtures/tokenizer_files.lua"
+
+  -- tokenizer.json with other steps.
+  local function tokenizer_json(steps)
+    local text = JSON
+    if steps.pre_tokenizer then
+      text = change(text, text:match '"pre_tokenizer": %b{}', '"pre_tokenizer": ' .. steps.pre_tokenizer)
+    end
+    if steps.post_processor then
+      text = change(text, '"post_processor": null', '"post_processor": ' .. steps.post_processor)
+    end
+    return text
+  end
+
+  local function files_of(case, encoder)
+    local named = {}
+    for name, content in pairs(case.files) do
+      if type(content) == "table" then content = tokenizer_json(content) end
+      content = content == "vocab" and VOCAB or content == "merges" and MERGES or content
+      named[encoder and ({ ["vocab.json"] = "encoder.json", ["merges.txt"] = "vocab.bpe" })[name] or name] = content
+    end
+    return named
+  end
+
+  local function check(case, tokenizer)
+    assert.same(case.ids, tokenizer:encode(known.text, { special = true, bos = true }))
+    assert.equal(case.eos, tokenizer.eos)
+    assert.equal(case.size, tokenizer.vocab_size)
+    if case.pad then assert.same({ case.pad }, tokenizer:encode("<p>", { special = true })) end
+  end
+
+  it("give the ids that transformers gives, also once they were saved", function()
+    assert.equal(13, #known)
+    for _, case in ipairs(known) do
+      local target, tokenizer = new_name(), loaded(files_of(case))
+      check(case, tokenizer)
+      tokenizer:save(target)
+      check(case, gpt.tokenizer(target))
+      os.remove(target .. "/tokenizer.json")
+      check(case, gpt.tokenizer(target))
+      remove(target)
+    end
+  end)
+
+  it("may have the names of GPT-2's first release", function()
+    local dir = directory(files_of(known[1], true))
+    check(known[1], gpt.tokenizer(dir))
+    os.remove(dir .. "/vocab.bpe")
+    assert.equal(("user:1: %s has encoder.json, but not the vocab.bpe that goes with it"):format(dir),
+      message("gpt.tokenizer(x)", nil, dir))
+    remove(dir)
+  end)
+
+  it("say with what a prompt begins, and nothing else begins with it", function()
+    local tokenizer = loaded { ["tokenizer_config.json"] = '{"add_bos_token": true}' }
+    local ids = tokenizer:encode "The"
+    assert.same({ 399, table.unpack(ids) }, tokenizer:encode("The", { bos = true }))
+    assert.same({ 399, table.unpack(ids) }, tokenizer:encode("<|endoftext|>The", { bos = true, special = true }))
+    assert.same({ 399 }, tokenizer:encode("", { bos = true }))
+    assert.same(gpt.tokenizer(SMALL):encode "The", gpt.tokenizer(SMALL):encode("The", { bos = true }))
+    local seen
+    gpt.generate(function(given)
+      seen = given
+      return gpt.zeros(#given, 400)
+    end, "The", { tokenizer = tokenizer, context_length = 9, max_new_tokens = 1 })
+    assert.same({ 399, table.unpack(ids) }, seen)
+  end)
+
+  it("name all ids that end a text, the role's first", function()
+    local tokenizer = loaded { ["generation_config.json"] = '{"eos_token_id": [5, 399, 7]}',
+      ["config.json"] = '{"eos_token_id": 8}' }
+    assert.same({ 399, 5, 7, 8 }, tokenizer.end_tokens)
+    assert.equal(399, tokenizer.eos)
+    local other = loaded { ["tokenizer_config.json"] = '{"eos_token": null}',
+      ["generation_config.json"] = '{"eos_token_id": 5}' }
+    assert.same({ 5 }, other.end_tokens)
+    assert.equal("Tokenizer(400 tokens, eos = 5)", tostring(other))
+    assert.same({ 399 }, gpt.tokenizer(SMALL).end_tokens)
+    assert.same({ 399 }, loaded({ ["config.json"] = '{"eos_token_id": null}' }).end_tokens)
+    local trained = gpt.train_tokenizer({ text = "a" }, { vocab_size = 257 })
+    assert.same({ 256 }, trained.end_tokens)
+  end)
+end)
+
 describe("gpt.tokenizer refuses", function()
   it("what is no directory of a tokenizer", function()
     assert.equal("user:1: nowhere: no such directory", message("gpt.tokenizer('nowhere')"))
@@ -457,9 +543,9 @@ describe("gpt.tokenizer refuses", function()
   it("merges that are cut short", function()
     local lines = {}
     for line in MERGES:gmatch("[^\n]*\n") do lines[#lines + 1] = line end
-    assert.equal("DIR/merges.txt: the file seems cut short: no merge makes 73 of the tokens of vocab.json",
+    assert.equal("DIR/merges.txt: the file seems cut short: no merge makes 73 of the vocabulary's tokens",
       refused { ["merges.txt"] = table.concat(lines, "", 1, #lines - 72) })
-    assert.equal("DIR/merges.txt: the file seems cut short: no merge makes 3 of the tokens of vocab.json",
+    assert.equal("DIR/merges.txt: the file seems cut short: no merge makes 3 of the vocabulary's tokens",
       refused { ["merges.txt"] = table.concat(lines, "", 1, #lines - 2):sub(1, -2) })
     assert.equal(400, loaded({ ["merges.txt"] = MERGES:sub(1, -2) }).vocab_size)
     assert.equal(400, loaded({ ["merges.txt"] = MERGES:gsub("\n", "\r\n") }).vocab_size)
@@ -487,11 +573,20 @@ describe("gpt.tokenizer refuses", function()
       ["pre_tokenizer: use_regex = false is not supported"] = { '"use_regex": true', '"use_regex": false' },
       ['decoder "WordPiece" is not supported: ByteLevel expected'] =
         { '"decoder": {"type": "ByteLevel"', '"decoder": {"type": "WordPiece"' },
-      ['post_processor "BertProcessing" is not supported: ByteLevel or none expected'] =
+      ['post_processor "BertProcessing" is not supported: ByteLevel, TemplateProcessing or none expected'] =
         { '"post_processor": null', '"post_processor": {"type": "BertProcessing"}' },
-      ["post_processor TemplateProcessing: special tokens around the text are not supported"] =
-        { '"post_processor": null',
-          '"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}]}' },
+      ["post_processor TemplateProcessing: only one special token before the text is supported"] =
+        { '"post_processor": null', '"post_processor": {"type": "TemplateProcessing", "single": '
+          .. '[{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "x"}}]}' },
+      ['post_processor: the special token "<x>" is not in the vocabulary'] =
+        { '"post_processor": null', '"post_processor": {"type": "TemplateProcessing", "single": '
+          .. '[{"SpecialToken": {"id": "<x>"}}, {"Sequence": {"id": "A"}}]}' },
+      ["pre_tokenizer Split: a pattern other than GPT-2's is not supported"] =
+        { '"pre_tokenizer": {', '"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", '
+          .. '"pattern": {"Regex": "\\\\d"}, "behavior": "Isolated"}, {"type": "ByteLevel"}]}, "x": {' },
+      ["pre_tokenizer Split: behavior Isolated expected"] =
+        { '"pre_tokenizer": {', '"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", '
+          .. '"pattern": {"Regex": "' .. PATTERN .. '"}, "behavior": "Removed"}, {"type": "ByteLevel"}]}, "x": {' },
       ['the added token "<|endoftext|>": lstrip is not supported'] = { '"lstrip": false', '"lstrip": true' },
       ['an added token needs "content" (a string) and an id'] = { '"id": 399', '"id": -1' },
       ['two tokens have the id 3: "$" and "<|endoftext|>"'] = { '"id": 399', '"id": 3' },
@@ -505,12 +600,9 @@ describe("gpt.tokenizer refuses", function()
     end
   end)
 
-  it("special tokens without an id, and settings that add to the ids", function()
+  it("special tokens with wrong ids, and settings that add to the ids", function()
     for text, expected in pairs {
-      ['{"eos_token": "<stop>"}'] = 'eos_token: the special token "<stop>" is not in the vocabulary',
-      ['{"additional_special_tokens": ["<x>"]}'] = 'the special token "<x>" is not in the vocabulary',
       ['{"add_prefix_space": true}'] = "add_prefix_space = true is not supported",
-      ['{"add_bos_token": true}'] = "add_bos_token = true is not supported",
       ['{"add_eos_token": true}'] = "add_eos_token = true is not supported",
       ['{"added_tokens_decoder": {"7": {"content": "<|endoftext|>"}}}'] =
         'the token "<|endoftext|>" has two ids: 399 and 7',
@@ -519,6 +611,14 @@ describe("gpt.tokenizer refuses", function()
       ["[]"] = "an object expected",
     } do
       assert.equal("DIR/tokenizer_config.json: " .. expected, refused { ["tokenizer_config.json"] = text })
+    end
+    assert.equal("DIR: pad_token: an added token is empty",
+      refused { ["tokenizer_config.json"] = '{"pad_token": ""}' })
+    assert.equal("DIR: additional_special_tokens: an added token is empty",
+      refused { ["tokenizer_config.json"] = '{"additional_special_tokens": [""]}' })
+    for text in ('"x" -1 1.5 [1,"x"] {}'):gmatch "%S+" do
+      assert.equal("DIR/generation_config.json: eos_token_id: a token id, or a list of token ids, expected",
+        refused { ["generation_config.json"] = '{"eos_token_id": ' .. text .. "}" })
     end
     assert.equal("DIR/added_tokens.json: an added token needs an id", refused { ["added_tokens.json"] = '{"x": "y"}' })
     assert.equal("DIR/added_tokens.json: an object of tokens and their ids expected",
@@ -539,8 +639,11 @@ describe("gpt.tokenizer refuses", function()
 end)
 
 describe("the end of text", function()
-  it("is what tokenizer_config.json says, then special_tokens_map.json, then GPT-2's", function()
+  it("is what special_tokens_map.json says, then tokenizer_config.json, then GPT-2's", function()
     local config, map = '{"eos_token": "!"}', '{"eos_token": {"content": "#"}}'
+    assert.equal(2, loaded({ ["tokenizer_config.json"] = config, ["special_tokens_map.json"] = map }).eos)
+    assert.equal(0, loaded({ ["tokenizer_config.json"] = config, ["special_tokens_map.json"] = "{}" }).eos)
+    config = '{"eos_token": "!", "added_tokens_decoder": {}}' -- newer tools say all of it there
     assert.equal(0, loaded({ ["tokenizer_config.json"] = config, ["special_tokens_map.json"] = map }).eos)
     assert.equal(2, loaded({ ["special_tokens_map.json"] = map }).eos)
     assert.equal(399, loaded({ ["tokenizer_config.json"] = '{"bos_token": "!"}' }).eos)
@@ -583,7 +686,7 @@ describe("the tokenizer's methods refuse", function()
       message("tokenizer:encode('a', true)", tokenizer))
     assert.equal("user:1: encode: unknown option 'specials'; did you mean 'special'?",
       message("tokenizer:encode('a', { specials = true })", tokenizer))
-    assert.equal("user:1: encode: special: true or false expected, got number",
+    assert.equal("user:1: encode: special: true or false expected, got 1",
       message("tokenizer:encode('a', { special = 1 })", tokenizer))
     assert.equal("user:1: a gpt.Tokenizer has no field or method 'vocabsize'; did you mean 'vocab_size'?",
       message("return tokenizer.vocabsize", tokenizer))

@@ -1,6 +1,10 @@
 /* gpt.tokenizer and its values. */
 #include "core/tokenizer/tokenizer.h"
 
+#include <limits.h>
+#include <string.h>
+
+#include "binding/fields.h"
 #include "binding/tensor.h"
 #include "core/tokenizer/train.h"
 
@@ -14,8 +18,10 @@ Text to token ids and back, by GPT-2's byte-level byte-pair encoding.
 */
 
 /***
-Reads a tokenizer from a directory: `tokenizer.json` if it is there, otherwise `vocab.json` and `merges.txt`; special
-tokens also from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+Reads a tokenizer from a directory: `tokenizer.json` if it is there, otherwise `vocab.json` and `merges.txt`, or
+`encoder.json` and `vocab.bpe`; special tokens also from `tokenizer_config.json`, `special_tokens_map.json` and
+`added_tokens.json` (those that the vocabulary lacks get the next ids); further end tokens from `generation_config.json`
+and `config.json`.
 @function gpt.tokenizer
 @tparam string dir
 @treturn Tokenizer
@@ -81,17 +87,36 @@ static int free_ids(lua_State *L) {
   return 0;
 }
 
-static bool check_special(lua_State *L, int index) {
-  static const char *const names[] = {"special", NULL};
-  if (lua_isnoneornil(L, index)) return false;
+typedef struct EncodeOptions {
+  bool special, bos;
+} EncodeOptions;
+
+static EncodeOptions check_encode_options(lua_State *L, int index) {
+  static const char *const names[] = {"special", "bos", NULL};
+  if (lua_isnoneornil(L, index)) return (EncodeOptions){false, false};
   luaL_checktype(L, index, LUA_TTABLE);
   bind_check_options(L, index, "encode", names);
-  int type = lua_getfield(L, index, "special");
-  if (type != LUA_TBOOLEAN && type != LUA_TNIL)
-    bind_error(L, "encode: special: true or false expected, got %s", bind_typename(L, -1));
-  bool special = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return special;
+  return (EncodeOptions){bind_opt_boolean_field(L, index, "encode", "special", false),
+                         bind_opt_boolean_field(L, index, "encode", "bos", false)};
+}
+
+/* Puts the id with which the files say that a text begins before the others, unless they begin with it. */
+static bool put_first(GptIds *ids, int64_t first) {
+  if (first < 0 || (ids->length > 0 && ids->data[0] == first)) return true;
+  if (!gpt_ids_reserve(ids, 1)) return false;
+  memmove(ids->data + 1, ids->data, ids->length * sizeof *ids->data);
+  ids->data[0] = first;
+  ids->length++;
+  return true;
+}
+
+static void push_id_list(lua_State *L, const GptIds *ids) {
+  lua_createtable(L, (int)ids->length, 0);
+  for (size_t i = 0; i < ids->length; i++) {
+    lua_pushinteger(L, (lua_Integer)ids->data[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  bind_printed(L);
 }
 
 /***
@@ -99,7 +124,8 @@ The token ids of a text. Any string of bytes will do; `decode` gives the same by
 @function Tokenizer:encode
 @tparam string text
 @tparam[opt] table options `special`: true makes marks such as `<|endoftext|>`, where they stand in the text, their own
-ids; otherwise they are text like any other. Added tokens that the files do not call special always match
+ids; otherwise they are text like any other. Added tokens that the files do not call special always match. `bos`: true
+puts the token before the text with which the model's files say that a prompt begins, where they do
 @treturn {integer,...} ids
 @usage local ids = tokenizer:encode("Hello, world")
 print(table.concat(ids, " "))
@@ -108,19 +134,15 @@ static int encode(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   luaL_checktype(L, 2, LUA_TSTRING);
-  bool special = check_special(L, 3);
+  EncodeOptions options = check_encode_options(L, 3);
   size_t length;
   const char *text = lua_tolstring(L, 2, &length);
   GptIds *ids = push_ids(L, env);
-  if (!gpt_tokenizer_encode(env, tokenizer, text, length, special, ids)) return bind_raise(L, env);
+  if (!gpt_tokenizer_encode(env, tokenizer, text, length, options.special, ids)) return bind_raise(L, env);
+  if (options.bos && !put_first(ids, gpt_tokenizer_first(tokenizer))) return bind_raise(L, env);
   if (ids->length > INT_MAX) return bind_error(L, "encode: %zu ids are too many for a table", ids->length);
-  lua_createtable(L, (int)ids->length, 0);
-  for (size_t i = 0; i < ids->length; i++) {
-    lua_pushinteger(L, (lua_Integer)ids->data[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  push_id_list(L, ids);
   gpt_ids_free(ids);
-  bind_printed(L);
   return 1;
 }
 
@@ -232,20 +254,36 @@ static int vocab_size(lua_State *L) {
   return 1;
 }
 
+/* The first of the end tokens, or -1. */
+static int64_t first_end(const GptTokenizer *tokenizer) {
+  const GptIds *ends = gpt_tokenizer_ends(tokenizer);
+  return ends->length > 0 ? ends->data[0] : -1;
+}
+
 /***
 The id of the end of text, or nil.
 @tfield integer|nil Tokenizer.eos
 */
 static int eos(lua_State *L) {
-  int64_t id = gpt_tokenizer_role(bind_check(L, 1, TYPE), GPT_ROLE_EOS);
+  int64_t id = first_end(bind_check(L, 1, TYPE));
   if (id < 0) lua_pushnil(L);
   else lua_pushinteger(L, (lua_Integer)id);
   return 1;
 }
 
+/***
+All ids that end a text: `eos`, then those that `generation_config.json` and `config.json` name beside it. Each of them
+ends what a string prompt generates.
+@tfield {integer,...} Tokenizer.end_tokens
+*/
+static int end_tokens(lua_State *L) {
+  push_id_list(L, gpt_tokenizer_ends(bind_check(L, 1, TYPE)));
+  return 1;
+}
+
 static int to_string(lua_State *L) {
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
-  int64_t id = gpt_tokenizer_role(tokenizer, GPT_ROLE_EOS);
+  int64_t id = first_end(tokenizer);
   lua_Integer size = (lua_Integer)gpt_tokenizer_size(tokenizer);
   if (id < 0) lua_pushfstring(L, "Tokenizer(%I tokens, no eos)", size);
   else lua_pushfstring(L, "Tokenizer(%I tokens, eos = %I)", size, (lua_Integer)id);
@@ -262,7 +300,7 @@ static int tokenizer_collect(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"encode", encode}, {"decode", tokenizer_decode}, {"token", token}, {"save", save},
                                    {NULL, NULL}};
-static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {NULL, NULL}};
+static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {"end_tokens", end_tokens}, {NULL, NULL}};
 static const luaL_Reg meta[] = {
     {"__gc", tokenizer_collect}, {"__close", tokenizer_collect}, {"__tostring", to_string}, {NULL, NULL}};
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};

@@ -122,7 +122,7 @@ end
 -- @tparam[opt] integer options.seed without it the state's random numbers go on. Row i of a batch draws as the call
 -- alone would with seed + i - 1
 -- @param[opt] options.stop a token id, a string, or a list of these; what stopped it is left out. For a string prompt
--- the tokenizer's end of text stops too, unless this is false
+-- the tokenizer's end tokens stop too, unless this is false
 -- @tparam[opt=true] boolean options.use_cache false runs the whole context for each token; the tokens are the same
 -- @tparam[opt="crop"] string options.overflow "crop": past context_length only the last context_length tokens are
 -- seen, exactly as if run afresh; "error": what may go past it is not begun

@@ -7,9 +7,14 @@
 #include "core/base/memory.h"
 #include "core/tokenizer/reading.h"
 
+#define PAIRS 2
+
+/* Files of a vocabulary and its merges: Hugging Face's names, and those of GPT-2's first release. */
+static const char *const pair_names[PAIRS][2] = {{"vocab.json", "merges.txt"}, {"encoder.json", "vocab.bpe"}};
+
 /* What a directory holds. */
 typedef struct Found {
-  bool tokenizer, vocabulary, merges;
+  bool tokenizer, pairs[PAIRS][2];
 } Found;
 
 static bool look_for(GptEnv *env, const char *dir, const char *name, bool *found) {
@@ -21,16 +26,20 @@ static bool look_for(GptEnv *env, const char *dir, const char *name, bool *found
 }
 
 static bool look(GptEnv *env, const char *dir, Found *found) {
-  return look_for(env, dir, "tokenizer.json", &found->tokenizer) &&
-         look_for(env, dir, "vocab.json", &found->vocabulary) && look_for(env, dir, "merges.txt", &found->merges);
+  bool good = look_for(env, dir, "tokenizer.json", &found->tokenizer);
+  for (int i = 0; i < PAIRS && good; i++)
+    for (int k = 0; k < 2 && good; k++) good = look_for(env, dir, pair_names[i][k], &found->pairs[i][k]);
+  return good;
 }
 
 static bool fail_without_files(GptEnv *env, const char *dir, const Found *found) {
   struct stat about;
   if (stat(dir, &about) != 0) return gpt_fail(env, "%s: no such directory", dir);
   if (!S_ISDIR(about.st_mode)) return gpt_fail(env, "%s: not a directory", dir);
-  if (found->vocabulary) return gpt_fail(env, "%s has vocab.json, but not the merges.txt that goes with it", dir);
-  if (found->merges) return gpt_fail(env, "%s has merges.txt, but not the vocab.json that goes with it", dir);
+  for (int i = 0; i < PAIRS; i++)
+    for (int k = 0; k < 2; k++)
+      if (found->pairs[i][k])
+        return gpt_fail(env, "%s has %s, but not the %s that goes with it", dir, pair_names[i][k], pair_names[i][1 - k]);
   return gpt_fail(env, "%s has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt are there", dir);
 }
 
@@ -82,21 +91,58 @@ static bool settle_roles(GptEnv *env, GptTokenizer *tokenizer) {
   return !used || gpt_tokenizer_add_added(env, tokenizer, id, end, strlen(end), true);
 }
 
+/* Reads a file that may be absent (then json stays NULL), and what it says of special tokens. */
+static bool read_description(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const char *name, cJSON **json) {
+  bool found = false, good = look_for(env, dir, name, &found);
+  char *path = good && found ? gpt_file_path(env, dir, name) : NULL;
+  if (path == NULL) return good && !found;
+  *json = gpt_json_read(env, path);
+  good = *json != NULL && (gpt_read_special_tokens(env, tokenizer, *json) || gpt_fail_at(env, "%s", path));
+  gpt_free(env, path);
+  return good;
+}
+
+/* Adds what both documents name. The map goes first, unless the config lists the added tokens itself, as newer tools
+   write it: transformers does not look into the map then. */
+static bool add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *config, cJSON *map) {
+  bool listed = cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder") != NULL;
+  cJSON *documents[2] = {listed ? config : map, listed ? map : config};
+  return gpt_add_special_tokens(env, tokenizer, documents, 2);
+}
+
+/* Special tokens and their roles. tokenizer.json itself says with what a text begins; without it the setting counts. */
+static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, const char *dir, bool bos_is_a_setting) {
+  cJSON *config = NULL, *map = NULL;
+  bool good = read_description(env, tokenizer, dir, "tokenizer_config.json", &config) &&
+              read_description(env, tokenizer, dir, "special_tokens_map.json", &map) &&
+              (add_special_tokens(env, tokenizer, config, map) || gpt_fail_at(env, "%s", dir)) &&
+              settle_roles(env, tokenizer);
+  if (good && bos_is_a_setting && gpt_asks_for_bos(config)) tokenizer->first = tokenizer->roles[GPT_ROLE_BOS];
+  cJSON_Delete(config);
+  cJSON_Delete(map);
+  return good;
+}
+
+static bool read_pair(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const char *const names[2]) {
+  return read_file(env, tokenizer, dir, names[0], gpt_read_vocabulary) &&
+         read_file(env, tokenizer, dir, names[1], NULL);
+}
+
+static bool read_tokens(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const Found *found) {
+  if (found->tokenizer) return read_file(env, tokenizer, dir, "tokenizer.json", gpt_read_tokenizer_json);
+  for (int i = 0; i < PAIRS; i++)
+    if (found->pairs[i][0] && found->pairs[i][1]) return read_pair(env, tokenizer, dir, pair_names[i]);
+  return fail_without_files(env, dir, found);
+}
+
 static bool read_files(GptEnv *env, GptTokenizer *tokenizer, const char *dir) {
-  Found found;
-  if (!look(env, dir, &found)) return false;
-  if (found.tokenizer) {
-    if (!read_file(env, tokenizer, dir, "tokenizer.json", gpt_read_tokenizer_json)) return false;
-  } else if (found.vocabulary && found.merges) {
-    if (!read_file(env, tokenizer, dir, "vocab.json", gpt_read_vocabulary)) return false;
-    if (!read_file(env, tokenizer, dir, "merges.txt", NULL)) return false;
-  } else {
-    return fail_without_files(env, dir, &found);
-  }
-  return read_if_there(env, tokenizer, dir, "added_tokens.json", gpt_read_added_tokens) &&
-         read_if_there(env, tokenizer, dir, "tokenizer_config.json", gpt_read_special_tokens) &&
-         read_if_there(env, tokenizer, dir, "special_tokens_map.json", gpt_read_special_tokens) &&
-         settle_roles(env, tokenizer) && (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_at(env, "%s", dir));
+  Found found = {0};
+  return look(env, dir, &found) && read_tokens(env, tokenizer, dir, &found) &&
+         read_if_there(env, tokenizer, dir, "added_tokens.json", gpt_read_added_tokens) &&
+         read_special_tokens(env, tokenizer, dir, !found.tokenizer) &&
+         (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_at(env, "%s", dir)) &&
+         read_if_there(env, tokenizer, dir, "generation_config.json", gpt_read_end_tokens) &&
+         read_if_there(env, tokenizer, dir, "config.json", gpt_read_end_tokens);
 }
 
 GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir) {

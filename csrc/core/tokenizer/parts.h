@@ -12,6 +12,8 @@ struct GptTokenizer {
   GptVocabulary vocabulary;
   GptMerges merges;
   int64_t roles[GPT_ROLES]; /* ids, or -1 */
+  int64_t first;            /* the id with which a prompt is to begin, or -1 */
+  GptIds ends;              /* what ends a text, the role's token first */
   /* made by gpt_tokenizer_finish: */
   GptByteTokens *bytes;
   GptSpecials added;  /* tokens that always match in text: added ones that are no marks */
@@ -30,10 +32,13 @@ bool gpt_tokenizer_add_merge(GptEnv *env, GptTokenizer *tokenizer, int64_t left,
 /* The id of an added or special token by its text, or -1. */
 int64_t gpt_tokenizer_find(const GptTokenizer *tokenizer, const char *text, size_t n);
 
-/* Marks a token as added, and adds it where it is not there (id -1: it must be there). A token that the vocabulary has
+/* Marks a token as added, and adds it where it is not there (id -1: with its own id, or else the next). A token that the vocabulary has
    under another id, or an id that belongs to another token, is an error. */
 bool gpt_tokenizer_add_added(GptEnv *env, GptTokenizer *tokenizer, int64_t id, const char *text, size_t n,
                              bool special);
+
+/* One more id that ends a text; those that are known stay where they are. */
+bool gpt_tokenizer_add_end(GptTokenizer *tokenizer, int64_t id);
 
 /* Makes it ready for use. Every single byte must be a token, so that every text can be encoded. */
 bool gpt_tokenizer_finish(GptEnv *env, GptTokenizer *tokenizer);

@@ -49,41 +49,76 @@ static bool read_decoder(GptEnv *env, GptTokenizer *tokenizer, const cJSON *deco
   return true;
 }
 
-/* A role without an id: for the end of text that is an error, because generation would wait for it in vain. */
-static bool read_role(GptEnv *env, GptTokenizer *tokenizer, GptRole role, const cJSON *value) {
+/* What the documents say of a role: the first that has the key. */
+static const cJSON *find_role(cJSON *const *documents, size_t count, GptRole role) {
+  const cJSON *value = NULL;
+  for (size_t i = 0; i < count && value == NULL; i++)
+    value = cJSON_GetObjectItemCaseSensitive(documents[i], gpt_role_names[role]);
+  return value;
+}
+
+static bool add_role(GptEnv *env, GptTokenizer *tokenizer, GptRole role, const cJSON *value) {
   const char *text = token_text(value);
-  if (value == NULL || tokenizer->roles[role] != GPT_ROLE_UNSAID) return true;
+  if (value == NULL) return true;
   tokenizer->roles[role] = -1;
   if (text == NULL) return true;
   if (!gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true))
-    return role != GPT_ROLE_EOS || gpt_fail_at(env, "%s", gpt_role_names[role]);
+    return gpt_fail_at(env, "%s", gpt_role_names[role]);
   tokenizer->roles[role] = gpt_tokenizer_find(tokenizer, text, strlen(text));
   return true;
 }
 
-static bool read_list(GptEnv *env, GptTokenizer *tokenizer, const cJSON *list) {
+/* A list, or an object whose values are tokens. */
+static bool add_list(GptEnv *env, GptTokenizer *tokenizer, const cJSON *document, const char *key) {
   const cJSON *value;
-  cJSON_ArrayForEach(value, list) {
+  cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(document, key)) {
     const char *text = token_text(value);
-    if (text != NULL && !gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true)) return false;
+    if (text != NULL && !gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true))
+      return gpt_fail_at(env, "%s", key);
   }
   return true;
 }
 
+bool gpt_add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *const *documents, size_t count) {
+  static const GptRole order[GPT_ROLES] = {GPT_ROLE_BOS, GPT_ROLE_EOS, GPT_ROLE_UNK, GPT_ROLE_SEP,
+                                           GPT_ROLE_PAD, GPT_ROLE_CLS, GPT_ROLE_MASK};
+  for (int i = 0; i < GPT_ROLES; i++)
+    if (!add_role(env, tokenizer, order[i], find_role(documents, count, order[i]))) return false;
+  for (size_t i = 0; i < count; i++)
+    if (!add_list(env, tokenizer, documents[i], "additional_special_tokens") ||
+        !add_list(env, tokenizer, documents[i], "extra_special_tokens"))
+      return false;
+  return true;
+}
+
+bool gpt_asks_for_bos(const cJSON *config) { return is_true(config, "add_bos_token"); }
+
 /* Settings that would put more into the ids than the text. */
 static bool check_settings(GptEnv *env, const cJSON *json) {
-  static const char *const unsupported[] = {"add_prefix_space", "add_bos_token", "add_eos_token"};
-  for (int i = 0; i < 3; i++)
+  static const char *const unsupported[] = {"add_prefix_space", "add_eos_token"};
+  for (int i = 0; i < 2; i++)
     if (is_true(json, unsupported[i])) return gpt_fail(env, "%s = true is not supported", unsupported[i]);
   return true;
 }
 
 bool gpt_read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
   if (!cJSON_IsObject(json)) return gpt_fail(env, "an object expected");
-  if (!check_settings(env, json)) return false;
-  if (!read_decoder(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder"))) return false;
-  for (int role = 0; role < GPT_ROLES; role++)
-    if (!read_role(env, tokenizer, role, cJSON_GetObjectItemCaseSensitive(json, gpt_role_names[role]))) return false;
-  return read_list(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "additional_special_tokens")) &&
-         read_list(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "extra_special_tokens"));
+  return check_settings(env, json) &&
+         read_decoder(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder"));
+}
+
+static bool add_end_token(GptEnv *env, GptTokenizer *tokenizer, const cJSON *value) {
+  int64_t id = gpt_json_whole(value, INT32_MAX);
+  if (id < 0) return gpt_fail(env, "eos_token_id: a token id, or a list of token ids, expected");
+  return gpt_tokenizer_add_end(tokenizer, id);
+}
+
+bool gpt_read_end_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "eos_token_id"), *each;
+  if (value == NULL || cJSON_IsNull(value)) return true;
+  if (!cJSON_IsArray(value)) return add_end_token(env, tokenizer, value);
+  cJSON_ArrayForEach(each, value) {
+    if (!add_end_token(env, tokenizer, each)) return false;
+  }
+  return true;
 }

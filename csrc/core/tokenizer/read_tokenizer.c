@@ -34,14 +34,39 @@ static bool check_normalizer(GptEnv *env, const cJSON *value) {
   return is_missing(value) || empty || refuse(env, "normalizer", value, "none");
 }
 
-static bool check_pre_tokenizer(GptEnv *env, const cJSON *value) {
-  value = unwrap(value, "pretokenizers");
+/* ByteLevel alone cuts words by GPT-2's pattern; `cut`: a Split before it has done that. */
+static bool check_byte_level(GptEnv *env, const cJSON *value, bool cut) {
   if (strcmp(type_of(value), "ByteLevel") != 0) return refuse(env, "pre_tokenizer", value, "ByteLevel");
   if (cJSON_IsTrue(get_field(value, "add_prefix_space")))
     return gpt_fail(env, "pre_tokenizer: add_prefix_space = true is not supported");
-  if (cJSON_IsFalse(get_field(value, "use_regex")))
+  if (!cut && cJSON_IsFalse(get_field(value, "use_regex")))
     return gpt_fail(env, "pre_tokenizer: use_regex = false is not supported");
   return true;
+}
+
+static bool is_text(const cJSON *value, const char *text) {
+  const char *found = cJSON_GetStringValue(value);
+  return found != NULL && strcmp(found, text) == 0;
+}
+
+/* Split by GPT-2's own pattern, in either of the ways in which it is written. */
+static bool check_split(GptEnv *env, const cJSON *value) {
+  static const char *const patterns[] = {
+      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+      "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"};
+  const cJSON *pattern = get_field(get_field(value, "pattern"), "Regex"), *behavior = get_field(value, "behavior");
+  if (!is_text(pattern, patterns[0]) && !is_text(pattern, patterns[1]))
+    return gpt_fail(env, "pre_tokenizer Split: a pattern other than GPT-2's is not supported");
+  bool words = is_text(behavior, "Removed") && cJSON_IsTrue(get_field(value, "invert")); /* what is between them goes */
+  return words || is_text(behavior, "Isolated") || gpt_fail(env, "pre_tokenizer Split: behavior Isolated expected");
+}
+
+static bool check_pre_tokenizer(GptEnv *env, const cJSON *value) {
+  const cJSON *steps = get_field(value, "pretokenizers"), *first = cJSON_GetArrayItem(steps, 0);
+  bool two = strcmp(type_of(value), "Sequence") == 0 && cJSON_GetArraySize(steps) == 2;
+  if (two && strcmp(type_of(first), "Split") == 0)
+    return check_split(env, first) && check_byte_level(env, cJSON_GetArrayItem(steps, 1), true);
+  return check_byte_level(env, unwrap(value, "pretokenizers"), false);
 }
 
 static bool check_decoder(GptEnv *env, const cJSON *value) {
@@ -50,21 +75,48 @@ static bool check_decoder(GptEnv *env, const cJSON *value) {
   return good || refuse(env, "decoder", value, "ByteLevel");
 }
 
-/* A template that adds special tokens is refused; one that only says "the text" changes nothing. */
+/* The text alone, or one special token before it. */
 static bool check_template(GptEnv *env, const cJSON *template) {
-  const cJSON *piece;
-  cJSON_ArrayForEach(piece, get_field(template, "single")) {
-    if (get_field(piece, "Sequence") == NULL)
-      return gpt_fail(env, "post_processor TemplateProcessing: special tokens around the text are not supported");
+  const cJSON *pieces = get_field(template, "single"), *piece = cJSON_GetArrayItem(pieces, 0);
+  if (get_field(piece, "SpecialToken") != NULL) piece = cJSON_GetArrayItem(pieces, 1);
+  if (get_field(piece, "Sequence") != NULL && piece->next == NULL) return true;
+  return gpt_fail(env, "post_processor TemplateProcessing: only one special token before the text is supported");
+}
+
+static bool check_processor(GptEnv *env, const cJSON *value) {
+  if (is_missing(value) || strcmp(type_of(value), "ByteLevel") == 0) return true;
+  if (strcmp(type_of(value), "TemplateProcessing") == 0) return check_template(env, value);
+  return refuse(env, "post_processor", value, "ByteLevel, TemplateProcessing or none");
+}
+
+/* One step, or a Sequence of them. */
+static bool check_post_processor(GptEnv *env, const cJSON *value) {
+  const cJSON *step;
+  if (strcmp(type_of(value), "Sequence") != 0) return check_processor(env, value);
+  cJSON_ArrayForEach(step, get_field(value, "processors")) {
+    if (!check_processor(env, step)) return false;
   }
   return true;
 }
 
-static bool check_post_processor(GptEnv *env, const cJSON *value) {
-  value = unwrap(value, "processors");
-  if (is_missing(value) || strcmp(type_of(value), "ByteLevel") == 0) return true;
-  if (strcmp(type_of(value), "TemplateProcessing") == 0) return check_template(env, value);
-  return refuse(env, "post_processor", value, "ByteLevel or none");
+static bool read_template(GptEnv *env, GptTokenizer *tokenizer, const cJSON *template) {
+  char quoted[GPT_QUOTE_SIZE];
+  const cJSON *special = get_field(cJSON_GetArrayItem(get_field(template, "single"), 0), "SpecialToken");
+  const char *text = cJSON_GetStringValue(get_field(special, "id"));
+  if (text == NULL) return true;
+  tokenizer->first = gpt_tokenizer_find(tokenizer, text, strlen(text));
+  return tokenizer->first >= 0 || gpt_fail(env, "post_processor: the special token %s is not in the vocabulary",
+                                           gpt_quote(text, strlen(text), quoted));
+}
+
+/* With what a prompt begins. */
+static bool read_post_processor(GptEnv *env, GptTokenizer *tokenizer, const cJSON *value) {
+  const cJSON *step;
+  if (!read_template(env, tokenizer, value)) return false;
+  cJSON_ArrayForEach(step, get_field(value, "processors")) {
+    if (!read_template(env, tokenizer, step)) return false;
+  }
+  return true;
 }
 
 static bool is_empty(const cJSON *value) {
@@ -126,5 +178,6 @@ bool gpt_read_tokenizer_json(GptEnv *env, GptTokenizer *tokenizer, const cJSON *
          check_decoder(env, get_field(json, "decoder")) &&
          gpt_read_vocabulary(env, tokenizer, get_field(model, "vocab")) &&
          read_merge_list(env, tokenizer, get_field(model, "merges")) &&
-         read_added(env, tokenizer, get_field(json, "added_tokens"));
+         read_added(env, tokenizer, get_field(json, "added_tokens")) &&
+         read_post_processor(env, tokenizer, get_field(json, "post_processor"));
 }

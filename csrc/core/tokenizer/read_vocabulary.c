@@ -61,7 +61,7 @@ static size_t count_unmade(const GptTokenizer *tokenizer, size_t made) {
 static bool check_complete(GptEnv *env, const GptTokenizer *tokenizer, bool line_ended) {
   size_t made = tokenizer->merges.count, unmade = count_unmade(tokenizer, made);
   if (unmade <= made / 16 + 16 && (line_ended || unmade <= 1)) return true;
-  return gpt_fail(env, "the file seems cut short: no merge makes %zu of the tokens of vocab.json", unmade);
+  return gpt_fail(env, "the file seems cut short: no merge makes %zu of the vocabulary's tokens", unmade);
 }
 
 bool gpt_read_merges(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t size) {

@@ -18,8 +18,19 @@ GptJsonReader gpt_read_vocabulary;
 /* { token: id, ... } of added tokens: added_tokens.json of older tools */
 GptJsonReader gpt_read_added_tokens;
 
-/* What tokenizer_config.json and special_tokens_map.json say of special tokens; what was said before stays. */
+/* The added tokens with ids that tokenizer_config.json or special_tokens_map.json lists. Settings that would change the
+   ids are refused. */
 GptJsonReader gpt_read_special_tokens;
+
+/* The roles, and further special tokens, that these documents name (NULL: a file that is not there); for a role the
+   first counts that speaks of it. What the vocabulary lacks gets the next ids, in transformers' order. */
+bool gpt_add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *const *documents, size_t count);
+
+/* Whether tokenizer_config.json (NULL: not there) says that a text begins with the BOS token. */
+bool gpt_asks_for_bos(const cJSON *config);
+
+/* The ids that end a text by generation_config.json or config.json: "eos_token_id", a number or a list. */
+GptJsonReader gpt_read_end_tokens;
 
 /* One added token as tokenizer.json and tokenizer_config.json describe it. */
 bool gpt_read_added_token(GptEnv *env, GptTokenizer *tokenizer, int64_t id, const cJSON *token);

@@ -7,6 +7,9 @@
 
 enum { TOKENIZER, VOCABULARY, MERGES, CONFIG, FILES };
 
+static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
+                                 "\"use_regex\": true}";
+
 static void save_text(GptText *out, const char *text) { gpt_text_add_bytes(out, text, strlen(text)); }
 
 /* Appends a token as a JSON string in the files' spelling. */
@@ -75,13 +78,34 @@ static void write_added(GptText *out, const GptVocabulary *v, const char *format
   }
 }
 
+/* A template that puts one special token, `id` as JSON writes it, before the text. */
+static void write_template(GptText *out, const char *id, int64_t first) {
+  static const char a[] = "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}";
+  gpt_text_add(out, "{\"type\": \"TemplateProcessing\",\n\"single\": [{\"SpecialToken\": {\"id\": %s, \"type_id\": 0}}, ", id);
+  gpt_text_add(out, "%s],\n", a);
+  gpt_text_add(out, "\"pair\": [%s, {\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}],\n", a);
+  gpt_text_add(out, "\"special_tokens\": {%s: {\"id\": %s, \"ids\": [%lld], \"tokens\": [%s]}}}", id, id,
+               (long long)first, id);
+}
+
+static void write_post_processor(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  const GptVocabulary *v = &tokenizer->vocabulary;
+  const GptToken *token = gpt_vocabulary_token(v, tokenizer->first);
+  if (token == NULL) {
+    save_text(out, byte_level);
+    return;
+  }
+  scratch->length = 0;
+  gpt_json_add_string(scratch, (const char *)v->bytes + token->start, token->length);
+  if (!scratch->failed) write_template(out, scratch->data, tokenizer->first);
+}
+
 static void write_tokenizer(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
-  static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
-                                   "\"use_regex\": true}";
   save_text(out, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n\"added_tokens\": [");
   write_added(out, &tokenizer->vocabulary, "[");
-  gpt_text_add(out, "],\n\"normalizer\": null,\n\"pre_tokenizer\": %s,\n\"post_processor\": %s,\n\"decoder\": %s,\n",
-               byte_level, byte_level, byte_level);
+  gpt_text_add(out, "],\n\"normalizer\": null,\n\"pre_tokenizer\": %s,\n\"post_processor\": ", byte_level);
+  write_post_processor(out, scratch, tokenizer);
+  gpt_text_add(out, ",\n\"decoder\": %s,\n", byte_level);
   save_text(out, "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null,\n"
            "\"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\", \"fuse_unk\": false,\n"
            "\"byte_fallback\": false, \"ignore_merges\": false,\n\"vocab\": ");
@@ -102,6 +126,7 @@ static void write_config(GptText *out, const GptTokenizer *tokenizer) {
     else save_text(out, "null");
     save_text(out, ",\n");
   }
+  if (tokenizer->first >= 0) save_text(out, "\"add_bos_token\": true,\n");
   save_text(out, "\"added_tokens_decoder\": {");
   write_added(out, v, "{");
   save_text(out, "}\n}\n");

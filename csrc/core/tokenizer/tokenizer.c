@@ -15,6 +15,8 @@ GptTokenizer *gpt_tokenizer_new(GptEnv *env) {
   if (tokenizer == NULL) return NULL;
   gpt_vocabulary_init(&tokenizer->vocabulary);
   for (int role = 0; role < GPT_ROLES; role++) tokenizer->roles[role] = -1;
+  tokenizer->first = -1;
+  gpt_ids_init(&tokenizer->ends, env);
   return tokenizer;
 }
 
@@ -25,6 +27,7 @@ void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer) {
   gpt_specials_free(env, &tokenizer->added);
   gpt_specials_free(env, &tokenizer->marked);
   gpt_merge_space_free(env, &tokenizer->space);
+  gpt_ids_free(&tokenizer->ends);
   gpt_free(env, tokenizer->bytes);
   gpt_free(env, tokenizer->classes);
   gpt_free(env, tokenizer->cache);
@@ -34,6 +37,19 @@ void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer) {
 size_t gpt_tokenizer_size(const GptTokenizer *tokenizer) { return tokenizer->vocabulary.size; }
 
 int64_t gpt_tokenizer_role(const GptTokenizer *tokenizer, GptRole role) { return tokenizer->roles[role]; }
+
+int64_t gpt_tokenizer_first(const GptTokenizer *tokenizer) { return tokenizer->first; }
+
+const GptIds *gpt_tokenizer_ends(const GptTokenizer *tokenizer) { return &tokenizer->ends; }
+
+bool gpt_tokenizer_add_end(GptTokenizer *tokenizer, int64_t id) {
+  GptIds *ends = &tokenizer->ends;
+  for (size_t i = 0; i < ends->length; i++)
+    if (ends->data[i] == id) return true;
+  if (!gpt_ids_reserve(ends, 1)) return false;
+  ends->data[ends->length++] = id;
+  return true;
+}
 
 bool gpt_tokenizer_add_merge(GptEnv *env, GptTokenizer *tokenizer, int64_t left, int64_t right) {
   GptVocabulary *v = &tokenizer->vocabulary;
@@ -67,7 +83,7 @@ bool gpt_tokenizer_add_added(GptEnv *env, GptTokenizer *tokenizer, int64_t id, c
   int64_t known = gpt_tokenizer_find(tokenizer, text, n);
   gpt_quote(text, n, quoted);
   if (n == 0) return gpt_fail(env, "an added token is empty");
-  if (known < 0 && id < 0) return gpt_fail(env, "the special token %s is not in the vocabulary", quoted);
+  if (known < 0 && id < 0) id = (int64_t)v->size;
   if (known < 0)
     return gpt_vocabulary_add(env, v, id, (const uint8_t *)text, n, plain ? flags : flags | GPT_TOKEN_LITERAL);
   if (id >= 0 && id != known)
@@ -102,6 +118,8 @@ static bool find_bytes(GptEnv *env, GptTokenizer *tokenizer) {
 }
 
 bool gpt_tokenizer_finish(GptEnv *env, GptTokenizer *tokenizer) {
+  int64_t end = tokenizer->roles[GPT_ROLE_EOS];
+  if (end >= 0 && !gpt_tokenizer_add_end(tokenizer, end)) return false;
   tokenizer->bytes = gpt_alloc(env, sizeof *tokenizer->bytes);
   if (tokenizer->bytes == NULL || !find_bytes(env, tokenizer)) return false;
   gpt_byte_tokens_rank(tokenizer->bytes, &tokenizer->merges);

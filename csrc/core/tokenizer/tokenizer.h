@@ -20,7 +20,8 @@ typedef enum GptRole {
 extern const char *const gpt_role_names[GPT_ROLES]; /* "eos_token" */
 
 /* Reads a tokenizer from a directory: tokenizer.json if it is there (as transformers does), otherwise vocab.json and
-   merges.txt; then added_tokens.json, tokenizer_config.json and special_tokens_map.json as far as they are there.
+   merges.txt, or encoder.json and vocab.bpe; then added_tokens.json, tokenizer_config.json, special_tokens_map.json,
+   and of generation_config.json and config.json the end tokens, as far as these are there.
    What would change the ids and is not implemented (normalizers, another pre-tokenizer, ...) is refused by name. */
 GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir);
 
@@ -56,5 +57,11 @@ size_t gpt_tokenizer_size(const GptTokenizer *tokenizer);
 
 /* The id of the token with that role, or -1. */
 int64_t gpt_tokenizer_role(const GptTokenizer *tokenizer, GptRole role);
+
+/* The id with which a prompt is to begin, as the files ask for, or -1. */
+int64_t gpt_tokenizer_first(const GptTokenizer *tokenizer);
+
+/* The ids that end a text: the token of that role, then what generation_config.json and config.json name. */
+const GptIds *gpt_tokenizer_ends(const GptTokenizer *tokenizer);
 
 #endif

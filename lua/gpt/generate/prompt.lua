@@ -33,7 +33,7 @@ local function read_text(name, text, model)
     raise("%s: a string needs a tokenizer, and this model has none; give token ids, or set model.tokenizer or the "
       .. "option tokenizer (gpt.tokenizer(dir) makes one)", name)
   end
-  local ids = model.tokenizer:encode(text, { special = model.special })
+  local ids = model.tokenizer:encode(text, { special = model.special, bos = true })
   return { form = "text", text = text, ids = check_ids(name, ids, model.vocab_size) }
 end
 

@@ -5,12 +5,19 @@ local Output = require "gpt.generate.output"
 local Run = {}
 Run.__index = Run
 
--- The set of ids that stop a row: those asked for, and for text the tokenizer's end of text.
+-- What ends a text by the tokenizer; one that is not ours may have `eos` alone.
+local function end_tokens(tokenizer)
+  local ok, list = pcall(function() return tokenizer.end_tokens end)
+  return ok and list or { tokenizer.eos }
+end
+
+-- The set of ids that stop a row: those asked for, and for text the tokenizer's end tokens.
 local function stop_ids(settings, row)
   local ids = {}
   for id in pairs(settings.stop.ids) do ids[id] = true end
-  local eos = row.form == "text" and not settings.stop.none and settings.tokenizer.eos
-  if eos then ids[eos] = true end
+  if row.form == "text" and not settings.stop.none then
+    for _, id in ipairs(end_tokens(settings.tokenizer)) do ids[id] = true end
+  end
   return ids
 end
 
