@@ -179,6 +179,135 @@ describe("gpt.load", function()
     assert.equal("hello", tokenizer:decode(tokenizer:encode "hello"))
   end)
 
+  it("comes without a tokenizer that is not supported, and says why", function()
+    local dir = copy_of "hf_tied"
+    files.copy(FIXTURES .. "tokenizer_json/tokenizer.json", dir)
+    local text = files.read(dir .. "/tokenizer.json"):gsub('"normalizer": null', '"normalizer": {"type": "NFC"}')
+    files.write(dir .. "/tokenizer.json", text)
+    local heard, model = warnings(function()
+      local model, none = gpt.load(dir)
+      assert.is_nil(none)
+      return model
+    end)
+    local reason = dir .. '/tokenizer.json: normalizer "NFC" is not supported: none expected'
+    assert.same({ "gpt.load: the model comes without its tokenizer: " .. reason }, heard)
+    assert.is_nil(model.tokenizer)
+    local says = ": a string needs a tokenizer, and this model's could not be read (" .. reason .. "); give "
+    assert.equal("gpt.generate: prompt" .. says .. "token ids, or set model.tokenizer or the option tokenizer "
+      .. "(gpt.tokenizer(dir) makes one)", raised(model.generate, model, "Hi"))
+    assert.equal("gpt.stream: stop" .. says .. "a token id, or set model.tokenizer or the option tokenizer "
+      .. "(gpt.tokenizer(dir) makes one)", raised(model.stream, model, { 1 }, { stop = "x" }))
+    assert.equal(3, #model:generate({ 1, 2 }, { max_new_tokens = 1 }))
+    assert.same({}, (warnings(function() gpt.load(dir, { tokenizer = false }) end)))
+    local old = _G.warn
+    rawset(_G, "warn", nil)
+    local done, problem = pcall(gpt.load, dir)
+    rawset(_G, "warn", old)
+    assert(done, problem)
+  end)
+
+  it("leaves the tokenizer out with tokenizer = false", function()
+    local dir = copy_of "hf_tied"
+    files.copy(FIXTURES .. "tokenizer_json/tokenizer.json", dir)
+    assert.is_truthy(select(2, gpt.load(dir)))
+    local model, none = gpt.load(dir, { tokenizer = false })
+    assert.is_nil(none)
+    assert.is_nil(model.tokenizer)
+    assert.equal('gpt.load: tokenizer: true or false expected, got "x"', refusal(dir, { tokenizer = "x" }))
+  end)
+
+  it("brings a tokenizer in the names of GPT-2's first release, and the end tokens of all files", function()
+    local dir = copy_of "hf_tied"
+    files.copy(FIXTURES .. "tokenizer/vocab.json", dir .. "/encoder.json")
+    files.copy(FIXTURES .. "tokenizer/merges.txt", dir .. "/vocab.bpe")
+    files.write(dir .. "/generation_config.json", '{"eos_token_id": [5, 7]}')
+    edit_config(dir, { eos_token_id = json.null })
+    local model, tokenizer = gpt.load(dir)
+    assert.same({ 399, 5, 7 }, tokenizer.end_tokens)
+    model:save(place .. "/ends")
+    assert.same({ 399, 5, 7 }, json.read(place .. "/ends/config.json").eos_token_id)
+    assert.same({ 399, 5, 7 }, select(2, gpt.load(place .. "/ends")).end_tokens)
+  end)
+
+  it("takes names with what wrappers put into them", function()
+    local ids, expected = { 1, 2, 3 }, gpt.load(FIXTURES .. "hf_untied")
+    for _, prefix in ipairs { "_orig_mod.", "module.", "base_model.model.", "module._orig_mod.",
+      "base_model.model._orig_mod.module." } do
+      local dir = copy_of "hf_untied"
+      edit_weights(dir, function(items)
+        for _, item in ipairs(items) do item.name = prefix .. item.name end
+      end)
+      assert.equal(logits_of(expected, ids), logits_of(gpt.load(dir), ids))
+    end
+    local dir = copy_of "hf_untied"
+    edit_weights(dir, function(items)
+      for _, item in ipairs(items) do item.name = item.name:gsub("h%.(%d+)%.", "h.%1._orig_mod.") end
+    end)
+    assert.equal(logits_of(expected, ids), logits_of(gpt.load(dir), ids))
+  end)
+
+  it("takes reorder_and_upcast_attn, which changes nothing in float32", function()
+    local dir = copy_of "hf_tied"
+    edit_config(dir, { reorder_and_upcast_attn = true })
+    assert.equal(logits_of(gpt.load(FIXTURES .. "hf_tied"), { 1, 2 }), logits_of(gpt.load(dir), { 1, 2 }))
+  end)
+
+  describe("with strict = false", function()
+    -- Without biases, and with a head of another kind.
+    local function bare(change)
+      local dir = copy_of "hf_tied"
+      edit_weights(dir, function(items)
+        local kept = {}
+        for _, item in ipairs(items) do
+          if not item.name:find "bias$" then kept[#kept + 1] = item end
+        end
+        kept[#kept + 1] = { name = "score.weight", shape = { 2, 24 }, tensor = gpt.ones(2, 24) }
+        if change then change(kept) end
+        return kept
+      end)
+      return dir
+    end
+
+    it("takes missing biases for zeros, and leaves out what is unexpected", function()
+      local model = gpt.load(bare(), { strict = false })
+      local zeroed = gpt.load(FIXTURES .. "hf_tied", { map = false })
+      gpt.no_grad(function()
+        for path, parameter in zeroed:parameters() do
+          if path:find "bias$" then parameter:fill(0) end
+        end
+      end)
+      assert_close(logits_of(zeroed, { 1, 2, 3 }), logits_of(model, { 1, 2, 3 }))
+      assert.equal(0, model.blocks[1].attention.query.bias:abs():sum():item())
+      model:train():loss({ 1, 2 }, { 2, 3 }):backward()
+      assert.is_truthy(model.final_norm.bias.grad)
+    end)
+
+    it("wants everything else", function()
+      local dir = bare(function(items) table.remove(items, 1) end)
+      assert.equal("DIR/model.safetensors does not fit DIR/config.json\n  missing: h.0.attn.c_attn.weight",
+        refusal(dir, { strict = false }))
+      dir = bare(function(items) items[1] = { name = items[1].name, shape = { 2 }, tensor = gpt.ones(2) } end)
+      assert.equal("DIR/model.safetensors does not fit DIR/config.json\n  of another shape: h.0.attn.c_attn.weight is [2], "
+        .. "not [24, 72]", refusal(dir, { strict = false }))
+    end)
+
+    it("would do, as the error without it says where that is so", function()
+      local expected = [[
+DIR/model.safetensors does not fit DIR/config.json
+  missing: ln_f.bias
+  unexpected: score.weight
+  strict = false leaves unexpected tensors out, and takes missing biases for zeros]]
+      local dir = copy_of "hf_tied"
+      edit_weights(dir, function(items)
+        for i = #items, 1, -1 do
+          if items[i].name:find "ln_f.bias" then table.remove(items, i) end
+        end
+        items[#items + 1] = { name = "score.weight", shape = { 2, 24 }, tensor = gpt.ones(2, 24) }
+      end)
+      assert.equal(expected, refusal(dir))
+    end)
+  end)
+
   describe("lets the weights win", function()
     it("where there is another lm_head.weight than config.json says", function()
       local dir = copy_of "hf_untied"
@@ -264,8 +393,6 @@ describe("gpt.load", function()
         scale_attn_weights = { false, "scale_attn_weights = false changes the arithmetic and is not implemented" },
         scale_attn_by_inverse_layer_idx = { true,
           "scale_attn_by_inverse_layer_idx = true changes the arithmetic and is not implemented" },
-        reorder_and_upcast_attn = { true,
-          "reorder_and_upcast_attn = true changes the arithmetic and is not implemented" },
         add_cross_attention = { true, "add_cross_attention = true changes the arithmetic and is not implemented" },
         quantization_config = { { bits = 4 },
           "quantization_config: quantized weights cannot be read; save the model in float32, float16 or bfloat16" },

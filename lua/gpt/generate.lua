@@ -7,6 +7,7 @@ local prompts = require "gpt.generate.prompt"
 local validate = require "gpt.support.validate"
 local source = require "gpt.generate.source"
 local Run = require "gpt.generate.run"
+local tokenizers = require "gpt.generate.tokenizers"
 
 local generate = {}
 
@@ -46,6 +47,7 @@ local function describe(what, model, settings)
     raise("%s: a function in place of a model needs the option context_length, the most tokens it takes", what)
   end
   return {
+    model = model,
     is_model = is_model,
     tokenizer = settings.tokenizer or type(model) ~= "function" and field(model, "tokenizer") or nil,
     vocab_size = config.vocab_size,
@@ -54,10 +56,10 @@ local function describe(what, model, settings)
   }
 end
 
-local function check_stop_strings(what, settings)
+local function check_stop_strings(what, model, settings)
   if #settings.stop.strings > 0 and not settings.tokenizer then
-    raise("%s: stop: a string needs a tokenizer, and this model has none; give a token id, or set model.tokenizer or "
-      .. "the option tokenizer (gpt.tokenizer(dir) makes one)", what)
+    raise("%s: stop: %s; give a token id, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes "
+      .. "one)", what, tokenizers.missing(model))
   end
 end
 
@@ -83,7 +85,7 @@ local function start(what, model, prompt, given)
   local settings = checks.read(what, given)
   local known = describe(what, model, settings)
   settings.tokenizer = known.tokenizer
-  check_stop_strings(what, settings)
+  check_stop_strings(what, model, settings)
   local read = prompts.read(what, prompt, known)
   check_overflow(what, read.rows, settings, known.context_length)
   return Run.new(what, choose_source(what, model, known, settings), read, settings), read
@@ -93,7 +95,7 @@ end
 local function start_session(what, session, given)
   local settings = checks.read(what, given)
   settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
-  check_stop_strings(what, settings)
+  check_stop_strings(what, session.model, settings)
   local ids = session:ids()
   if #ids == 0 then raise("%s: the session is empty: feed it a prompt first, session:feed(ids)", what) end
   local length = context_length(what, session.context_length, settings.context_length)

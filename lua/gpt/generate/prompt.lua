@@ -6,6 +6,8 @@ local core = require "gpt.core"
 local printed = require "gpt.support.printed"
 local validate = require "gpt.support.validate"
 
+local tokenizers = require "gpt.generate.tokenizers"
+
 local prompt = {}
 
 local function raise(...)
@@ -30,8 +32,8 @@ end
 
 local function read_text(name, text, model)
   if not model.tokenizer then
-    raise("%s: a string needs a tokenizer, and this model has none; give token ids, or set model.tokenizer or the "
-      .. "option tokenizer (gpt.tokenizer(dir) makes one)", name)
+    raise("%s: %s; give token ids, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)",
+      name, tokenizers.missing(model.model))
   end
   local ids = model.tokenizer:encode(text, { special = model.special, bos = true })
   return { form = "text", text = text, ids = check_ids(name, ids, model.vocab_size) }
@@ -65,7 +67,7 @@ local function is_list(value)
   return type(first) == "table" or type(first) == "string" or core.is_tensor(first)
 end
 
--- model: { tokenizer, vocab_size, special }; the first two may be nil.
+-- model: { model, tokenizer, vocab_size, special }; all but the first may be nil.
 function prompt.read(what, value, model)
   local name = what .. ": prompt"
   if not is_list(value) then

@@ -1,22 +1,17 @@
 -- A generation under way: rows of tokens that grow together, one token a step.
 local core = require "gpt.core"
 local Output = require "gpt.generate.output"
+local tokenizers = require "gpt.generate.tokenizers"
 
 local Run = {}
 Run.__index = Run
-
--- What ends a text by the tokenizer; one that is not ours may have `eos` alone.
-local function end_tokens(tokenizer)
-  local ok, list = pcall(function() return tokenizer.end_tokens end)
-  return ok and list or { tokenizer.eos }
-end
 
 -- The set of ids that stop a row: those asked for, and for text the tokenizer's end tokens.
 local function stop_ids(settings, row)
   local ids = {}
   for id in pairs(settings.stop.ids) do ids[id] = true end
   if row.form == "text" and not settings.stop.none then
-    for _, id in ipairs(end_tokens(settings.tokenizer)) do ids[id] = true end
+    for _, id in ipairs(tokenizers.ends(settings.tokenizer)) do ids[id] = true end
   end
   return ids
 end

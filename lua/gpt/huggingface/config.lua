@@ -12,7 +12,7 @@ local MOST_LAYERS = 1000
 local DEFAULTS = {
   vocab_size = 50257, n_positions = 1024, n_embd = 768, n_layer = 12, n_head = 12, activation_function = "gelu_new",
   resid_pdrop = 0.1, embd_pdrop = 0.1, attn_pdrop = 0.1, layer_norm_epsilon = 1e-5, tie_word_embeddings = true,
-  scale_attn_weights = true, scale_attn_by_inverse_layer_idx = false, reorder_and_upcast_attn = false,
+  scale_attn_weights = true, scale_attn_by_inverse_layer_idx = false,
   add_cross_attention = false,
 }
 local OTHER_NAMES = {
@@ -20,10 +20,10 @@ local OTHER_NAMES = {
   n_head = { "num_attention_heads" },
 }
 
--- What changes the arithmetic, and the only value that is implemented.
+-- What changes the arithmetic, and the only value that is implemented. (reorder_and_upcast_attn does not: with it
+-- attention computes in float32, as it does here.)
 local FIXED = {
-  { "scale_attn_weights", true }, { "scale_attn_by_inverse_layer_idx", false }, { "reorder_and_upcast_attn", false },
-  { "add_cross_attention", false },
+  { "scale_attn_weights", true }, { "scale_attn_by_inverse_layer_idx", false }, { "add_cross_attention", false },
 }
 
 local ACTIVATIONS = {
@@ -135,10 +135,10 @@ end
 
 -- The text of a config.json.
 -- @tparam table config with every key
--- @int[opt] eos the id that ends a text
+-- @tparam[opt={}] {integer,...} ends the ids that end a text
 -- @treturn string what transformers reads; `qkv_bias` and `init` stand in it where they are not as it thinks
-function model_config.encode(config, eos)
-  local qkv_bias = nil
+function model_config.encode(config, ends)
+  local qkv_bias, eos = nil, ends and ends[1]
   if not config.qkv_bias then qkv_bias = false end
   return json.encode({
     architectures = { "GPT2LMHeadModel" }, model_type = "gpt2", torch_dtype = "float32",
@@ -148,7 +148,7 @@ function model_config.encode(config, eos)
     activation_function = ACTIVATION_NAMES[config.activation], layer_norm_epsilon = config.norm_eps,
     resid_pdrop = config.shortcut_drop_rate, embd_pdrop = config.emb_drop_rate, attn_pdrop = config.attn_drop_rate,
     initializer_range = 0.02, tie_word_embeddings = config.tie_weights,
-    bos_token_id = eos or json.null, eos_token_id = eos or json.null,
+    bos_token_id = eos or json.null, eos_token_id = ends and #ends > 1 and ends or eos or json.null,
     qkv_bias = qkv_bias, init = config.init ~= "gpt2" and config.init or nil,
   }, 2) .. "\n"
 end

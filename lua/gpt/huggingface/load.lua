@@ -8,11 +8,16 @@ local build = require "gpt.model_files.build"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
+local tokenizers = require "gpt.generate.tokenizers"
+local warning = require "gpt.support.warning"
 
 local WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 
 -- Files that a tokenizer consists of: one of these sets is enough.
-local TOKENIZERS = { { "tokenizer.json" }, { "vocab.json", "merges.txt" } }
+local TOKENIZERS = { { "tokenizer.json" }, { "vocab.json", "merges.txt" }, { "encoder.json", "vocab.bpe" } }
+
+local family = families.gpt2
+local HEAD, EMBEDDING = family.head.huggingface, family.token_embedding.huggingface
 
 local function exists(dir, name)
   return core._file_exists(dir .. "/" .. name)
@@ -52,9 +57,12 @@ function Weights:__close()
   for _, file in ipairs(self.files) do file:close() end
 end
 
--- The name that a tensor goes by here.
+-- The name that a tensor goes by here: without the family's prefix, and without what PyTorch's and PEFT's wrappers put
+-- into names (torch.compile, DataParallel, a model with adapters), one within the other.
 local function plain(name)
-  return name:match("^transformer%.(.+)$") or name
+  local bare = ("." .. name):gsub("%._orig_mod%f[.]", ""):gsub("%.module%f[.]", ""):gsub("^%.base_model%.model%.", ".")
+  local prefix = "." .. family.huggingface.prefix
+  return bare:sub(1, #prefix) == prefix and bare:sub(#prefix + 1) or bare:sub(2)
 end
 
 local function add_entries(weights, file, map)
@@ -83,17 +91,36 @@ local function open_weights(dir)
   return weights
 end
 
-local family = families.gpt2
-local HEAD, EMBEDDING = family.head.huggingface, family.token_embedding.huggingface
+local function is_bias(name)
+  return name:find "%.bias$" ~= nil
+end
 
--- Holds what the files have against what the config asks for; all that differs comes in one error.
-local function check_fit(weights, list, config_path)
+-- The names that are no biases.
+local function without_biases(names)
+  local rest = {}
+  for _, name in ipairs(names) do
+    if not is_bias(name) then rest[#rest + 1] = name end
+  end
+  return rest
+end
+
+local LENIENT = "\n  strict = false leaves unexpected tensors out, and takes missing biases for zeros"
+
+-- Holds what the files have against what the config asks for; all that differs comes in one error. Not strict: what is
+-- unexpected and biases that are missing do not matter.
+local function check_fit(weights, list, config_path, strict)
   local there = {}
   for name, entry in pairs(weights.entries) do
     if not family.huggingface.is_ignored(name) then there[name] = entry end
   end
-  local text = mismatch.text(mismatch.compare(list, there))
-  if text then core._raise(("%s does not fit %s%s"):format(weights.path, config_path, text)) end
+  local found = mismatch.compare(list, there)
+  local missing = without_biases(found.missing)
+  local would_do = #missing == 0 and #found.misshaped == 0
+  if not strict then found.missing, found.unexpected = missing, {} end
+  local text = mismatch.text(found)
+  if text then
+    core._raise(("%s does not fit %s%s%s"):format(weights.path, config_path, text, would_do and LENIENT or ""))
+  end
 end
 
 -- Whether two tensors of the files hold the same bytes.
@@ -106,7 +133,7 @@ end
 local function heed_weights(weights, config, config_path)
   local head, embedding = weights.entries[HEAD], weights.entries[EMBEDDING]
   local function correct(said, found)
-    warn(("gpt.load: %s says %s, but %s; the weights win"):format(config_path, said, found))
+    warning("gpt.load: %s says %s, but %s; the weights win", config_path, said, found)
   end
   if config.tie_weights and head and embedding and same_bytes(head, embedding) then
     weights.entries[HEAD] = nil
@@ -126,16 +153,42 @@ local function heed_weights(weights, config, config_path)
   end
 end
 
-local function load_tokenizer(dir)
+local function has_tokenizer(dir)
   for _, names in ipairs(TOKENIZERS) do
     local all = true
     for _, name in ipairs(names) do all = all and exists(dir, name) end
-    if all then return core.tokenizer(dir) end
+    if all then return true end
   end
+  return false
+end
+
+-- The directory's tokenizer; or nil, and why it could not be read where there is one.
+local function load_tokenizer(dir)
+  if not has_tokenizer(dir) then return nil end
+  local read, result = pcall(core.tokenizer, dir)
+  if read then return result end
+  return nil, (tostring(result):gsub("^[^\n]-:%d+: ", "", 1))
+end
+
+-- A model takes its tokenizer along. One that cannot be read is a warning, and the reason why string prompts fail.
+local function bring_tokenizer(model, dir)
+  local tokenizer, problem = load_tokenizer(dir)
+  if problem then
+    tokenizers.note(model, problem)
+    warning("gpt.load: the model comes without its tokenizer: %s", problem)
+  end
+  model.tokenizer = tokenizer
+  return tokenizer
+end
+
+local function read_tensor(weights, item, map)
+  local entry = weights.entries[item.name]
+  return entry and safetensors.read(entry, map) or core.zeros(item.shape)
 end
 
 -- @string dir
--- @tparam table options `map`: false copies all weights
+-- @tparam table options `map`: false copies all weights; `tokenizer`: false leaves it out; `strict`: false leaves
+-- unexpected tensors out and takes missing biases for zeros
 -- @treturn Model
 -- @treturn Tokenizer or nil
 return function(dir, options)
@@ -144,10 +197,9 @@ return function(dir, options)
   local weights <close> = open_weights(dir)
   heed_weights(weights, config, config_path)
   local list = families.layout(family, config, "huggingface")
-  check_fit(weights, list, config_path)
-  local tokenizer = load_tokenizer(dir)
+  check_fit(weights, list, config_path, options.strict)
   local model = build.empty(config)
-  build.fill(model, list, config, function(item) return safetensors.read(weights.entries[item.name], options.map) end)
-  model.tokenizer = tokenizer
+  build.fill(model, list, config, function(item) return read_tensor(weights, item, options.map) end)
+  local tokenizer = options.tokenizer and bring_tokenizer(model, dir) or nil
   return model:eval(), tokenizer
 end

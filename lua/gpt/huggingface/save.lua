@@ -5,6 +5,7 @@ local json = require "gpt.support.json"
 local model_config = require "gpt.huggingface.config"
 local new_files = require "gpt.support.new_files"
 local safetensors = require "gpt.safetensors"
+local tokenizers = require "gpt.generate.tokenizers"
 local tree = require "gpt.model_files.tree"
 
 -- One of the files' tensors from the parameters that it holds side by side; biases that a model lacks are zeros.
@@ -37,12 +38,17 @@ local function remove_shards(dir)
   end
 end
 
+-- The ids that end a text: the tokenizer's, or GPT-2's where the vocabulary is.
+local function end_tokens(tokenizer, config)
+  if tokenizer then return tokenizers.ends(tokenizer) end
+  return config.vocab_size == 50257 and { 50256 } or {}
+end
+
 local function write(model, dir, config, parameters)
   local files <close> = new_files()
   local tokenizer = model.tokenizer
-  local eos = tokenizer and tokenizer.eos or config.vocab_size == 50257 and 50256 or nil
   safetensors.write_into(files:add(dir .. "/model.safetensors"), items_of(families.gpt2, config, parameters))
-  files:add(dir .. "/config.json"):write(model_config.encode(config, eos))
+  files:add(dir .. "/config.json"):write(model_config.encode(config, end_tokens(tokenizer, config)))
   files:finish()
   if tokenizer then tokenizer:save(dir) end
   files:commit()

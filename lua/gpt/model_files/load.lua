@@ -6,6 +6,7 @@ local validate = require "gpt.support.validate"
 
 local OPTIONS = {
   { "dtype", validate.one_of { "f32" }, optional = true }, { "map", validate.boolean, optional = true },
+  { "tokenizer", validate.boolean, optional = true }, { "strict", validate.boolean, optional = true },
 }
 
 -- The options with their defaults.
@@ -16,7 +17,7 @@ local function read_options(dir, options)
   end
   local values, problems = validate.read(options or {}, OPTIONS)
   validate.raise("gpt.load", problems)
-  values.map = values.map ~= false
+  for _, name in ipairs { "map", "tokenizer", "strict" } do values[name] = values[name] ~= false end
   return values
 end
 
@@ -29,12 +30,17 @@ end
 -- use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a page which is
 -- gone from a mapped file. With `map = false` nothing stays mapped.
 --
--- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so.
+-- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so. A
+-- tokenizer that cannot be read, or asks for what is not implemented, does not stop the model: `warn` tells the reason
+-- (Lua shows warnings after `warn "@on"`), and so does the error of a string prompt. Tensors' names may carry what
+-- wrappers put before them (`_orig_mod.`, `module.`, `base_model.model.`).
 -- @function load
 -- @string dir
--- @tparam[opt] table options `dtype` ("f32"), `map` (true; false copies all weights)
+-- @tparam[opt] table options `dtype` ("f32"), `map` (true; false copies all weights), `tokenizer` (true; false leaves
+-- it out), `strict` (true; false leaves unexpected tensors out, such as a head of another kind, and takes missing
+-- biases for zeros)
 -- @treturn Model in eval mode
--- @treturn Tokenizer or nil, where the directory has none; also the model's field `tokenizer`
+-- @treturn Tokenizer or nil, where the directory has none that can be read; also the model's field `tokenizer`
 -- @raise where a file is missing, cut short or not what its format allows, where config.json asks for another
 -- architecture, and where weights are missing, unexpected or of another shape: all of them in one error
 -- @usage local model, tokenizer = gpt.load "gpt2"

@@ -1,0 +1,24 @@
+-- What generating and loading want of tokenizers. One may be of the user's own: a table with `encode`, `decode`, `eos`.
+local tokenizers = {}
+
+local problems = setmetatable({}, { __mode = "k" }) -- by model: why a loaded one has none
+
+--- Keeps the reason why a model's tokenizer could not be read.
+function tokenizers.note(model, problem)
+  problems[model] = problem
+end
+
+--- What to say where a string needs a tokenizer, and the model or function has none.
+function tokenizers.missing(model)
+  local problem = model ~= nil and problems[model]
+  local has = problem and ("this model's could not be read (%s)"):format(problem) or "this model has none"
+  return "a string needs a tokenizer, and " .. has
+end
+
+--- The ids that end a text; a tokenizer of the user's own may have `eos` alone.
+function tokenizers.ends(tokenizer)
+  local ok, list = pcall(function() return tokenizer.end_tokens end)
+  return ok and list or { tokenizer.eos }
+end
+
+return tokenizers
