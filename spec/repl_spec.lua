@@ -81,7 +81,7 @@ describe("a mistake at the prompt", function()
     ["x = t >= 1"] = "tensors are compared by methods, element by element: a:lt(b), a:le(b), a:gt(b), a:ge(b), a:eq(b)",
     ["for row in t do x = row end"] = "a gpt.Tensor cannot be called: t[i] is its slice at i; a loop over all: "
       .. "for i = 1, #t do",
-    ["x = gpt.size(model)"] = "gpt.size: a preset's name or a config table expected, got a gpt.Layer; a model's is "
+    ["x = gpt.size(linear)"] = "gpt.size: a preset's name or a config table expected, got a gpt.Layer; a model's is "
       .. "model.config",
     ["x = nn.Sequential { linear, Own }"] = "nn.Sequential: item 2 is the function Own itself: call it, as in Own(...)",
     ["x = nn.layer('Own', { forward = print, positionWise = true })"] =

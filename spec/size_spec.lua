@@ -127,6 +127,53 @@ training   3.00 GiB: activations 582.76 MiB, weights, gradients and moments 2.43
       raised(function() gpt.size() end))
   end)
 
+  it("of a model is that of its config, where its parts are", function()
+    for _, overrides in ipairs { {}, { tie_weights = true }, { qkv_bias = true, hidden_dim = 10 } } do
+      local config = gpt.config("gpt2-small", { emb_dim = 24, n_layers = 2, vocab_size = 50, context_length = 16 })
+      for key, value in pairs(overrides) do config[key] = value end
+      local model = gpt.Model(config)
+      assert.equal(tostring(gpt.size(config)), tostring(gpt.size(model)))
+      assert.equal(model:num_parameters(), gpt.size(model).parameters)
+      for _, key in ipairs { "parameters", "parameters_tied", "kv_cache_bytes" } do
+        assert.equal(gpt.size(config)[key], gpt.size(model)[key])
+      end
+      assert.equal(gpt.size(config).block.attention.flops.forward, gpt.size(model).block.attention.flops.forward)
+    end
+  end)
+
+  it("of a model counts parts of its own", function()
+    local config = gpt.config("gpt2-small", { emb_dim = 24, n_layers = 2, vocab_size = 50, context_length = 16 })
+    local shared = gpt.nn.Linear(24, 24)
+    local Own = gpt.nn.layer("Own", {
+      init = function(self)
+        self.attention = gpt.nn.MultiHeadAttention { emb_dim = 24, n_heads = 2, context_length = 16 }
+        self.shared = shared
+        self.scale = gpt.nn.parameter(gpt.ones(24))
+        self.mix = gpt.nn.parameter(gpt.ones(24, 3))
+      end,
+      forward = function(self, x) return self.attention(x) + self.shared(x) * self.scale end,
+      positionwise = true,
+    })
+    local model = gpt.Model(config, { block = Own, position_embedding = false, head = gpt.nn.Linear(24, 50) })
+    local size = gpt.size(model)
+    assert.equal(model:num_parameters(), size.parameters)
+    assert.equal(size.parameters, size.parameters_tied) -- a head with a bias cannot be tied
+    assert.same({ "token_embedding", "blocks", "final_norm", "head" },
+      { size.parts[1].name, size.parts[2].name, size.parts[3].name, size.parts[4].name })
+    assert.equal(2 * (4 * 24 * 24 + 24 + 24 + 72) + 24 * 24 + 24, size.parts.blocks.parameters)
+    assert.equal(2 * (2 * (4 * 24 * 24 + 72 + 24 * 24) + 4 * 16 * 24), size.parts.blocks.flops.forward)
+    assert.equal(2 * 4 * 2 * 16 * 24, size.kv_cache_bytes)
+    assert.equal(2, size.parts.blocks.count)
+    assert.is_nil(tostring(size):find("training  ", 1, true))
+    assert.equal("size:training_memory: this model has parts of its own, and no config says what they keep for the "
+      .. "backward pass; gpt.memory().peak says it after a step", raised(function() size:training_memory() end))
+    assert.is_true(size:training_time { tokens = 1, flops_per_second = 1 } > 0)
+    model = gpt.Model(config)
+    model:replace("blocks.2.feed_forward", gpt.nn.FeedForward { emb_dim = 24, hidden_dim = 7 })
+    assert.equal(model:num_parameters(), gpt.size(model).parameters)
+    assert.error_matches(function() gpt.size(model):training_memory() end, "parts of its own", 1, true)
+  end)
+
   it("counts the largest config there is without overflow", function()
     local size = gpt.size { vocab_size = 2 ^ 31 - 1, context_length = 2 ^ 31 - 1, emb_dim = 2 ^ 11, n_heads = 1,
       n_layers = 2 ^ 9, drop_rate = 0, qkv_bias = false }

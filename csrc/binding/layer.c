@@ -195,11 +195,11 @@ static int call(lua_State *L) {
   return bind_tensor_done(L, y) + arguments.results;
 }
 
-static int layer_print(lua_State *L) {
+int bind_push_printed(lua_State *L, void (*print)(GptLayer *, GptText *)) {
   GptEnv *env = bind_env(L);
   GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
   gpt_text_init(text, env);
-  gpt_layer_print(bind_layer(L, 1), text);
+  print(bind_layer(L, 1), text);
   if (text->failed) {
     gpt_text_free(text);
     return bind_raise(L, env);
@@ -212,6 +212,8 @@ static int layer_print(lua_State *L) {
   luaL_pushresultsize(&buffer, length);
   return 1;
 }
+
+static int layer_print(lua_State *L) { return bind_push_printed(L, gpt_layer_print); }
 
 static int layer_length(lua_State *L) {
   const GptLayer *layer = bind_layer(L, 1);

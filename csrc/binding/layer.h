@@ -42,6 +42,9 @@ typedef struct BindLayerCall {
   int results;      /* returned behind the tensor, on top of the stack */
 } BindLayerCall;
 
+/* Pushes what a function of the core prints of the layer at 1. Returns 1. */
+int bind_push_printed(lua_State *L, void (*print)(GptLayer *layer, GptText *text));
+
 /* Does the layer train, here and now? Its own mode, and the pass's that runs. */
 bool bind_is_training(const GptEnv *env, const GptLayer *layer);
 

@@ -5,6 +5,7 @@
 #include "binding/ids.h"
 #include "binding/layer.h"
 #include "binding/tensor.h"
+#include "core/nn/layer_print.h"
 
 /* What make_part needs of the call: where the config, the table of parts and a table that keeps them alive until the
  * model does lie. */
@@ -150,6 +151,15 @@ static int is_model(lua_State *L) {
   return 1;
 }
 
+/* _identity(tensor): equal for the same tensor, whatever userdata it stands behind. */
+static int tensor_identity(lua_State *L) {
+  lua_pushlightuserdata(L, bind_tensor(L, 1));
+  return 1;
+}
+
+/* _constructor(layer): what it says of itself alone, "Linear(3, 4)" */
+static int constructor(lua_State *L) { return bind_push_printed(L, gpt_layer_print_alone); }
+
 /* _kind(layer): "Model", "Linear", ... */
 static int kind(lua_State *L) {
   lua_pushstring(L, bind_layer(L, 1)->kind->name);
@@ -158,6 +168,7 @@ static int kind(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
-    {"_ids_tensor", ids_tensor}, {"_is_model", is_model}, {NULL, NULL}};
+    {"_ids_tensor", ids_tensor}, {"_is_model", is_model}, {"_identity", tensor_identity},
+    {"_constructor", constructor}, {NULL, NULL}};
 
 void bind_open_model(lua_State *L) { bind_functions(L, functions); }

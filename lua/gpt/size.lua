@@ -6,6 +6,10 @@ local config = require "gpt.config"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
+local of_model = require "gpt.size.of_model"
+local part_of = require "gpt.size.part"
+
+local DTYPES, measure, total = part_of.DTYPES, part_of.measure, part_of.total
 
 --- What `gpt.size` returns: `parameters`, `parameters_tied`, `bytes`, `kv_cache_bytes`, `flops` and `parts`; it prints
 -- as a table.
@@ -13,33 +17,6 @@ local known_fields = require "gpt.support.known_fields"
 -- @usage print(gpt.size("gpt2-small"))
 
 local size = {}
-
--- Bytes of a matrix's row. Quantised rows are blocks of 32 numbers, the last one filled up, with a 16-bit scale each.
-local DTYPES = { "f32", "bf16", "f16", "q8", "q4" }
-local ROW_BYTES = {
-  f32 = function(n) return 4 * n end,
-  bf16 = function(n) return 2 * n end,
-  f16 = function(n) return 2 * n end,
-  q8 = function(n) return (32 + 2) * ((n + 31) // 32) end,
-  q4 = function(n) return (16 + 2) * ((n + 31) // 32) end,
-}
-
---- One part that occurs `count` times: matrices `{ rows, columns }`, numbers in vectors (always f32), and the
--- floating-point operations per token of one occurrence, forward.
-local function measure(name, count, matrices, vectors, operations)
-  local part = { name = name, count = count, parameters = count * vectors, bytes = printed {} }
-  for _, dtype in ipairs(DTYPES) do part.bytes[dtype] = 4 * count * vectors end
-  for _, matrix in ipairs(matrices) do
-    local rows, columns = table.unpack(matrix)
-    part.parameters = part.parameters + count * rows * columns
-    for _, dtype in ipairs(DTYPES) do
-      part.bytes[dtype] = part.bytes[dtype] + count * rows * ROW_BYTES[dtype](columns)
-    end
-  end
-  part.flops = printed { forward = count * operations, training = 3 * count * operations }
-  part.kv_cache_bytes = 0
-  return printed(part)
-end
 
 local function measure_attention(c, count)
   local dim, bias = c.emb_dim, c.qkv_bias and 3 * c.emb_dim or 0
@@ -72,20 +49,6 @@ local function measure_parts(c)
   }
 end
 
---- What a list of parts comes to.
-local function total(parts)
-  local bytes, flops = printed {}, printed { forward = 0, training = 0 }
-  for _, dtype in ipairs(DTYPES) do bytes[dtype] = 0 end
-  local sum = printed { parameters = 0, bytes = bytes, kv_cache_bytes = 0, flops = flops }
-  for _, part in ipairs(parts) do
-    sum.parameters = sum.parameters + part.parameters
-    sum.kv_cache_bytes = sum.kv_cache_bytes + part.kv_cache_bytes
-    for _, dtype in ipairs(DTYPES) do bytes[dtype] = bytes[dtype] + part.bytes[dtype] end
-    for pass, operations in pairs(part.flops) do flops[pass] = flops[pass] + operations end
-  end
-  return sum
-end
-
 local Parts = { __index = known_fields.index "size.parts" }
 
 local function name_parts(parts)
@@ -101,6 +64,9 @@ local function measure_block(c)
 end
 
 local methods, metatable = {}, nil
+
+-- Sizes of models with parts of their own, whose activations no config tells.
+local unknown_activations = setmetatable({}, { __mode = "k" })
 
 local function read_options(who, options, fields)
   if type(options) ~= "table" then
@@ -155,6 +121,10 @@ function methods.training_memory(self, options)
   local who = "size:training_memory"
   check_self(who, self)
   local values, c = read_options(who, options == nil and {} or options, MEMORY_FIELDS), self.config
+  if unknown_activations[self] then
+    core._raise(("%s: this model has parts of its own, and no config says what they keep for the backward pass; "
+      .. "gpt.memory().peak says it after a step"):format(who))
+  end
   local tokens = values.tokens or c.context_length
   if tokens > c.context_length then
     core._raise(("%s: tokens: at most context_length (%d) expected, got %d"):format(who, c.context_length, tokens))
@@ -229,7 +199,7 @@ local function part_rows(self)
     add(part, part.name == "head" and self.config.tie_weights and "head, tied" or occurrences(part))
   end
   add(self, "total")
-  if not self.config.tie_weights then
+  if self.parameters_tied < self.parameters then
     local tied = { parameters = self.parameters_tied, bytes = { f32 = 4 * self.parameters_tied } }
     table.insert(rows, part_row(tied, "total with a tied head"))
   end
@@ -237,19 +207,20 @@ local function part_rows(self)
 end
 
 local function summary_rows(self)
-  local c, step = self.config, self:training_memory()
-  local weights = {}
+  local c, weights = self.config, {}
   for i, dtype in ipairs(DTYPES) do weights[i] = ("%s %s"):format(dtype, format_bytes(self.bytes[dtype])) end
   local tokens = validate.grouped(c.context_length)
-  local add_up = "%s: activations %s, weights, gradients and moments %s"
-  return {
+  local rows = {
     "weights    " .. table.concat(weights, ", "),
     ("KV cache   %s for %s tokens in f32"):format(format_bytes(self.kv_cache_bytes), tokens),
     ("per token  %s forward, %s in training"):format(
       format_operations(self.flops.forward), format_operations(self.flops.training)),
-    ("training   " .. add_up .. ", for %s tokens"):format(format_bytes(step.total), format_bytes(step.activations),
-      format_bytes(step.total - step.activations), tokens),
   }
+  if unknown_activations[self] then return rows end
+  local step = self:training_memory()
+  table.insert(rows, ("training   %s: activations %s, weights, gradients and moments %s, for %s tokens"):format(
+    format_bytes(step.total), format_bytes(step.activations), format_bytes(step.total - step.activations), tokens))
+  return rows
 end
 
 local function format_size(self)
@@ -266,7 +237,30 @@ end
 
 metatable = { __name = "gpt.Size", __index = known_fields.index("a gpt.Size", methods), __tostring = format_size }
 
---- The size of a config's model, without allocating anything. Prints as a table.
+local function size_of_config(given)
+  local c = config.check(given, "gpt.size")
+  local parts = name_parts(measure_parts(c))
+  local self = total(parts)
+  self.parameters_tied = c.tie_weights and self.parameters or self.parameters - parts.head.parameters
+  self.parts, self.block, self.config = parts, measure_block(c), c
+  return self
+end
+
+local function size_of_model(model)
+  local c = config.check(model.config, "gpt.size: model.config")
+  local parts = name_parts(of_model.parts(model, c))
+  local self, block = total(parts), of_model.block_parts(model, c)
+  self.parameters_tied = self.parameters - of_model.untied_head(model)
+  c.tie_weights = of_model.is_tied(model)
+  self.parts, self.config, self.block = parts, c, total(block)
+  for _, part in ipairs(block) do self.block[part.name] = part end
+  local plain = of_model.is_plain(model) and self.parameters == total(measure_parts(c)).parameters
+  if not plain then unknown_activations[self] = true end
+  return self
+end
+
+--- The size of a config's model, without allocating anything; or of a model that is there, with the parts that it has.
+-- Prints as a table.
 --
 -- - `.parameters`, and `.parameters_tied`: with a head that shares the token embedding's matrix
 -- - `.bytes`: of the weights, by dtype: `f32`, `bf16`, `f16`, `q8`, `q4`. Matrices are in that dtype; biases and
@@ -277,21 +271,18 @@ metatable = { __name = "gpt.Size", __index = known_fields.index("a gpt.Size", me
 --   layer), and twice the forward pass for the backward pass: Chowdhery et al., "PaLM", 2022, appendix B.
 -- - `.parts`: a list with the same for each part (also by name): `token_embedding`, `position_embedding`,
 --   `attention`, `feed_forward` and `norms` (of all layers), `final_norm`, `head`; `.block`: the same for one
---   transformer block, with its `attention`, `feed_forward` and `norms`
+--   transformer block, with its `attention`, `feed_forward` and `norms`. A model whose blocks are not all
+--   TransformerBlocks has the part `blocks` instead; a matrix of its own counts as multiplied once per token
 -- - `.config`: the config with its defaults filled in
 -- - `:training_time{...}`, `:training_memory{...}`
 -- @function size
--- @tparam table|string config a config table, or the name of a preset
+-- @tparam table|string|Model config a config table, the name of a preset, or a model
 -- @treturn Size
 -- @raise what `gpt.config` raises
 -- @usage print(gpt.size("gpt2-small"))
 -- print(gpt.size("gpt2-small").bytes.f32 / 2^20)  --> 621.830...
 function size.size(given)
-  local c = config.check(given, "gpt.size")
-  local parts = name_parts(measure_parts(c))
-  local self = total(parts)
-  self.parameters_tied = c.tie_weights and self.parameters or self.parameters - parts.head.parameters
-  self.parts, self.block, self.config = parts, measure_block(c), c
+  local self = core._is_model(given) and size_of_model(given) or size_of_config(given)
   return setmetatable(self, metatable)
 end
 

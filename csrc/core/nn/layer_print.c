@@ -285,3 +285,11 @@ void gpt_layer_print(GptLayer *layer, GptText *text) {
   }
   finish_print(&p);
 }
+
+void gpt_layer_print_alone(GptLayer *layer, GptText *text) {
+  bool braces = layer->kind->container;
+  gpt_text_add(text, braces ? "%s { " : "%s(", gpt_layer_name(layer));
+  size_t before = text->length;
+  if (layer->kind->describe != NULL) layer->kind->describe(layer, text);
+  gpt_text_add(text, !braces ? ")" : text->length > before ? " }" : "}");
+}

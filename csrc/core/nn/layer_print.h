@@ -11,4 +11,7 @@
  */
 void gpt_layer_print(GptLayer *layer, GptText *text);
 
+/* Prints the layer without its parts: "Linear(3, 4)", "FeedForward { emb_dim = 3, hidden_dim = 12 }". */
+void gpt_layer_print_alone(GptLayer *layer, GptText *text);
+
 #endif

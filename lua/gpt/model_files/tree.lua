@@ -14,24 +14,21 @@ local function parameters_of(layer)
   return by_path, order
 end
 
-local function lines_of(layer)
-  local lines = {}
-  for line in tostring(layer):gmatch "[^\n]+" do lines[#lines + 1] = (line:gsub("%s+", " ")) end
-  return lines
+local function names_of(layer)
+  local names = {}
+  for name in layer:children() do names[#names + 1] = name end
+  return names
 end
 
-local function shown(line)
-  return line and line:match("^%s*(.-),?%s*%-?%-?[%s%d,]*$"):sub(1, 200) or "nothing"
-end
-
--- A part must print as that of a plain Model does: the same kinds of layers, made with the same arguments.
+-- A part must be that of a plain Model: the same kinds of layers, made with the same arguments, with the same parts.
 local function check_part(path, found, expected)
-  found, expected = lines_of(found), lines_of(expected)
-  for i = 1, math.max(#found, #expected) do
-    if found[i] ~= expected[i] then
-      refuse(("%s has %s where GPT-2 has %s"):format(path, shown(found[i]), shown(expected[i])))
-    end
+  local is, should_be = core._constructor(found), core._constructor(expected)
+  if is ~= should_be then refuse(("%s is %s where GPT-2 has %s"):format(path, is:sub(1, 200), should_be)) end
+  local names, wanted = names_of(found), names_of(expected)
+  if table.concat(names, ", ") ~= table.concat(wanted, ", ") then
+    refuse(("%s has the parts %s where GPT-2 has %s"):format(path, name_list.line(names), name_list.line(wanted)))
   end
+  for name, part in expected:children() do check_part(path .. "." .. name, found[name], part) end
 end
 
 local function check_tree(model, plain)
