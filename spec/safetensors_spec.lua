@@ -37,7 +37,7 @@ end
 local function read(name, view)
   local opened <close> = safetensors.open(path)
   local tensor = safetensors.read(opened.by_name[name], view)
-  local bytes, values = tensor:bytes(), {}
+  local bytes, values = tensor:float():bytes(), {}
   for position = 1, #bytes, 4 do values[#values + 1] = string.unpack("<f", bytes, position) end
   return values
 end
@@ -91,7 +91,7 @@ describe("safetensors", function()
       end
     end)
 
-    it("converts float16, bfloat16 and float64 exactly", function()
+    it("keeps float16 and bfloat16, mapped or not, and makes float32 of float64, exactly", function()
       build({ a = entry("F16", { 8 }, 0, 16) },
         string.pack("<I2I2I2I2I2I2I2I2", 0x3c00, 0xc000, 0x0001, 0x83ff, 0x7bff, 0x7c00, 0xfc00, 0x8000))
       local values = read("a", true)
@@ -103,6 +103,13 @@ describe("safetensors", function()
       assert.is_true(values[1] ~= values[1] and values[2] ~= values[2])
       build({ a = entry("BF16", { 2, 2 }, 0, 8) }, string.pack("<I2I2I2I2", 0x3f80, 0xc040, 0x0001, 0x7f80))
       assert.same({ 1.0, -3.0, 2.0 ^ -133, math.huge }, read("a", true))
+      for _, view in ipairs { true, false } do
+        local opened <close> = safetensors.open(path)
+        local mapped = gpt.memory().live
+        local tensor = safetensors.read(opened.by_name.a, view)
+        assert.equal("bf16", tensor:dtype())
+        assert.is_true(not view or gpt.memory().live - mapped < 1024)
+      end
       build({ a = entry("F64", { 2 }, 0, 16) }, string.pack("<dd", 0.5, -1e300))
       assert.same({ 0.5, -math.huge }, read("a", true))
     end)
@@ -349,9 +356,12 @@ describe("safetensors", function()
     assert.is_nil(file:bytes(-1, 1))
     assert.is_nil(file:bytes(math.maxinteger, math.maxinteger))
     assert.equal("bc", file:bytes(1, 2))
-    for _, shape in ipairs { { 1 }, { 1 << 62, 4 }, { -1 } } do
-      assert.error_matches(function() file:tensor(0, "F32", shape, true) end, "a tensor that lies outside its file", 1,
-        true)
+    for message, shape in pairs {
+      ["a tensor that lies outside its file"] = { 1 },
+      ["a tensor of shape [4611686018427387904, 4] is too large"] = { 1 << 62, 4 },
+      ["a shape has no negative sizes, got [-1]"] = { -1 },
+    } do
+      assert.error_matches(function() file:tensor(0, "F32", shape, true) end, message, 1, true)
     end
     assert.error_matches(function() file:tensor(0, "U8", { 1 }, true) end, "F32, F16, BF16, F64 or I64 expected", 1,
       true)

@@ -53,11 +53,13 @@ static int mapped_file_bytes(lua_State *L) {
   return 1;
 }
 
-static GptFileDtype check_dtype(lua_State *L, int index) {
+/* A dtype as safetensors files call it, "F32". */
+static GptDtype check_file_dtype(lua_State *L, int index) {
   const char *name = luaL_checkstring(L, index);
-  for (int i = 0; i < GPT_FILE_DTYPES; i++)
-    if (strcmp(name, gpt_file_dtype_name((GptFileDtype)i)) == 0) return (GptFileDtype)i;
-  return (GptFileDtype)luaL_argerror(L, index, "F32, F16, BF16, F64 or I64 expected");
+  GptDtype dtype = GPT_FILE_F64;
+  if (strcmp(name, "F64") != 0 && !gpt_dtype_find_safetensors(name, &dtype))
+    luaL_argerror(L, index, "F32, F16, BF16, F64 or I64 expected");
+  return dtype;
 }
 
 static int check_file_shape(lua_State *L, int index, int64_t *shape) {
@@ -78,7 +80,7 @@ static int mapped_file_tensor(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
   GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
   lua_Integer offset = luaL_checkinteger(L, 2);
-  GptFileDtype dtype = check_dtype(L, 3);
+  GptDtype dtype = check_file_dtype(L, 3);
   int ndim = check_file_shape(L, 4, shape);
   luaL_argcheck(L, offset >= 0, 2, "a byte's position expected");
   GptTensor **box = bind_new_tensor(L);

@@ -173,13 +173,13 @@ static int assign_part(lua_State *L, GptEnv *env, GptLayer *layer, const char *k
   GptTensor *tensor = bind_test_tensor(L, 3);
   if (tensor == NULL)
     return bind_error(L, "%s.%s: a tensor expected, got %s", gpt_layer_name(layer), key, bind_typename(L, 3));
-  if (!gpt_same_shape(tensor, parameter) || tensor->storage->dtype != GPT_F32)
+  if (!gpt_same_shape(tensor, parameter) || !gpt_layer_may_hold(layer, key, tensor->storage->dtype))
     return bind_error(L, "%s.%s: an f32 tensor of shape %s expected, got %s of %s", gpt_layer_name(layer), key,
                       gpt_tensor_shape_text(parameter, before), gpt_dtype_name(tensor->storage->dtype),
                       gpt_tensor_shape_text(tensor, after));
   bool trains = parameter->requires_grad;
   if (!gpt_layer_set_parameter(env, layer, key, tensor)) return bind_raise(L, env);
-  if (trains && tensor->node == NULL) tensor->requires_grad = true;
+  if (trains && tensor->node == NULL && tensor->storage->dtype == GPT_F32) tensor->requires_grad = true;
   return 0;
 }
 

@@ -131,9 +131,18 @@ static int set_parameter(lua_State *L) {
   if (!gpt_same_shape(tensor, old))
     return luaL_argerror(L, 3, lua_pushfstring(L, "shape %s expected, got %s", gpt_tensor_shape_text(old, before),
                                                gpt_tensor_shape_text(tensor, after)));
-  tensor->requires_grad = old->requires_grad;
+  if (!gpt_layer_may_hold(layer, name, tensor->storage->dtype))
+    return luaL_argerror(L, 3, lua_pushfstring(L, "%s.%s cannot be %s", gpt_layer_name(layer), name,
+                                               gpt_dtype_name(tensor->storage->dtype)));
+  tensor->requires_grad = old->requires_grad && tensor->storage->dtype == GPT_F32;
   if (!gpt_layer_set_parameter(env, layer, name, tensor)) return bind_raise(L, env);
   return 0;
+}
+
+/* _may_hold(layer, name, dtype): whether a parameter of that name may be of that dtype */
+static int may_hold(lua_State *L) {
+  lua_pushboolean(L, gpt_layer_may_hold(bind_layer(L, 1), luaL_checkstring(L, 2), bind_dtype(L, 3)));
+  return 1;
 }
 
 /* _ids_tensor(ids): an array of token ids, or of equally long arrays, as an i64 tensor [batch, tokens] */
@@ -169,6 +178,6 @@ static int kind(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
     {"_ids_tensor", ids_tensor}, {"_is_model", is_model}, {"_identity", tensor_identity},
-    {"_constructor", constructor}, {NULL, NULL}};
+    {"_constructor", constructor}, {"_may_hold", may_hold}, {NULL, NULL}};
 
 void bind_open_model(lua_State *L) { bind_functions(L, functions); }

@@ -16,7 +16,7 @@ local BITS = {
   C64 = 64, F64 = 64, I64 = 64, U64 = 64,
 }
 local READABLE = { F32 = true, F16 = true, BF16 = true, F64 = true, I64 = true }
-local FILE_DTYPES = { f32 = "F32", i64 = "I64" }
+local FILE_DTYPES = { f32 = "F32", f16 = "F16", bf16 = "BF16", i64 = "I64" }
 
 -- A name from a file, fit for a message.
 local function shown(name)
@@ -153,9 +153,9 @@ function safetensors.open(path)
   return result
 end
 
--- The tensor of an entry: f32, or i64 for I64.
+-- The tensor of an entry, in its own dtype; F64 becomes f32.
 -- @tparam table entry of an opened file
--- @bool view aligned F32 and I64 as views of the file (a write touches only this process's copy), else all copied
+-- @bool view aligned ones as views of the file (a write touches only this process's copy), else all copied
 function safetensors.read(entry, view)
   local path = entry.source.path
   if not READABLE[entry.dtype] then

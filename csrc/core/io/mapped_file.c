@@ -10,7 +10,7 @@
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 
-#define PIECE 65536  /* elements that a thread reads at a time */
+#define PIECE 65536  /* floats that a thread reads at a time */
 #define BUFFER 16384 /* bytes that are converted at a time */
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -55,38 +55,18 @@ void gpt_mapped_file_close(GptMappedFile *file) {
   release(file);
 }
 
-static const struct {
-  const char *name;
-  size_t size;
-} dtypes[GPT_FILE_DTYPES] = {
-    [GPT_FILE_F32] = {"F32", 4}, [GPT_FILE_F16] = {"F16", 2}, [GPT_FILE_BF16] = {"BF16", 2},
-    [GPT_FILE_F64] = {"F64", 8}, [GPT_FILE_I64] = {"I64", 8},
-};
-
-const char *gpt_file_dtype_name(GptFileDtype dtype) { return dtypes[dtype].name; }
-
-/* Conversions of n elements, which may be unaligned. */
-static void convert_f64(float *to, const void *from, int64_t n) {
+static void f64_to_floats(float *to, const char *from, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     double value;
-    memcpy(&value, (const char *)from + 8 * i, sizeof value);
+    memcpy(&value, from + 8 * i, sizeof value);
     to[i] = (float)value;
   }
-}
-
-/* NULL: elements are read as they are. */
-static void (*conversion(GptFileDtype dtype))(float *, const void *, int64_t) {
-  if (dtype == GPT_FILE_F64) return convert_f64;
-  return dtype == GPT_FILE_F16    ? gpt_dtype(GPT_F16)->to_floats
-         : dtype == GPT_FILE_BF16 ? gpt_dtype(GPT_BF16)->to_floats
-                                  : NULL;
 }
 
 /* The reading of one tensor, in pieces. */
 typedef struct Reading {
   const GptMappedFile *file;
   size_t offset;
-  GptFileDtype dtype;
   void *to;
   _Atomic int problem; /* errno of a failed read; -1 where the file was cut short meanwhile */
 } Reading;
@@ -106,22 +86,23 @@ static void read_bytes(Reading *reading, void *to, size_t offset, size_t count) 
   }
 }
 
+/* Items are bytes. */
 static void read_plain(void *context, int64_t first, int64_t last) {
   Reading *reading = context;
-  size_t size = dtypes[reading->dtype].size, at = (size_t)first * size;
-  read_bytes(reading, (char *)reading->to + at, reading->offset + at, (size_t)(last - first) * size);
+  size_t at = (size_t)first;
+  read_bytes(reading, (char *)reading->to + at, reading->offset + at, (size_t)(last - first));
 }
 
-static void read_converted(void *context, int64_t first, int64_t last) {
+/* Items are 64-bit floats. */
+static void read_doubles(void *context, int64_t first, int64_t last) {
   Reading *reading = context;
   char buffer[BUFFER];
-  size_t size = dtypes[reading->dtype].size;
-  int64_t most = (int64_t)(sizeof buffer / size);
+  int64_t most = BUFFER / 8;
   for (int64_t i = first; i < last; i += most) {
     int64_t n = last - i < most ? last - i : most;
-    read_bytes(reading, buffer, reading->offset + (size_t)i * size, (size_t)n * size);
+    read_bytes(reading, buffer, reading->offset + (size_t)i * 8, (size_t)n * 8);
     if (reading->problem != 0) return;
-    conversion(reading->dtype)((float *)reading->to + i, buffer, n);
+    f64_to_floats((float *)reading->to + i, buffer, n);
   }
 }
 
@@ -148,35 +129,40 @@ static GptTensor *view_of(GptEnv *env, GptMappedFile *file, char *data, GptDtype
   return tensor;
 }
 
-static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, GptFileDtype dtype, GptDtype kind,
-                          int ndim, const int64_t *shape) {
-  GptTensor *tensor = gpt_tensor_new(env, kind, ndim, shape);
+static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
+                          const int64_t *shape) {
+  bool doubles = dtype == GPT_FILE_F64;
+  GptTensor *tensor = gpt_tensor_new(env, doubles ? GPT_F32 : dtype, ndim, shape);
   if (tensor == NULL) return NULL;
   prefer_huge_pages(tensor->storage->data, tensor->storage->bytes);
-  Reading reading = {.file = file, .offset = offset, .dtype = dtype, .to = tensor->storage->data};
-  gpt_parallel_for(gpt_tensor_numel(tensor), PIECE, conversion(dtype) != NULL ? read_converted : read_plain, &reading);
+  Reading reading = {.file = file, .offset = offset, .to = tensor->storage->data};
+  if (doubles) gpt_parallel_for(gpt_tensor_numel(tensor), PIECE, read_doubles, &reading);
+  else gpt_parallel_for((int64_t)tensor->storage->bytes, 4 * PIECE, read_plain, &reading);
   if (reading.problem == 0) return tensor;
   gpt_tensor_release(tensor);
   const char *why = reading.problem < 0 ? "it was cut short meanwhile" : strerror(reading.problem);
   return gpt_fail_null(env, "%s: cannot be read: %s", file->path, why);
 }
 
-/* Bytes of that many elements, or SIZE_MAX where they cannot be counted. */
-static size_t shape_bytes(GptFileDtype dtype, int ndim, const int64_t *shape) {
-  size_t bytes = dtypes[dtype].size;
-  for (int d = 0; d < ndim; d++)
-    if (shape[d] < 0 || __builtin_mul_overflow(bytes, (size_t)shape[d], &bytes)) return SIZE_MAX;
-  return bytes;
+/* Bytes of such a tensor in the file. */
+static bool count_file_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes) {
+  return gpt_tensor_bytes(env, dtype == GPT_FILE_F64 ? GPT_I64 : dtype, ndim, shape, bytes); /* as large as an i64 */
 }
 
-GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptFileDtype dtype, int ndim,
+/* Where numbers of that dtype may lie: what is read as floats and integers at their own size, the rest, which is read
+   byte by byte, anywhere. */
+static bool lies_aligned(const char *data, GptDtype dtype) {
+  return (dtype != GPT_F32 && dtype != GPT_I64) || (uintptr_t)data % gpt_dtype(dtype)->bytes == 0;
+}
+
+GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
                                   const int64_t *shape, bool view) {
-  size_t bytes = ndim <= GPT_MAX_DIMS ? shape_bytes(dtype, ndim, shape) : SIZE_MAX;
+  size_t bytes;
+  if (!count_file_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
   if (offset > file->size || bytes > file->size - offset)
     return gpt_fail_null(env, "a tensor that lies outside its file");
-  GptDtype kind = dtype == GPT_FILE_I64 ? GPT_I64 : GPT_F32;
   char *data = file->data + offset;
-  bool plain = dtype == GPT_FILE_F32 || dtype == GPT_FILE_I64, aligned = (uintptr_t)data % dtypes[dtype].size == 0;
-  if (view && plain && aligned && bytes > 0) return view_of(env, file, data, kind, bytes, ndim, shape);
-  return copy_of(env, file, offset, dtype, kind, ndim, shape);
+  if (view && dtype != GPT_FILE_F64 && lies_aligned(data, dtype) && bytes > 0)
+    return view_of(env, file, data, dtype, bytes, ndim, shape);
+  return copy_of(env, file, offset, dtype, ndim, shape);
 }

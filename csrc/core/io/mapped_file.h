@@ -21,29 +21,20 @@ typedef struct GptMappedFile {
   char path[];
 } GptMappedFile;
 
-/* Element types as files have them, little-endian. */
-typedef enum GptFileDtype {
-  GPT_FILE_F32,
-  GPT_FILE_F16,
-  GPT_FILE_BF16,
-  GPT_FILE_F64,
-  GPT_FILE_I64,
-  GPT_FILE_DTYPES, /* how many there are */
-} GptFileDtype;
+/* A dtype that files alone have: 64-bit floats, which become f32. */
+#define GPT_FILE_F64 GPT_DTYPES
 
 /* An open file, to be closed; views of it keep the mapping for longer. NULL and a message where path is no readable
    regular file. */
 GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path);
 void gpt_mapped_file_close(GptMappedFile *file); /* NULL is fine */
 
-/* "F32" */
-const char *gpt_file_dtype_name(GptFileDtype dtype);
-
 /*
- * The tensor that begins at byte `offset` of the file: f32, or i64 for I64. With `view`, aligned F32 and I64 are views
- * of the mapping, which keep it; all else is copied or converted, in parallel. The bytes must lie inside the file.
+ * The tensor of that dtype (a GptDtype, or GPT_FILE_F64) that begins at byte `offset` of the file. With `view`, one
+ * that lies aligned is a view of the mapping, which keeps it; all else is copied, in parallel. The bytes must lie
+ * inside the file.
  */
-GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptFileDtype dtype, int ndim,
+GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
                                   const int64_t *shape, bool view);
 
 #endif

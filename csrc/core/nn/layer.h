@@ -71,6 +71,10 @@ const char *gpt_layer_name(const GptLayer *layer);
 bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLayer *child);
 bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, GptTensor *tensor);
 
+/* May a parameter of that name be of that dtype? All are f32, but a Linear's and an Embedding's weight may be of any
+   dtype of floats. */
+bool gpt_layer_may_hold(const GptLayer *layer, const char *name, GptDtype dtype);
+
 /* Takes a child or parameter out (nothing where there is none of that name), or all of them. Like an exchange, taking
  * one out is refused from a finalizer that runs in the middle of an operation. */
 bool gpt_layer_remove(GptEnv *env, GptLayer *layer, const char *name);

@@ -23,11 +23,15 @@ static bool check_embedding_ids(GptEnv *env, const GptTensor *ids, int64_t n) {
   return true;
 }
 
-/* dst = src along a row with strides */
-static void copy_row(float *dst, const float *src, int64_t src_stride, int64_t dim) {
-  if (src_stride == 1) memcpy(dst, src, (size_t)dim * sizeof *dst);
+/* row = row `id` of a weight [n, dim] of any dtype, as floats */
+static void read_row(float *row, const GptTensor *weight, int64_t id) {
+  const GptDtypeRow *dtype = gpt_dtype(weight->storage->dtype);
+  int64_t dim = weight->shape[1], stride = weight->stride[1];
+  const char *from =
+      (const char *)gpt_tensor_data(weight) + gpt_dtype_bytes(weight->storage->dtype, id * weight->stride[0]);
+  if (stride == 1) dtype->to_floats(row, from, dim);
   else
-    for (int64_t j = 0; j < dim; j++) dst[j] = src[j * src_stride];
+    for (int64_t j = 0; j < dim; j++) dtype->to_floats(row + j, from + j * stride * (int64_t)dtype->bytes, 1);
 }
 
 /* Rows of a gradient added to the rows of a table: threads share the columns, so that rows that meet are added in their
@@ -86,10 +90,7 @@ typedef struct Lookup {
 
 static void copy_rows(void *context, int64_t first, int64_t last) {
   const Lookup *l = context;
-  const GptTensor *w = l->weight;
-  int64_t dim = w->shape[1];
-  for (int64_t i = first; i < last; i++)
-    copy_row(l->rows + i * dim, gpt_floats(w) + l->ids[i] * w->stride[0], w->stride[1], dim);
+  for (int64_t i = first; i < last; i++) read_row(l->rows + i * l->weight->shape[1], l->weight, l->ids[i]);
 }
 
 static GptTensor *look_up(GptEnv *env, const GptTensor *ids, const GptTensor *weight) {
@@ -113,7 +114,7 @@ GptTensor *gpt_embedding(GptEnv *env, GptTensor *ids, GptTensor *weight) {
   if (weight->ndim != 2)
     return gpt_fail_null(env, "embedding: a weight of shape [n, dim] expected, got %s",
                          gpt_tensor_shape_text(weight, text));
-  if (!gpt_tensor_check_floats(env, "embedding: weight", weight)) return NULL;
+  if (weight->storage->dtype == GPT_I64 && !gpt_tensor_check_floats(env, "embedding: weight", weight)) return NULL;
   GptTensor *contiguous = gpt_tensor_as_contiguous(env, ids), *y = NULL;
   if (contiguous != NULL && check_embedding_ids(env, contiguous, weight->shape[0]))
     y = look_up(env, contiguous, weight);

@@ -57,11 +57,11 @@ static GptMatrix rows_matrix(float *data, int64_t rows, int64_t columns) {
 }
 
 /* The gradients' share of a chunk, whose logits have become their gradient. */
-static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, GptMatrix weight) {
+static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, GptWeight weight) {
   bool done = true;
   if (job->grads[X] != NULL) {
     float *dx = gpt_floats(job->grads[X]) + job->first * job->k;
-    done = gpt_matrix_multiply(env, rows_matrix(dx, job->chunk, job->k), logits, weight, NULL, false);
+    done = gpt_weight_multiply_back(env, rows_matrix(dx, job->chunk, job->k), logits, weight, false);
   }
   if (job->grads[WEIGHT] != NULL && done) {
     GptMatrix dw = rows_matrix(gpt_floats(job->grads[WEIGHT]), job->vocabulary, job->k);
@@ -78,9 +78,9 @@ static bool add_gradients(GptEnv *env, Job *job, GptMatrix x, GptMatrix logits, 
 static bool run_chunk(GptEnv *env, Job *job) {
   GptMatrix x = rows_matrix(gpt_floats(job->x) + job->first * job->k, job->chunk, job->k);
   GptMatrix logits = rows_matrix(job->logits, job->chunk, job->vocabulary);
-  GptMatrix weight = gpt_matrix_at(job->weight, 0);
+  GptWeight weight = gpt_weight_of(job->weight);
   const float *bias = job->bias != NULL ? gpt_floats(job->bias) : NULL;
-  if (!gpt_matrix_multiply(env, logits, x, gpt_matrix_transposed(weight), bias, false)) return false;
+  if (!gpt_weight_multiply(env, logits, x, weight, bias)) return false;
   gpt_parallel_for(job->chunk, gpt_grain(4 * job->vocabulary), lose_rows, job);
   return add_gradients(env, job, x, logits, weight);
 }
@@ -177,9 +177,8 @@ static GptTensor *compute_head_loss(GptEnv *env, Job *job, GptTensor *const inpu
 
 static bool prepare_job(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
   job->x = gpt_tensor_contiguous_floats(env, "loss", x);
-  job->weight =
-      gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
-  job->bias = gpt_tensor_as_contiguous(env, bias);
+  job->weight = gpt_usable_weight(env, weight);
+  job->bias = gpt_tensor_contiguous_floats(env, "head: bias", bias);
   job->targets = gpt_tensor_as_contiguous(env, targets);
   job->rows = gpt_tensor_numel(targets);
   job->vocabulary = weight->shape[0];

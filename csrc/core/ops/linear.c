@@ -30,19 +30,19 @@ static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
 /* How many of the weights from i on run as one product; their outputs are counted into *out. */
 static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const *biases, int64_t *out) {
   int last = i;
-  GptMatrix run = gpt_matrix_at(weights[i], 0);
+  GptWeight run = gpt_weight_of(weights[i]);
   while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) &&
          biases_adjoin(biases[last], biases[last + 1]))
     run.rows += weights[++last]->shape[0];
-  bool fits = gpt_matrix_fits(run);
+  bool fits = gpt_weight_fits(&run);
   *out = fits ? run.rows : weights[i]->shape[0];
   return fits ? last - i + 1 : 1;
 }
 
 /* Makes a bias contiguous, and a weight that cannot be multiplied where it lies; both results are new references. */
 static bool usable(GptEnv *env, GptTensor *weight, GptTensor *bias, GptTensor **w, GptTensor **b) {
-  *w = gpt_matrix_fits(gpt_matrix_at(weight, 0)) ? gpt_tensor_retain(weight) : gpt_tensor_as_contiguous(env, weight);
-  *b = gpt_tensor_as_contiguous(env, bias);
+  *w = gpt_usable_weight(env, weight);
+  *b = gpt_tensor_contiguous_floats(env, "linear: bias", bias);
   return *w != NULL && (bias == NULL || *b != NULL);
 }
 
@@ -50,9 +50,9 @@ static bool multiply_run(GptEnv *env, GptMatrix y, GptMatrix x, GptTensor *weigh
   GptTensor *w, *b;
   bool done = usable(env, weight, bias, &w, &b);
   if (done) {
-    GptMatrix m = gpt_matrix_at(w, 0);
-    m.rows = y.columns; /* the whole run */
-    done = gpt_matrix_multiply(env, y, x, gpt_matrix_transposed(m), b != NULL ? gpt_floats(b) : NULL, false);
+    GptWeight run = gpt_weight_of(w);
+    run.rows = y.columns; /* the whole run */
+    done = gpt_weight_multiply(env, y, x, run, b != NULL ? gpt_floats(b) : NULL);
   }
   gpt_tensor_release(w);
   gpt_tensor_release(b);
@@ -86,9 +86,8 @@ static bool give_weight_gradient(GptEnv *env, GptNode *node, int i, GptMatrix dy
 
 /* dx (+)= dy * weight */
 static bool add_input_gradient(GptEnv *env, GptTensor *dx, GptMatrix dy, GptTensor *weight, bool add) {
-  GptTensor *w, *none;
-  bool done = usable(env, weight, NULL, &w, &none) &&
-              gpt_matrix_multiply(env, linear_rows(dx), dy, gpt_matrix_at(w, 0), NULL, add);
+  GptTensor *w = gpt_usable_weight(env, weight);
+  bool done = w != NULL && gpt_weight_multiply_back(env, linear_rows(dx), dy, gpt_weight_of(w), add);
   gpt_tensor_release(w);
   return done;
 }
@@ -136,6 +135,7 @@ static bool check_linear_shapes(GptEnv *env, const GptTensor *x, int n, GptTenso
     const GptTensor *w = weights[i], *b = biases[i];
     if (w->ndim != 2)
       return gpt_fail(env, "linear: a weight of shape [out, in] expected, got %s", gpt_tensor_shape_text(w, ws));
+    if (w->storage->dtype == GPT_I64) return gpt_tensor_check_floats(env, "linear: weight", w);
     if (x->ndim < 1 || x->shape[x->ndim - 1] != w->shape[1])
       return gpt_fail(env, "linear: an input of shape [..., %lld] expected for a weight [out, in] of %s, got %s",
                       (long long)w->shape[1], gpt_tensor_shape_text(w, ws), gpt_tensor_shape_text(x, xs));

@@ -11,7 +11,7 @@ local tree = require "gpt.model_files.tree"
 -- One of the files' tensors from the parameters that it holds side by side; biases that a model lacks are zeros.
 local function join(item, parameters)
   local parts = {}
-  for i, path in ipairs(item.paths) do parts[i] = parameters[path] end
+  for i, path in ipairs(item.paths) do parts[i] = parameters[path] and parameters[path]:float() end
   if #parts == 0 then return core.zeros(item.shape) end
   local joined = #parts == 1 and parts[1] or core.no_grad(core.cat, parts, 1)
   return item.turned and joined:detach():transpose(1, 2) or joined

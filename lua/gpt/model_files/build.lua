@@ -24,7 +24,9 @@ end
 
 local function set_parameter(model, path, tensor)
   local parent, name = path:match("^(.*)%.([^.]+)$")
-  core._set_parameter(model:find(parent), name, tensor)
+  local layer = model:find(parent)
+  if not core._may_hold(layer, name, tensor:dtype()) then tensor = tensor:float() end
+  core._set_parameter(layer, name, tensor)
 end
 
 -- Gives an empty model its weights.

@@ -24,11 +24,12 @@ end
 --- Loads a GPT-2 directory, as Hugging Face's tools write it.
 --
 -- It holds config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts, a
--- tokenizer. Weights may be float32, float16, bfloat16 or float64, and compute in float32. Float32 weights that lie
+-- tokenizer. Weights may be float32, float16, bfloat16 or float64 (which becomes float32), and compute in float32:
+-- Linear and Embedding keep theirs as they are in the file, all other parameters become float32. Weights that lie
 -- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
--- training the model changes only this process's copy. Do not shorten or overwrite such a file in place while it is in
--- use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a page which is
--- gone from a mapped file. With `map = false` nothing stays mapped.
+-- training the model (float32 only) changes only this process's copy. Do not shorten or overwrite such a file in place
+-- while it is in use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a
+-- page which is gone from a mapped file. With `map = false` nothing stays mapped.
 --
 -- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so. A
 -- tokenizer that cannot be read, or asks for what is not implemented, does not stop the model: `warn` tells the reason
