@@ -1,3 +1,4 @@
+local files = require "spec.support.files"
 local gpt = require "gpt"
 local process = require "spec.support.process"
 
@@ -102,5 +103,22 @@ describe("the module", function()
       gpt.random_state(state)
     end
     assert.same(expected, counts)
+  end)
+
+  it("does in two states at once what it does in one: products, training, generating, files", function()
+    if not process.host() then
+      pending("build/states is not built; make test builds it")
+    end
+    local dir = files.directory()
+    local function run(count)
+      local codes = {}
+      for i = 1, count do codes[i] = 'dofile "spec/support/together.lua"' end
+      local output, ok = process.all_at_once(codes, "LUAGPT_TOGETHER=" .. dir)
+      assert.is_true(ok, output)
+      return output
+    end
+    local alone = run(1)
+    assert.is_true(run(2) == alone:rep(2))
+    files.remove(dir)
   end)
 end)

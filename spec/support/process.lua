@@ -46,13 +46,18 @@ function process.host()
   return file and program
 end
 
---- Runs each piece of Lua code in a state and a thread of its own, in one process, all at once.
-function process.states(...)
+--- Runs each of a list of pieces of Lua code in a state and a thread of its own, in one process, all at once.
+function process.all_at_once(codes, environment)
   local scripts = {}
-  for i, code in ipairs { ... } do
+  for i, code in ipairs(codes) do
     scripts[i] = write_script(code)
   end
-  return run(quote(process.host()), scripts)
+  return run(quote(process.host()), scripts, environment)
+end
+
+--- The same for its arguments.
+function process.states(...)
+  return process.all_at_once { ... }
 end
 
 return process
