@@ -475,7 +475,7 @@ h.2..h.8.mlp.c_fc.weight, h.2..h.8.mlp.c_fc.bias, h.2..h.8.mlp.c_proj.weight, h.
       assert.equal("DIR/model.safetensors.index.json: weight_map is not an object", refusal(dir))
       for _, name in ipairs { "../copy/x", ".", 3 } do
         files.write(path, json.encode { weight_map = { a = name } })
-        assert.equal('DIR/model.safetensors.index.json: weight_map: "a" does not name a file of this directory',
+        assert.equal('DIR/model.safetensors.index.json: weight_map: "a" does not name a safetensors file of this directory',
           refusal(dir))
       end
       files.write(path, json.encode { weight_map = { a = "model-00009-of-00006.safetensors" } })

@@ -322,7 +322,7 @@ describe("safetensors", function()
       files.remove(directory .. "/plain")
       assert(os.execute("mkdir " .. directory .. "/taken"))
       assert.error_matches(function() safetensors.write(directory .. "/taken", {}) end,
-        "/taken: cannot be replaced: Is a directory", 1, true)
+        "/taken: cannot be written: it is a directory", 1, true)
       files.remove(directory .. "/taken")
     end)
 

@@ -365,9 +365,9 @@ describe("Tokenizer:save", function()
 
   it("says why it cannot", function()
     local tokenizer = gpt.tokenizer(SMALL)
-    assert.equal("user:1: cannot make the directory README.md/x: Not a directory",
+    assert.equal("user:1: README.md/x: cannot be made a directory: Not a directory",
       message("tokenizer:save('README.md/x')", tokenizer))
-    assert.equal("user:1: cannot make the directory README.md: Not a directory",
+    assert.equal("user:1: README.md: cannot be made a directory: File exists",
       message("tokenizer:save('README.md')", tokenizer))
     assert.equal("user:1: bad argument #1 to 'save' (string expected, got no value)",
       message("tokenizer:save()", tokenizer))
@@ -377,7 +377,7 @@ describe("Tokenizer:save", function()
     local tokenizer, target = gpt.tokenizer(SMALL), directory { ["vocab.json"] = "old" }
     assert(lfs.mkdir(target .. "/tokenizer.json"))
     local text = message("tokenizer:save(x)", tokenizer, target)
-    assert.equal(("user:1: %s/tokenizer.json: cannot be replaced: Is a directory"):format(target), text)
+    assert.equal(("user:1: %s/tokenizer.json: cannot be written: it is a directory"):format(target), text)
     assert.equal("old", read(target .. "/vocab.json"))
     lfs.rmdir(target .. "/tokenizer.json")
     local names = 0

@@ -1,5 +1,7 @@
+local core = require "gpt.core"
 local gpt = require "gpt"
 local files = require "spec.support.files"
+local json = require "gpt.support.json"
 local process = require "spec.support.process"
 local raised = require "spec.support.raised"
 
@@ -45,7 +47,7 @@ end
 
 describe("gpt.train", function()
   local dir
-  before_each(function() dir = files.directory() end)
+  before_each(function() dir = files.directory "/dev/shm" end)
   after_each(function()
     debug.sethook()
     files.remove(dir)
@@ -301,7 +303,7 @@ end)
 
 describe("a checkpoint", function()
   local dir
-  before_each(function() dir = files.directory() end)
+  before_each(function() dir = files.directory "/dev/shm" end)
   after_each(function()
     debug.sethook()
     files.remove(dir)
@@ -419,8 +421,10 @@ describe("a checkpoint", function()
 
   it("leaves nothing unfinished behind: who goes on removes what a kill left, and that only", function()
     train { checkpoints = dir, steps = 1 }
-    local own = { ".gpt-0a", ".x.gpt-", ".x.gpt-0g", ".x.gpt-0a.y", "x.gpt-0a" }
-    for _, name in ipairs { ".step-00000002.safetensors.gpt-12af0", ".checkpoints.json.gpt-0", table.unpack(own) } do
+    local own = { ".gpt-0a", ".x.gpt-", ".x.gpt-0g", ".x.gpt-0a.y", "x.gpt-0a", ".prompt.gpt-4",
+      "step-00000009.safetensors", "step-1.safetensors" }
+    local tag = ".gpt-00000001fedcba9876543210"
+    for _, name in ipairs { ".step-00000002.safetensors" .. tag, ".checkpoints.json" .. tag, table.unpack(own) } do
       files.write(dir .. "/" .. name, "")
     end
     train { checkpoints = dir, resume = true, steps = 1 }
@@ -429,6 +433,142 @@ describe("a checkpoint", function()
     local left = files.list(dir)
     table.sort(left)
     assert.same(own, left)
+  end)
+
+  -- Lets every step-th of the calls on files (of that name) be where run() is killed; check() follows.
+  local function kill_at_all(call, step, start, run, check)
+    for at = 1, 1000, step do
+      files.remove(dir .. "/c")
+      start()
+      core._file_faults(at, call, "kills")
+      local done = pcall(run)
+      local calls = core._file_faults()
+      check()
+      if done and calls < at then return calls end
+    end
+  end
+
+  it("is whole, and alone, whenever the run is killed", function()
+    local plain = train { steps = 4 }
+    local function run(options)
+      local given = { steps = 4, checkpoints = dir .. "/c", checkpoint_every = 1, keep = 2, resume = true }
+      for key, value in pairs(options or {}) do given[key] = value end
+      return train(given)
+    end
+    for call, step in pairs { unlink = 1, rename = 1, sync = 2, [""] = 17 } do
+      local calls = kill_at_all(call, step, function() run { steps = 2 } end, run, function()
+        assert.same(plain.losses, run().losses)
+        assert.same({ "checkpoints.json", "step-00000003.safetensors", "step-00000004.safetensors" },
+          files.list(dir .. "/c"))
+      end)
+      assert.is_true(calls >= 4)
+    end
+  end)
+
+  it("of an earlier run goes, and nothing stays behind, whenever the next run is killed", function()
+    for call, step in pairs { unlink = 1, rename = 1, [""] = 11 } do
+      local calls = kill_at_all(call, step, function()
+        train { steps = 2, checkpoints = dir .. "/c", checkpoint_every = 1, validation = new_data() }
+      end, function() train { steps = 1, checkpoints = dir .. "/c", resume = false } end, function()
+        train { steps = 1, checkpoints = dir .. "/c", resume = false }
+        assert.same({ "checkpoints.json", "step-00000001.safetensors" }, files.list(dir .. "/c"))
+      end)
+      assert.is_true(calls >= 4)
+    end
+  end)
+
+  it("is where the index says, in its own directory, under a name that gpt.train gives", function()
+    train { checkpoints = dir .. "/c", steps = 2 }
+    files.write(dir .. "/precious.txt", "mine")
+    files.write(dir .. "/c/mine.safetensors", "mine")
+    local index = dir .. "/c/checkpoints.json"
+    local function message(text, resume)
+      files.write(index, text)
+      return (raised(train, { checkpoints = dir .. "/c", resume = resume }):gsub("^.-/c/", ""))
+    end
+    local ours = '"step-00000002.safetensors"'
+    for _, name in ipairs { '"../precious.txt"', '"mine.safetensors"', '"/etc/passwd"', '"step-2.safetensors"',
+      '"step-00000002.safetensors/../x"', '"step-000000002.safetensors"', "7", "null", "{}" } do
+      local what = name == "7" and "7" or name == "null" and "a userdata" or name == "{}" and "a table" or name
+      for _, resume in ipairs { true, false } do
+        local text = 'checkpoints.json: %s[%d]: a name like step-00000001.safetensors expected, got '
+        assert.equal(text:format("files", 1) .. what, message(('{"files":[%s,%s]}'):format(name, ours), resume))
+        assert.equal(text:format("removing", 2) .. what,
+          message(('{"files":[],"removing":[%s,%s]}'):format(ours, name), resume))
+      end
+    end
+    assert.equal("checkpoints.json: files: a list of files' names expected, got nil", message("{}", true))
+    assert.equal("checkpoints.json: files: a list of files' names expected, got \"x\"", message('{"files":"x"}', true))
+    assert.equal("checkpoints.json: removing: a list of files' names expected, got a table",
+      message('{"files":[],"removing":{"a":1}}', true))
+    assert.equal("checkpoints.json: not an index of checkpoints, which is an object", message("[]", true))
+    assert.equal("checkpoints.json: not valid JSON near line 1, column 1: it is empty", message("", true))
+    assert.equal("mine", files.read(dir .. "/precious.txt"))
+    assert.same({ "checkpoints.json", "mine.safetensors", "step-00000002.safetensors" }, files.list(dir .. "/c"))
+  end)
+
+  it("that is corrupt says in which file, and what", function()
+    train { checkpoints = dir, steps = 2, validation = new_data() }
+    local path = dir .. "/step-00000002.safetensors"
+    local bytes = files.read(path)
+    local length = string.unpack("<i8", bytes)
+    local before = weights(new_model())
+    local function check(mutant)
+      files.write(path, mutant)
+      local model = new_model()
+      local done, problem = pcall(train, { model = model, checkpoints = dir, resume = true, steps = 2 })
+      if done then return end
+      assert.is_truthy(problem:find(path, 1, true), problem)
+      for _, internal in ipairs { "attempt to", "nil value", "bad argument", "lua/gpt" } do
+        assert.is_nil(problem:find(internal, 1, true), problem)
+      end
+      assert.equal(before, weights(model))
+      return problem:match(path:gsub("%p", "%%%0") .. ":? (.*)$")
+    end
+    for at = 1, length + 8, 41 do
+      check(bytes:sub(1, at - 1) .. string.char(bytes:byte(at) ~ (1 << at % 7)) .. bytes:sub(at + 1))
+      check(bytes:sub(1, at - 1))
+    end
+    -- Every field of the metadata, as another value.
+    local header = json.decode(bytes:sub(9, 8 + length))
+    local data, text = bytes:sub(9 + length), header.__metadata__.luagpt
+    local function with(about)
+      header.__metadata__.luagpt = json.encode(about)
+      local new = json.encode(header)
+      return check(string.pack("<I8", #new) .. new .. data)
+    end
+    local function change_all(about, value, root)
+      for key, old in pairs(value) do
+        for _, other in ipairs { json.null, -1.5, "x", { x = 1 } } do
+          value[key] = other
+          with(root)
+        end
+        value[key] = nil
+        with(root)
+        value[key] = old
+        if type(old) == "table" then change_all(about, old, root) end
+      end
+    end
+    local about = json.decode(text)
+    change_all(about, about, about)
+    local function message(key, value)
+      local root = json.decode(text)
+      root[key] = value
+      return with(root)
+    end
+    assert.equal("metadata: step: a whole number expected, got -1", message("step", -1))
+    assert.equal("losses: I64 [1] expected, one for each step, got I64 [2]", message("step", 1))
+    assert.equal("metadata: seconds: a number expected, got \"x\"", message("seconds", "x"))
+    assert.equal("metadata: random: not a state of the random numbers", message("random", "x"))
+    assert.equal("metadata: order: an object expected, got 3", message("order", 3))
+    assert.equal("metadata: best: an object with step and loss expected, got 1", message("best", 1))
+    assert.equal("metadata: evaluations: a list of objects with step and loss expected, got a table",
+      message("evaluations", json.array { 1 }))
+    assert.equal("metadata: optimizer: not a state that was saved", message("optimizer", { x = 1 }))
+    assert.equal("tensor \"gone\" is missing",
+      message("optimizer", { fields = { steps = { fields = {} }, tensors = { fields = { x = { tensor = "gone" } } } } }))
+    assert.equal("the optimizer's state does not fit: load_state: steps: a table expected, got nil; state() makes such a table",
+      message("optimizer", { fields = { lr = 1 } }))
   end)
 
   it("goes on bit for bit after kills", function()
@@ -507,7 +647,7 @@ end)
 
 describe("a metrics file", function()
   local dir
-  before_each(function() dir = files.directory() end)
+  before_each(function() dir = files.directory "/dev/shm" end)
   after_each(function() files.remove(dir) end)
 
   it("has a line a step, in CSV", function()
@@ -538,9 +678,23 @@ describe("a metrics file", function()
   end)
 
   it("that does not fit on the disk is an error", function()
-    local full = io.open("/dev/full", "w")
-    if not full or full:write "a" and full:close() then return pending "needs a /dev/full that is full" end
-    assert.equal("/dev/full: No space left on device", raised(train, { metrics = "/dev/full" }))
+    local path = os.tmpname()
+    local script = os.tmpname()
+    files.write(script, ([[
+      local metrics = require "gpt.train.metrics".open(%q, 0)
+      print(pcall(function() for i = 1, 10000 do metrics:write { step = i, loss = 1.5 } end end))
+    ]]):format(path))
+    -- A limit on a file's size stands for the disk; lua5.4 then gets an error instead of a signal.
+    local output = process.lua(([[os.execute("trap '' XFSZ; ulimit -f 8; lua5.4 %s 2>&1")]]):format(script))
+    assert.is_truthy(output:find("^false%s.*" .. path:gsub("%p", "%%%0") .. ": File too large"), output)
+    os.remove(script)
+    os.remove(path)
+  end)
+
+  it("is a regular file, or an error", function()
+    for name, kind in pairs { ["/dev/null"] = "a device", ["/tmp"] = "a directory" } do
+      assert.equal(name .. ": cannot be written: it is " .. kind, raised(train, { metrics = name }))
+    end
   end)
 end)
 

@@ -135,6 +135,15 @@ void *bind_check(lua_State *L, int index, const char *type) {
   return bind_test(L, index, type);
 }
 
+const char *bind_path(lua_State *L, int index) {
+  size_t length;
+  luaL_checktype(L, index, LUA_TSTRING);
+  const char *path = lua_tolstring(L, index, &length);
+  if (length == 0) bind_error(L, "a file's or a directory's name expected, got an empty string");
+  if (strlen(path) != length) bind_error(L, "%s: a NUL character follows, which no file's name can have in it", path);
+  return path;
+}
+
 void bind_printed(lua_State *L) { luaL_setmetatable(L, "gpt.Printed"); }
 
 /*

@@ -66,6 +66,9 @@ bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int
 /* Pushes the error that the last failed bind_protect left, and forgets it. */
 void bind_push_kept_error(lua_State *L);
 
+/* A path argument: a string, neither empty nor cut short by a NUL in it. */
+const char *bind_path(lua_State *L, int index);
+
 /* Raises the core's error at the line of the user's code that called into the package. */
 int bind_raise(lua_State *L, GptEnv *env);
 
@@ -102,6 +105,7 @@ void bind_open_json(lua_State *L);
 void bind_open_tensor(lua_State *L);
 void bind_open_sample(lua_State *L);
 void bind_open_files(lua_State *L);
+void bind_open_new_files(lua_State *L);
 void bind_open_tokenizer(lua_State *L);
 void bind_open_tokens(lua_State *L);
 void bind_open_terminal(lua_State *L);

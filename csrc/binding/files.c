@@ -1,24 +1,24 @@
 /*
- * Files for the package's Lua side: mapped ones to read weights from, and new ones that appear whole or not at all.
- * Offsets are bytes from 0, as in file formats.
+ * Files that the package's Lua side reads weights and texts from. Offsets are bytes from 0, as in file formats. Those
+ * that it writes are in new_files.c.
  */
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "binding/binding.h"
 #include "binding/tensor.h"
+#include "core/io/directory.h"
 #include "core/io/mapped_file.h"
-#include "core/io/file_writer.h"
+#include "core/io/paths.h"
 
 #define MAPPED_FILE "gpt.MappedFile"
-#define FILE_WRITER "gpt.FileWriter"
+#define DIRECTORY "gpt.Directory"
 
-/* _map_file(path): a mapped file. */
+/* _map_file(path): an open file, mapped where views of it are wanted. */
 static int map_file(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *path = luaL_checkstring(L, 1);
+  const char *path = bind_path(L, 1);
   void **box = bind_push_box(L, MAPPED_FILE, 0);
   *box = gpt_mapped_file_open(env, path);
   return *box != NULL ? 1 : bind_raise(L, env);
@@ -43,13 +43,25 @@ static int mapped_file_size(lua_State *L) {
   return 1;
 }
 
+static int raise_of_file(lua_State *L, const GptMappedFile *file) {
+  gpt_fail_at(bind_env(L), "%s", file->path);
+  return bind_raise(L, bind_env(L));
+}
+
+static bool is_inside(const GptMappedFile *file, lua_Integer offset, lua_Integer count) {
+  lua_Integer size = (lua_Integer)file->size;
+  return offset >= 0 && count >= 0 && offset <= size && count <= size - offset;
+}
+
 /* file:bytes(offset, count): a string; nil where the file has not that many there. */
 static int mapped_file_bytes(lua_State *L) {
+  luaL_Buffer buffer;
   const GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
   lua_Integer offset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
-  lua_Integer size = (lua_Integer)file->size;
-  if (offset < 0 || count < 0 || offset > size || count > size - offset) luaL_pushfail(L);
-  else lua_pushlstring(L, count > 0 ? file->data + offset : "", (size_t)count);
+  if (!is_inside(file, offset, count)) return luaL_pushfail(L), 1;
+  char *bytes = luaL_buffinitsize(L, &buffer, (size_t)count);
+  if (!gpt_mapped_file_read(file, (size_t)offset, bytes, (size_t)count)) return raise_of_file(L, file);
+  luaL_pushresultsize(&buffer, (size_t)count);
   return 1;
 }
 
@@ -90,100 +102,87 @@ static int mapped_file_tensor(lua_State *L) {
 
 /* file:same(offset, other, its offset, count): whether both have the same bytes there. */
 static int mapped_file_same(lua_State *L) {
+  bool same = false;
   const GptMappedFile *files[2] = {bind_check(L, 1, MAPPED_FILE), bind_check(L, 3, MAPPED_FILE)};
   lua_Integer offsets[2] = {luaL_checkinteger(L, 2), luaL_checkinteger(L, 4)}, count = luaL_checkinteger(L, 5);
-  bool inside = count >= 0;
-  for (int i = 0; i < 2; i++) {
-    lua_Integer size = (lua_Integer)files[i]->size;
-    inside = inside && offsets[i] >= 0 && offsets[i] <= size && count <= size - offsets[i];
-  }
-  const char *a = files[0]->data, *b = files[1]->data;
-  lua_pushboolean(L, inside && (count == 0 || memcmp(a + offsets[0], b + offsets[1], (size_t)count) == 0));
+  if (is_inside(files[0], offsets[0], count) && is_inside(files[1], offsets[1], count) &&
+      !gpt_mapped_file_same(files[0], (size_t)offsets[0], files[1], (size_t)offsets[1], (size_t)count,
+                            &same))
+    return raise_of_file(L, files[0]);
+  lua_pushboolean(L, same);
   return 1;
 }
 
-/* _file_writer(path): a file that is being written; closing it without a commit removes it. */
-static int new_writer(lua_State *L) {
+/* file:is_zero(offset, count): whether all bytes there are 0. */
+static int mapped_file_is_zero(lua_State *L) {
+  bool zero = false;
+  const GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
+  lua_Integer offset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
+  if (is_inside(file, offset, count) &&
+      !gpt_mapped_file_zero(file, (size_t)offset, (size_t)count, &zero))
+    return raise_of_file(L, file);
+  lua_pushboolean(L, zero);
+  return 1;
+}
+
+/* _directory(path): a directory to read files of one save from, see gpt_directory_read. Close it soon: a save waits. */
+static int read_directory(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *path = luaL_checkstring(L, 1);
-  void **box = bind_push_box(L, FILE_WRITER, 0);
-  *box = gpt_file_writer_open(env, path);
+  const char *path = bind_path(L, 1);
+  void **box = bind_push_box(L, DIRECTORY, 0);
+  *box = gpt_directory_read(env, path);
   return *box != NULL ? 1 : bind_raise(L, env);
 }
 
-static int release_writer(lua_State *L) {
+static int release_directory(lua_State *L) {
   void **box = lua_touserdata(L, 1);
-  gpt_file_writer_free(*box);
+  gpt_directory_close(*box);
   *box = NULL;
   return 0;
 }
 
-/* file:close(): also after a commit, and twice. */
-static int writer_close(lua_State *L) {
-  luaL_checkudata(L, 1, FILE_WRITER);
-  return release_writer(L);
+/* directory:close(): also twice. */
+static int directory_close(lua_State *L) {
+  luaL_checkudata(L, 1, DIRECTORY);
+  return release_directory(L);
 }
 
-/* Returns the file itself, or raises. */
-static int self_or_raise(lua_State *L, bool done) {
-  if (!done) return bind_raise(L, bind_env(L));
-  lua_settop(L, 1);
-  return 1;
+/* directory:path(name): where to read that file; then whether there is anything. */
+static int directory_path(lua_State *L) {
+  GptDirectory *directory = bind_check(L, 1, DIRECTORY);
+  const char *path = gpt_directory_path(directory, luaL_checkstring(L, 2));
+  if (path == NULL) return bind_raise(L, bind_env(L));
+  lua_pushstring(L, path);
+  lua_pushboolean(L, access(path, F_OK) == 0);
+  return 2;
 }
 
-/* file:write(string or tensor) */
-static int writer_write(lua_State *L) {
-  GptFileWriter *file = bind_check(L, 1, FILE_WRITER);
-  size_t size;
-  if (lua_type(L, 2) == LUA_TUSERDATA) return self_or_raise(L, gpt_file_writer_write_tensor(file, bind_tensor(L, 2)));
-  const char *bytes = luaL_checklstring(L, 2, &size);
-  return self_or_raise(L, gpt_file_writer_write(file, bytes, size));
-}
-
-/* file:finish(): all bytes are on the disk. */
-static int writer_finish(lua_State *L) {
-  return self_or_raise(L, gpt_file_writer_finish(bind_check(L, 1, FILE_WRITER)));
-}
-
-/* file:commit(): a finished file takes its name. */
-static int writer_commit(lua_State *L) {
-  return self_or_raise(L, gpt_file_writer_commit(bind_check(L, 1, FILE_WRITER)));
-}
-
-/* _make_directory(path): true where it was made, false where it was there. */
-static int make_directory(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+/* _file_kind(path): "a file", "a directory", "a FIFO", "a device", "a socket", or nil where there is nothing. */
+static int file_kind(lua_State *L) {
   struct stat about;
-  bool made = mkdir(path, 0777) == 0;
-  int reason = errno;
-  if (!made && (reason != EEXIST || stat(path, &about) != 0 || !S_ISDIR(about.st_mode)))
-    return bind_error(L, "%s: cannot be made a directory: %s", path, strerror(reason));
-  lua_pushboolean(L, made);
+  bool there = stat(bind_path(L, 1), &about) == 0;
+  const char *kind = there ? gpt_path_kind(about.st_mode) : NULL;
+  if (there) lua_pushstring(L, kind != NULL ? kind : "a file");
+  else lua_pushnil(L);
   return 1;
-}
-
-/* _sweep(directory): removes what killed writers left there. */
-static int sweep(lua_State *L) {
-  gpt_file_writer_sweep(luaL_checkstring(L, 1));
-  return 0;
 }
 
 /* _file_exists(path): whether there is anything of that name. */
 static int file_exists(lua_State *L) {
-  lua_pushboolean(L, access(luaL_checkstring(L, 1), F_OK) == 0);
+  lua_pushboolean(L, access(bind_path(L, 1), F_OK) == 0);
   return 1;
 }
 
 static const luaL_Reg functions[] = {{"_map_file", map_file},
-                                     {"_file_writer", new_writer},
-                                     {"_make_directory", make_directory},
-                                     {"_sweep", sweep},
+                                     {"_directory", read_directory},
                                      {"_file_exists", file_exists},
+                                     {"_file_kind", file_kind},
                                      {NULL, NULL}};
 
 static const luaL_Reg mapped_methods[] = {{"bytes", mapped_file_bytes},
                                           {"tensor", mapped_file_tensor},
                                           {"same", mapped_file_same},
+                                          {"is_zero", mapped_file_is_zero},
                                           {"close", close_mapped_file},
                                           {NULL, NULL}};
 static const luaL_Reg mapped_fields[] = {{"size", mapped_file_size}, {NULL, NULL}};
@@ -193,16 +192,12 @@ static const luaL_Reg mapped_meta[] = {{"__gc", release_mapped_file},
 static const BindType mapped_type = {
     .name = MAPPED_FILE, .methods = mapped_methods, .fields = mapped_fields, .meta = mapped_meta};
 
-static const luaL_Reg writer_methods[] = {{"write", writer_write},
-                                       {"finish", writer_finish},
-                                       {"commit", writer_commit},
-                                       {"close", writer_close},
-                                       {NULL, NULL}};
-static const luaL_Reg writer_meta[] = {{"__gc", release_writer}, {"__close", release_writer}, {NULL, NULL}};
-static const BindType writer_type = {.name = FILE_WRITER, .methods = writer_methods, .meta = writer_meta};
+static const luaL_Reg directory_methods[] = {{"path", directory_path}, {"close", directory_close}, {NULL, NULL}};
+static const luaL_Reg directory_meta[] = {{"__gc", release_directory}, {"__close", release_directory}, {NULL, NULL}};
+static const BindType directory_type = {.name = DIRECTORY, .methods = directory_methods, .meta = directory_meta};
 
 void bind_open_files(lua_State *L) {
   bind_functions(L, functions);
   bind_type(L, &mapped_type);
-  bind_type(L, &writer_type);
+  bind_type(L, &directory_type);
 }

@@ -60,7 +60,7 @@ static void push_value(lua_State *L, const char *what, const cJSON *value) {
 
 static int release_document(lua_State *L) {
   void **box = lua_touserdata(L, 1);
-  cJSON_Delete(*box);
+  gpt_json_free(bind_env(L), *box);
   *box = NULL;
   return 0;
 }
@@ -74,7 +74,7 @@ static int json_decode(lua_State *L) {
   *box = gpt_json_parse(env, what, text, size);
   if (*box == NULL) return bind_raise(L, env);
   push_value(L, what, *box);
-  cJSON_Delete(*box); /* now, rather than when the collector comes by */
+  gpt_json_free(env, *box); /* now, rather than when the collector comes by */
   *box = NULL;
   return 1;
 }

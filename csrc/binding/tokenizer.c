@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "binding/fields.h"
+#include "binding/new_files.h"
 #include "binding/tensor.h"
 #include "core/tokenizer/train.h"
 
@@ -33,9 +34,9 @@ tokenizer:encode("Hello, I am")  --> { 15496, 11, 314, 716 }
 */
 static int load(lua_State *L) {
   GptEnv *env = bind_env(L);
-  luaL_checktype(L, 1, LUA_TSTRING);
+  const char *dir = bind_path(L, 1);
   void **box = bind_push_box(L, TYPE, 0);
-  *box = gpt_tokenizer_load(env, lua_tostring(L, 1));
+  *box = gpt_tokenizer_load(env, dir);
   if (*box == NULL) return bind_raise(L, env);
   bind_account(L, env);
   return 1;
@@ -232,7 +233,8 @@ static int token(lua_State *L) {
 
 /***
 Writes `tokenizer.json`, `vocab.json`, `merges.txt` and `tokenizer_config.json`, which `gpt.tokenizer` and Hugging
-Face's tools read. The directory is made if absent; a save that fails or is killed leaves the old files whole.
+Face's tools read. The directory is made if absent. Whatever fails or is killed, it has the old tokenizer or the new
+one (see `Model:save`). Old special_tokens_map.json and added_tokens.json are written too, where they are there.
 @function Tokenizer:save
 @tparam string dir
 @usage tokenizer:save("my-tokenizer")
@@ -240,9 +242,15 @@ Face's tools read. The directory is made if absent; a save that fails or is kill
 static int save(lua_State *L) {
   GptEnv *env = bind_env(L);
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
-  luaL_checktype(L, 2, LUA_TSTRING);
-  if (!gpt_tokenizer_save(env, tokenizer, lua_tostring(L, 2))) return bind_raise(L, env);
+  if (!gpt_tokenizer_save(env, tokenizer, bind_path(L, 2))) return bind_raise(L, env);
   return 0;
+}
+
+/* _write_tokenizer(set, tokenizer): adds its files to a set. */
+static int write_tokenizer_files(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptFileSet *set = bind_check(L, 1, BIND_FILE_SET);
+  return gpt_tokenizer_write(env, bind_check(L, 2, TYPE), set) ? 0 : bind_raise(L, env);
 }
 
 /***
@@ -306,8 +314,11 @@ static const luaL_Reg meta[] = {
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
 static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
 static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", collect_trainer}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"tokenizer", load}, {"_tokenizer_trainer", new_trainer},
-                                     {"_tokenizer_cut", cut}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tokenizer", load},
+                                     {"_write_tokenizer", write_tokenizer_files},
+                                     {"_tokenizer_trainer", new_trainer},
+                                     {"_tokenizer_cut", cut},
+                                     {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
 static const BindType trainer_type = {.name = TRAINER, .methods = trainer_methods, .meta = trainer_meta};
 

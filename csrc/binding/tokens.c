@@ -7,15 +7,17 @@
 
 #define TOKENS "gpt.Tokens"
 
-/* _tokens(): an empty list; _tokens(path, width): the ids of a file. */
+/* _tokens(): an empty list; _tokens(path, width, map): the ids of a file, mapped or read into memory. */
 static int new_tokens(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *path = luaL_optstring(L, 1, NULL);
+  const char *path = lua_isnoneornil(L, 1) ? NULL : bind_path(L, 1);
   int width = (int)luaL_optinteger(L, 2, 4);
   luaL_argcheck(L, width == 2 || width == 4, 2, "2 or 4 expected");
   void **box = bind_push_box(L, TOKENS, 0);
-  *box = path != NULL ? gpt_tokens_map(env, path, width) : gpt_tokens_new(env);
-  return *box != NULL ? 1 : bind_raise(L, env);
+  *box = path != NULL ? gpt_tokens_open(env, path, width, lua_toboolean(L, 3)) : gpt_tokens_new(env);
+  if (*box == NULL) return bind_raise(L, env);
+  bind_account(L, env);
+  return 1;
 }
 
 static int tokens_collect(lua_State *L) {
@@ -29,7 +31,7 @@ static int tokens_collect(lua_State *L) {
 static int tokens_append(lua_State *L) {
   int64_t count;
   GptTokens *tokens = bind_check(L, 1, TOKENS);
-  luaL_argcheck(L, tokens->file == NULL, 1, "a file's tokens do not grow");
+  luaL_argcheck(L, !tokens->fixed, 1, "a file's tokens do not grow");
   const int64_t *ids = bind_ids(L, 2, &count);
   if (!gpt_tokens_append(tokens, ids, count)) return bind_raise(L, bind_env(L));
   bind_account(L, bind_env(L));

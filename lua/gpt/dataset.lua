@@ -18,6 +18,7 @@ local FIELDS = {
   { "tokenizer", token_source.tokenizer, optional = true },
   { "special", validate.boolean, optional = true },
   { "dtype", token_source.dtype, optional = true },
+  { "map", validate.boolean, optional = true },
 }
 local POSITION = {
   { "epoch", validate.whole(1), optional = true },
@@ -30,8 +31,12 @@ end
 
 local function read_tokens(source, settings)
   local read = token_source.read("gpt.dataset", source, settings.dtype)
-  if read.kind == "tokens" then return core._tokens(read.name, token_source.width(read.dtype)) end
-  if settings.dtype then raise("gpt.dataset: dtype is for token files") end
+  if read.kind == "tokens" then
+    return core._tokens(read.name, token_source.width(read.dtype), settings.map ~= false)
+  end
+  for _, name in ipairs { "dtype", "map" } do
+    if settings[name] ~= nil then raise("gpt.dataset: %s is for token files", name) end
+  end
   local tokens = core._tokens()
   token_source.put_all("gpt.dataset", read, settings, function(ids) tokens:append(ids) end)
   return tokens
@@ -65,16 +70,17 @@ end
 --
 -- A string that names a file is that file: a token file where its name ends in .bin or .u16 (2 bytes an id) or .u32
 -- (4), or where `dtype` is given, else text. A token file is mapped, so it may be larger than memory
--- (`gpt.write_tokens` makes one); where it begins with the header of llm.c's files, that says how long an id is. Any
--- other string is itself the text, unless it looks like a file's name: a path that begins with `/`, `./`, `../` or
--- `~/`, or one word with a slash in it or an extension behind it. That is an error; `{ text = "..." }` is a text for
--- sure. A text is encoded slice by slice, and its ids are those of the whole.
+-- (`gpt.write_tokens` makes one), and must not be cut short while it is used: reading what is gone ends the process.
+-- With `map = false` it is read into memory. Where it begins with the header of llm.c's files, that says how long an
+-- id is. Any other string is itself the text, unless it looks like a file's name: a path that begins with `/`, `./`,
+-- `../` or `~/`, or one word with a slash in it or an extension behind it. That is an error; `{ text = "..." }` is a
+-- text for sure. A text is encoded slice by slice, and its ids are those of the whole.
 -- @function gpt.dataset
 -- @param source a text, a file's name, `{ text = "..." }`, or ids: an array or an i64 tensor [n]
 -- @tparam table options `context_length`; `stride` (context_length: windows that do not overlap), `batch_size` (8),
 -- `seed` (0) and `shuffle` (true) for the order, `drop_last` (false: a last batch may have fewer windows), `tokenizer`
 -- (for texts), `special` (true: special tokens in a text, such as `<|endoftext|>`, become their ids), `dtype` ("u16"
--- or "u32", for token files)
+-- or "u32") and `map` (true), for token files
 -- @treturn Dataset with the fields `tokens`, `windows`, `n_batches`, and the options
 -- @raise where there are fewer tokens than one window takes, and where no file has a name that looks like one
 -- @usage local data = gpt.dataset("book.txt", { tokenizer = tokenizer, context_length = 64 })

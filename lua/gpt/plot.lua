@@ -5,7 +5,6 @@ local core = require "gpt.core"
 local draw_heatmap = require "gpt.plot.heatmap"
 local draw_line = require "gpt.plot.line"
 local name_list = require "gpt.support.name_list"
-local new_files = require "gpt.support.new_files"
 local validate = require "gpt.support.validate"
 
 local plot = {}
@@ -116,9 +115,8 @@ local function read_series(who, o, where, given)
 end
 
 local function write(file, content)
-  local files <close> = new_files()
-  files:add(file):write(content)
-  files:commit()
+  local writer <close> = core._file_writer(file)
+  writer:write(content):commit()
 end
 
 local function check_file(who, file)

@@ -3,7 +3,6 @@
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
 local json = require "gpt.support.json"
-local new_files = require "gpt.support.new_files"
 
 local safetensors = {}
 
@@ -133,14 +132,10 @@ function File:close()
 end
 File.__close = File.close
 
--- Opens a file and checks it.
--- @string path
--- @treturn table `path`, `entries` (in the order of their bytes; each `name`, `dtype` as the format calls it, `shape`),
--- `by_name`, `metadata`; to be closed
-function safetensors.open(path)
-  local file = core._map_file(path)
+-- Reads what the header says of the tensors.
+local function read_entries(result)
+  local path, file = result.path, result.file
   local header, start = read_header(path, file)
-  local result = setmetatable({ path = path, entries = {}, by_name = {}, file = file }, File)
   result.metadata = check_metadata(path, header.__metadata__)
   header.__metadata__ = nil
   for name, description in pairs(header) do
@@ -150,7 +145,19 @@ function safetensors.open(path)
   end
   table.sort(result.entries, before)
   check_cover(path, result.entries, file.size - start)
-  return result
+end
+
+-- Opens a file and checks it.
+-- @string path
+-- @treturn table `path`, `entries` (in the order of their bytes; each `name`, `dtype` as the format calls it, `shape`),
+-- `by_name`, `metadata`; to be closed
+function safetensors.open(path)
+  local file = core._map_file(path)
+  local result = setmetatable({ path = path, entries = {}, by_name = {}, file = file }, File)
+  local done, problem = pcall(read_entries, result)
+  if done then return result end
+  file:close()
+  error(problem, 0)
 end
 
 -- The tensor of an entry, in its own dtype; F64 becomes f32.
@@ -167,7 +174,7 @@ end
 
 -- Whether all bytes of an entry are 0.
 function safetensors.is_zero(entry)
-  return not entry.source.file:bytes(entry.offset, entry.last - entry.first):find("[^\0]")
+  return entry.source.file:is_zero(entry.offset, entry.last - entry.first)
 end
 
 local function header_of(items, metadata)
@@ -185,7 +192,7 @@ local function header_of(items, metadata)
 end
 
 -- Writes tensors into an open new file, one after the other.
--- @param file from gpt.support.new_files
+-- @param file a file writer, or a set in which one was begun
 -- @tparam table items in the order of their bytes: `name`, `shape`, `dtype` (f32), `tensor` or `make`, a function that
 -- returns it and is called when its turn comes
 -- @tparam[opt] table metadata strings by name; `format = "pt"` where absent, which transformers demands
@@ -202,9 +209,9 @@ end
 -- @tparam table items
 -- @tparam[opt] table metadata
 function safetensors.write(path, items, metadata)
-  local files <close> = new_files()
-  safetensors.write_into(files:add(path), items, metadata)
-  files:commit()
+  local file <close> = core._file_writer(path)
+  safetensors.write_into(file, items, metadata)
+  file:commit()
 end
 
 return safetensors

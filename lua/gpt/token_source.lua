@@ -115,10 +115,12 @@ local function slices_of(text)
   end
 end
 
-local function slices_of_file(name, file)
+local function slices_of_file(file)
+  local at, size = 0, file.size
   return function()
-    local piece, problem = file:read(SLICE)
-    if not piece and problem then raise("%s: %s", name, problem) end
+    if at >= size then return nil end
+    local piece = file:bytes(at, math.min(SLICE, size - at))
+    at = at + #piece
     return piece
   end
 end
@@ -159,15 +161,14 @@ local function slices_of_pieces(what, next_piece)
   end
 end
 
-local function put_file(what, name, cut, put)
-  local file <close> = io.open(name, "rb")
-  if not file then raise("%s: %s: cannot be read", what, name) end
-  put_slices(slices_of_file(name, file), cut, put)
+local function put_file(name, cut, put)
+  local file <close> = core._map_file(name) -- read, not mapped; a FIFO or a device is an error, not a wait
+  put_slices(slices_of_file(file), cut, put)
 end
 
 local function put_texts(what, source, cut, put)
   if source.kind == "pieces" then return put_slices(slices_of_pieces(what, source.next), cut, put) end
-  if source.kind == "file" then return put_file(what, source.name, cut, put) end
+  if source.kind == "file" then return put_file(source.name, cut, put) end
   if source.kind == "tokens" then
     raise("%s: %s is a file of token ids, by its name, and a text is expected", what, validate.show(source.name))
   end

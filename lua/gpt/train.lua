@@ -90,9 +90,9 @@ return function(given)
   local settings = options.read(given)
   check_directory(settings)
   local run = Run.new(settings)
+  if settings.resume ~= nil then checkpoint.tidy(settings.checkpoints) end
   if settings.resume then run:resume() end
   if settings.resume == false then checkpoint.clear(settings.checkpoints) end
-  if settings.resume ~= nil then checkpoint.sweep(settings.checkpoints) end
   local done, problem = pcall(function()
     run:begin()
     run:loop()

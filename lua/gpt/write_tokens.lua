@@ -1,7 +1,6 @@
 --- gpt.write_tokens: files of token ids, as training tools write and read them.
 -- @submodule gpt
 local core = require "gpt.core"
-local new_files = require "gpt.support.new_files"
 local validate = require "gpt.support.validate"
 local token_source = require "gpt.token_source"
 
@@ -36,13 +35,12 @@ return function(file, source, options)
   end
   local width, count = token_source.width(dtype), 0
   local read = token_source.read(what, source)
-  local files <close> = new_files()
-  local writer = files:add(file)
+  local writer <close> = core._file_writer(file)
   token_source.put_all(what, read, settings, function(ids)
     local bytes = core._pack_ids(ids, width)
     writer:write(bytes)
     count = count + #bytes // width
   end)
-  files:commit()
+  writer:commit()
   return count
 end

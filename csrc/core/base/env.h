@@ -25,6 +25,7 @@
 
 struct GptPass;
 struct GptBlock;
+struct GptFileFaults;
 
 #define GPT_SIZE_CLASSES 480
 
@@ -57,6 +58,7 @@ typedef struct GptEnv {
   int depth;                    /* layers running inside each other */
   bool collecting;              /* on_pressure runs, in the middle of an op */
   struct GptPass *pass; /* the pass that is running a host's layer now, or NULL */
+  struct GptFileFaults *file_faults; /* calls on files that specs let fail; NULL but there */
   void *host;                   /* the host's: the running lua_State */
   void (*on_pressure)(void *host); /* asked to drop garbage before an allocation fails; may be NULL */
 } GptEnv;

@@ -98,6 +98,13 @@ static bool within_machine(GptEnv *env, size_t bytes) {
 
 bool gpt_memory_fits(GptEnv *env, size_t bytes) { return within_limit(env, bytes) && within_machine(env, bytes); }
 
+void gpt_memory_count(GptEnv *env, size_t bytes) {
+  env->memory.live += bytes;
+  if (env->memory.live > env->memory.peak) env->memory.peak = env->memory.live;
+}
+
+void gpt_memory_discount(GptEnv *env, size_t bytes) { env->memory.live -= bytes; }
+
 /* Asks the system for a block, with the cache given back if that is what it takes. */
 static GptBlock *new_block(GptEnv *env, size_t capacity) {
   if (capacity >= LARGE && env->memory.cached > 0 && !within_machine(env, capacity)) gpt_trim(env);
@@ -132,7 +139,6 @@ static void relieve_pressure(GptEnv *env) {
 }
 
 void *gpt_alloc(GptEnv *env, size_t bytes) {
-  GptMemory *memory = &env->memory;
   if (bytes > SIZE_MAX / 4) return gpt_fail_null(env, "not enough memory: a size of %zu bytes is absurd", bytes);
   GptBlock *block = find_block(env, bytes);
   if (block == NULL && env->on_pressure != NULL) {
@@ -142,8 +148,7 @@ void *gpt_alloc(GptEnv *env, size_t bytes) {
   if (block == NULL) return NULL;
   block->bytes = bytes;
   block->next = NULL;
-  memory->live += bytes;
-  if (memory->live > memory->peak) memory->peak = memory->live;
+  gpt_memory_count(env, bytes);
   ASAN_POISON_MEMORY_REGION(payload(block), block->capacity);
   ASAN_UNPOISON_MEMORY_REGION(payload(block), bytes);
   return payload(block);

@@ -24,6 +24,10 @@ void gpt_free(GptEnv *env, void *block);
 /* False and a message where that many more bytes go past the limit or past what the machine has. */
 bool gpt_memory_fits(GptEnv *env, size_t bytes);
 
+/* Counts bytes that somebody else allocates, and counts them no more. */
+void gpt_memory_count(GptEnv *env, size_t bytes);
+void gpt_memory_discount(GptEnv *env, size_t bytes);
+
 /* Returns the cached blocks to the system. */
 void gpt_trim(GptEnv *env);
 

@@ -1,67 +1,116 @@
 #include "core/io/file_writer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
+#include "core/io/directory.h"
+#include "core/io/paths.h"
+#include "core/io/system.h"
 
 #define PIECE ((size_t)64 << 20)    /* of one write call, so that a signal is heard soon */
 #define SCRATCH ((int64_t)1 << 18)  /* elements that a strided tensor is copied in */
 #define MOST_TRIES 100
 
-struct GptFileWriter {
-  GptEnv *env;
-  int fd;          /* -1: closed */
-  bool exists;     /* the temporary file is there */
-  char *temporary;
-  char path[];
-};
-
-static bool fail(GptFileWriter *file, const char *what) {
+static bool fail(const GptFileWriter *file, const char *what) {
   return gpt_fail(file->env, "%s: %s: %s", file->path, what, strerror(errno));
 }
 
-/* The length of path up to and with its last slash. */
-static size_t directory_length(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? (size_t)(slash - path) + 1 : 0;
+static bool check_plain(GptEnv *env, const char *path, const char *target) {
+  struct stat about;
+  if (gpt_path_name(path)[0] == '\0') return gpt_fail(env, "%s: cannot be written: a file's name expected", path);
+  const char *kind = stat(target, &about) == 0 ? gpt_path_kind(about.st_mode) : NULL;
+  return kind == NULL || gpt_fail(env, "%s: cannot be written: it is %s", path, kind);
 }
 
-/* Creates a file of a name that nobody has; permissions follow the umask. */
-static bool create(GptFileWriter *file, size_t capacity) {
-  struct timespec now;
-  int directory = (int)directory_length(file->path);
-  for (unsigned i = 0; i < MOST_TRIES; i++) {
-    clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(file->temporary, capacity, "%.*s.%s.gpt-%lx%lx%x", directory, file->path, file->path + directory,
-             (long)getpid(), now.tv_nsec, i);
-    file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+/* The path itself is asked first: what stands in /proc or /dev has names behind its links that are no paths. */
+bool gpt_file_writer_check(GptEnv *env, const char *path) {
+  if (!check_plain(env, path, path)) return false;
+  char *target = gpt_path_follow(env, path);
+  gpt_free(env, target);
+  return target != NULL;
+}
+
+/* The old file's owner and permissions. Only root may give a file away; a member of its group keeps the group. */
+static bool keep_owner(GptFileWriter *file, const struct stat *old) {
+  struct stat now;
+  if (fstat(file->fd, &now) != 0) return fail(file, "cannot be written");
+  bool other = old->st_uid != now.st_uid || old->st_gid != now.st_gid;
+  if (other && fchown(file->fd, old->st_uid, old->st_gid) != 0 && fchown(file->fd, (uid_t)-1, old->st_gid) != 0)
+    errno = 0; /* the writer's, then */
+  return fchmod(file->fd, old->st_mode & 0777) == 0 || fail(file, "cannot be written");
+}
+
+/* A lock that tells a later save, for as long as the file is open, that it is none of a killed one. */
+static bool hold(GptFileWriter *file) {
+  struct stat about;
+  if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false; /* being swept */
+  return fstat(file->fd, &about) != 0 || about.st_nlink > 0;
+}
+
+/* Creates a file of a name that nobody has; the permissions of a new one follow the umask. */
+static bool create(GptFileWriter *file, mode_t mode) {
+  for (int i = 0; i < MOST_TRIES; i++) {
+    gpt_temporary_tag(file->tag);
+    gpt_free(file->env, file->temporary);
+    file->temporary = gpt_temporary_path(file->env, file->target, gpt_path_name(file->path), file->tag);
+    if (file->temporary == NULL) return false;
+    file->fd = gpt_system_open(file->env, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     file->exists = file->fd >= 0;
-    if (file->exists || errno != EEXIST) break;
+    if (!file->exists && errno != EEXIST) break;
+    if (file->exists && hold(file)) return true;
+    if (file->exists) close(file->fd);
+    file->exists = false;
   }
-  return file->exists || fail(file, "cannot be written");
+  file->fd = -1;
+  return fail(file, "cannot be written");
+}
+
+static bool create_like_old(GptFileWriter *file) {
+  struct stat old;
+  if (stat(file->target, &old) != 0) return create(file, 0666);
+  return create(file, 0600) && keep_owner(file, &old);
+}
+
+static bool open_place(GptFileWriter *file) {
+  file->place = gpt_path_directory(file->env, file->target);
+  if (file->place == NULL) return false;
+  file->directory = gpt_system_open(file->env, file->place, O_RDONLY | O_DIRECTORY, 0);
+  return file->directory >= 0 || fail(file, "cannot be written");
+}
+
+static bool begin_file(GptFileWriter *file, const char *path) {
+  file->path = gpt_alloc(file->env, strlen(path) + 1);
+  if (file->path == NULL) return false;
+  strcpy(file->path, path);
+  if (!check_plain(file->env, path, path)) return false;
+  file->target = gpt_path_follow(file->env, path);
+  return file->target != NULL && open_place(file) && create_like_old(file);
+}
+
+GptFileWriter *gpt_file_writer_begin(GptEnv *env, const char *path) {
+  GptFileWriter *file = gpt_alloc_zeroed(env, sizeof *file);
+  if (file == NULL) return NULL;
+  file->env = env;
+  file->fd = file->directory = -1;
+  if (begin_file(file, path)) return file;
+  gpt_file_writer_free(file);
+  return NULL;
 }
 
 GptFileWriter *gpt_file_writer_open(GptEnv *env, const char *path) {
-  size_t length = strlen(path), capacity = length + 64;
-  GptFileWriter *file = gpt_alloc(env, sizeof *file + length + 1 + capacity);
-  if (file == NULL) return NULL;
-  *file = (GptFileWriter){.env = env, .fd = -1, .temporary = file->path + length + 1};
-  memcpy(file->path, path, length + 1);
-  if (create(file, capacity)) return file;
-  gpt_file_writer_free(file);
-  return NULL;
+  if (!gpt_file_writer_check(env, path) || !gpt_directory_tidy(env, path)) return NULL;
+  return gpt_file_writer_begin(env, path);
 }
 
 bool gpt_file_writer_write(GptFileWriter *file, const void *bytes, size_t size) {
   const char *at = bytes;
   while (size > 0) {
-    ssize_t written = write(file->fd, at, size < PIECE ? size : PIECE);
+    ssize_t written = gpt_system_write(file->env, file->fd, file->temporary, at, size < PIECE ? size : PIECE);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return fail(file, "cannot be written");
     at += written;
@@ -99,50 +148,39 @@ bool gpt_file_writer_write_tensor(GptFileWriter *file, const GptTensor *tensor) 
 }
 
 bool gpt_file_writer_finish(GptFileWriter *file) {
-  bool synced = fsync(file->fd) == 0 || errno == EINVAL || errno == ENOTSUP || fail(file, "cannot be written");
-  bool closed = close(file->fd) == 0 || !synced || fail(file, "cannot be written");
-  file->fd = -1;
-  return synced && closed;
+  if (file->finished) return true;
+  file->finished = gpt_system_sync(file->env, file->fd, file->temporary);
+  return file->finished || fail(file, "cannot be written");
 }
 
-/* So that the new name survives a power cut; some file systems cannot, and none loses the file itself. */
-static void sync_directory(GptFileWriter *file) {
-  size_t length = directory_length(file->path);
-  memcpy(file->temporary, length > 0 ? file->path : ".", length > 0 ? length : 1);
-  file->temporary[length > 0 ? length : 1] = '\0';
-  int fd = open(file->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
+bool gpt_file_writer_sync_place(GptFileWriter *file) {
+  return gpt_system_sync(file->env, file->directory, file->place) ||
+         fail(file, "its directory could not be brought to the disk");
+}
+
+bool gpt_file_writer_place(GptFileWriter *file) {
+  if (!check_plain(file->env, file->path, file->target)) return false;
+  if (!gpt_system_rename(file->env, file->temporary, file->target)) return fail(file, "cannot be replaced");
+  file->exists = false;
+  return gpt_file_writer_sync_place(file);
 }
 
 bool gpt_file_writer_commit(GptFileWriter *file) {
-  if (rename(file->temporary, file->path) != 0) return fail(file, "cannot be replaced");
-  file->exists = false;
-  sync_directory(file);
-  return true;
+  if (!gpt_file_writer_finish(file)) return false;
+  GptDirectory *directory = gpt_directory_write_beside(file->env, file->path);
+  bool done = directory != NULL && gpt_file_writer_place(file);
+  gpt_directory_close(directory);
+  return done;
 }
 
 void gpt_file_writer_free(GptFileWriter *file) {
   if (file == NULL) return;
+  if (file->exists) gpt_system_unlink(file->env, file->temporary);
   if (file->fd >= 0) close(file->fd);
-  if (file->exists) unlink(file->temporary);
+  if (file->directory >= 0) close(file->directory);
+  gpt_free(file->env, file->temporary);
+  gpt_free(file->env, file->place);
+  gpt_free(file->env, file->target);
+  gpt_free(file->env, file->path);
   gpt_free(file->env, file);
-}
-
-/* Whether a name is one that create makes: ".NAME.gpt-" and hexadecimal digits. */
-static bool is_temporary(const char *name) {
-  const char *mark = strrchr(name, '.');
-  if (mark == NULL || mark == name || name[0] != '.' || strncmp(mark, ".gpt-", 5) != 0) return false;
-  size_t digits = strspn(mark + 5, "0123456789abcdef");
-  return digits > 0 && mark[5 + digits] == '\0';
-}
-
-void gpt_file_writer_sweep(const char *directory) {
-  const struct dirent *entry;
-  DIR *all = opendir(directory);
-  if (all == NULL) return;
-  while ((entry = readdir(all)) != NULL)
-    if (is_temporary(entry->d_name)) unlinkat(dirfd(all), entry->d_name, 0);
-  closedir(all);
 }

@@ -1,30 +1,20 @@
-/* Whole files, read at once, and replaced so that the old ones stay whole until the new ones are. */
+/* Files that are read: opened only where they are regular ones, and read whole. */
 #ifndef GPT_FILES_H
 #define GPT_FILES_H
 
 #include "core/base/env.h"
-#include "core/base/text.h"
+
+/* A descriptor of a regular file, and its size; -1 and a message, which begins with the path, for anything else. Never
+   waits, as opening a FIFO would. */
+int gpt_file_open(GptEnv *env, const char *path, size_t *size);
+
+/* Reads `size` bytes from `offset` on. 0, or errno, or -1 where the file ends before. */
+int gpt_file_read_at(int fd, void *to, size_t size, size_t offset);
+
+/* All bytes of a file of at most that many, and a zero after them; the caller frees them. */
+char *gpt_file_read(GptEnv *env, const char *path, size_t most, size_t *size);
 
 /* A regular file (or a link to one) of that name is there. */
 bool gpt_file_exists(const char *path);
-
-/* dir/name; the caller frees it. */
-char *gpt_file_path(GptEnv *env, const char *dir, const char *name);
-
-/* All bytes of a file and a zero after them; the caller frees them. */
-char *gpt_file_read(GptEnv *env, const char *path, size_t *size);
-
-/* A file about to be written. */
-typedef struct GptNewFile {
-  const char *name;
-  GptText text;
-} GptNewFile;
-
-#define GPT_MOST_NEW_FILES 8
-
-/* Puts at most that many files into a directory, which is made if absent (its parents too). All are whole on the disk
-   before the first takes its name, in the order given: on failure nothing has changed, unless a rename itself
-   failed. */
-bool gpt_files_replace(GptEnv *env, const char *dir, const GptNewFile *files, size_t count);
 
 #endif

@@ -1,12 +1,15 @@
 #include "core/io/json.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/io/files.h"
 #include "core/base/memory.h"
 #include "core/base/utf8.h"
+
+#define MOST_BYTES ((size_t)256 << 20) /* of a file; the largest vocabularies in use take 35 MB */
 
 /* Where an escape stands that cJSON takes for a NUL, which ends its string: \u0000, or \u without four digits; or size.
    A zero lies behind the text. */
@@ -21,6 +24,10 @@ static size_t find_nul_escape(const char *text, size_t size) {
   return size;
 }
 
+/* malloc's own share of a value and of a string. */
+#define VALUE_SHARE 16
+#define STRING_SHARE 32
+
 /* At most what the document takes, whatever the text says. */
 static size_t document_bytes(const char *text, size_t size) {
   size_t values = 1, quotes = 0;
@@ -28,7 +35,28 @@ static size_t document_bytes(const char *text, size_t size) {
     values += text[at] == ',' || text[at] == '[' || text[at] == '{';
     quotes += text[at] == '"';
   }
-  return size + values * (sizeof(cJSON) + 16) + quotes * 16; /* malloc's own share: 16, and 32 a string */
+  return size + values * (sizeof(cJSON) + VALUE_SHARE) + quotes / 2 * STRING_SHARE;
+}
+
+static size_t string_bytes(const char *string) { return string != NULL ? strlen(string) + STRING_SHARE : 0; }
+
+/* What a document takes. cJSON asks malloc itself; a hook would be the whole process's, and the host may use it too. */
+static size_t tree_bytes(const cJSON *json) {
+  size_t bytes = 0;
+  for (const cJSON *at = json; at != NULL; at = at->next)
+    bytes += sizeof *at + VALUE_SHARE + string_bytes(at->string) + string_bytes(at->valuestring) + tree_bytes(at->child);
+  return bytes;
+}
+
+static cJSON *count_document(GptEnv *env, cJSON *json) {
+  gpt_memory_count(env, tree_bytes(json));
+  return json;
+}
+
+void gpt_json_free(GptEnv *env, cJSON *json) {
+  if (json == NULL) return;
+  gpt_memory_discount(env, tree_bytes(json));
+  cJSON_Delete(json);
 }
 
 /* An object or array that nothing closes at the end of the text. */
@@ -55,15 +83,17 @@ cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t si
   if (nul != NULL) return fail_near(env, what, text, (size_t)(nul - text), ": a NUL character");
   if (escape < size) return fail_near(env, what, text, escape, ": a character from \\u0001 to \\uffff expected");
   if (!gpt_memory_fits(env, document_bytes(text, size))) return NULL;
+  errno = 0;
   cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
-  if (json != NULL) return json;
+  if (json != NULL) return count_document(env, json);
+  if (errno == ENOMEM) return gpt_fail_null(env, "%s: not enough memory to read %zu bytes of JSON", what, size);
   const char *reason = size == 0 ? ": it is empty" : is_open(text, size) ? ": it seems cut short" : "";
   return fail_near(env, what, text, (size_t)(end - text), reason);
 }
 
 cJSON *gpt_json_read(GptEnv *env, const char *path) {
   size_t size;
-  char *text = gpt_file_read(env, path, &size);
+  char *text = gpt_file_read(env, path, MOST_BYTES, &size);
   if (text == NULL) return NULL;
   cJSON *json = gpt_json_parse(env, path, text, size);
   gpt_free(env, text);

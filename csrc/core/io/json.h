@@ -7,7 +7,7 @@
 #include "core/base/env.h"
 #include "core/base/text.h"
 
-/* The document in a text that a zero byte follows; cJSON_Delete frees it. What is not JSON, not UTF-8, cut short or
+/* The document in a text that a zero byte follows; gpt_json_free frees it, and until then it counts as live. What is not JSON, not UTF-8, cut short or
    nested more than 1,000 deep, and a NUL in a string (cJSON would end the string there), is an error that begins with
    `what` and says near which line and column. More lenient than RFC 8259, as cJSON is: numbers like 01 and 1., control
    characters inside strings and as white space, a byte order mark; a key may come twice. */
@@ -15,6 +15,8 @@ cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t si
 
 /* The same of a file. */
 cJSON *gpt_json_read(GptEnv *env, const char *path);
+
+void gpt_json_free(GptEnv *env, cJSON *json); /* NULL is fine */
 
 /* A whole number from 0 to most; otherwise -1. */
 int64_t gpt_json_whole(const cJSON *value, int64_t most);

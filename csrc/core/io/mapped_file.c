@@ -1,31 +1,17 @@
 #include "core/io/mapped_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
+#include "core/io/files.h"
 
 #define PIECE 65536  /* floats that a thread reads at a time */
 #define BUFFER 16384 /* bytes that are converted at a time */
 #define HUGE_PAGE ((size_t)2 << 20)
-
-static bool map(GptMappedFile *file) {
-  struct stat about;
-  if (fstat(file->fd, &about) != 0) return gpt_fail(file->env, "%s: %s", file->path, strerror(errno));
-  if (!S_ISREG(about.st_mode)) return gpt_fail(file->env, "%s: not a regular file", file->path);
-  file->size = (size_t)about.st_size;
-  if (file->size == 0) return true;
-  void *data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file->fd, 0);
-  if (data == MAP_FAILED) return gpt_fail(file->env, "%s: cannot be mapped: %s", file->path, strerror(errno));
-  file->data = data;
-  file->env->memory.mapped += file->size;
-  return true;
-}
 
 GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path) {
   size_t length = strlen(path) + 1;
@@ -33,10 +19,52 @@ GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path) {
   if (file == NULL) return NULL;
   *file = (GptMappedFile){.refs = 1, .env = env};
   memcpy(file->path, path, length);
-  file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
-  if (file->fd >= 0 ? map(file) : gpt_fail(env, "%s: %s", path, strerror(errno))) return file;
+  file->fd = gpt_file_open(env, path, &file->size);
+  if (file->fd >= 0) return file;
   gpt_mapped_file_close(file);
   return NULL;
+}
+
+const char *gpt_mapped_file_data(GptMappedFile *file) {
+  if (file->data != NULL || file->size == 0) return file->data != NULL ? file->data : "";
+  void *data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file->fd, 0);
+  if (data == MAP_FAILED) return gpt_fail_null(file->env, "%s: cannot be mapped: %s", file->path, strerror(errno));
+  file->data = data;
+  file->env->memory.mapped += file->size;
+  return file->data;
+}
+
+static bool fail_to_read(GptEnv *env, int problem) {
+  return gpt_fail(env, "cannot be read: %s", problem < 0 ? "it was cut short meanwhile" : strerror(problem));
+}
+
+bool gpt_mapped_file_read(const GptMappedFile *file, size_t offset, void *to, size_t count) {
+  int problem = gpt_file_read_at(file->fd, to, count, offset);
+  return problem == 0 || fail_to_read(file->env, problem);
+}
+
+bool gpt_mapped_file_same(const GptMappedFile *a, size_t at_a, const GptMappedFile *b, size_t at_b,
+                          size_t size, bool *same) {
+  char parts[2][BUFFER];
+  *same = true;
+  for (size_t done = 0, n; *same && done < size; done += n) {
+    n = size - done < BUFFER ? size - done : BUFFER;
+    if (!gpt_mapped_file_read(a, at_a + done, parts[0], n)) return false;
+    if (!gpt_mapped_file_read(b, at_b + done, parts[1], n)) return false;
+    *same = memcmp(parts[0], parts[1], n) == 0;
+  }
+  return true;
+}
+
+bool gpt_mapped_file_zero(const GptMappedFile *file, size_t offset, size_t size, bool *zero) {
+  char part[BUFFER];
+  *zero = true;
+  for (size_t done = 0, n; *zero && done < size; done += n) {
+    n = size - done < BUFFER ? size - done : BUFFER;
+    if (!gpt_mapped_file_read(file, offset + done, part, n)) return false;
+    for (size_t i = 0; i < n; i++) *zero = *zero && part[i] == 0;
+  }
+  return true;
 }
 
 static void release(GptMappedFile *file) {
@@ -72,18 +100,8 @@ typedef struct Reading {
 } Reading;
 
 static void read_bytes(Reading *reading, void *to, size_t offset, size_t count) {
-  char *at = to;
-  while (count > 0) {
-    ssize_t got = pread(reading->file->fd, at, count, (off_t)offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) {
-      reading->problem = got < 0 ? errno : -1;
-      return;
-    }
-    at += got;
-    offset += (size_t)got;
-    count -= (size_t)got;
-  }
+  int problem = gpt_file_read_at(reading->file->fd, to, count, offset);
+  if (problem != 0) reading->problem = problem;
 }
 
 /* Items are bytes. */
@@ -140,8 +158,8 @@ static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset,
   else gpt_parallel_for((int64_t)tensor->storage->bytes, 4 * PIECE, read_plain, &reading);
   if (reading.problem == 0) return tensor;
   gpt_tensor_release(tensor);
-  const char *why = reading.problem < 0 ? "it was cut short meanwhile" : strerror(reading.problem);
-  return gpt_fail_null(env, "%s: cannot be read: %s", file->path, why);
+  fail_to_read(env, reading.problem);
+  return gpt_fail_at(env, "%s", file->path), NULL;
 }
 
 /* Bytes of such a tensor in the file. */
@@ -151,8 +169,8 @@ static bool count_file_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_
 
 /* Where numbers of that dtype may lie: what is read as floats and integers at their own size, the rest, which is read
    byte by byte, anywhere. */
-static bool lies_aligned(const char *data, GptDtype dtype) {
-  return (dtype != GPT_F32 && dtype != GPT_I64) || (uintptr_t)data % gpt_dtype(dtype)->bytes == 0;
+static bool lies_aligned(size_t offset, GptDtype dtype) {
+  return (dtype != GPT_F32 && dtype != GPT_I64) || offset % gpt_dtype(dtype)->bytes == 0;
 }
 
 GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
@@ -161,8 +179,9 @@ GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offse
   if (!count_file_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
   if (offset > file->size || bytes > file->size - offset)
     return gpt_fail_null(env, "a tensor that lies outside its file");
-  char *data = file->data + offset;
-  if (view && dtype != GPT_FILE_F64 && lies_aligned(data, dtype) && bytes > 0)
-    return view_of(env, file, data, dtype, bytes, ndim, shape);
+  if (view && dtype != GPT_FILE_F64 && lies_aligned(offset, dtype) && bytes > 0) {
+    if (gpt_mapped_file_data(file) == NULL) return NULL;
+    return view_of(env, file, file->data + offset, dtype, bytes, ndim, shape);
+  }
   return copy_of(env, file, offset, dtype, ndim, shape);
 }

@@ -2,11 +2,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/io/directory.h"
 #include "core/io/files.h"
 #include "core/io/json.h"
 #include "core/base/memory.h"
 #include "core/tokenizer/reading.h"
 
+#define MOST_BYTES ((size_t)256 << 20) /* of merges.txt */
 #define PAIRS 2
 
 /* Files of a vocabulary and its merges: Hugging Face's names, and those of GPT-2's first release. */
@@ -17,18 +19,16 @@ typedef struct Found {
   bool tokenizer, pairs[PAIRS][2];
 } Found;
 
-static bool look_for(GptEnv *env, const char *dir, const char *name, bool *found) {
-  char *path = gpt_file_path(env, dir, name);
-  if (path == NULL) return false;
-  *found = gpt_file_exists(path);
-  gpt_free(env, path);
-  return true;
+static bool look_for(GptDirectory *dir, const char *name, bool *found) {
+  const char *path = gpt_directory_path(dir, name);
+  *found = path != NULL && gpt_file_exists(path);
+  return path != NULL;
 }
 
-static bool look(GptEnv *env, const char *dir, Found *found) {
-  bool good = look_for(env, dir, "tokenizer.json", &found->tokenizer);
+static bool look(GptDirectory *dir, Found *found) {
+  bool good = look_for(dir, "tokenizer.json", &found->tokenizer);
   for (int i = 0; i < PAIRS && good; i++)
-    for (int k = 0; k < 2 && good; k++) good = look_for(env, dir, pair_names[i][k], &found->pairs[i][k]);
+    for (int k = 0; k < 2 && good; k++) good = look_for(dir, pair_names[i][k], &found->pairs[i][k]);
   return good;
 }
 
@@ -47,13 +47,13 @@ static bool read_json(GptEnv *env, GptTokenizer *tokenizer, const char *path, Gp
   cJSON *json = gpt_json_read(env, path);
   if (json == NULL) return false;
   bool good = read(env, tokenizer, json);
-  cJSON_Delete(json);
+  gpt_json_free(env, json);
   return good || gpt_fail_at(env, "%s", path);
 }
 
 static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const char *path) {
   size_t size;
-  char *text = gpt_file_read(env, path, &size);
+  char *text = gpt_file_read(env, path, MOST_BYTES, &size);
   if (text == NULL) return false;
   bool good = gpt_read_merges(env, tokenizer, text, size);
   gpt_free(env, text);
@@ -61,18 +61,16 @@ static bool read_merges(GptEnv *env, GptTokenizer *tokenizer, const char *path) 
 }
 
 /* Reads a file of the directory: JSON by `read`, or merges where that is NULL. */
-static bool read_file(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const char *name, GptJsonReader *read) {
-  char *path = gpt_file_path(env, dir, name);
+static bool read_file(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, const char *name, GptJsonReader *read) {
+  const char *path = gpt_directory_path(dir, name);
   if (path == NULL) return false;
-  bool good = read != NULL ? read_json(env, tokenizer, path, read) : read_merges(env, tokenizer, path);
-  gpt_free(env, path);
-  return good;
+  return read != NULL ? read_json(env, tokenizer, path, read) : read_merges(env, tokenizer, path);
 }
 
-static bool read_if_there(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const char *name,
+static bool read_if_there(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, const char *name,
                           GptJsonReader *read) {
   bool found;
-  if (!look_for(env, dir, name, &found)) return false;
+  if (!look_for(dir, name, &found)) return false;
   return !found || read_file(env, tokenizer, dir, name, read);
 }
 
@@ -92,14 +90,13 @@ static bool settle_roles(GptEnv *env, GptTokenizer *tokenizer) {
 }
 
 /* Reads a file that may be absent (then json stays NULL), and what it says of special tokens. */
-static bool read_description(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const char *name, cJSON **json) {
-  bool found = false, good = look_for(env, dir, name, &found);
-  char *path = good && found ? gpt_file_path(env, dir, name) : NULL;
-  if (path == NULL) return good && !found;
-  *json = gpt_json_read(env, path);
-  good = *json != NULL && (gpt_read_special_tokens(env, tokenizer, *json) || gpt_fail_at(env, "%s", path));
-  gpt_free(env, path);
-  return good;
+static bool read_description(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, const char *name, cJSON **json) {
+  bool found = false;
+  if (!look_for(dir, name, &found)) return false;
+  if (!found) return true;
+  const char *path = gpt_directory_path(dir, name);
+  *json = path != NULL ? gpt_json_read(env, path) : NULL;
+  return *json != NULL && (gpt_read_special_tokens(env, tokenizer, *json) || gpt_fail_at(env, "%s", path));
 }
 
 /* Adds what both documents name. The map goes first, unless the config lists the added tokens itself, as newer tools
@@ -111,36 +108,36 @@ static bool add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *conf
 }
 
 /* Special tokens and their roles. tokenizer.json itself says with what a text begins; without it the setting counts. */
-static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, const char *dir, bool bos_is_a_setting) {
+static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, bool bos_is_a_setting) {
   cJSON *config = NULL, *map = NULL;
   bool good = read_description(env, tokenizer, dir, "tokenizer_config.json", &config) &&
               read_description(env, tokenizer, dir, "special_tokens_map.json", &map) &&
-              (add_special_tokens(env, tokenizer, config, map) || gpt_fail_at(env, "%s", dir)) &&
+              (add_special_tokens(env, tokenizer, config, map) || gpt_fail_at(env, "%s", dir->path)) &&
               settle_roles(env, tokenizer);
   if (good && bos_is_a_setting && gpt_asks_for_bos(config)) tokenizer->first = tokenizer->roles[GPT_ROLE_BOS];
-  cJSON_Delete(config);
-  cJSON_Delete(map);
+  gpt_json_free(env, config);
+  gpt_json_free(env, map);
   return good;
 }
 
-static bool read_pair(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const char *const names[2]) {
+static bool read_pair(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, const char *const names[2]) {
   return read_file(env, tokenizer, dir, names[0], gpt_read_vocabulary) &&
          read_file(env, tokenizer, dir, names[1], NULL);
 }
 
-static bool read_tokens(GptEnv *env, GptTokenizer *tokenizer, const char *dir, const Found *found) {
+static bool read_tokens(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, const Found *found) {
   if (found->tokenizer) return read_file(env, tokenizer, dir, "tokenizer.json", gpt_read_tokenizer_json);
   for (int i = 0; i < PAIRS; i++)
     if (found->pairs[i][0] && found->pairs[i][1]) return read_pair(env, tokenizer, dir, pair_names[i]);
-  return fail_without_files(env, dir, found);
+  return fail_without_files(env, dir->path, found);
 }
 
-static bool read_files(GptEnv *env, GptTokenizer *tokenizer, const char *dir) {
+static bool read_files(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir) {
   Found found = {0};
-  return look(env, dir, &found) && read_tokens(env, tokenizer, dir, &found) &&
+  return look(dir, &found) && read_tokens(env, tokenizer, dir, &found) &&
          read_if_there(env, tokenizer, dir, "added_tokens.json", gpt_read_added_tokens) &&
          read_special_tokens(env, tokenizer, dir, !found.tokenizer) &&
-         (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_at(env, "%s", dir)) &&
+         (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_at(env, "%s", dir->path)) &&
          read_if_there(env, tokenizer, dir, "generation_config.json", gpt_read_end_tokens) &&
          read_if_there(env, tokenizer, dir, "config.json", gpt_read_end_tokens);
 }
@@ -149,7 +146,10 @@ GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir) {
   GptTokenizer *tokenizer = gpt_tokenizer_new(env);
   if (tokenizer == NULL) return NULL;
   for (int role = 0; role < GPT_ROLES; role++) tokenizer->roles[role] = GPT_ROLE_UNSAID;
-  if (read_files(env, tokenizer, dir)) return tokenizer;
+  GptDirectory *directory = gpt_directory_read(env, dir);
+  bool good = directory != NULL && read_files(env, tokenizer, directory);
+  gpt_directory_close(directory);
+  if (good) return tokenizer;
   gpt_tokenizer_free(env, tokenizer);
   return NULL;
 }

@@ -1,11 +1,12 @@
 /* Writing a tokenizer's files, as Hugging Face's tools read them. */
 #include <string.h>
 
+#include "core/base/memory.h"
+#include "core/io/directory.h"
 #include "core/io/files.h"
 #include "core/io/json.h"
+#include "core/io/paths.h"
 #include "core/tokenizer/parts.h"
-
-enum { TOKENIZER, VOCABULARY, MERGES, CONFIG, FILES };
 
 static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
                                  "\"use_regex\": true}";
@@ -32,7 +33,12 @@ static void write_vocabulary(GptText *out, GptText *scratch, const GptVocabulary
   save_text(out, "}");
 }
 
-static void write_merges(GptText *out, const GptTokenizer *tokenizer) {
+static void write_vocabulary_file(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  write_vocabulary(out, scratch, &tokenizer->vocabulary);
+}
+
+static void write_merges(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  (void)scratch;
   save_text(out, "#version: 0.2\n");
   for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
     const GptMerge *merge = &tokenizer->merges.list[rank];
@@ -116,7 +122,8 @@ static void write_tokenizer(GptText *out, GptText *scratch, const GptTokenizer *
 }
 
 /* Roles without a token are written as null: left out, transformers would put <|endoftext|> there, and add it. */
-static void write_config(GptText *out, const GptTokenizer *tokenizer) {
+static void write_config(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  (void)scratch;
   const GptVocabulary *v = &tokenizer->vocabulary;
   save_text(out, "{\n\"tokenizer_class\": \"GPT2Tokenizer\",\n\"add_prefix_space\": false,\n");
   for (int role = 0; role < GPT_ROLES; role++) {
@@ -132,23 +139,81 @@ static void write_config(GptText *out, const GptTokenizer *tokenizer) {
   save_text(out, "}\n}\n");
 }
 
-/* tokenizer.json comes first: it is whole by itself and is the one that is read, so that whoever looks between two
-   renames finds either the old tokenizer or the new one. */
-bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir) {
-  static const char *const names[FILES] = {"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"};
-  GptNewFile files[FILES];
-  GptText scratch;
-  gpt_text_init(&scratch, env);
-  for (int i = 0; i < FILES; i++) {
-    files[i].name = names[i];
-    gpt_text_init(&files[i].text, env);
+/* special_tokens_map.json and added_tokens.json of older tools say again what the other files say. */
+static void write_special_map(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  (void)scratch;
+  const char *separator = "{\n";
+  for (int role = 0; role < GPT_ROLES; role++) {
+    const GptToken *token = gpt_vocabulary_token(&tokenizer->vocabulary, tokenizer->roles[role]);
+    if (token == NULL) continue;
+    gpt_text_add(out, "%s\"%s\": ", separator, gpt_role_names[role]);
+    gpt_json_add_string(out, (const char *)tokenizer->vocabulary.bytes + token->start, token->length);
+    separator = ",\n";
   }
-  write_tokenizer(&files[TOKENIZER].text, &scratch, tokenizer);
-  write_vocabulary(&files[VOCABULARY].text, &scratch, &tokenizer->vocabulary);
-  write_merges(&files[MERGES].text, tokenizer);
-  write_config(&files[CONFIG].text, tokenizer);
-  bool good = !scratch.failed && gpt_files_replace(env, dir, files, FILES);
+  save_text(out, separator[0] == '{' ? "{}\n" : "\n}\n");
+}
+
+static void write_added_map(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+  (void)scratch;
+  const GptVocabulary *v = &tokenizer->vocabulary;
+  const char *separator = "{\n";
+  for (size_t id = 0; id < v->size; id++) {
+    const GptToken *token = &v->tokens[id];
+    if ((token->flags & GPT_TOKEN_ADDED) == 0) continue;
+    save_text(out, separator);
+    gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
+    gpt_text_add(out, ": %zu", id);
+    separator = ",\n";
+  }
+  save_text(out, separator[0] == '{' ? "{}\n" : "\n}\n");
+}
+
+static bool add_file(GptFileSet *set, const char *name, const GptText *text) {
+  if (text->failed) return false;
+  GptFileWriter *file = gpt_file_set_add(set, name);
+  return file != NULL && gpt_file_writer_write(file, text->data, text->length);
+}
+
+static bool is_in_set_directory(GptFileSet *set, const char *name) {
+  char *path = gpt_path_join(set->env, set->path, name);
+  bool there = path != NULL && gpt_file_exists(path);
+  gpt_free(set->env, path);
+  return there;
+}
+
+/* In the order in which they take their names: tokenizer.json is whole by itself, and is the one that is read. The last
+   two are read besides the others, so that old ones would contradict new ones: they are written where they are there. */
+static const struct {
+  const char *name;
+  void (*write)(GptText *out, GptText *scratch, const GptTokenizer *tokenizer);
+  bool where_there;
+} tokenizer_files[] = {
+    {"tokenizer.json", write_tokenizer, false},        {"vocab.json", write_vocabulary_file, false},
+    {"merges.txt", write_merges, false},               {"tokenizer_config.json", write_config, false},
+    {"special_tokens_map.json", write_special_map, true}, {"added_tokens.json", write_added_map, true},
+};
+
+bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, GptFileSet *set) {
+  GptText text, scratch;
+  bool good = true;
+  gpt_text_init(&text, env);
+  gpt_text_init(&scratch, env);
+  for (size_t i = 0; good && i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
+    if (tokenizer_files[i].where_there && !is_in_set_directory(set, tokenizer_files[i].name)) continue;
+    text.length = 0;
+    tokenizer_files[i].write(&text, &scratch, tokenizer);
+    good = !scratch.failed && add_file(set, tokenizer_files[i].name, &text);
+  }
   gpt_text_free(&scratch);
-  for (int i = 0; i < FILES; i++) gpt_text_free(&files[i].text);
+  gpt_text_free(&text);
   return good;
+}
+
+bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir) {
+  bool made;
+  if (!gpt_directory_make(env, dir, true, &made)) return false;
+  GptFileSet *set = gpt_file_set_open(env, dir);
+  bool done = set != NULL && gpt_tokenizer_write(env, tokenizer, set) && gpt_file_set_commit(set);
+  gpt_file_set_free(set);
+  return done;
 }

@@ -7,6 +7,7 @@
 #ifndef GPT_TOKENIZER_H
 #define GPT_TOKENIZER_H
 
+#include "core/io/file_set.h"
 #include "core/tokenizer/ids.h"
 #include "core/tokenizer/vocabulary.h"
 
@@ -28,6 +29,10 @@ GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir);
 /* Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json, all of them or none; dir is made if
    absent. */
 bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir);
+
+/* Adds these files to a set, to be saved with others. Where special_tokens_map.json and added_tokens.json are in its
+   directory, they are written too. */
+bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, GptFileSet *set);
 
 void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer);
 

@@ -25,37 +25,60 @@ static const struct {
   int width;
 } headers[] = {{20240520, 1, 2}, {20240801, 7, 4}};
 
-/* How many bytes of header the file has; where it has one, that decides the width. */
-static size_t read_header(GptTokens *tokens, const uint8_t *data, size_t size) {
-  for (size_t i = 0; size >= HEADER_BYTES && i < sizeof headers / sizeof *headers; i++) {
-    if (id_at(data, 4) != headers[i].mark || id_at(data + 4, 4) != headers[i].version) continue;
+/* How many bytes of header the file has; where it has one, that decides the width. `begin` is its first HEADER_BYTES. */
+static size_t read_header(GptTokens *tokens, const uint8_t *begin) {
+  for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+    if (id_at(begin, 4) != headers[i].mark || id_at(begin + 4, 4) != headers[i].version) continue;
     tokens->width = headers[i].width;
     return HEADER_BYTES;
   }
   return 0;
 }
 
-static bool find_tokens(GptTokens *tokens, const char *path) {
-  const GptMappedFile *file = tokens->file;
-  uint8_t *data = (uint8_t *)file->data;
-  size_t header = read_header(tokens, data, file->size), bytes = file->size - header, width = (size_t)tokens->width;
-  if (header > 0 && id_at(data + 8, 4) * (int64_t)width != (int64_t)bytes)
-    return gpt_fail(tokens->env, "%s: its header tells of %lld tokens of %zu bytes each, and %zu bytes follow", path,
-                    (long long)id_at(data + 8, 4), width, bytes);
+static bool read_tokens(const GptMappedFile *file, size_t offset, void *to, size_t count) {
+  return gpt_mapped_file_read(file, offset, to, count) || gpt_fail_at(file->env, "%s", file->path);
+}
+
+/* Finds where the tokens begin and how many there are. */
+static bool find_tokens(GptTokens *tokens, const GptMappedFile *file, size_t *header) {
+  uint8_t begin[HEADER_BYTES] = {0};
+  bool long_enough = file->size >= HEADER_BYTES;
+  if (long_enough && !read_tokens(file, 0, begin, HEADER_BYTES)) return false;
+  *header = long_enough ? read_header(tokens, begin) : 0;
+  size_t bytes = file->size - *header, width = (size_t)tokens->width;
+  if (*header > 0 && id_at(begin + 8, 4) * (int64_t)width != (int64_t)bytes)
+    return gpt_fail(tokens->env, "%s: its header tells of %lld tokens of %zu bytes each, and %zu bytes follow",
+                    file->path, (long long)id_at(begin + 8, 4), width, bytes);
   if (bytes % width != 0)
-    return gpt_fail(tokens->env, "%s: %zu bytes are no whole number of u%zu tokens of %zu bytes each", path, bytes,
-                    8 * width, width);
-  tokens->data = data == NULL ? NULL : data + header;
+    return gpt_fail(tokens->env, "%s: %zu bytes are no whole number of u%zu tokens of %zu bytes each", file->path,
+                    bytes, 8 * width, width);
   tokens->count = (int64_t)(bytes / width);
   return true;
 }
 
-GptTokens *gpt_tokens_map(GptEnv *env, const char *path, int width) {
+static bool map_tokens(GptTokens *tokens, GptMappedFile *file, size_t header) {
+  const char *data = gpt_mapped_file_data(file);
+  if (data != NULL) tokens->data = (uint8_t *)data + header;
+  return data != NULL;
+}
+
+static bool read_all_tokens(GptTokens *tokens, const GptMappedFile *file, size_t header) {
+  tokens->data = gpt_alloc(tokens->env, file->size - header);
+  return tokens->data != NULL && read_tokens(file, header, tokens->data, file->size - header);
+}
+
+GptTokens *gpt_tokens_open(GptEnv *env, const char *path, int width, bool map) {
+  size_t header;
   GptTokens *tokens = gpt_tokens_new(env);
   if (tokens == NULL) return NULL;
   tokens->width = width;
-  tokens->file = gpt_mapped_file_open(env, path);
-  if (tokens->file != NULL && find_tokens(tokens, path)) return tokens;
+  tokens->fixed = true;
+  GptMappedFile *file = gpt_mapped_file_open(env, path);
+  bool good = file != NULL && find_tokens(tokens, file, &header) &&
+              (map ? map_tokens(tokens, file, header) : read_all_tokens(tokens, file, header));
+  if (good && map) tokens->file = file;
+  else gpt_mapped_file_close(file);
+  if (good) return tokens;
   gpt_tokens_free(tokens);
   return NULL;
 }

@@ -1,6 +1,6 @@
 /*
- * Long lists of token ids to train on: in memory, or a mapped file of raw little-endian numbers, 2 or 4 bytes each,
- * with or without a header, that is read where it lies and may be larger than memory.
+ * Long lists of token ids to train on: in memory, or a file of raw little-endian numbers, 2 or 4 bytes each, with
+ * or without a header. A file is mapped, read where it lies, and may be larger than memory; or it is read into memory.
  */
 #ifndef GPT_TOKENS_H
 #define GPT_TOKENS_H
@@ -11,6 +11,7 @@ typedef struct GptTokens {
   GptEnv *env;
   GptMappedFile *file; /* NULL: in memory */
   uint8_t *data;       /* [count * width], little-endian */
+  bool fixed;          /* a file's: does not grow */
   int width;           /* 2 or 4: bytes of an id */
   int64_t count;
   size_t capacity;
@@ -19,8 +20,9 @@ typedef struct GptTokens {
 /* An empty list in memory. */
 GptTokens *gpt_tokens_new(GptEnv *env);
 
-/* The ids of a file, `width` bytes each; a file that begins with llm.c's header says itself how many bytes. */
-GptTokens *gpt_tokens_map(GptEnv *env, const char *path, int width);
+/* The ids of a file, `width` bytes each, mapped or read into memory; a file that begins with llm.c's header says itself
+   how many bytes. */
+GptTokens *gpt_tokens_open(GptEnv *env, const char *path, int width, bool map);
 
 void gpt_tokens_free(GptTokens *tokens); /* NULL is fine */
 

@@ -142,7 +142,8 @@ function model_config.encode(config, ends)
   if not config.qkv_bias then qkv_bias = false end
   return json.encode({
     architectures = { "GPT2LMHeadModel" }, model_type = "gpt2", torch_dtype = "float32",
-    vocab_size = config.vocab_size, n_positions = config.context_length, n_embd = config.emb_dim,
+    vocab_size = config.vocab_size, n_positions = config.context_length,
+    n_ctx = config.context_length, n_embd = config.emb_dim,
     n_head = config.n_heads, n_layer = config.n_layers,
     n_inner = config.hidden_dim ~= 4 * config.emb_dim and config.hidden_dim or json.null,
     activation_function = ACTIVATION_NAMES[config.activation], layer_norm_epsilon = config.norm_eps,

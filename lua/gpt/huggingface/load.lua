@@ -5,6 +5,7 @@ local name_list = require "gpt.support.name_list"
 local model_config = require "gpt.huggingface.config"
 local families = require "gpt.families"
 local build = require "gpt.model_files.build"
+local hints = require "gpt.model_files.hints"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
@@ -19,35 +20,25 @@ local TOKENIZERS = { { "tokenizer.json" }, { "vocab.json", "merges.txt" }, { "en
 local family = families.gpt2
 local HEAD, EMBEDDING = family.head.huggingface, family.token_embedding.huggingface
 
-local function exists(dir, name)
-  return core._file_exists(dir .. "/" .. name)
+local function exists(place, name)
+  return select(2, place:path(name))
 end
 
 -- The files that the index names, in order, and which of them holds each tensor.
-local function read_index(dir)
-  local path = dir .. "/" .. INDEX
+local function read_index(path)
   local index = json.read(path)
   local map = json.is_object(index) and index.weight_map
   if not json.is_object(map) then core._raise(path .. ": weight_map is not an object") end
   local names, seen = {}, {}
   for tensor, name in pairs(map) do
-    if type(name) ~= "string" or name:find("[/\\%z]") or name:sub(1, 1) == "." then
-      core._raise(("%s: weight_map: %s does not name a file of this directory"):format(path, validate.show(tensor)))
+    if type(name) ~= "string" or not name:find "^[^./\\%c][^/\\%c]*%.safetensors$" then
+      core._raise(("%s: weight_map: %s does not name a safetensors file of this directory"):format(path,
+        validate.show(tensor)))
     end
     if not seen[name] then names[#names + 1], seen[name] = name, true end
   end
   table.sort(names)
   return names, map
-end
-
-local function missing_weights(dir)
-  for _, name in ipairs { "pytorch_model.bin", "pytorch_model.bin.index.json" } do
-    if exists(dir, name) then
-      core._raise(("%s: only %s is there, which is read by running code in it; convert it once in Python: "
-        .. "transformers.AutoModelForCausalLM.from_pretrained(dir).save_pretrained(dir)"):format(dir, name))
-    end
-  end
-  core._raise(("%s: no %s and no %s there"):format(dir, WEIGHTS, INDEX))
 end
 
 local Weights = {}
@@ -75,20 +66,26 @@ local function add_entries(weights, file, map)
   end
 end
 
--- Opens the directory's safetensors, one file or shards, and collects their tensors by name.
-local function open_weights(dir)
-  local weights = setmetatable({ files = {}, entries = {}, path = dir .. "/" .. WEIGHTS }, Weights)
+local function add_files(weights, place, dir)
   local names, map = { WEIGHTS }, nil
-  if not exists(dir, WEIGHTS) then
-    if not exists(dir, INDEX) then missing_weights(dir) end
-    names, map = read_index(dir)
+  if not exists(place, WEIGHTS) then
+    if not exists(place, INDEX) then hints.without_weights(place, dir) end
+    names, map = read_index((place:path(INDEX)))
     weights.path = dir .. "/" .. INDEX
   end
   for i, name in ipairs(names) do
-    weights.files[i] = safetensors.open(dir .. "/" .. name)
+    weights.files[i] = safetensors.open((place:path(name)))
     add_entries(weights, weights.files[i], map)
   end
-  return weights
+end
+
+-- Opens the directory's safetensors, one file or shards, and collects their tensors by name.
+local function open_weights(place, dir)
+  local weights = setmetatable({ files = {}, entries = {}, path = dir .. "/" .. WEIGHTS }, Weights)
+  local done, problem = pcall(add_files, weights, place, dir)
+  if done then return weights end
+  weights:__close()
+  error(problem, 0)
 end
 
 local function is_bias(name)
@@ -153,32 +150,30 @@ local function heed_weights(weights, config, config_path)
   end
 end
 
-local function has_tokenizer(dir)
+local function has_tokenizer(place)
   for _, names in ipairs(TOKENIZERS) do
     local all = true
-    for _, name in ipairs(names) do all = all and exists(dir, name) end
+    for _, name in ipairs(names) do all = all and exists(place, name) end
     if all then return true end
   end
   return false
 end
 
 -- The directory's tokenizer; or nil, and why it could not be read where there is one.
-local function load_tokenizer(dir)
-  if not has_tokenizer(dir) then return nil end
+local function load_tokenizer(place, dir)
+  if not has_tokenizer(place) then return nil end
   local read, result = pcall(core.tokenizer, dir)
   if read then return result end
   return nil, (tostring(result):gsub("^[^\n]-:%d+: ", "", 1))
 end
 
 -- A model takes its tokenizer along. One that cannot be read is a warning, and the reason why string prompts fail.
-local function bring_tokenizer(model, dir)
-  local tokenizer, problem = load_tokenizer(dir)
+local function bring_tokenizer(model, tokenizer, problem)
   if problem then
     tokenizers.note(model, problem)
     warning("gpt.load: the model comes without its tokenizer: %s", problem)
   end
   model.tokenizer = tokenizer
-  return tokenizer
 end
 
 local function read_tensor(weights, item, map)
@@ -186,20 +181,31 @@ local function read_tensor(weights, item, map)
   return entry and safetensors.read(entry, map) or core.zeros(item.shape)
 end
 
+local function read_config(place, dir)
+  local path, there = place:path(CONFIG)
+  if not there then hints.without_config(place, dir) end
+  return model_config.read(path), path
+end
+
+-- All files are opened while no save can put others into place; weights are copied, where they are, after that.
 -- @string dir
 -- @tparam table options `map`: false copies all weights; `tokenizer`: false leaves it out; `strict`: false leaves
 -- unexpected tensors out and takes missing biases for zeros
 -- @treturn Model
 -- @treturn Tokenizer or nil
 return function(dir, options)
-  local config_path = dir .. "/" .. CONFIG
-  local config = model_config.read(config_path)
-  local weights <close> = open_weights(dir)
+  hints.check_directory(dir)
+  local place <close> = core._directory(dir)
+  local config, config_path = read_config(place, dir)
+  local weights <close> = open_weights(place, dir)
+  local tokenizer, problem
+  if options.tokenizer then tokenizer, problem = load_tokenizer(place, dir) end
+  place:close()
   heed_weights(weights, config, config_path)
   local list = families.layout(family, config, "huggingface")
   check_fit(weights, list, config_path, options.strict)
   local model = build.empty(config)
   build.fill(model, list, config, function(item) return read_tensor(weights, item, options.map) end)
-  local tokenizer = options.tokenizer and bring_tokenizer(model, dir) or nil
+  bring_tokenizer(model, tokenizer, problem)
   return model:eval(), tokenizer
 end

@@ -3,7 +3,6 @@ local core = require "gpt.core"
 local families = require "gpt.families"
 local json = require "gpt.support.json"
 local model_config = require "gpt.huggingface.config"
-local new_files = require "gpt.support.new_files"
 local safetensors = require "gpt.safetensors"
 local tokenizers = require "gpt.generate.tokenizers"
 local tree = require "gpt.model_files.tree"
@@ -26,16 +25,26 @@ local function items_of(family, config, parameters)
   return items
 end
 
--- Shards of an earlier save would only take room: model.safetensors goes before them. Other files stay.
+-- Shards of an earlier save would only take room: model.safetensors goes before them. Other files stay. The index goes
+-- last, so that what is left after a kill is found at the next save.
 local function remove_shards(dir)
   local path = dir .. "/model.safetensors.index.json"
   if not core._file_exists(path) then return end
   local read, index = pcall(json.read, path)
   local map = read and json.is_object(index) and json.is_object(index.weight_map) and index.weight_map or {}
-  os.remove(path)
   for _, name in pairs(map) do
-    if type(name) == "string" and name:find "^model%-%d+%-of%-%d+%.safetensors$" then os.remove(dir .. "/" .. name) end
+    if type(name) == "string" and name:find "^model%-%d+%-of%-%d+%.safetensors$" then
+      core._remove_file(dir .. "/" .. name)
+    end
   end
+  core._remove_file(path)
+end
+
+-- The tokenizer's files belong to the set; a tokenizer of the user's own writes its own files, before any of ours.
+local function add_tokenizer(set, tokenizer, dir)
+  if core._typename(tokenizer) == "gpt.Tokenizer" then return core._write_tokenizer(set, tokenizer) end
+  set:finish()
+  tokenizer:save(dir)
 end
 
 -- The ids that end a text: the tokenizer's, or GPT-2's where the vocabulary is.
@@ -44,14 +53,23 @@ local function end_tokens(tokenizer, config)
   return config.vocab_size == 50257 and { 50256 } or {}
 end
 
+-- An old one is read besides config.json, and would contradict it.
+local function add_generation_config(set, dir, ends)
+  if not core._file_exists(dir .. "/generation_config.json") then return end
+  local id = #ends > 1 and ends or ends[1] or json.null
+  local values = { _from_model_config = true, bos_token_id = ends[1] or json.null, eos_token_id = id }
+  set:add("generation_config.json"):write(json.encode(values, 2) .. "\n")
+end
+
 local function write(model, dir, config, parameters)
-  local files <close> = new_files()
+  local set <close> = core._file_set(dir)
   local tokenizer = model.tokenizer
-  safetensors.write_into(files:add(dir .. "/model.safetensors"), items_of(families.gpt2, config, parameters))
-  files:add(dir .. "/config.json"):write(model_config.encode(config, end_tokens(tokenizer, config)))
-  files:finish()
-  if tokenizer then tokenizer:save(dir) end
-  files:commit()
+  local ends = end_tokens(tokenizer, config)
+  safetensors.write_into(set:add "model.safetensors", items_of(families.gpt2, config, parameters))
+  set:add("config.json"):write(model_config.encode(config, ends))
+  add_generation_config(set, dir, ends)
+  if tokenizer then add_tokenizer(set, tokenizer, dir) end
+  set:commit()
 end
 
 -- @tparam Layer model

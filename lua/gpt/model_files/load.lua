@@ -11,7 +11,9 @@ local OPTIONS = {
 
 -- The options with their defaults.
 local function read_options(dir, options)
-  if type(dir) ~= "string" then core._raise("gpt.load: a directory's name expected, got " .. validate.show(dir)) end
+  if type(dir) ~= "string" or dir == "" then
+    core._raise("gpt.load: a directory's name expected, got " .. validate.show(dir))
+  end
   if options ~= nil and type(options) ~= "table" then
     core._raise("gpt.load: a table of options expected, got " .. validate.show(options))
   end
@@ -29,7 +31,7 @@ end
 -- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
 -- training the model (float32 only) changes only this process's copy. Do not shorten or overwrite such a file in place
 -- while it is in use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a
--- page which is gone from a mapped file. With `map = false` nothing stays mapped.
+-- page which is gone from a mapped file. With `map = false` nothing is mapped. All files are those of one save.
 --
 -- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so. A
 -- tokenizer that cannot be read, or asks for what is not implemented, does not stop the model: `warn` tells the reason

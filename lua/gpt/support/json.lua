@@ -18,7 +18,7 @@ json.decode = core._json_decode
 -- The value of a small file, a description of something else.
 -- @string path
 function json.read(path)
-  local file <close> = core._map_file(path)
+  local file <close> = core._map_file(path) -- read, not mapped
   if file.size > MOST_BYTES then
     core._raise(("%s: %d bytes, which is more than a description takes"):format(path, file.size))
   end

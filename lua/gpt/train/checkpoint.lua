@@ -5,15 +5,17 @@ local configs = require "gpt.config"
 local core = require "gpt.core"
 local mismatch = require "gpt.support.mismatch"
 local json = require "gpt.support.json"
-local new_files = require "gpt.support.new_files"
 local parameter_files = require "gpt.parameter_files"
 local safetensors = require "gpt.safetensors"
 local state = require "gpt.train.state"
+local validate = require "gpt.support.validate"
 
 local checkpoint = {}
 
 local INDEX = "checkpoints.json"
 local BEST = "best.safetensors"
+
+local show = validate.show
 
 local function raise(...)
   core._raise(string.format(...))
@@ -41,25 +43,62 @@ local function metadata_of(about)
   return { format = "pt", luagpt = json.encode(about) }
 end
 
+local function path_of(dir, name) return dir .. "/" .. name end
+
+local function name_of(step) return ("step-%08d.safetensors"):format(step) end
+
+-- The step of a checkpoint's name, nil where it is none of ours: names in an index may come from elsewhere.
+local function step_of(name)
+  local digits = type(name) == "string" and name:match "^step%-(%d%d%d%d%d%d%d%d+)%.safetensors$"
+  local step = digits and math.tointeger(tonumber(digits))
+  return step and name_of(step) == name and step or nil
+end
+
+local function check_names(path, key, list)
+  if not json.is_array(list) then raise("%s: %s: a list of files' names expected, got %s", path, key, show(list)) end
+  for i, name in ipairs(list) do
+    if not step_of(name) and name ~= BEST then
+      raise("%s: %s[%d]: a name like %s expected, got %s", path, key, i, name_of(1), show(name))
+    end
+  end
+  return list
+end
+
+-- The index: `files`, the checkpoints that are kept, and `removing`, those that are no longer and go.
 local function read_index(dir)
-  local path = dir .. "/" .. INDEX
-  if not core._file_exists(path) then return { files = json.array {} } end
+  local place <close> = core._directory(dir)
+  local path, there = place:path(INDEX)
+  if not there then return { files = json.array {}, removing = {} } end
   local index = json.read(path)
-  if not json.is_object(index) or not json.is_array(index.files) then raise("%s: not an index of checkpoints", path) end
-  return index
+  if not json.is_object(index) then raise("%s: not an index of checkpoints, which is an object", path) end
+  local removing = index.removing == nil and {} or check_names(path, "removing", index.removing)
+  return { files = check_names(path, "files", index.files), removing = removing, there = true }
+end
+
+local function add_index(set, files, removing)
+  local index = { files = files, removing = #removing > 0 and json.array(removing) or nil }
+  set:add(INDEX):write(json.encode(index, 2) .. "\n")
+end
+
+local function remove_all(dir, names)
+  for _, name in ipairs(names) do core._remove_file(path_of(dir, name)) end
 end
 
 --- The file of the last checkpoint in a directory, or nil.
 function checkpoint.last(dir)
   local files = read_index(dir).files
-  return files[#files] and dir .. "/" .. files[#files]
+  return files[#files] and path_of(dir, files[#files])
 end
 
--- Forgets all but the last `keep`; returns those that are to be removed.
-local function prune(files, keep)
-  local removed = {}
+-- The checkpoints that stay with a new one, and those that go.
+local function with_new(index, step, keep)
+  local files, removed = json.array {}, {}
+  for _, name in ipairs(index.files) do
+    if step_of(name) and step_of(name) < step then files[#files + 1] = name end
+  end
+  files[#files + 1] = name_of(step)
   while #files > keep do removed[#removed + 1] = table.remove(files, 1) end
-  return removed
+  return files, removed
 end
 
 --- Writes the parameters alone as best.safetensors, which layer:load_parameters reads.
@@ -69,49 +108,54 @@ end
 function checkpoint.write_best(dir, model, best)
   core._make_directory(dir)
   local about = { best = best, config = config_of(model) }
-  safetensors.write(dir .. "/" .. BEST, parameter_files.items(model), metadata_of(about))
+  safetensors.write(path_of(dir, BEST), parameter_files.items(model), metadata_of(about))
 end
 
---- Writes the checkpoint of a run. All is whole on the disk before anything takes its name; only then the oldest ones
--- go.
+-- What the checkpoint of a run holds: tensors, and the text of the rest.
+local function contents_of(run)
+  local items = parameter_files.items(run.model)
+  local about = { config = config_of(run.model) }
+  for key, value in pairs(run.about) do about[key] = value end
+  about.optimizer = state.take_apart(run.optimizer:state(), "optimizer", items)
+  items[#items + 1] = { name = "losses", shape = { #run.losses }, dtype = "i64", tensor = pack_doubles(run.losses) }
+  return items, metadata_of(about)
+end
+
+--- Writes the checkpoint of a run. It and the index change together; the oldest ones go after that, and a kill before
+-- they are gone leaves their names in the index, for the next run.
 -- @param dir made if absent
 -- @param run `model`, `optimizer`, `losses` and `about`, a table of numbers and strings with `step`
 -- @param keep how many
 -- @return the file's name
 function checkpoint.write(dir, run, keep)
   core._make_directory(dir)
-  local name = ("step-%08d.safetensors"):format(run.about.step)
-  local items = parameter_files.items(run.model)
-  local about = { config = config_of(run.model) }
-  for key, value in pairs(run.about) do about[key] = value end
-  about.optimizer = state.take_apart(run.optimizer:state(), "optimizer", items)
-  items[#items + 1] = { name = "losses", shape = { #run.losses }, dtype = "i64", tensor = pack_doubles(run.losses) }
-  local index = read_index(dir)
-  local list = json.array {}
-  for _, other in ipairs(index.files) do
-    if other < name then list[#list + 1] = other end
-  end
-  list[#list + 1] = name
-  local removed = prune(list, keep)
-  local files <close> = new_files()
-  safetensors.write_into(files:add(dir .. "/" .. name), items, metadata_of(about))
-  files:add(dir .. "/" .. INDEX):write(json.encode({ files = list }, 2) .. "\n")
-  files:commit()
-  for _, other in ipairs(removed) do os.remove(dir .. "/" .. other) end
-  return dir .. "/" .. name
+  local set <close> = core._file_set(dir)
+  local files, removed = with_new(read_index(dir), run.about.step, keep)
+  local name = files[#files]
+  safetensors.write_into(set:add(name), contents_of(run))
+  add_index(set, files, removed)
+  set:commit()
+  remove_all(dir, removed)
+  return path_of(dir, name)
 end
 
---- Removes what saves that were killed left in the directory.
-function checkpoint.sweep(dir)
-  core._sweep(dir)
+--- Finishes, or removes, what saves that were killed left in the directory.
+function checkpoint.tidy(dir)
+  core._file_set(dir):close()
+  remove_all(dir, read_index(dir).removing)
 end
 
---- Forgets the checkpoints of an earlier run.
+--- Forgets the checkpoints of an earlier run. Killed in between, what is left goes at the next run.
 function checkpoint.clear(dir)
-  local files = read_index(dir).files
-  os.remove(dir .. "/" .. INDEX)
-  for _, name in ipairs(files) do os.remove(dir .. "/" .. name) end
-  os.remove(dir .. "/" .. BEST)
+  local index = read_index(dir)
+  local names = { BEST, table.unpack(index.files) }
+  if index.there then
+    local set <close> = core._file_set(dir)
+    add_index(set, json.array {}, names)
+    set:commit()
+  end
+  remove_all(dir, names)
+  core._remove_file(path_of(dir, INDEX))
 end
 
 -- A config with every key, or what a layer of one's own has under that name, as it is.
@@ -133,13 +177,18 @@ local function keys_of(a, b)
   return keys
 end
 
+-- A setting: words as they are, of all else what it is.
+local function shown(value)
+  return type(value) == "string" and value:find "^[%w_]+$" and value:sub(1, 40) or show(value)
+end
+
 -- Where two configs differ in what shapes and computes: { "emb_dim 64, not 32", ... }
 local function config_differences(theirs, ours)
   local list, their, our = {}, complete(theirs), complete(ours)
   for _, key in ipairs(keys_of(theirs, ours)) do
-    local aside = key:find "rate" or key == "init" or type(our[key]) == "table"
-    if not aside and their[key] ~= our[key] then
-      list[#list + 1] = ("%s %s, not %s"):format(key, their[key], our[key])
+    local a, b = rawget(their, key), rawget(our, key)
+    local aside = key:find "rate" or key == "init" or type(b) == "table"
+    if not aside and a ~= b then list[#list + 1] = ("%s %s, not %s"):format(shown(key), shown(a), shown(b))
     end
   end
   return list
@@ -156,13 +205,61 @@ local function check_architecture(path, model, opened, about)
   if text then raise("%s is of another architecture:%s", path, text) end
 end
 
+local function is_count(value) return math.type(value) == "integer" and value >= 0 end
+local function is_number(value) return type(value) == "number" end
+local function is_text(value) return type(value) == "string" end
+local function is_scored(value) return json.is_object(value) and is_count(value.step) and is_number(value.loss) end
+
+local function are_scored(value)
+  if not json.is_array(value) then return false end
+  for _, item in ipairs(value) do
+    if not is_scored(item) then return false end
+  end
+  return true
+end
+
+-- What the metadata say of a run: each with what it has to be.
+local FIELDS = {
+  { "step", is_count, "a whole number" }, { "position", is_count, "a whole number" },
+  { "tokens", is_count, "a whole number" }, { "seconds", is_number, "a number" }, { "random", is_text, "a text" },
+  { "order", json.is_object, "an object" }, { "optimizer", json.is_object, "an object" },
+  { "evaluations", are_scored, "a list of objects with step and loss" },
+  { "best", is_scored, "an object with step and loss", optional = true },
+  { "config", json.is_object, "an object", optional = true },
+}
+
+local function check_fields(path, about)
+  for _, field in ipairs(FIELDS) do
+    local name, fits, expected = table.unpack(field)
+    local value = about[name]
+    if not fits(value) and not (field.optional and value == nil) then
+      raise("%s: metadata: %s: %s expected, got %s", path, name, expected, show(value))
+    end
+  end
+end
+
+local function check_losses(path, entry, step)
+  if entry.dtype == "I64" and #entry.shape == 1 and entry.shape[1] == step then return end
+  raise("%s: losses: I64 [%d] expected, one for each step, got %s [%s]", path, step, entry.dtype,
+    table.concat(entry.shape, ", "))
+end
+
 local function read_about(path, opened)
   local text = opened.metadata.luagpt
   local about = text and json.decode(text, path .. ": metadata")
-  if not about or not about.step or not about.optimizer or not opened.by_name.losses then
+  if not json.is_object(about) or about.step == nil or not opened.by_name.losses then
     raise("%s is not a checkpoint of gpt.train", path)
   end
+  check_fields(path, about)
+  check_losses(path, opened.by_name.losses, about.step)
   return about
+end
+
+local function load_optimizer(path, optimizer, saved)
+  local done, problem = pcall(optimizer.load_state, optimizer, saved)
+  if done then return end
+  if type(problem) ~= "string" then error(problem, 0) end
+  raise("%s: the optimizer's state does not fit: %s", path, (problem:gsub("^.-:%d+: ", "")))
 end
 
 --- Puts a checkpoint into a model and its optimizer. Nothing is changed unless all fits.
@@ -174,13 +271,16 @@ function checkpoint.read(path, model, optimizer, check)
   check_architecture(path, model, opened, about)
   check(about)
   local function tensor_of(name)
-    return safetensors.read(opened.by_name[name] or raise("%s: tensor %s is missing", path, name), false)
+    local entry = type(name) == "string" and opened.by_name[name]
+    return safetensors.read(entry or raise("%s: tensor %s is missing", path, show(name)), true)
   end
-  optimizer:load_state(state.put_together(about.optimizer, tensor_of))
+  local saved, losses, sources = state.put_together(about.optimizer, tensor_of, path), tensor_of "losses", {}
+  for name in model:parameters() do sources[name] = tensor_of(name) end
+  load_optimizer(path, optimizer, saved)
   core.no_grad(function()
-    for name, tensor in model:parameters() do tensor:copy(tensor_of(name)) end
+    for name, tensor in model:parameters() do tensor:copy(sources[name]) end
   end)
-  return about, unpack_doubles(tensor_of "losses")
+  return about, unpack_doubles(losses)
 end
 
 return checkpoint

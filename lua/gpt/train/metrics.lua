@@ -1,7 +1,6 @@
 -- The metrics file: a line a step, JSON or, where the name ends in .csv, comma-separated values.
 local core = require "gpt.core"
 local json = require "gpt.support.json"
-local new_files = require "gpt.support.new_files"
 
 local COLUMNS = { "step", "loss", "lr", "grad_norm", "tokens", "seconds", "validation_loss" }
 
@@ -40,13 +39,13 @@ end
 local function cut_back(path, is_csv, step)
   local lines = earlier_lines(path, is_csv, step)
   if is_csv then table.insert(lines, 1, table.concat(COLUMNS, ",")) end
-  local files <close> = new_files()
-  files:add(path):write(#lines > 0 and table.concat(lines, "\n") .. "\n" or "")
-  files:commit()
+  local file <close> = core._file_writer(path)
+  file:write(#lines > 0 and table.concat(lines, "\n") .. "\n" or ""):commit()
 end
 
 --- Opens the file after that step: nothing that an earlier run wrote up to it is lost.
 function Metrics.open(path, step)
+  core._check_writable(path)
   local is_csv = path:find "%.csv$" ~= nil
   local goes_on = step > 0 and core._file_exists(path)
   if goes_on then cut_back(path, is_csv, step) end

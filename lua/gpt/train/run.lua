@@ -54,9 +54,15 @@ local function check_order(path, theirs, ours)
   for name, value in pairs(ours) do
     if theirs[name] ~= value then
       raise("gpt.train: resume: %s was made with %s = %s, and this run has %s: its data would not go on where it was",
-        path, name, theirs[name], value)
+        path, name, validate.show(theirs[name]), value)
     end
   end
+end
+
+local function check_random(path, text)
+  local now = core._random_state()
+  if not core._random_state(text) then raise("%s: metadata: random: not a state of the random numbers", path) end
+  core._random_state(now)
 end
 
 --- Goes on where the last checkpoint of the directory was made; nothing where there is none.
@@ -65,6 +71,7 @@ function Run:resume()
   if not path then return end
   local about, losses = checkpoint.read(path, self.model, self.optimizer, function(about)
     check_order(path, about.order, order_of(self.settings))
+    check_random(path, about.random)
   end)
   core._random_state(about.random)
   self.step, self.position, self.tokens, self.losses = about.step, about.position, about.tokens, losses

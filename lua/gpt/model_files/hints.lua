@@ -1,0 +1,68 @@
+-- What stands where gpt.load looks for a model, when it is none: each names the call that reads it.
+local core = require "gpt.core"
+local json = require "gpt.support.json"
+
+local hints = {}
+
+local function raise(...)
+  core._raise(string.format(...))
+end
+
+local CONVERT = "convert it once in Python: "
+  .. "transformers.AutoModelForCausalLM.from_pretrained(dir).save_pretrained(dir)"
+local PICKLES = { bin = true, pt = true, pth = true, ckpt = true }
+
+--- Raises where a path is not a directory.
+function hints.check_directory(path)
+  local kind = core._file_kind(path)
+  if not kind or kind == "a directory" then return end
+  if kind ~= "a file" then raise("gpt.load: %s is %s; a model's directory is expected", path, kind) end
+  local ending = path:match "%.(%w+)$"
+  if ending == "safetensors" then
+    raise('gpt.load: %s is a file, and a model\'s directory is expected; make the same model again, then '
+      .. 'model:load_parameters "%s" reads what save_parameters or gpt.train wrote', path, path)
+  end
+  if PICKLES[ending] then
+    raise("gpt.load: %s is a file of PyTorch's, which is read by running code in it; %s", path, CONVERT)
+  end
+  raise("gpt.load: %s is a file, and a model's directory is expected", path)
+end
+
+local function base_of(path)
+  local read, config = pcall(json.read, path)
+  local base = read and type(config) == "table" and config.base_model_name_or_path
+  return type(base) == "string" and json.quote(base:sub(1, 80)) or "its base model"
+end
+
+--- Raises where a directory without config.json is something else that is known.
+-- @param place from core._directory
+-- @string dir its name
+function hints.without_config(place, dir)
+  local function has(name) return select(2, place:path(name)) end
+  if has "adapter_config.json" then
+    raise("gpt.load: %s is an adapter's folder, not a model's: it changes %s; merge both once in Python: "
+      .. "peft.AutoPeftModelForCausalLM.from_pretrained(dir).merge_and_unload().save_pretrained(dir)", dir,
+      base_of((place:path "adapter_config.json")))
+  end
+  if has "checkpoints.json" or has "best.safetensors" then
+    raise('gpt.load: %s holds checkpoints of gpt.train; make the same model again, then gpt.train { checkpoints = '
+      .. '"%s", resume = true, ... } goes on, and model:load_parameters "%s/best.safetensors" reads the best weights',
+      dir, dir, dir)
+  end
+  if has "model.safetensors" or has "model.safetensors.index.json" then return end
+  if has "tokenizer.json" or has "vocab.json" or has "encoder.json" then
+    raise('gpt.load: %s has a tokenizer and no model (no config.json); gpt.tokenizer "%s" reads that', dir, dir)
+  end
+end
+
+--- Raises: a config.json, but no weights.
+function hints.without_weights(place, dir)
+  for _, name in ipairs { "pytorch_model.bin", "pytorch_model.bin.index.json" } do
+    if select(2, place:path(name)) then
+      raise("%s: only %s is there, which is read by running code in it; %s", dir, name, CONVERT)
+    end
+  end
+  raise("%s: no model.safetensors and no model.safetensors.index.json there", dir)
+end
+
+return hints
