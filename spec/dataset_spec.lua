@@ -67,6 +67,15 @@ describe("a dataset", function()
     assert.same(first, firsts(again))
     assert.same(second, firsts(again, { epoch = 2 }))
     assert.not_same(first, firsts(gpt.dataset(count_up(101), { context_length = 1, batch_size = 7, seed = 6 })))
+    assert.not_same(second, firsts(gpt.dataset(count_up(101), { context_length = 1, batch_size = 7, seed = 2 }), { epoch = 5 }))
+  end)
+
+  it("keeps the order of a seed for good: runs that were stopped go on with it", function()
+    local data = gpt.dataset(count_up(21), { context_length = 1, seed = 5 })
+    assert.same({ 3, 7, 1, 4, 16, 13, 14, 15, 10, 17, 9, 5, 2, 0, 12, 8, 6, 18, 19, 11 },
+      firsts(data, { epoch = 1 }))
+    assert.same({ 12, 5, 16, 18, 7, 14, 10, 1, 6, 17, 19, 13, 15, 8, 0, 4, 11, 3, 2, 9 },
+      firsts(data, { epoch = 2 }))
   end)
 
   it("touches no other random numbers", function()
@@ -238,6 +247,8 @@ describe("a token file", function()
     assert.equal(dir .. "/h.bin: its header tells of 6 tokens of 2 bytes each, and 4 bytes follow",
       raised(write, 20240520, 1, 6, "abcd"))
     assert.equal(512 + 2, write(20240520, 2, 2, "abcd").tokens) -- no such version: plain ids
+    assert.equal("gpt.dataset: 0 tokens are shorter than one window: context_length 2 takes 3, the last one as a target",
+      raised(write, 20240520, 1, 0, ""))
   end)
 
   it("says what is wrong", function()

@@ -101,6 +101,29 @@ describe("backward", function()
     assert.is_nil(x.grad)
   end)
 
+  it("notices that a gradient it needs was added to, clipped or stepped over", function()
+    local text = "backward: a tensor that mul needs was changed in place after it was used; change a clone() instead"
+    local linear, embedding, norm = gpt.nn.Linear(3, 3), gpt.nn.Embedding(3, 3), gpt.nn.LayerNorm(3)
+    local function run() norm(linear(embedding { 0, 1, 2 })):pow(2):sum():backward() end
+    run()
+    local v = gpt.ones(1):requires_grad(true)
+    local places = { linear.weight, linear.bias, embedding.weight, norm.weight, norm.bias }
+    local ys, changes = {}, { run, function() gpt.clip_grad_norm({ linear, embedding, norm }, 1e-3) end }
+    for _, change in ipairs(changes) do
+      for i, place in ipairs(places) do ys[i] = (place.grad * v):sum() end
+      change()
+      for i = 1, #places do assert.equal(text, raised(function() ys[i]:backward() end)) end
+    end
+    local x = leaf(1, 2)
+    x.grad = gpt.ones(2)
+    local y = (x.grad * v):sum()
+    x:sum():backward()
+    assert.equal(text, raised(function() y:backward() end))
+    y = (x * v):sum()
+    gpt.optim.AdamW { x }:step()
+    assert.equal(text, raised(function() y:backward() end))
+  end)
+
   it("does not mind changes to what it does not need", function()
     local x, w = leaf(1, 2), gpt.ones(2)
     local y = (x * 2 + w):neg()

@@ -58,6 +58,63 @@ Sequential {  -- 12
     for n = 1, 9 do assert.is_true(difference(whole:narrow(2, 1, n), attention(x:narrow(2, 1, n))) < 1e-5) end
   end)
 
+  it("attend over many tokens as plain ops do, in values and gradients", function()
+    gpt.seed(4)
+    local tokens, dim, heads = 150, 8, 2
+    local attention = nn.MultiHeadAttention { emb_dim = dim, n_heads = heads, context_length = tokens, qkv_bias = true }
+    local future = gpt.ones(tokens, tokens):triu(1)
+    local function plain(x)
+      local function split(part) return part(x):view(2, tokens, heads, dim // heads):transpose(2, 3) end
+      local q, k, v = split(attention.query), split(attention.key), split(attention.value)
+      local scores = q:matmul(k:transpose(3, 4)) / math.sqrt(dim / heads)
+      local mixed = scores:masked_fill(future, -math.huge):softmax(4):matmul(v)
+      return attention.output(mixed:transpose(2, 3):reshape(2, tokens, dim))
+    end
+    local start, mix = gpt.randn(2, tokens, dim), gpt.randn(2, tokens, dim)
+    local function run(forward)
+      local x, grads = start:clone():requires_grad(true), {}
+      for _, p in attention:parameters() do p.grad = nil end
+      local y = forward(x)
+      ;(y * mix):sum():backward()
+      for path, p in attention:parameters() do grads[path] = p.grad end
+      grads.x = x.grad
+      return y, grads
+    end
+    local y, grads = run(attention)
+    local expected, all = run(plain)
+    assert.is_true(difference(y, expected) < 1e-5)
+    for name, grad in pairs(all) do assert.is_true(difference(grads[name], grad) < 1e-3, name) end
+  end)
+
+  it("drop attention weights for each head and query apart, and the same ones on the way back", function()
+    gpt.seed(4)
+    local tokens = 130
+    local attention = nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = tokens, drop_rate = 0.5 }
+    local identity = gpt.tensor { { 1.0, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } }
+    gpt.no_grad(function()
+      attention.query.weight:fill(0) -- every key weighs the same
+      attention.value.weight:copy(identity)
+      attention.output.weight:copy(identity)
+      attention.output.bias:fill(0)
+    end)
+    local x = gpt.ones(2, tokens, 4):requires_grad(true)
+    local state = gpt.random_state()
+    local y = attention(x)
+    local rows = {} -- of values 1: how many weights stayed, which tells heads, queries and batch rows apart
+    for b = 1, 2 do
+      for head = 0, 1 do rows[#rows + 1] = y[b]:select(2, 2 * head + 1):totable() end
+    end
+    for i = 1, 4 do
+      for j = i + 1, 4 do assert.not_same(rows[i], rows[j]) end
+      assert.not_same({ table.unpack(rows[i], 1, 64) }, { table.unpack(rows[i], 65, 128) })
+    end
+    y:sum():backward()
+    gpt.random_state(state)
+    local bumped = x:detach():clone() -- linear in the values: a difference is exact
+    bumped[1][1] = bumped[1][1] + 1
+    assert.is_true(math.abs((attention(bumped) - y):sum():item() - x.grad[1][1]:sum():item()) < 1e-3)
+  end)
+
   it("give the same attention for parts that are not plain Linear layers", function()
     local attention = nn.MultiHeadAttention { emb_dim = 6, n_heads = 3, context_length = 70, qkv_bias = true }
     local x = gpt.randn(2, 70, 6)

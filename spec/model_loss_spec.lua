@@ -51,6 +51,18 @@ describe("model:loss", function()
     compare(gpt.Model(config { tie_weights = true }), ids, targets)
   end)
 
+  it("gives the same gradients at every backward that keeps the graph", function()
+    local model = gpt.Model(config { tie_weights = true })
+    local loss = model:loss(ids, targets) * 3
+    loss:backward { keep = true }
+    local first = {}
+    for path, p in model:parameters() do first[path] = p.grad:clone() end
+    for _ = 1, 2 do loss:backward { keep = true } end
+    for path, p in model:parameters() do
+      assert.is_true((p.grad - first[path] * 3):abs():max():item() < 1e-5, path)
+    end
+  end)
+
   it("leaves out targets of -1, and of -100", function()
     for _, masked in ipairs { -1, -100 } do
       local some = gpt.tensor(targets)

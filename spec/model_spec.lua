@@ -200,6 +200,80 @@ describe("a session", function()
     assert.equal("Session(3 of 16 tokens)", tostring(session))
   end)
 
+  it("keeps every token when its cache grows", function()
+    local long = gpt.Model(small { context_length = 150 }):eval()
+    local ids = {}
+    for i = 1, 150 do ids[i] = i * 7 % 61 end
+    local expected, session = gpt.no_grad(long, ids)[1], long:session()
+    local at = 0
+    for _, count in ipairs { 1, 62, 1, 1, 30, 1, 1, 52, 1 } do
+      local logits = session:feed(table.move(ids, at + 1, at + count, 1, {}))
+      at = at + count
+      assert.is_true(difference(logits, expected[at]) < 1e-4, at .. " tokens")
+    end
+  end)
+
+  it("holds no more than its context needs", function()
+    local before = measure.live()
+    local session = model:session()
+    session:feed { 1 }
+    assert.is_true(measure.live() - before < gpt.size(model.config).kv_cache_bytes + 4096)
+    session:free()
+  end)
+
+  it("has random numbers of its own, which a fork goes on with", function()
+    local options = { max_new_tokens = 6, temperature = 3 }
+    local session = model:session { seed = 5 }
+    session:feed { 1 }
+    session:generate(options)
+    local fork = session:fork()
+    assert.same(session:generate(options), fork:generate(options))
+  end)
+
+  it("runs its tokens again without a cache, and so does a fork", function()
+    local rows = {}
+    local Count = nn.layer("Count", { positionwise = true, forward = function(_, x) table.insert(rows, x:shape()[2]) return x end })
+    local counted = gpt.Model(small { n_layers = 1 }, { block = Count }):eval()
+    local session = counted:session { use_cache = false }
+    session:feed { 1, 2 }
+    session:feed { 3 }
+    session:fork():feed { 4 }
+    assert.same({ 2, 3, 4 }, rows)
+  end)
+
+  it("gives all rows to what comes last in a model and mixes positions", function()
+    local Mean = nn.layer("Mean", {
+      init = function(self, layer) self.layer = layer end,
+      forward = function(self, x) return self.layer(x) + x:mean(2, true):sum(3, true) end,
+    })
+    for _, parts in ipairs {
+      { head = function(c) return Mean(nn.Linear(c.emb_dim, c.vocab_size, { bias = false })) end },
+      { final_norm = function(c) return Mean(nn.LayerNorm(c.emb_dim)) end },
+    } do
+      local mixing = gpt.Model(small { n_layers = 1 }, parts):eval()
+      local session, expected = mixing:session(), gpt.no_grad(mixing, { 1, 2, 3, 4 })[1]
+      assert.is_true(difference(session:feed { 1, 2, 3 }, gpt.no_grad(mixing, { 1, 2, 3 })[1][3]) < 1e-5)
+      assert.is_true(difference(session:feed { 4 }, expected[4]) < 1e-5)
+    end
+  end)
+
+  it("is as it was after a layer that fails, or memory that is short", function()
+    local fails = false
+    local Fail = nn.layer("Fail", { positionwise = true, forward = function(_, x) if fails then error "no" end return x end })
+    local failing = gpt.Model(small { n_layers = 1 }, { block = function(c) return nn.Sequential { nn.TransformerBlock(c), Fail() } end }):eval()
+    local session = failing:session()
+    session:feed { 1, 2 }
+    fails = true
+    assert.is_false(pcall(session.feed, session, { 5, 6 }))
+    fails = false
+    gpt.memory { limit = measure.live() }
+    local fed = pcall(session.feed, session, { 5, 6 })
+    gpt.memory { limit = 0 }
+    assert.is_false(fed)
+    assert.same({ 1, 2 }, session:ids())
+    assert.is_true(difference(session:feed { 3 }, gpt.no_grad(failing, { 1, 2, 3 })[1][3]) < 1e-5)
+  end)
+
   it("changes nothing where feeding fails", function()
     local session = model:session()
     session:feed { 1, 2 }

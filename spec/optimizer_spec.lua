@@ -325,6 +325,25 @@ describe("an optimizer's state", function()
     one:fill(7)
     assert.same({ 1.0 }, optimizer:state().tensors["exp_avg.2"]:totable())
   end)
+
+  it("stays as it is where memory is short", function()
+    local w, v = gpt.zeros(1000):requires_grad(true), gpt.zeros(1000):requires_grad(true)
+    local optimizer = gpt.optim.AdamW { w, v }
+    w.grad, v.grad = gpt.ones(1000), gpt.ones(1000)
+    optimizer:step()
+    local state, tensors = optimizer:state(), {}
+    for name, tensor in pairs(state.tensors) do tensors[name] = tensor:clone():fill(9) end
+    collectgarbage()
+    for room = 0, 16000, 2000 do
+      gpt.memory { limit = gpt.memory().live + room }
+      local ok = pcall(optimizer.load_state, optimizer, { steps = { ["1"] = 5, ["2"] = 6 }, tensors = tensors })
+      gpt.memory { limit = 0 }
+      assert.is_false(ok)
+      local now = optimizer:state()
+      assert.same({ ["1"] = 1, ["2"] = 1 }, now.steps)
+      for name, tensor in pairs(state.tensors) do assert.equal(tensor:bytes(), now.tensors[name]:bytes()) end
+    end
+  end)
 end)
 
 describe("gpt.clip_grad_norm", function()
@@ -337,6 +356,10 @@ describe("gpt.clip_grad_norm", function()
     assert.is_true(close(a.grad[1]:item(), 0.6) and close(b.grad[1]:item(), -0.8))
     assert.is_true(close(gpt.clip_grad_norm({ a, b }, math.huge), 1))
     assert.equal(0.0, gpt.clip_grad_norm({ none }, 1))
+    b.grad:fill(0 / 0) -- a norm that is no number leaves no gradient that looks like one
+    local norm = gpt.clip_grad_norm({ a, b }, 1)
+    assert.is_true(norm ~= norm)
+    for _, value in ipairs(a.grad:totable()) do assert.is_true(value ~= value) end
   end)
 
   it("keeps its digits over many numbers", function()

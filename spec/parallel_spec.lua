@@ -84,9 +84,19 @@ describe("threads", function()
       local function product()
         assert(a:matmul(a):sum():item() == 400 ^ 3)
       end
+      local function threads()
+        return tonumber(io.open("/proc/self/status"):read("a"):match("Threads:%s*(%d+)"))
+      end
       product()
       for _ = 1, 3 do
-        assert(in_child(function() product() product() end), "the child failed")
+        assert(in_child(function()
+          assert(threads() == 1)
+          product()
+          assert(threads() == 2)
+          gpt.set_threads(3)
+          product()
+          assert(threads() == 3)
+        end), "the child failed")
         product()
       end
       io.write("both")

@@ -71,6 +71,27 @@ describe("a reduction", function()
     assert.is_true(mean ~= mean)
   end)
 
+  it("divides by what the correction leaves, and never by less than 0", function()
+    local one = gpt.tensor { 1.0 }:var { correction = 2 }:item()
+    assert.is_true(one ~= one)
+    assert.equal(math.huge, gpt.tensor { 1.0, 2, 3 }:var { correction = 5 }:item())
+  end)
+
+  it("takes the first nan as the largest and the least", function()
+    local nan = 0 / 0
+    for _, name in ipairs { "argmax", "argmin" } do
+      assert.equal(2, gpt.tensor { 1.0, nan, 3, nan }[name](gpt.tensor { 1.0, nan, 3, nan }, 1):item())
+    end
+  end)
+
+  it("shares the gradient of the extreme of all among equals", function()
+    for _, sign in ipairs { 1, -1 } do
+      local x = gpt.tensor({ 2.0 * sign, 0, 2.0 * sign }):requires_grad(true)
+      x[sign == 1 and "max" or "min"](x):backward()
+      assert.same({ 0.5, 0.0, 0.5 }, x.grad:totable())
+    end
+  end)
+
   it("is accurate over many elements", function()
     local n = 3 * 1000 * 1000
     local tenths = gpt.full({ n }, 0.1)

@@ -72,6 +72,35 @@ describe("gpt.probabilities", function()
     end
   end)
 
+  it("keeps enough with top_p, whatever share of the ids that takes", function()
+    local equal = gpt.zeros(20)
+    for share, expected in pairs { [0.01] = 1, [0.2] = 4, [0.52] = 11, [0.95] = 19, [0.99] = 20 } do
+      local kept = gpt.probabilities(equal, { temperature = 1, top_p = share }):gt(0):sum():item()
+      assert.equal(expected, kept, "top_p " .. share)
+    end
+    gpt.seed(3)
+    local logits = gpt.randn(500) * 3
+    local sorted = logits:softmax(1):sort(1, { descending = true }):totable()
+    for _, share in ipairs { 0.1, 0.5, 0.9, 0.999 } do
+      local expected, total = 0, 0
+      while total < share do expected = expected + 1 total = total + sorted[expected] end
+      local kept = gpt.probabilities(logits, { temperature = 1, top_p = share }):gt(0):sum():item()
+      assert.equal(expected, kept, "top_p " .. share)
+    end
+  end)
+
+  it("keeps k with top_k, however many the greatest stand together", function()
+    local falling = -gpt.arange(1, 1600):float() / 100
+    for _, k in ipairs { 1, 40, 51, 99, 150, 700, 1599 } do
+      assert.equal(k, gpt.probabilities(falling, { temperature = 1, top_k = k }):gt(0):sum():item())
+    end
+  end)
+
+  it("takes what a temperature makes equal as equals", function()
+    local third = gpt.probabilities(gpt.tensor { 1.0, 2, 3 }, { temperature = 1e300, top_k = 1 }):totable()
+    for i = 1, 3 do assert.near(1 / 3, third[i], 1e-6) end
+  end)
+
   it("works row by row on a batch", function()
     local rows = gpt.tensor { fixture[1].logits, fixture[2].logits }
     local options = { temperature = 0.9, top_k = 5 }
@@ -168,8 +197,8 @@ describe("gpt.sample", function()
   end)
 
   it("takes the ids of the penalty row by row", function()
-    local rows = gpt.tensor { { 2.0, 1.5 }, { 2.0, 1.5 } }
-    assert.same({ 1, 0 }, gpt.sample(rows, { repetition_penalty = 2, ids = { { 0 }, { 1 } } }))
+    local rows = gpt.tensor { { 2.0, 1.5 }, { 2.0, 1.5 }, { 2.0, 1.5 } }
+    assert.same({ 1, 0, 1 }, gpt.sample(rows, { repetition_penalty = 2, ids = { { 0 }, { 1 }, { 0 } } }))
   end)
 
   it("keeps no memory", function()

@@ -105,6 +105,21 @@ describe("gpt.train", function()
     end
   end)
 
+  it("weighs each target alike, however many a batch has", function()
+    local ids = { { 1, 2, 3, 4, 5, 6 }, { 6, 5, 4, 3, 2, 1 } }
+    local targets = { { 2, -1, -1, -1, -1, -1 }, { 5, 4, 3, 2, 1, 0 } }
+    local function data(number) return gpt.tensor { ids[number] }, gpt.tensor { targets[number] } end
+    local function whole() return gpt.tensor(ids), gpt.tensor(targets) end
+    local one, large = train { model = new_model { drop_rate = 0 }, data = whole, steps = 1 }
+    local two, small = train { model = new_model { drop_rate = 0 }, data = data, steps = 1, accumulate = 2 }
+    assert.near(one.loss, two.loss, 1e-5)
+    local expected = {}
+    for path, tensor in large:parameters() do expected[path] = tensor end
+    for path, tensor in small:parameters() do
+      assert.is_true((tensor - expected[path]):abs():max():item() < 1e-4, path)
+    end
+  end)
+
   it("lets neither evaluation nor samples change the training", function()
     local plain = train()
     local sampled = {}
