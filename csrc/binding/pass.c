@@ -1,6 +1,9 @@
 #include "binding/pass.h"
 
+#include "binding/attention.h"
 #include "binding/tensor.h"
+#include "core/nn/layer.h"
+#include "core/nn/pass_attention.h"
 
 /***
 What a forward pass carries through its layers. A layer written in Lua gets it behind its input:
@@ -67,13 +70,47 @@ static int get_positions(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
+/***
+Attention as `gpt.attention` computes it, for a layer that takes part in generating: in a pass with a KV cache the keys
+and values of x's tokens go behind those of the tokens before, and the queries see all of them. A forward that mixes
+positions only through this says `positionwise = true`. It may be called several times in a forward. `dropout` drops in
+training only.
+@function Pass:attention
+@tparam Tensor q `[batch, tokens, n_heads, head_dim]`
+@tparam Tensor k `[batch, tokens, n_kv_heads, head_dim]`
+@tparam Tensor v as k
+@tparam[opt] table options as for `gpt.attention`
+@treturn Tensor of the shape of q
+@usage
+local Heads = gpt.nn.layer("Heads", {
+  forward = function(self, x, pass)
+    local q = x:reshape(x:shape()[1], x:shape()[2], 2, -1)
+    return pass:attention(q, q, q, { window = 2 }):reshape(x:shape())
+  end,
+  positionwise = true,
+})
+print(Heads()(gpt.randn(1, 4, 6)))
+*/
+static int pass_attention(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptPass *pass = check_pass(L);
+  lua_settop(L, 5);
+  GptAttentionRule rule = bind_attention_rule(L, 5, "pass:attention");
+  if (pass->caller == NULL || !pass->training || !pass->caller->training) rule.drop_rate = 0;
+  if (rule.drop_rate > 0) rule.seed = gpt_random_bits64(pass->random);
+  GptTensor **box = bind_new_tensor(L);
+  GptTensor *q = bind_tensor(L, 2), *k = bind_tensor(L, 3), *v = bind_tensor(L, 4);
+  *box = gpt_pass_attend(env, pass, pass->caller, q, k, v, &rule);
+  return bind_tensor_done(L, box);
+}
+
 static int pass_print(lua_State *L) {
   bool training = check_pass(L)->training;
   lua_pushfstring(L, "Pass { training = %s }", training ? "true" : "false");
   return 1;
 }
 
-static const luaL_Reg methods[] = {{NULL, NULL}};
+static const luaL_Reg methods[] = {{"attention", pass_attention}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"training", get_training}, {"positions", get_positions}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__tostring", pass_print}, {NULL, NULL}};
 

@@ -122,10 +122,11 @@ static bool did_part(GptObserver *observer, GptEnv *env, const char *name, GptTe
   return entry != NULL;
 }
 
-static bool attends(GptObserver *observer, GptEnv *env, GptTensor *qkv, int64_t n_heads) {
+static bool attends(GptObserver *observer, GptEnv *env, GptTensor *q, GptTensor *k, GptTensor *v,
+                    const GptAttentionRule *rule) {
   GptTrace *trace = (GptTrace *)observer;
   if (trace->skipped > 0) return true;
-  GptTensor *weights = gpt_attention_weights(env, qkv, n_heads);
+  GptTensor *weights = gpt_attention_weights(env, q, k, v, rule);
   gpt_tensor_release(trace->items[trace->running].weights);
   trace->items[trace->running].weights = weights;
   return weights != NULL;

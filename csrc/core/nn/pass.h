@@ -20,6 +20,7 @@ typedef struct GptSegment {
 
 struct GptLayer;
 struct GptChild;
+struct GptAttentionRule;
 
 /* What watches a pass. The layers that run nest: `began` and `ended` come in pairs, unless `began` fails, which ends
  * the pass. */
@@ -34,8 +35,9 @@ struct GptObserver {
   /* The layer that runs did the work of its part of that name itself, and that would have returned this. */
   bool (*did_part)(GptObserver *observer, GptEnv *env, const char *name, GptTensor *output);
 
-  /* The layer that runs attends over qkv [batch, tokens, 3 * dim]. */
-  bool (*attends)(GptObserver *observer, GptEnv *env, GptTensor *qkv, int64_t n_heads);
+  /* The layer that runs attends, in a pass without segments: q, k and v as gpt_attention takes them. */
+  bool (*attends)(GptObserver *observer, GptEnv *env, GptTensor *q, GptTensor *k, GptTensor *v,
+                  const struct GptAttentionRule *rule);
 };
 
 /*

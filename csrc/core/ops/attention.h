@@ -1,31 +1,58 @@
-/* Causal multi-head attention (Vaswani et al. 2017), without ever holding a tokens x tokens matrix. */
+/*
+ * Scaled dot-product attention (Vaswani et al. 2017), without ever holding a matrix of queries x keys: whatever layer
+ * there is attends through this.
+ *
+ * Queries are [batch, queries, n_heads, head_dim], keys and values [batch, keys, n_kv_heads, head_dim], of any strides
+ * (copied only where head_dim does not lie side by side). n_kv_heads divides n_heads: head h reads the keys of head
+ * h / (n_heads / n_kv_heads) (grouped queries, Ainslie et al. 2023). Where there are fewer queries than keys, they are
+ * the last ones.
+ */
 #ifndef GPT_ATTENTION_H
 #define GPT_ATTENTION_H
 
 #include "core/tensor/tensor.h"
 
-/*
- * For qkv [batch, tokens, 3 * dim] (queries, keys and values side by side) returns [batch, tokens, dim]: in each of
- * n_heads slices of dim, softmax(q k' / sqrt(head_dim)) v, every token seeing itself and those before it. Dropout with
- * that rate and seed falls on the attention weights.
- */
-GptTensor *gpt_attention(GptEnv *env, GptTensor *qkv, int64_t n_heads, double drop_rate, uint64_t seed);
+typedef struct GptAttentionRule {
+  bool causal;      /* a query sees its own key and those before; otherwise all */
+  double scale;     /* of the scores; 0: 1 / sqrt(head_dim) */
+  int64_t window;   /* keys that a causal query sees at most, its own included; 0: all before it */
+  double softcap;   /* scores become softcap * tanh(score / softcap); 0: they stay */
+  double drop_rate; /* dropout of the weights, with that seed */
+  uint64_t seed;
+} GptAttentionRule;
 
-/* Rows of one sequence in a pass, and where their keys and values go: [n_heads, capacity, head_dim] each, behind the
+/* False and a message where shapes or the rule do not fit. */
+bool gpt_attention_check(GptEnv *env, const GptTensor *q, const GptTensor *k, const GptTensor *v,
+                         const GptAttentionRule *rule);
+
+/* softmax(scale q k') v, of q's shape; recorded. */
+GptTensor *gpt_attention(GptEnv *env, GptTensor *q, GptTensor *k, GptTensor *v, const GptAttentionRule *rule);
+
+/* The same over qkv [batch, tokens, (n_heads + 2 n_kv_heads) * head_dim], queries, keys and values side by side, whose
+ * gradient comes in one piece; returns [batch, tokens, n_heads * head_dim]. */
+GptTensor *gpt_attention_packed(GptEnv *env, GptTensor *qkv, int64_t n_heads, int64_t n_kv_heads,
+                                const GptAttentionRule *rule);
+
+/* The parts of such a qkv as views [batch, tokens, heads, head_dim], unrecorded. which: 0, 1, 2. */
+GptTensor *gpt_attention_part(GptEnv *env, const GptTensor *qkv, int which, int64_t n_heads, int64_t n_kv_heads);
+
+/* Rows of one sequence in a pass, and where their keys and values go: [n_kv_heads, capacity, head_dim] each, behind the
    `length` tokens that are there. */
 typedef struct GptCachedRows {
-  float *keys, *values; /* [n_heads, capacity, head_dim] */
+  float *keys, *values; /* [n_kv_heads, capacity, head_dim] */
   int64_t capacity, length;
   int64_t count; /* rows in this pass; length + count <= capacity */
 } GptCachedRows;
 
 /*
- * The same over n sequences, whose rows follow each other in qkv [1, rows, 3 * dim]: each one's keys and values are put
- * behind those it has (`length` is left to the caller), and its queries see all of them. Never recorded.
+ * The same over n sequences, whose rows follow each other in q, k and v, [1, rows, heads, head_dim]: each one's keys
+ * and values are put behind those it has (`length` is left to the caller), and its queries see all of them that the
+ * rule, which must be causal, lets them. Never recorded, without dropout.
  */
-GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *qkv, int64_t n_heads, int64_t n, const GptCachedRows *rows);
+GptTensor *gpt_attention_cached(GptEnv *env, GptTensor *q, GptTensor *k, GptTensor *v, const GptAttentionRule *rule,
+                                int64_t n, const GptCachedRows *rows);
 
-/* The weights that gpt_attention gives the values of such a qkv, without dropout: [batch, n_heads, tokens, tokens]. */
-GptTensor *gpt_attention_weights(GptEnv *env, GptTensor *qkv, int64_t n_heads);
+/* The weights that gpt_attention gives the values, without dropout: [batch, n_heads, queries, keys]. */
+GptTensor *gpt_attention_weights(GptEnv *env, GptTensor *q, GptTensor *k, GptTensor *v, const GptAttentionRule *rule);
 
 #endif

@@ -1,10 +1,7 @@
-/* Multi-head attention as a layer: projections around ops/attention. */
-#include "core/ops/attention.h"
-
+/* Multi-head attention as a layer: projections around attention in the pass. */
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
-#include "core/base/array.h"
-#include "core/base/memory.h"
+#include "core/nn/pass_attention.h"
 #include "core/ops/linear.h"
 #include "core/ops/shape.h"
 
@@ -64,38 +61,18 @@ static bool check_input(GptEnv *env, const Attention *attention, const GptPass *
   return true;
 }
 
-/* Where this call's keys and values lie in every segment's cache. */
-static bool find_rows(const GptPass *pass, const Attention *attention, GptCachedRows *rows) {
-  int64_t heads = attention->options.n_heads, head_dim = attention->options.emb_dim / heads;
-  for (int64_t s = 0; s < pass->n_segments; s++) {
-    const GptSegment *segment = &pass->segments[s];
-    GptKvSlot *slot = gpt_kv_cache_claim(segment->cache, pass->number, pass->attention_calls, attention, heads, head_dim);
-    if (slot == NULL) return false;
-    rows[s] = (GptCachedRows){slot->keys, slot->values, slot->capacity, segment->first, segment->count};
-  }
-  return true;
-}
-
-static GptTensor *attend_cached(GptEnv *env, GptPass *pass, Attention *attention, GptTensor *qkv) {
-  GptCachedRows *rows = gpt_alloc_array(env, pass->n_segments, sizeof *rows);
-  bool found = rows != NULL && find_rows(pass, attention, rows);
-  pass->attention_calls++;
-  GptTensor *y = found ? gpt_attention_cached(env, qkv, attention->options.n_heads, pass->n_segments, rows) : NULL;
-  gpt_free(env, rows);
-  return y;
-}
-
 static GptTensor *attend(GptEnv *env, GptPass *pass, Attention *attention, GptTensor *qkv) {
   bool drops = pass->training && attention->layer.training && attention->options.drop_rate > 0;
-  if (pass->segments != NULL) return attend_cached(env, pass, attention, qkv);
-  return gpt_attention(env, qkv, attention->options.n_heads, drops ? attention->options.drop_rate : 0,
-                       drops ? gpt_random_bits64(pass->random) : 0);
+  GptAttentionRule rule = {.causal = true};
+  if (drops) rule.drop_rate = attention->options.drop_rate, rule.seed = gpt_random_bits64(pass->random);
+  int64_t heads = attention->options.n_heads;
+  return gpt_pass_attend_packed(env, pass, &attention->layer, qkv, heads, heads, &rule);
 }
 
-/* Tells whoever watches the pass of the weights, and of what query, key and value made where they ran side by side. */
+/* Tells whoever watches the pass of what query, key and value made where they ran side by side. */
 static bool tell_observer(GptEnv *env, GptObserver *observer, const Attention *attention, GptTensor *qkv) {
   int64_t dim = attention->options.emb_dim;
-  bool done = observer->attends(observer, env, qkv, attention->options.n_heads);
+  bool done = true;
   for (int i = 0; i < 3 && done && all_linear(&attention->layer); i++) {
     GptTensor *part = gpt_narrow(env, qkv, 2, i * dim, dim);
     done = part != NULL && observer->did_part(observer, env, projections[i], part);

@@ -1,0 +1,237 @@
+local gpt = require "gpt"
+local gradients = require "spec.support.gradients"
+local measure = require "spec.support.measure"
+local nn = gpt.nn
+local difference, live = measure.difference, measure.live
+
+-- Each head of keys as often as queries share it.
+local function spread(t, n_heads)
+  local order, group = {}, n_heads // t:shape()[3]
+  for h = 1, n_heads do order[h] = (h - 1) // group + 1 end
+  return t:index(3, order)
+end
+
+-- 1 where query i may not see key j.
+local function unseen(queries, keys, options)
+  local rows = {}
+  for i = 1, queries do
+    rows[i] = {}
+    local own = keys - queries + i
+    for j = 1, keys do
+      local seen = options.causal == false or j <= own and (not options.window or j > own - options.window)
+      rows[i][j] = seen and 0 or 1
+    end
+  end
+  return gpt.tensor(rows)
+end
+
+-- The same of plain ops, with all scores at once.
+local function plain(q, k, v, options)
+  local shape, n_heads = q:shape(), q:shape()[3]
+  k, v = spread(k, n_heads):transpose(2, 3), spread(v, n_heads):transpose(2, 3)
+  local scores = q:transpose(2, 3):matmul(k:transpose(3, 4)) * (options.scale or shape[4] ^ -0.5)
+  if options.softcap then scores = (scores / options.softcap):tanh() * options.softcap end
+  scores = scores:masked_fill(unseen(shape[2], k:shape()[3], options), -math.huge)
+  return scores:softmax(-1):matmul(v):transpose(2, 3)
+end
+
+local function draw(batch, tokens, heads, dim) return gpt.randn(batch, tokens, heads, dim):requires_grad(true) end
+
+-- Outputs and gradients of both, side by side.
+local function compare(q, k, v, options)
+  local mix = gpt.randn(q:shape())
+  local function run(attend)
+    for _, t in ipairs { q, k, v } do t.grad = nil end
+    local y = attend(q, k, v, options);
+    (y * mix):sum():backward()
+    return { y:detach(), q.grad, k.grad, v.grad }
+  end
+  local ours, theirs = run(gpt.attention), run(plain)
+  for i = 1, 4 do assert.is_true(difference(ours[i], theirs[i]) < 2e-4 * (1 + theirs[i]:abs():max():item()), i) end
+end
+
+describe("gpt.attention", function()
+  for _, case in ipairs {
+    { 2, 5, 5, 2, 2, 3, {} },
+    { 1, 70, 70, 4, 2, 8, {} },
+    { 2, 130, 130, 3, 1, 4, { scale = 0.3 } },
+    { 1, 3, 9, 4, 4, 6, {} },
+    { 1, 66, 200, 2, 1, 5, { softcap = 1.5 } },
+    { 2, 70, 70, 4, 2, 3, { causal = false } },
+    { 1, 3, 80, 2, 2, 3, { causal = false, softcap = 2 } },
+    { 1, 80, 3, 2, 2, 3, { causal = false } },
+    { 1, 150, 150, 2, 2, 4, { window = 1 } },
+    { 1, 150, 150, 4, 1, 4, { window = 7, softcap = 3 } },
+    { 2, 200, 200, 2, 2, 4, { window = 65 } },
+    { 1, 70, 170, 2, 1, 4, { window = 100 } },
+    { 1, 20, 20, 2, 2, 4, { window = 1000, scale = 2 } },
+    { 1, 1, 1, 1, 1, 1, {} },
+  } do
+    local batch, queries, keys, heads, kv_heads, dim, options = table.unpack(case)
+    it("is the sum of its ops, forward and backward", function()
+      gpt.seed(1)
+      compare(draw(batch, queries, heads, dim), draw(batch, keys, kv_heads, dim), draw(batch, keys, kv_heads, dim), options)
+    end)
+  end
+
+  it("takes views of any strides", function()
+    gpt.seed(2)
+    local q, k, v = gpt.randn(2, 4, 70, 6), gpt.randn(2, 70, 2, 5, 3), gpt.randn(70, 2, 2, 3)
+    for _, t in ipairs { q, k, v } do t:requires_grad(true) end
+    local function views() -- heads before tokens; every second number; broadcast over the batch
+      return q:transpose(2, 3):narrow(4, 2, 3), k:select(4, 2), v:transpose(1, 2)
+    end
+    local mix = gpt.randn(2, 70, 4, 3)
+    local function run(attend)
+      for _, t in ipairs { q, k, v } do t.grad = nil end
+      (attend(views()) * mix):sum():backward()
+      return { q.grad, k.grad, v.grad }
+    end
+    local ours = run(gpt.attention)
+    local theirs = run(function(a, b, c) return plain(a, b, c, {}) end)
+    for i = 1, 3 do assert.is_true(difference(ours[i], theirs[i]) < 1e-4) end
+    local one = gpt.randn(1, 1, 2, 3)
+    local broadcast = one + gpt.zeros(1, 9, 2, 3)
+    assert.is_true(difference(gpt.attention(broadcast, broadcast, broadcast), broadcast) < 1e-5)
+  end)
+
+  it("drops weights, and goes back through what was kept", function()
+    gpt.seed(3)
+    local q, k, v = gpt.zeros(1, 70, 2, 3), gpt.zeros(1, 70, 1, 3), gpt.ones(1, 70, 1, 3)
+    local y = gpt.attention(q, k, v, { dropout = 0.5, causal = false })
+    assert.is_true(math.abs(y:mean():item() - 1) < 0.05)
+    assert.is_true(y:var():item() > 1e-4)
+    local a, b, c = draw(1, 6, 2, 2), draw(1, 6, 1, 2), draw(1, 6, 1, 2)
+    for _, options in ipairs { { dropout = 0.4 }, { dropout = 0.4, window = 2 }, { dropout = 0.4, softcap = 2 } } do
+      gradients.check(function(...)
+        gpt.seed(4)
+        local all = { ... }
+        all[4] = options
+        return gpt.attention(table.unpack(all))
+      end, { a, b, c })
+    end
+  end)
+
+  it("holds no matrix of tokens x tokens", function()
+    local q = gpt.randn(1, 2048, 1, 8):requires_grad(true)
+    local before = live()
+    local y = gpt.attention(q, q, q)
+    local peak = gpt.memory().peak
+    assert.is_true(gpt.memory().live - before < 4 * 2048 * 20)
+    y:sum():backward()
+    assert.is_true(gpt.memory().peak - math.max(peak, before) < 4 * 2048 * 2048)
+    q.grad = nil
+  end)
+
+  it("gives its memory back, says what is wrong, and suggests names", function()
+    local q, k = gpt.ones(1, 3, 2, 4), gpt.ones(1, 3, 1, 4)
+    local before = live()
+    local function raises(message, ...)
+      local arguments = { ... }
+      assert.error_matches(function() gpt.attention(table.unpack(arguments)) end, message, 1, true)
+    end
+    raises("attention: queries of shape [batch, tokens, n_heads, head_dim], and keys and values of shape [batch, tokens, "
+      .. "n_kv_heads, head_dim] expected, got [3, 2, 4], [1, 3, 1, 4] and [1, 3, 1, 4]", q[1], k, k)
+    raises("expected, got [1, 3, 2, 4], [1, 3, 1, 4] and [1, 2, 1, 4]", q, k, k:narrow(2, 1, 2))
+    raises("attention: the number of heads of keys and values must divide that of queries (2), got 3", q,
+      gpt.ones(1, 3, 3, 4), gpt.ones(1, 3, 3, 4))
+    raises("attention: at most as many queries as keys (2) expected, got 3", q, k:narrow(2, 1, 2), k:narrow(2, 1, 2))
+    raises("attention: a window needs causal attention", q, k, k, { causal = false, window = 2 })
+    raises("gpt.attention: window: a whole number of at least 1 expected, got 0", q, k, k, { window = 0 })
+    raises("gpt.attention: softcap: a finite number above 0 expected, got -1", q, k, k, { softcap = -1 })
+    raises("gpt.attention: scale: a finite number above 0 expected, got 0", q, k, k, { scale = 0 })
+    raises("gpt.attention: unknown option 'casual'; did you mean 'causal'?", q, k, k, { casual = true })
+    raises("a table of options expected, got boolean", q, k, k, true)
+    raises("attention: an f32 or i64 tensor expected, got f16; t:float() converts it", q:to "f16", k, k)
+    assert.equal(before, live())
+  end)
+end)
+
+describe("pass:attention", function()
+  local function grouped(options)
+    return nn.layer("Grouped", {
+      init = function(self, config)
+        self.query = nn.Linear(config.emb_dim, config.emb_dim)
+        self.pair = nn.Linear(config.emb_dim, config.emb_dim)
+      end,
+      forward = function(self, x, pass)
+        local batch, tokens = table.unpack(x:shape())
+        local q, pair = self.query(x):reshape(batch, tokens, 4, 2), self.pair(x):reshape(batch, tokens, 2, 2, 2)
+        local y = pass:attention(q, pair:select(3, 1), pair:select(3, 2), options)
+        y = pass:attention(y, pair:select(3, 2), pair:select(3, 1), options) -- a second run has keys of its own
+        return x + y:reshape(batch, tokens, 8)
+      end,
+      positionwise = true,
+    })
+  end
+
+  local config = { vocab_size = 31, context_length = 160, emb_dim = 8, n_heads = 2, n_layers = 2, drop_rate = 0, qkv_bias = false }
+  local ids = {}
+  for i = 1, 150 do ids[i] = i * 7 % 31 end
+
+  for _, options in ipairs { {}, { window = 5 }, { window = 70, softcap = 2, scale = 0.7 } } do
+    it("goes on over a KV cache: token by token, in slices, in ragged batches, on forks and after rewind", function()
+      gpt.seed(5)
+      local model = gpt.Model(config, { block = grouped(options) }):eval()
+      local whole = gpt.no_grad(model, ids)[1]
+      local one = model:session()
+      assert.equal("Session(0 of 160 tokens)", tostring(one))
+      for i = 1, 12 do assert.is_true(difference(one:feed { ids[i] }, whole[i]) < 1e-4) end
+      local slices = model:session()
+      slices:feed(table.move(ids, 1, 70, 1, {}))
+      assert.is_true(difference(slices:feed(table.move(ids, 71, 149, 1, {})), whole[149]) < 1e-4)
+      local fork = slices:fork()
+      local both = gpt.feed({ one, fork }, { { ids[13], ids[14], ids[15] }, { ids[150] } })
+      assert.is_true(difference(both[1], whole[15]) < 1e-4)
+      assert.is_true(difference(both[2], whole[150]) < 1e-4)
+      one:rewind(3)
+      assert.is_true(difference(one:feed { ids[4], ids[5] }, whole[5]) < 1e-4)
+    end)
+  end
+
+  it("runs outside a cache as gpt.attention, drops in training only, and is traced", function()
+    gpt.seed(6)
+    local options = { dropout = 0.5 }
+    local Self = nn.layer("Self", {
+      forward = function(_, x, pass) return pass:attention(x, x, x, options) end, positionwise = true })
+    local layer, x = Self(), gpt.randn(1, 9, 2, 4)
+    assert.is_true(difference(layer(x), gpt.attention(x, x, x)) > 1e-3)
+    assert.equal(0, difference(layer:eval()(x), gpt.attention(x, x, x)))
+    options = { window = 2, causal = true }
+    local weights = layer:trace(x)[""].weights
+    assert.same({ 1, 2, 9, 9 }, weights:shape())
+    assert.is_true(difference(weights:sum(-1), gpt.ones(1, 2, 9)) < 1e-5)
+    assert.equal(0, (weights * unseen(9, 9, options)):abs():max():item())
+    assert.is_true(difference(weights:matmul(x:transpose(2, 3)):transpose(2, 3), gpt.attention(x, x, x, options)) < 1e-5)
+    options = { windw = 2 }
+    assert.error_matches(function() layer(x) end, "pass:attention: unknown option 'windw'; did you mean 'window'?", 1, true)
+  end)
+
+  it("says what cannot be in a pass with a cache", function()
+    local options, view
+    local Any = nn.layer("Any", {
+      forward = function(_, x, pass)
+        local q = view and view(x) or x:reshape(1, -1, 2, 4)
+        return x + 0 * pass:attention(q, q, q, options):sum()
+      end,
+      positionwise = true,
+    })
+    local session = gpt.Model(config, { block = Any }):eval():session()
+    local function raises(message)
+      assert.error_matches(function() session:feed { 1, 2 } end, message, 1, true)
+    end
+    options = { causal = false }
+    raises "attention: in a pass with a KV cache only causal attention is possible"
+    options = nil
+    view = function(x) return x:reshape(2, 1, 2, 4) end
+    raises "attention: in a pass with a KV cache an input of shape [1, 2, ...] expected, got [2, 1, 2, 4]"
+    view = function(x) return x end
+    raises "attention: queries of shape [batch, tokens, n_heads, head_dim]"
+    view = nil
+    session:feed { 1, 2 }
+    view = function(x) return x:reshape(1, -1, 4, 2) end
+    raises "attention: 4 heads of 2 here, but 2 of 4 before, in the same layer"
+    view = nil
+    session:feed { 3 }
+  end)
+end)
