@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/array.h"
+#include "core/base/memory.h"
 #include "core/base/suggest.h"
 
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
@@ -13,8 +15,11 @@
 #define GROWTH_PER_BYTE 6 /* of Lua's own heap */
 #define MOST_NAMES 128
 
+char bind_orphans;
+
 GptEnv *bind_env(lua_State *L) {
   GptEnv *env = *(GptEnv **)lua_touserdata(L, lua_upvalueindex(1));
+  if (env == NULL) luaL_error(L, "gpt is closed: so is its Lua state, and this finalizer is older than the module");
   env->host = L;
   return env;
 }
@@ -72,17 +77,46 @@ int bind_raise(lua_State *L, GptEnv *env) {
   return bind_error(L, "%s", message);
 }
 
+void bind_set_type(lua_State *L, const char *type) {
+  luaL_setmetatable(L, type);
+  if (lua_gc(L, LUA_GCISRUNNING) == 1) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &bind_orphans);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
 void **bind_push_box(lua_State *L, const char *type, int user_values) {
   void **box = lua_newuserdatauv(L, sizeof *box, user_values);
   *box = NULL;
-  luaL_setmetatable(L, type);
+  bind_set_type(L, type);
   return box;
 }
+
+int bind_free(lua_State *L) {
+  if (bind_env(L)->collecting) return 0;
+  if (luaL_getmetafield(L, 1, "__gc") == LUA_TNIL) return luaL_argerror(L, 1, "a value of gpt's expected");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+void *bind_scratch_behind(lua_State *L, size_t head, int64_t count, size_t size) {
+  size_t bytes = gpt_size_multiply((size_t)count, size);
+  GptEnv *env = bind_env(L);
+  if (!gpt_memory_fits(env, bytes < SIZE_MAX / 2 ? bytes : SIZE_MAX / 2)) bind_raise(L, env);
+  return lua_newuserdatauv(L, head + bytes + 1, 0); /* 1: so that an empty list has an address, too */
+}
+
+void *bind_scratch(lua_State *L, int64_t count, size_t size) { return bind_scratch_behind(L, 0, count, size); }
 
 void *bind_test(lua_State *L, int index, const char *type) {
   void **box = luaL_testudata(L, index, type);
   if (box == NULL) return NULL;
   if (*box == NULL) luaL_argerror(L, index, lua_pushfstring(L, "this %s was freed", type));
+  if (bind_env(L)->collecting)
+    bind_error(L, "a finalizer uses a %s in the middle of an operation that has run out of memory", type);
   return *box;
 }
 

@@ -2,8 +2,13 @@
  * What every file of the binding shares. A binding function checks its arguments, makes one core call and
  * pushes the result.
  *
- * Rules (they keep errors from leaking): any Lua call that may allocate can longjmp, so hold no memory of the core
- * across one that nothing owns. A box is made first and filled second; its finalizer takes an empty one.
+ * Rules. Any Lua call that may allocate can longjmp, so hold no memory of the core across one that nothing owns. A box
+ * is made first and filled second; its finalizer takes an empty one.
+ *
+ * And it can run finalizers, as a table of options can run metamethods: both may free an argument. So options are read
+ * and boxes made first, and arguments are checked early but taken (again) last, with nothing of Lua's between that and
+ * the core's call, and not looked at after it. Where that cannot be, the function holds what it reads: a box of its own
+ * (bind_hold_tensor), a list (tensor_list.h). Layers cannot be freed; their parts and parameters can be exchanged.
  */
 #ifndef GPT_BINDING_H
 #define GPT_BINDING_H
@@ -22,6 +27,13 @@ typedef struct BindType {
   lua_CFunction element;     /* value[i]: called with the value and the integer; may be NULL */
 } BindType;
 
+/*
+ * Registry: a table with weak keys, at this address, of the values that were made in a finalizer (or while the host has
+ * stopped the collector). Where the state is being closed Lua never finalizes such values, and the last finalizer of the
+ * module's does.
+ */
+extern char bind_orphans;
+
 /* The environment of the running state: upvalue 1 of every function of the binding. */
 GptEnv *bind_env(lua_State *L);
 
@@ -37,8 +49,20 @@ void bind_type(lua_State *L, const BindType *type);
 /* Pushes the table of a type's methods. */
 void bind_push_methods(lua_State *L, const char *type);
 
+/* Gives the userdata on top of the stack its type, for one that is no box. */
+void bind_set_type(lua_State *L, const char *type);
+
 /* Pushes an empty box of that type and returns where to put the pointer. */
 void **bind_push_box(lua_State *L, const char *type, int user_values);
+
+/* What free(), close() and __close do: as __gc, which the type has; but nothing in the middle of an operation of the
+ * core's, which a finalizer may interrupt where memory is short: the collector frees it then. */
+int bind_free(lua_State *L);
+
+/* Pushes memory of `count` items of `size` bytes each that Lua owns, and returns it. The count may be anything that a
+ * script says; an error where so much is not to be had. The other has `head` bytes before them. */
+void *bind_scratch(lua_State *L, int64_t count, size_t size);
+void *bind_scratch_behind(lua_State *L, size_t head, int64_t count, size_t size);
 
 /* The pointer of a box argument; an argument error for anything else, and for a freed one. */
 void *bind_check(lua_State *L, int index, const char *type);
@@ -104,6 +128,7 @@ void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);
 void bind_open_tensor(lua_State *L);
+void bind_open_tensor_list(lua_State *L);
 void bind_open_sample(lua_State *L);
 void bind_open_files(lua_State *L);
 void bind_open_new_files(lua_State *L);

@@ -34,7 +34,7 @@ static int release_mapped_file(lua_State *L) {
 /* file:close(): tensors that are views of it keep the mapping. */
 static int close_mapped_file(lua_State *L) {
   luaL_checkudata(L, 1, MAPPED_FILE);
-  return release_mapped_file(L);
+  return bind_free(L);
 }
 
 static int mapped_file_size(lua_State *L) {
@@ -60,6 +60,7 @@ static int mapped_file_bytes(lua_State *L) {
   lua_Integer offset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
   if (!is_inside(file, offset, count)) return luaL_pushfail(L), 1;
   char *bytes = luaL_buffinitsize(L, &buffer, (size_t)count);
+  file = bind_check(L, 1, MAPPED_FILE);
   if (!gpt_mapped_file_read(file, (size_t)offset, bytes, (size_t)count)) return raise_of_file(L, file);
   luaL_pushresultsize(&buffer, (size_t)count);
   return 1;
@@ -96,6 +97,7 @@ static int mapped_file_tensor(lua_State *L) {
   int ndim = check_file_shape(L, 4, shape);
   luaL_argcheck(L, offset >= 0, 2, "a byte's position expected");
   GptTensor **box = bind_new_tensor(L);
+  file = bind_check(L, 1, MAPPED_FILE);
   *box = gpt_mapped_file_tensor(env, file, (size_t)offset, dtype, ndim, shape, lua_toboolean(L, 5));
   return bind_tensor_done(L, box);
 }
@@ -144,16 +146,16 @@ static int release_directory(lua_State *L) {
 /* directory:close(): also twice. */
 static int directory_close(lua_State *L) {
   luaL_checkudata(L, 1, DIRECTORY);
-  return release_directory(L);
+  return bind_free(L);
 }
 
 /* directory:path(name): where to read that file; then whether there is anything. */
 static int directory_path(lua_State *L) {
-  GptDirectory *directory = bind_check(L, 1, DIRECTORY);
-  const char *path = gpt_directory_path(directory, luaL_checkstring(L, 2));
+  const char *name = luaL_checkstring(L, 2), *path = gpt_directory_path(bind_check(L, 1, DIRECTORY), name);
   if (path == NULL) return bind_raise(L, bind_env(L));
+  bool there = access(path, F_OK) == 0;
   lua_pushstring(L, path);
-  lua_pushboolean(L, access(path, F_OK) == 0);
+  lua_pushboolean(L, there);
   return 2;
 }
 
@@ -187,13 +189,13 @@ static const luaL_Reg mapped_methods[] = {{"bytes", mapped_file_bytes},
                                           {NULL, NULL}};
 static const luaL_Reg mapped_fields[] = {{"size", mapped_file_size}, {NULL, NULL}};
 static const luaL_Reg mapped_meta[] = {{"__gc", release_mapped_file},
-                                       {"__close", release_mapped_file},
+                                       {"__close", bind_free},
                                        {NULL, NULL}};
 static const BindType mapped_type = {
     .name = MAPPED_FILE, .methods = mapped_methods, .fields = mapped_fields, .meta = mapped_meta};
 
 static const luaL_Reg directory_methods[] = {{"path", directory_path}, {"close", directory_close}, {NULL, NULL}};
-static const luaL_Reg directory_meta[] = {{"__gc", release_directory}, {"__close", release_directory}, {NULL, NULL}};
+static const luaL_Reg directory_meta[] = {{"__gc", release_directory}, {"__close", bind_free}, {NULL, NULL}};
 static const BindType directory_type = {.name = DIRECTORY, .methods = directory_methods, .meta = directory_meta};
 
 void bind_open_files(lua_State *L) {

@@ -29,7 +29,8 @@ const int64_t *bind_ids(lua_State *L, int index, int64_t *count) {
   if (tensor != NULL && (tensor->ndim != 1 || tensor->storage->dtype != GPT_I64))
     luaL_argerror(L, index, "token ids in a tensor must be i64 of shape [tokens]");
   *count = tensor != NULL ? tensor->shape[0] : (int64_t)lua_rawlen(L, index);
-  int64_t *ids = lua_newuserdatauv(L, (size_t)*count * sizeof *ids + 1, 0);
+  int64_t *ids = bind_scratch(L, *count, sizeof *ids);
+  if (tensor != NULL) tensor = bind_tensor(L, index);
   if (tensor == NULL) copy_ids(L, index, 0, ids, *count);
   for (int64_t i = 0; tensor != NULL && i < *count; i++) ids[i] = gpt_integers(tensor)[i * tensor->stride[0]];
   return ids;
@@ -72,6 +73,7 @@ void bind_ids_tensor(lua_State *L, int index, bool batch) {
   GptTensor *ids = nested || batch ? new_ids(L, 2, shape) : new_ids(L, 1, &shape[1]);
   if (!nested) copy_ids(L, index, 0, gpt_integers(ids), columns);
   for (lua_Integer i = 1; nested && i <= rows; i++) {
+    row_length(L, index, i); /* still a row? */
     lua_rawgeti(L, index, i);
     copy_ids(L, lua_gettop(L), i, gpt_integers(ids) + (i - 1) * columns, columns);
     lua_pop(L, 1);

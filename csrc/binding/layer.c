@@ -9,6 +9,7 @@
 #include "core/nn/layers/kinds.h"
 #include "core/ops/shape.h"
 
+#define TEXT "gpt.Text" /* what a layer prints, which Lua frees, whatever happens */
 #define LAYERS_KEY "gpt.layers" /* registry: core pointer -> userdata, weak */
 #define NAMED_BELOW 2 /* parts of parts that failures are named by: those of a List, say */
 
@@ -128,7 +129,7 @@ GptTensor *bind_model_ids(lua_State *L, int index, const char *name) {
                                             bind_typename(L, index)));
   if (ids->ndim != 1) return ids;
   GptTensor **row = bind_new_tensor(L); /* [tokens] is a batch of one */
-  *row = gpt_unsqueeze(bind_env(L), ids, 0);
+  *row = gpt_unsqueeze(bind_env(L), bind_tensor(L, index), 0);
   bind_tensor_done(L, row);
   lua_replace(L, index);
   return *row;
@@ -182,12 +183,12 @@ static int call(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
   check_arguments(L, layer);
-  GptTensor *x = bind_layer_input(L, layer);
+  bind_layer_input(L, layer);
   GptPass fresh = gpt_pass(env, bind_is_training(env, layer));
   bool part = env->pass != NULL && !gpt_layer_is_model(layer);
   GptPass *pass = part ? env->pass : &fresh;
   BindLayerCall arguments = {.first = 3, .count = lua_gettop(L) - 2};
-  GptTensor **y = bind_new_tensor(L);
+  GptTensor **y = bind_new_tensor(L), *x = bind_tensor(L, 2);
   pass->host_call = layer->kind->host ? &arguments : NULL;
   *y = gpt_layer_forward(env, pass, layer, x);
   pass->host_call = NULL;
@@ -199,18 +200,17 @@ int bind_push_printed(lua_State *L, void (*print)(GptLayer *, GptText *)) {
   GptEnv *env = bind_env(L);
   GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
   gpt_text_init(text, env);
+  bind_set_type(L, TEXT);
   print(bind_layer(L, 1), text);
-  if (text->failed) {
-    gpt_text_free(text);
-    return bind_raise(L, env);
-  }
-  luaL_Buffer buffer; /* the text is the core's: it is freed before anything of Lua's can fail */
-  char *copy = luaL_buffinitsize(L, &buffer, text->length);
-  memcpy(copy, text->data, text->length);
-  size_t length = text->length;
+  if (text->failed) return bind_raise(L, env);
+  lua_pushlstring(L, text->data, text->length);
   gpt_text_free(text);
-  luaL_pushresultsize(&buffer, length);
   return 1;
+}
+
+static int free_text(lua_State *L) {
+  gpt_text_free(luaL_checkudata(L, 1, TEXT));
+  return 0;
 }
 
 static int layer_print(lua_State *L) { return bind_push_printed(L, gpt_layer_print); }
@@ -232,6 +232,10 @@ void bind_open_layer(lua_State *L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_setfield(L, LUA_REGISTRYINDEX, LAYERS_KEY);
+  luaL_newmetatable(L, TEXT);
+  lua_pushcfunction(L, free_text);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
   luaL_newmetatable(L, BIND_LAYER);
   bind_functions(L, meta);
   lua_pushboolean(L, 0);

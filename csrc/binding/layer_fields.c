@@ -98,6 +98,12 @@ static bool found_field(lua_State *L, bool *known) {
   return !*known;
 }
 
+/* The box comes first: a finalizer may exchange the parameter while it is made. */
+static void push_parameter(lua_State *L, const GptLayer *layer, const char *key) {
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_tensor_retain(gpt_layer_parameter(layer, key));
+}
+
 static int index_layer(lua_State *L) {
   bool known = false;
   GptEnv *env = bind_env(L);
@@ -106,8 +112,7 @@ static int index_layer(lua_State *L) {
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
   if (key == NULL) return bind_error(L, "a field of %s expected, got a %s", gpt_layer_name(layer), bind_typename(L, 2));
   if (found_field(L, &known)) return 1;
-  GptTensor *parameter = gpt_layer_parameter(layer, key);
-  if (parameter != NULL) return bind_share_tensor(L, parameter), 1;
+  if (gpt_layer_parameter(layer, key) != NULL) return push_parameter(L, layer, key), 1;
   if (lua_getiuservalue(L, 1, BIND_LAYER_CLASS), found_in_table(L)) return 1;
   if (lua_pushvalue(L, METHODS), found_in_table(L)) return 1;
   if (strcmp(key, "training") == 0) return lua_pushboolean(L, bind_is_training(env, layer)), 1;

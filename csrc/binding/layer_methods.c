@@ -62,8 +62,9 @@ static int next_child(lua_State *L) {
   if (i >= layer->n_children) return 0;
   lua_pushinteger(L, i + 1);
   lua_replace(L, lua_upvalueindex(3));
+  bind_push_layer(L, layer->children[i].layer); /* which allocates nothing: a layer's parts are known to Lua */
   lua_pushstring(L, layer->children[i].name);
-  bind_push_layer(L, layer->children[i].layer);
+  lua_insert(L, -2);
   return 2;
 }
 
@@ -126,7 +127,7 @@ static int replace(lua_State *L) {
 static const GptLayerList *push_layers(lua_State *L, GptLayer *root) {
   GptLayerList *list = lua_newuserdatauv(L, sizeof *list, 0);
   *list = (GptLayerList){.env = bind_env(L)};
-  luaL_setmetatable(L, LAYER_LIST);
+  bind_set_type(L, LAYER_LIST);
   if (!gpt_layer_list(bind_env(L), root, true, list)) bind_raise(L, bind_env(L));
   return list;
 }

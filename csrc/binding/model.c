@@ -112,9 +112,10 @@ static int loss(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptModel *given = bind_model(L, 1);
   lua_settop(L, 3);
-  GptTensor *ids = bind_model_ids(L, 2, "loss"), *targets = bind_model_ids(L, 3, "loss");
+  bind_model_ids(L, 2, "loss");
+  bind_model_ids(L, 3, "loss");
   GptPass fresh = gpt_pass(env, given->layer.training);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_new_tensor(L), *ids = bind_tensor(L, 2), *targets = bind_tensor(L, 3);
   *box = gpt_model_loss(env, env->pass != NULL ? env->pass : &fresh, given, ids, targets);
   return bind_tensor_done(L, box);
 }

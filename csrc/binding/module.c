@@ -11,8 +11,32 @@
 #define ENV_TYPE "gpt.Env"
 #define MOST_NAMES 1024
 
+static void make_orphans(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &bind_orphans);
+}
+
+/* Finalizes what Lua does not, because it was made while the state was being closed. */
+static void collect_orphans(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &bind_orphans);
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    lua_pop(L, 1);
+    if (luaL_getmetafield(L, -1, "__gc") == LUA_TNIL) continue;
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 0);
+  }
+  lua_pop(L, 1);
+}
+
+/* Once it has run there is no environment: whatever asks for it raises. */
 static int collect_env(lua_State *L) {
   GptEnv **box = lua_touserdata(L, 1);
+  if (*box != NULL) collect_orphans(L);
   gpt_env_free(*box);
   *box = NULL;
   return 0;
@@ -29,6 +53,8 @@ static void make_env(lua_State *L) {
   bool made = lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY) != LUA_TNIL;
   lua_pop(L, 1);
   if (made) return;
+  if (lua_gc(L, LUA_GCISRUNNING) < 0) luaL_error(L, "gpt cannot be opened by a finalizer");
+  make_orphans(L);
   GptEnv **box = lua_newuserdatauv(L, sizeof(GptEnv *), 1); /* protect.c has its user value */
   *box = NULL;
   luaL_newmetatable(L, ENV_TYPE);
@@ -111,6 +137,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_parallel(L);
   bind_open_random(L);
   bind_open_json(L);
+  bind_open_tensor_list(L);
   bind_open_tensor(L);
   bind_open_sample(L);
   bind_open_files(L);

@@ -23,6 +23,11 @@ static int self_or_raise(lua_State *L, bool done) {
   return 1;
 }
 
+/* A number at index 2 becomes the string that is written: that allocates, so it comes before files are taken. */
+static void prepare_value(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TUSERDATA) luaL_checkstring(L, 2);
+}
+
 /* Writes the string or tensor at index 2. */
 static int write_value(lua_State *L, GptFileWriter *file) {
   size_t size;
@@ -50,11 +55,14 @@ static int release_writer(lua_State *L) {
 /* file:close(): also after a commit, and twice. */
 static int writer_close(lua_State *L) {
   luaL_checkudata(L, 1, FILE_WRITER);
-  return release_writer(L);
+  return bind_free(L);
 }
 
 /* file:write(string or tensor) */
-static int writer_write(lua_State *L) { return write_value(L, bind_check(L, 1, FILE_WRITER)); }
+static int writer_write(lua_State *L) {
+  prepare_value(L);
+  return write_value(L, bind_check(L, 1, FILE_WRITER));
+}
 
 /* file:commit(): all bytes are brought to the disk, and the file takes its name. */
 static int writer_commit(lua_State *L) {
@@ -79,17 +87,18 @@ static int release_set(lua_State *L) {
 
 static int set_close(lua_State *L) {
   luaL_checkudata(L, 1, BIND_FILE_SET);
-  return release_set(L);
+  return bind_free(L);
 }
 
 /* set:add(name): begins a file; what is written goes to it until the next one begins. */
 static int set_add(lua_State *L) {
-  GptFileSet *set = bind_check(L, 1, BIND_FILE_SET);
-  return self_or_raise(L, gpt_file_set_add(set, luaL_checkstring(L, 2)) != NULL);
+  const char *name = luaL_checkstring(L, 2);
+  return self_or_raise(L, gpt_file_set_add(bind_check(L, 1, BIND_FILE_SET), name) != NULL);
 }
 
 /* set:write(string or tensor) */
 static int set_write(lua_State *L) {
+  prepare_value(L);
   GptFileSet *set = bind_check(L, 1, BIND_FILE_SET);
   luaL_argcheck(L, set->count > 0, 1, "no file was begun");
   return write_value(L, set->files[set->count - 1]);
@@ -165,12 +174,12 @@ static const luaL_Reg functions[] = {{"_file_writer", new_writer},
 
 static const luaL_Reg writer_methods[] = {
     {"write", writer_write}, {"commit", writer_commit}, {"close", writer_close}, {NULL, NULL}};
-static const luaL_Reg writer_meta[] = {{"__gc", release_writer}, {"__close", release_writer}, {NULL, NULL}};
+static const luaL_Reg writer_meta[] = {{"__gc", release_writer}, {"__close", bind_free}, {NULL, NULL}};
 static const BindType writer_type = {.name = FILE_WRITER, .methods = writer_methods, .meta = writer_meta};
 
 static const luaL_Reg set_methods[] = {{"add", set_add},       {"write", set_write}, {"finish", set_finish},
                                        {"commit", set_commit}, {"close", set_close}, {NULL, NULL}};
-static const luaL_Reg set_meta[] = {{"__gc", release_set}, {"__close", release_set}, {NULL, NULL}};
+static const luaL_Reg set_meta[] = {{"__gc", release_set}, {"__close", bind_free}, {NULL, NULL}};
 static const BindType set_type = {.name = BIND_FILE_SET, .methods = set_methods, .meta = set_meta};
 
 void bind_open_new_files(lua_State *L) {

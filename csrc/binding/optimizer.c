@@ -8,6 +8,7 @@
 #include "binding/fields.h"
 #include "binding/parameters.h"
 #include "binding/tensor.h"
+#include "binding/tensor_list.h"
 
 #define ADAMW "gpt.AdamW"
 #define WHAT "gpt.optim.AdamW"
@@ -170,6 +171,9 @@ static int optimizer_new_index(lua_State *L) {
   return 0;
 }
 
+/* Functions that push strings between two parameters take each one anew: a finalizer may close the optimizer. */
+static const GptAdamParameter *parameter_at(lua_State *L, int64_t i) { return &check(L, 1)->parameters[i]; }
+
 /* What is counted of all parameters. */
 static int64_t most_steps(const GptAdamW *adamw) {
   int64_t most = 0;
@@ -178,10 +182,12 @@ static int64_t most_steps(const GptAdamW *adamw) {
   return most;
 }
 
-/* tensors[prefix .. name] = tensor, for the table on top of the stack. */
-static void set_moment(lua_State *L, const char *prefix, const char *name, GptTensor *tensor) {
-  lua_pushfstring(L, "%s%s", prefix, name);
-  bind_share_tensor(L, tensor);
+/* tensors[prefix .. name] = a moment of parameter i, for the table on top of the stack. */
+static void set_moment(lua_State *L, const char *prefix, int64_t i, bool square) {
+  lua_pushfstring(L, "%s%s", prefix, parameter_at(L, i)->name);
+  GptTensor **box = bind_new_tensor(L);
+  const GptAdamParameter *p = parameter_at(L, i);
+  *box = gpt_tensor_retain(square ? p->square : p->mean);
   lua_rawset(L, -3);
 }
 
@@ -196,25 +202,25 @@ next step.
 print(state.step, state.lr)
 */
 static int state(lua_State *L) {
-  const GptAdamW *adamw = check(L, 1);
+  int64_t count = check(L, 1)->count;
   lua_createtable(L, 0, 4);
-  lua_pushinteger(L, most_steps(adamw));
+  lua_pushinteger(L, most_steps(check(L, 1)));
   lua_setfield(L, -2, "step");
-  lua_pushnumber(L, adamw->lr);
+  lua_pushnumber(L, check(L, 1)->lr);
   lua_setfield(L, -2, "lr");
   lua_newtable(L);
-  for (int64_t i = 0; i < adamw->count; i++) {
-    lua_pushinteger(L, adamw->parameters[i].steps);
-    lua_setfield(L, -2, adamw->parameters[i].name);
+  for (int64_t i = 0; i < count; i++) {
+    lua_pushstring(L, parameter_at(L, i)->name);
+    lua_pushinteger(L, parameter_at(L, i)->steps);
+    lua_rawset(L, -3);
   }
   bind_printed(L);
   lua_setfield(L, -2, "steps");
   lua_newtable(L);
-  for (int64_t i = 0; i < adamw->count; i++) {
-    const GptAdamParameter *p = &adamw->parameters[i];
-    if (p->steps == 0) continue;
-    set_moment(L, "exp_avg.", p->name, p->mean);
-    set_moment(L, "exp_avg_sq.", p->name, p->square);
+  for (int64_t i = 0; i < count; i++) {
+    if (parameter_at(L, i)->steps == 0) continue;
+    set_moment(L, "exp_avg.", i, false);
+    set_moment(L, "exp_avg_sq.", i, true);
   }
   bind_printed(L);
   lua_setfield(L, -2, "tensors");
@@ -242,19 +248,19 @@ static GptTensor *check_moment_argument(lua_State *L, int tensors, const char *p
   return moment;
 }
 
-/* The parameter whose name and steps are on top of the stack; its moments are kept alive by the table `tensors`. */
-static GptAdamMoments read_moments(lua_State *L, const GptAdamW *adamw, int tensors) {
+/* The parameter whose name and steps are on top of the stack; its moments are held by the list. */
+static GptAdamMoments read_moments(lua_State *L, int tensors, BindTensorList *held) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
   if (name == NULL) bind_error(L, LOAD ": steps: names of parameters expected, got a %s", bind_typename(L, -2));
-  GptAdamMoments moments = {.parameter = gpt_adamw_find(adamw, name)};
+  GptAdamMoments moments = {.parameter = gpt_adamw_find(check(L, 1), name)};
   if (moments.parameter == NULL) bind_error(L, LOAD ": the optimizer has no parameter '%s'", name);
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
     bind_error(L, LOAD ": steps: '%s': a whole number of at least 0 expected, got %s", name,
                luaL_tolstring(L, -1, NULL));
   moments.steps = lua_tointeger(L, -1);
   if (moments.steps == 0) return moments;
-  moments.mean = check_moment_argument(L, tensors, "exp_avg.", name);
-  moments.square = check_moment_argument(L, tensors, "exp_avg_sq.", name);
+  bind_tensor_list_add(L, held, moments.mean = check_moment_argument(L, tensors, "exp_avg.", name));
+  bind_tensor_list_add(L, held, moments.square = check_moment_argument(L, tensors, "exp_avg_sq.", name));
   lua_pop(L, 2);
   return moments;
 }
@@ -269,24 +275,27 @@ or, where something does not fit, nothing.
 static int load_state(lua_State *L) {
   char message[GPT_ERROR_SIZE];
   GptEnv *env = bind_env(L);
-  GptAdamW *adamw = check(L, 1);
-  int64_t count = 0;
+  int64_t count = 0, room = check(L, 1)->count;
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  double lr = bind_opt_number_field(L, 2, LOAD, "lr", 0, INFINITY, adamw->lr);
+  double lr = bind_opt_number_field(L, 2, LOAD, "lr", 0, INFINITY, check(L, 1)->lr);
   check_field(L, 2, "steps", LUA_TTABLE);
   check_field(L, 2, "tensors", LUA_TTABLE);
-  GptAdamMoments *moments = lua_newuserdatauv(L, (size_t)adamw->count * sizeof *moments, 0);
+  GptAdamMoments *moments = bind_scratch(L, room, sizeof *moments);
+  BindTensorList *held = bind_push_tensor_list(L, 2 * room);
   lua_pushnil(L);
   while (lua_next(L, 3) != 0) { /* no name comes twice, and each is a parameter's: there is room */
-    moments[count++] = read_moments(L, adamw, 4);
+    if (count == room) bind_error(L, LOAD ": the table of steps changed while it was read");
+    moments[count++] = read_moments(L, 4, held);
     lua_pop(L, 1);
   }
+  GptAdamW *adamw = check(L, 1);
   if (!gpt_adamw_load(adamw, count, moments)) {
     gpt_take_error(env, message);
     return bind_error(L, LOAD ": %s", message);
   }
   adamw->lr = lr;
+  bind_tensor_list_drop(held);
   return 0;
 }
 
@@ -317,8 +326,9 @@ static const char *count_text(const GptAdamW *adamw, int64_t group, char *text, 
 }
 
 /* "lr = 0.001, ..., weight_decay = 0.01 }, -- 3 parameters, 1,234", with tail behind the rates */
-static void add_rates(luaL_Buffer *buffer, const GptAdamW *adamw, int64_t group, const char *tail) {
+static void add_rates(lua_State *L, luaL_Buffer *buffer, int64_t group, const char *tail) {
   char line[320], counts[96];
+  const GptAdamW *adamw = check(L, 1);
   const GptAdamRates *r = &adamw->groups[group];
   snprintf(line, sizeof line, "lr = %.14g, betas = { %.14g, %.14g }, eps = %g, weight_decay = %.14g %s  -- %s",
            adamw->lr * r->lr_scale, r->beta1, r->beta2, r->eps, r->weight_decay, tail,
@@ -330,22 +340,22 @@ static void add_rates(luaL_Buffer *buffer, const GptAdamW *adamw, int64_t group,
 static int optimizer_print(lua_State *L) {
   char steps[64], groups[32];
   const GptAdamW *adamw = check(L, 1);
-  int64_t most = most_steps(adamw);
+  int64_t most = most_steps(adamw), n_groups = adamw->n_groups;
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   snprintf(steps, sizeof steps, "; %lld step%s", (long long)most, most == 1 ? "" : "s");
-  snprintf(groups, sizeof groups, "{  -- %lld groups", (long long)adamw->n_groups);
+  snprintf(groups, sizeof groups, "{  -- %lld groups", (long long)n_groups);
   luaL_addstring(&buffer, "AdamW ");
-  if (adamw->n_groups == 1) {
+  if (n_groups == 1) {
     luaL_addstring(&buffer, "{ ");
-    add_rates(&buffer, adamw, 0, "}");
+    add_rates(L, &buffer, 0, "}");
     luaL_addstring(&buffer, steps);
   } else {
     luaL_addstring(&buffer, groups);
     luaL_addstring(&buffer, steps);
-    for (int64_t i = 0; i < adamw->n_groups; i++) {
+    for (int64_t i = 0; i < n_groups; i++) {
       luaL_addstring(&buffer, "\n  { ");
-      add_rates(&buffer, adamw, i, "},");
+      add_rates(L, &buffer, i, "},");
     }
     luaL_addstring(&buffer, "\n}");
   }
@@ -359,8 +369,8 @@ static void count_parameter(lua_State *L, void *context, int64_t group, const ch
 }
 
 static void list_optimizer_parameter(lua_State *L, void *context, int64_t group, const char *name, GptTensor *tensor) {
-  (void)L, (void)group, (void)name;
-  *(*(GptTensor ***)context)++ = tensor;
+  (void)group, (void)name;
+  bind_tensor_list_add(L, context, tensor);
 }
 
 /***
@@ -380,9 +390,10 @@ static int clip_grad_norm(lua_State *L) {
   double norm, max = luaL_checknumber(L, 2);
   if (!(max > 0)) return luaL_argerror(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %s", bind_shown(L, 2)));
   bind_each_parameter(L, 1, "gpt.clip_grad_norm", count_parameter, &count);
-  GptTensor **tensors = lua_newuserdatauv(L, (size_t)count * sizeof *tensors, 0), **end = tensors;
-  bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_optimizer_parameter, &end);
-  if (!gpt_clip_grad_norm(env, count, tensors, max, &norm)) return bind_raise(L, env);
+  BindTensorList *list = bind_push_tensor_list(L, count);
+  bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_optimizer_parameter, list);
+  if (!gpt_clip_grad_norm(env, list->count, list->items, max, &norm)) return bind_raise(L, env);
+  bind_tensor_list_drop(list);
   lua_pushnumber(L, norm);
   return 1;
 }
@@ -391,7 +402,7 @@ static const luaL_Reg methods[] = {
     {"step", optimizer_step}, {"zero_grad", zero_grad}, {"state", state}, {"load_state", load_state}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"lr", get_lr}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", optimizer_collect},
-                                {"__close", optimizer_collect},
+                                {"__close", bind_free},
                                 {"__tostring", optimizer_print},
                                 {"__newindex", optimizer_new_index},
                                 {NULL, NULL}};

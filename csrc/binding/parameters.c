@@ -14,7 +14,7 @@ GptParameterList *bind_push_parameters(lua_State *L, GptLayer *layer) {
   GptEnv *env = bind_env(L);
   GptParameterList *list = lua_newuserdatauv(L, sizeof *list, 0);
   *list = (GptParameterList){.env = env};
-  luaL_setmetatable(L, LIST_TYPE);
+  bind_set_type(L, LIST_TYPE);
   if (!gpt_layer_parameters(env, layer, list)) bind_raise(L, env);
   return list;
 }
@@ -48,7 +48,7 @@ static void visit_item(lua_State *L, Walk *walk, lua_Integer i, const char *pref
                bind_typename(L, item));
   const char *name = lua_pushfstring(L, tensor != NULL ? "%s%d" : "%s%d.", prefix, (int)i);
   if (layer != NULL) visit_layer(L, walk, layer, name);
-  else walk->visit(L, walk->context, walk->group, name, tensor), walk->count++;
+  else walk->visit(L, walk->context, walk->group, name, bind_tensor(L, item)), walk->count++;
   lua_settop(L, item);
 }
 

@@ -42,7 +42,7 @@ static void push_generator(lua_State *L, int options, const char *what, int64_t 
   lua_pop(L, 1);
   uint64_t seed = (uint64_t)bind_integer_field(L, options, what, "seed", INT64_MIN);
   GptRandom *random = lua_newuserdatauv(L, sizeof *random, 0);
-  luaL_setmetatable(L, GENERATOR);
+  bind_set_type(L, GENERATOR);
   gpt_random_seed(random, seed + (uint64_t)more);
 }
 
@@ -74,13 +74,13 @@ static int collect_sampler(lua_State *L) {
   return 0;
 }
 
-/* Counts the ids of the array on top of the stack among those seen. */
+/* Counts the ids of the array on top of the stack among those seen. It is read raw: no metamethod runs meanwhile. */
 static void see_array(lua_State *L, GptSampler *sampler, const char *what) {
   GptEnv *env = bind_env(L);
-  lua_Integer n = luaL_len(L, -1);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= n; i++) {
     int whole = 0;
-    int64_t id = lua_geti(L, -1, i) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
+    int64_t id = lua_rawgeti(L, -1, i) == LUA_TNUMBER ? lua_tointegerx(L, -1, &whole) : 0;
     if (!whole) bind_refuse_field(L, what, "ids", "an array of whole numbers");
     lua_pop(L, 1);
     if (!gpt_sampler_see(sampler, &id, 1)) bind_raise(L, env);
@@ -93,21 +93,15 @@ typedef struct Rows {
   int64_t count, vocab;
 } Rows;
 
-/* Pushes what keeps the rows. */
-static Rows push_rows(lua_State *L, GptTensor *logits) {
+/* Pushes what keeps the rows of the logits at index. */
+static Rows push_rows(lua_State *L, int index) {
   GptEnv *env = bind_env(L);
-  GptTensor **box = bind_new_tensor(L);
-  *box = gpt_tensor_as_contiguous(env, logits);
+  GptTensor **box = bind_new_tensor(L), *logits;
+  *box = gpt_tensor_as_contiguous(env, bind_tensor(L, index));
   bind_tensor_done(L, box);
+  logits = *box;
   int64_t vocab = logits->shape[logits->ndim - 1];
   return (Rows){gpt_floats(*box), gpt_tensor_numel(logits) / vocab, vocab};
-}
-
-/* Lets go of what push_rows pushed to index: else it would keep the logits until a collection. */
-static void drop_rows(lua_State *L, int index) {
-  GptTensor **box = lua_touserdata(L, index), *tensor = *box;
-  *box = NULL;
-  gpt_tensor_release(tensor);
 }
 
 /* The logits argument of a public function: [vocab] or [batch, vocab]. */
@@ -147,7 +141,7 @@ static void see_option(lua_State *L, GptSampler *sampler, const char *what, int6
   gpt_sampler_forget(sampler);
   if (!get_option(L, 2, "ids")) return;
   if (!lua_istable(L, -1)) bind_refuse_field(L, what, "ids", "an array");
-  if (row != 0 && lua_geti(L, -1, row) != LUA_TTABLE) bind_refuse_field(L, what, "ids", "an array of ids for each row");
+  if (row != 0 && lua_rawgeti(L, -1, row) != LUA_TTABLE) bind_refuse_field(L, what, "ids", "an array of ids for each row");
   see_array(L, sampler, what);
   lua_pop(L, row != 0 ? 2 : 1);
 }
@@ -200,14 +194,14 @@ log-softmax of the logits as they are given, whatever the other options
 gpt.sample(logits, { temperature = 0.8, top_k = 50, seed = 1 })
 */
 static int sample(lua_State *L) {
-  GptTensor *logits = check_logits_argument(L, "gpt.sample");
+  bool single = check_logits_argument(L, "gpt.sample")->ndim == 1;
   GptSampler *sampler = push_call_sampler(L, "gpt.sample", 0);
-  Rows rows = push_rows(L, logits);
+  Rows rows = push_rows(L, 1);
   bool wanted = get_option(L, 2, "logprobs") && lua_toboolean(L, -1);
-  if (logits->ndim == 1) {
+  if (single) {
     int top = lua_gettop(L);
     sample_row(L, sampler, rows, 0, 0, wanted ? top : 0);
-    drop_rows(L, ROWS_AT);
+    bind_drop_tensor(L, ROWS_AT);
     return lua_gettop(L) - top;
   }
   lua_createtable(L, (int)rows.count, 0);
@@ -215,7 +209,7 @@ static int sample(lua_State *L) {
   int ids = lua_gettop(L);
   if (wanted) lua_createtable(L, (int)rows.count, 0), bind_printed(L);
   for (int64_t row = 1; row <= rows.count; row++) sample_row(L, sampler, rows, row, ids, wanted ? ids + 1 : 0);
-  drop_rows(L, ROWS_AT);
+  bind_drop_tensor(L, ROWS_AT);
   return wanted ? 2 : 1;
 }
 
@@ -229,19 +223,19 @@ otherwise: of logits alone it is their softmax.
 @usage gpt.probabilities(gpt.tensor { 1.0, 2.0, 3.0 }, { top_k = 2 })  --> 0.0000, 0.2689, 0.7311
 */
 static int probabilities(lua_State *L) {
-  GptTensor *logits = check_logits_argument(L, "gpt.probabilities");
+  bool single = check_logits_argument(L, "gpt.probabilities")->ndim == 1;
   GptEnv *env = bind_env(L);
   GptSampler *sampler = push_call_sampler(L, "gpt.probabilities", 1);
-  Rows rows = push_rows(L, logits);
+  Rows rows = push_rows(L, 1);
   GptTensor **box = bind_new_tensor(L);
-  *box = gpt_tensor_like(env, logits);
+  *box = gpt_tensor_like(env, bind_tensor(L, 1));
   bind_tensor_done(L, box);
   for (int64_t row = 0; row < rows.count; row++) {
-    int64_t at = row * rows.vocab, name = logits->ndim == 1 ? 0 : row + 1;
+    int64_t at = row * rows.vocab, name = single ? 0 : row + 1;
     see_option(L, sampler, "gpt.probabilities", name);
     if (!gpt_sampler_distribution(sampler, rows.data + at, rows.vocab, gpt_floats(*box) + at)) raise_row(L, name);
   }
-  drop_rows(L, ROWS_AT);
+  bind_drop_tensor(L, ROWS_AT);
   return 1;
 }
 
@@ -277,7 +271,8 @@ static int sampler_draw(lua_State *L) {
   GptTensor *logits = bind_tensor(L, 2);
   if (logits->storage->dtype != GPT_F32 || logits->ndim == 0 || gpt_tensor_numel(logits) == 0)
     return bind_error(L, "f32 logits [.., vocab] expected");
-  Rows rows = push_rows(L, logits);
+  Rows rows = push_rows(L, 2);
+  self = bind_check(L, 1, SAMPLER);
   int at = lua_gettop(L);
   int64_t id, row = bind_position(L, 3, rows.count);
   bool wanted = lua_toboolean(L, 4);
@@ -285,7 +280,7 @@ static int sampler_draw(lua_State *L) {
   const float *data = rows.data + row * rows.vocab;
   bool drawn = gpt_sampler_draw(self, sampler_random(L, 1), data, rows.vocab, &id, wanted ? &logprob : NULL) &&
                gpt_sampler_see(self, &id, 1);
-  drop_rows(L, at);
+  bind_drop_tensor(L, at);
   if (!drawn) return bind_raise(L, env);
   lua_pushinteger(L, id);
   if (wanted) lua_pushnumber(L, logprob);
@@ -298,7 +293,7 @@ static const luaL_Reg functions[] = {{"sample", sample},
                                      {"_sampler", sampler},
                                      {NULL, NULL}};
 static const luaL_Reg methods[] = {{"see", see}, {"draw", sampler_draw}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", collect_sampler}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", bind_free}, {NULL, NULL}};
 
 void bind_open_sample(lua_State *L) {
   luaL_newmetatable(L, GENERATOR);

@@ -1,6 +1,8 @@
 /* Sessions in Lua. The userdata's user value is the model, so that the collector sees that it is in use. */
 #include "binding/session.h"
 
+#include <limits.h>
+
 #include "binding/fields.h"
 #include "binding/ids.h"
 #include "binding/layer.h"
@@ -83,6 +85,11 @@ static int session_collect(lua_State *L) {
   return 0;
 }
 
+static int session_free(lua_State *L) {
+  luaL_checkudata(L, 1, SESSION);
+  return bind_free(L);
+}
+
 /* The row of logits [1, vocab] in the box on top, as [vocab]. The box lets go: it would wait for a collection. */
 static int as_vector(lua_State *L, GptTensor **rows) {
   GptTensor **box = bind_new_tensor(L);
@@ -102,17 +109,30 @@ print(gpt.sample(logits))
 */
 static int feed(lua_State *L) {
   GptEnv *env = bind_env(L);
-  GptSession *session = check_session(L, 1);
   int64_t count;
+  check_session(L, 1);
   const int64_t *ids = bind_ids(L, 2, &count);
   GptTensor **box = bind_new_tensor(L);
+  GptSession *session = check_session(L, 1);
   *box = gpt_session_feed(env, 1, &session, &ids, &count);
   bind_tensor_done(L, box);
   return as_vector(L, box);
 }
 
-/* Scratch that Lua owns. */
-static void *scratch(lua_State *L, lua_Integer n, size_t size) { return lua_newuserdatauv(L, (size_t)n * size + 1, 0); }
+/* Checks item i of the sessions and of the lists at 1 and 2, and leaves the session and a buffer of its ids on the
+ * stack. */
+static const int64_t *push_feed(lua_State *L, lua_Integer i, int64_t *count) {
+  lua_rawgeti(L, 1, i);
+  if (bind_test(L, lua_gettop(L), SESSION) == NULL)
+    luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, bind_typename(L, -1)));
+  lua_rawgeti(L, 2, i);
+  if (!lua_istable(L, -1) && bind_test_tensor(L, -1) == NULL)
+    luaL_argerror(L, 2,
+                  lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, bind_typename(L, -1)));
+  const int64_t *ids = bind_ids(L, -1, count);
+  lua_remove(L, -2);
+  return ids;
+}
 
 /***
 Feeds several sessions of one model in one pass over its weights.
@@ -132,24 +152,14 @@ static int feed_many(lua_State *L) {
   if (n < 1) return luaL_argerror(L, 1, "at least one session expected");
   if (n != lists)
     return luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", n, lists));
-  GptSession **sessions = scratch(L, n, sizeof *sessions);
-  const int64_t **ids = scratch(L, n, sizeof *ids);
-  int64_t *counts = scratch(L, n, sizeof *counts);
-  luaL_checkstack(L, (int)n + 10, "too many sessions");
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, 1, i);
-    sessions[i - 1] = bind_test(L, lua_gettop(L), SESSION);
-    if (sessions[i - 1] == NULL)
-      return luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, bind_typename(L, -1)));
-    lua_rawgeti(L, 2, i);
-    if (!lua_istable(L, -1) && bind_test_tensor(L, -1) == NULL)
-      return luaL_argerror(L, 2,
-                           lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, bind_typename(L, -1)));
-    ids[i - 1] = bind_ids(L, -1, &counts[i - 1]);
-    lua_replace(L, -3); /* the buffer stays, in the session's place */
-    lua_pop(L, 1);
-  }
+  const int64_t **ids = bind_scratch(L, n, sizeof *ids);
+  int64_t *counts = bind_scratch(L, n, sizeof *counts);
+  GptSession **sessions = bind_scratch(L, n, sizeof *sessions);
+  int first = lua_gettop(L) + 1;
+  luaL_checkstack(L, n < INT_MAX / 2 - 20 ? 2 * (int)n + 20 : INT_MAX / 2, "too many sessions");
+  for (lua_Integer i = 1; i <= n; i++) ids[i - 1] = push_feed(L, i, &counts[i - 1]);
   GptTensor **box = bind_new_tensor(L);
+  for (int i = 0; i < (int)n; i++) sessions[i] = check_session(L, first + 2 * i);
   *box = gpt_session_feed(env, n, sessions, ids, counts);
   return bind_tensor_done(L, box);
 }
@@ -174,11 +184,11 @@ A session that goes on from the same tokens, on its own.
 @usage local other = session:fork()
 */
 static int fork_session(lua_State *L) {
-  GptSession *session = check_session(L, 1);
+  check_session(L, 1);
   GptSession **box = (GptSession **)bind_push_box(L, SESSION, 1);
   lua_getiuservalue(L, 1, 1);
   lua_setiuservalue(L, -2, 1);
-  *box = gpt_session_fork(session);
+  *box = gpt_session_fork(check_session(L, 1));
   if (*box == NULL) return bind_raise(L, bind_env(L));
   bind_account(L, bind_env(L));
   return 1;
@@ -204,8 +214,8 @@ The token ids fed so far.
 @usage print(table.concat(session:ids(), " "))
 */
 static int ids_of(lua_State *L) {
+  lua_createtable(L, (int)check_session(L, 1)->length, 0);
   const GptSession *session = check_session(L, 1);
-  lua_createtable(L, (int)session->length, 0);
   for (int64_t i = 0; i < session->length; i++) {
     lua_pushinteger(L, session->ids[i]);
     lua_rawseti(L, -2, i + 1);
@@ -242,12 +252,12 @@ static const luaL_Reg methods[] = {{"feed", feed},
                                    {"fork", fork_session},
                                    {"reserve", session_reserve},
                                    {"ids", ids_of},
-                                   {"free", session_collect},
+                                   {"free", session_free},
                                    {NULL, NULL}};
 static const luaL_Reg fields[] = {
     {"length", get_length}, {"context_length", get_context_length}, {"model", get_model}, {NULL, NULL}};
 static const luaL_Reg meta[] = {
-    {"__gc", session_collect}, {"__close", session_collect}, {"__tostring", session_print}, {NULL, NULL}};
+    {"__gc", session_collect}, {"__close", bind_free}, {"__tostring", session_print}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"feed", feed_many}, {"_session", new_session}, {NULL, NULL}};
 
 /* _session_methods: the table of methods, for those that are written in Lua. */

@@ -24,6 +24,34 @@ GptTensor *bind_test_tensor(lua_State *L, int index) { return bind_test(L, index
 
 GptTensor **bind_new_tensor(lua_State *L) { return (GptTensor **)bind_push_box(L, BIND_TENSOR, 0); }
 
+GptTensor **bind_result_of(lua_State *L, GptTensor **x) {
+  bind_tensor(L, 1);
+  GptTensor **box = bind_new_tensor(L);
+  *x = bind_tensor(L, 1);
+  return box;
+}
+
+GptTensor **bind_result_of_two(lua_State *L, GptTensor **x, GptTensor **y) {
+  bind_tensor(L, 1);
+  bind_tensor(L, 2);
+  GptTensor **box = bind_new_tensor(L);
+  *x = bind_tensor(L, 1);
+  *y = bind_tensor(L, 2);
+  return box;
+}
+
+GptTensor *bind_hold_tensor(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  GptTensor **box = bind_new_tensor(L);
+  return *box = gpt_tensor_retain(bind_tensor(L, index));
+}
+
+void bind_drop_tensor(lua_State *L, int index) {
+  GptTensor **box = lua_touserdata(L, index), *tensor = *box;
+  *box = NULL;
+  gpt_tensor_release(tensor);
+}
+
 int bind_tensor_done(lua_State *L, GptTensor **box) {
   GptEnv *env = bind_env(L);
   if (*box == NULL) return bind_raise(L, env);
@@ -56,8 +84,8 @@ what they use. Any later use of this value raises; freeing it twice does not.
 @usage t:free()
 */
 static int free_tensor(lua_State *L) {
-  if (bind_env(L)->collecting) return 0; /* a finalizer, in the middle of an op that may use the tensor */
-  return tensor_collect(L);
+  luaL_checkudata(L, 1, BIND_TENSOR);
+  return bind_free(L);
 }
 
 static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
@@ -72,12 +100,14 @@ loss:backward()
 print(w.grad)   --> 2 4
 */
 static int get_grad(lua_State *L) {
-  bind_share_tensor(L, bind_tensor(L, 1)->grad);
+  GptTensor *tensor, **box = bind_result_of(L, &tensor);
+  *box = gpt_tensor_retain(tensor->grad);
+  if (*box == NULL) lua_pushnil(L);
   return 1;
 }
 
-static void set_grad(lua_State *L, GptTensor *tensor) {
-  GptTensor *grad = lua_isnil(L, 3) ? NULL : bind_test_tensor(L, 3);
+static void set_grad(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1), *grad = lua_isnil(L, 3) ? NULL : bind_test_tensor(L, 3);
   char own[GPT_SHAPE_TEXT], came[GPT_SHAPE_TEXT];
   if (grad == NULL && !lua_isnil(L, 3)) bind_error(L, "grad: nil or a tensor expected, got %s", bind_typename(L, 3));
   if (grad != NULL && (!gpt_same_shape(tensor, grad) || grad->storage->dtype != GPT_F32))
@@ -86,8 +116,9 @@ static void set_grad(lua_State *L, GptTensor *tensor) {
   if (grad != NULL) {
     GptEnv *env = bind_env(L);
     GptTensor **box = bind_new_tensor(L);
-    *box = gpt_tensor_copy(env, grad);
+    *box = gpt_tensor_copy(env, bind_tensor(L, 3));
     bind_tensor_done(L, box);
+    tensor = bind_tensor(L, 1);
     grad = *box;
     *box = NULL;
   }
@@ -95,14 +126,15 @@ static void set_grad(lua_State *L, GptTensor *tensor) {
 }
 
 /* t[i] = value, a number or a tensor that broadcasts to t[i]. */
-static void set_element(lua_State *L, GptTensor *tensor) {
+static void set_element(lua_State *L) {
   GptEnv *env = bind_env(L);
-  GptTensor *source = bind_test_tensor(L, 3);
+  GptTensor *tensor, *source = bind_test_tensor(L, 3);
   if (source == NULL && lua_type(L, 3) != LUA_TNUMBER)
     bind_error(L, "t[i] = v: a number or a tensor expected, got %s", bind_typename(L, 3));
   GptNumber number = source == NULL ? bind_number(L, 3) : (GptNumber){0, 0};
-  int64_t position = bind_element(L, tensor, lua_tointeger(L, 2));
-  GptTensor **box = bind_new_tensor(L);
+  int64_t position = bind_element(L, bind_tensor(L, 1), lua_tointeger(L, 2));
+  GptTensor **box = bind_result_of(L, &tensor);
+  if (source != NULL) source = bind_tensor(L, 3);
   if (!gpt_check_writable(env, tensor, "t[i] = v")) bind_raise(L, env);
   *box = gpt_select(env, tensor, 0, position);
   bool done = *box != NULL && (source != NULL ? gpt_copy(env, *box, source) : gpt_fill(env, *box, number));
@@ -110,10 +142,10 @@ static void set_element(lua_State *L, GptTensor *tensor) {
 }
 
 static int tensor_new_index(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1);
+  bind_tensor(L, 1);
   lua_settop(L, 3);
-  if (lua_isinteger(L, 2)) set_element(L, tensor);
-  else if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "grad") == 0) set_grad(L, tensor);
+  if (lua_isinteger(L, 2)) set_element(L);
+  else if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "grad") == 0) set_grad(L);
   else
     bind_error(L, "a gpt.Tensor has no field '%s' to set; t[i] = v writes elements, t.grad the gradient",
                luaL_tolstring(L, 2, NULL));
@@ -136,7 +168,7 @@ static int tensor_length(lua_State *L) {
 static int element(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int64_t position = bind_element(L, tensor, lua_tointeger(L, 2));
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_select(bind_env(L), tensor, 0, position);
   return bind_tensor_done(L, box);
 }

@@ -1,7 +1,7 @@
 /*
- * Tensors in Lua. A function that returns one makes the box first and fills it second:
+ * Tensors in Lua. A function that returns one makes the box first, takes its arguments second, and fills the box third:
  *
- *   GptTensor **box = bind_new_tensor(L);
+ *   GptTensor *x, **box = bind_result_of(L, &x);
  *   *box = gpt_exp(bind_env(L), x);
  *   return bind_tensor_done(L, box);
  */
@@ -21,11 +21,23 @@ GptTensor *bind_test_tensor(lua_State *L, int index);
 /* Pushes an empty box and returns where to put a new reference. */
 GptTensor **bind_new_tensor(lua_State *L);
 
+/* The same for what is computed from the tensor at index 1 (and the one at 2), which is checked, and taken when the box
+ * is made: a finalizer may free it meanwhile, which is an error then. */
+GptTensor **bind_result_of(lua_State *L, GptTensor **x);
+GptTensor **bind_result_of_two(lua_State *L, GptTensor **x, GptTensor **y);
+
+/* For functions that allocate while they read a tensor: pushes a box of the function's own for the one at index, which
+ * nobody else can free, and returns it. bind_drop_tensor lets go of what the box at index holds, at once: else that
+ * would wait for a collection. */
+GptTensor *bind_hold_tensor(lua_State *L, int index);
+void bind_drop_tensor(lua_State *L, int index);
+
 /* After filling the box on top of the stack: raises the core's error where it is still NULL, else tells the collector.
  * Returns 1. */
 int bind_tensor_done(lua_State *L, GptTensor **box);
 
-/* Pushes a tensor that something else keeps alive, with a reference of its own; nil for NULL. */
+/* Pushes a tensor with a reference of its own; nil for NULL. Something that no finalizer can take it from keeps it alive
+ * meanwhile. */
 void bind_share_tensor(lua_State *L, GptTensor *borrowed);
 
 /* A dim argument, from 1 (-1: the last), as the core counts it: 0 .. ndim-1. optional: absent or nil returns otherwise.

@@ -31,10 +31,11 @@ The elements as raw little-endian numbers, row by row, in blocks where the dtype
 */
 static int bytes(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
-  GptTensor **contiguous = bind_new_tensor(L);
+  GptTensor **contiguous = bind_result_of(L, &tensor);
   *contiguous = gpt_tensor_as_contiguous(bind_env(L), tensor);
   bind_tensor_done(L, contiguous);
-  lua_pushlstring(L, gpt_tensor_data(*contiguous), gpt_dtype_bytes(tensor->storage->dtype, gpt_tensor_numel(tensor)));
+  GptDtype dtype = (*contiguous)->storage->dtype;
+  lua_pushlstring(L, gpt_tensor_data(*contiguous), gpt_dtype_bytes(dtype, gpt_tensor_numel(*contiguous)));
   return 1;
 }
 
@@ -47,6 +48,7 @@ The sizes of all dimensions.
 static int shape(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   lua_createtable(L, tensor->ndim, 0);
+  tensor = bind_tensor(L, 1);
   for (int d = 0; d < tensor->ndim; d++) {
     lua_pushinteger(L, tensor->shape[d]);
     lua_rawseti(L, -2, d + 1);
@@ -108,7 +110,7 @@ A contiguous copy. Recorded: gradients flow through it.
 @usage local own = t[1]:clone()
 */
 static int clone(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  GptTensor *tensor, **box = bind_result_of(L, &tensor);
   *box = gpt_clone(bind_env(L), tensor);
   return bind_tensor_done(L, box);
 }
@@ -120,7 +122,7 @@ The tensor in f32: itself where it is f32 already, else a copy.
 @usage print(gpt.tensor({ 1, 2 }):float())
 */
 static int to_float(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  GptTensor *tensor, **box = bind_result_of(L, &tensor);
   *box =
       tensor->storage->dtype == GPT_F32 ? gpt_tensor_retain(tensor) : gpt_tensor_convert(bind_env(L), tensor, GPT_F32);
   return bind_tensor_done(L, box);
@@ -140,7 +142,7 @@ static int to(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   luaL_checkstring(L, 2);
   GptDtype dtype = bind_dtype(L, 2);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = tensor->storage->dtype == dtype ? gpt_tensor_retain(tensor) : gpt_tensor_convert(bind_env(L), tensor, dtype);
   return bind_tensor_done(L, box);
 }
@@ -152,7 +154,7 @@ The tensor with its elements side by side in memory, row by row: itself where th
 @usage t:transpose(1, 2):contiguous():view(6)
 */
 static int contiguous(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  GptTensor *tensor, **box = bind_result_of(L, &tensor);
   *box = gpt_contiguous(bind_env(L), tensor);
   return bind_tensor_done(L, box);
 }
@@ -165,7 +167,7 @@ The same elements (the memory is shared), cut off from the graph: no gradient fl
 print((x * 2):detach())
 */
 static int detach(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  GptTensor *tensor, **box = bind_result_of(L, &tensor);
   *box = gpt_tensor_detach(bind_env(L), tensor);
   return bind_tensor_done(L, box);
 }
@@ -248,6 +250,7 @@ static int backward(lua_State *L) {
     bind_check_options(L, 2, "backward", names);
     lua_getfield(L, 2, "keep");
     keep = lua_toboolean(L, -1);
+    tensor = bind_tensor(L, 1);
   }
   if (!gpt_backward(env, tensor, keep)) return bind_raise(L, env);
   bind_account(L, env);

@@ -169,7 +169,10 @@ The elements as nested arrays; of a tensor without dimensions, its number.
 */
 int bind_tensor_totable(lua_State *L) {
   luaL_checkstack(L, 2 * GPT_MAX_DIMS, NULL);
-  push_array(L, bind_tensor(L, 1), 0, 0);
+  const GptTensor *tensor = bind_hold_tensor(L, 1);
+  int held = lua_gettop(L);
+  push_array(L, tensor, 0, 0);
+  bind_drop_tensor(L, held);
   if (lua_istable(L, -1)) bind_printed(L);
   return 1;
 }

@@ -50,7 +50,7 @@ static GptTensor *push_positions(lua_State *L, int index, int64_t size) {
         L, index,
         lua_pushfstring(L, "an i64 tensor of positions expected, got %s", gpt_dtype_name(given->storage->dtype)));
   GptTensor **box = bind_new_tensor(L);
-  *box = given != NULL ? gpt_tensor_copy(env, given)
+  *box = given != NULL ? gpt_tensor_copy(env, bind_tensor(L, index))
                        : gpt_tensor_new(env, GPT_I64, 1, &(int64_t){(int64_t)lua_rawlen(L, index)});
   bind_tensor_done(L, box);
   if (given == NULL) fill_positions(L, index, *box);
@@ -69,7 +69,7 @@ The slices at given positions along a dimension, copied. A position may come mor
 static int index_slices(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, tensor->ndim);
-  GptTensor *positions = push_positions(L, 3, tensor->shape[dim]), **box = bind_new_tensor(L);
+  GptTensor *positions = push_positions(L, 3, tensor->shape[dim]), **box = bind_result_of(L, &tensor);
   *box = gpt_index(bind_env(L), tensor, dim, positions);
   return bind_tensor_done(L, box);
 }
@@ -83,9 +83,10 @@ A copy with a number where the mask is not 0. No gradient goes there.
 @usage print(gpt.randn(4, 4):masked_fill(gpt.ones(4, 4):triu(1), -math.huge))
 */
 static int masked_fill(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1), *mask = bind_tensor(L, 2);
+  bind_tensor(L, 1);
+  bind_tensor(L, 2);
   GptNumber value = bind_number(L, 3);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor *tensor, *mask, **box = bind_result_of_two(L, &tensor, &mask);
   *box = gpt_masked_fill(bind_env(L), tensor, mask, value);
   return bind_tensor_done(L, box);
 }
@@ -93,7 +94,7 @@ static int masked_fill(lua_State *L) {
 static int cut_triangle(lua_State *L, GptTensor *(*cut)(GptEnv *, GptTensor *, int64_t)) {
   GptTensor *tensor = bind_tensor(L, 1);
   lua_Integer diagonal = luaL_optinteger(L, 2, 0);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = cut(bind_env(L), tensor, diagonal);
   return bind_tensor_done(L, box);
 }
@@ -151,7 +152,7 @@ static int sort(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = ordered_dim(L, 2, tensor);
   bool descending = flag_option(L, 3, "sort", "descending", false);
-  GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
+  GptTensor **values = bind_new_tensor(L), **positions = bind_result_of(L, &tensor);
   bool done = gpt_sort(bind_env(L), tensor, dim, descending, values, positions);
   return ordered_done(L, done, positions);
 }
@@ -176,7 +177,7 @@ static int topk(lua_State *L) {
                          lua_pushfstring(L, "0 to %I expected, as dim %d has that size, got %I",
                                          (lua_Integer)tensor->shape[dim], dim + 1, k));
   bool largest = flag_option(L, 4, "topk", "largest", true);
-  GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
+  GptTensor **values = bind_new_tensor(L), **positions = bind_result_of(L, &tensor);
   bool done = gpt_topk(bind_env(L), tensor, k, dim, largest, values, positions);
   return ordered_done(L, done, positions);
 }
@@ -190,8 +191,7 @@ The matrix product, as torch.matmul: `[n] [n]` -> a number, `[m, k] [k]` -> `[m]
 @usage print(gpt.ones(2, 3):matmul(gpt.ones(3, 4)))   -- [2, 4]
 */
 static int matmul(lua_State *L) {
-  GptTensor *tensor = bind_tensor(L, 1), *other = bind_tensor(L, 2);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor *tensor, *other, **box = bind_result_of_two(L, &tensor, &other);
   *box = gpt_matmul(bind_env(L), tensor, other);
   return bind_tensor_done(L, box);
 }

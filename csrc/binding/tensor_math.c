@@ -8,41 +8,39 @@
 #include "core/ops/softmax.h"
 #include "core/ops/unary.h"
 
-/* The tensor at index, or the number there made one, in its place; i64 only where both are integers. */
-static GptTensor *operand(lua_State *L, int index, const GptTensor *other) {
-  GptTensor *tensor = bind_test_tensor(L, index);
-  if (tensor != NULL) return tensor;
+/* Is there an i64 tensor? */
+static bool is_integers(lua_State *L, int index) {
+  const GptTensor *tensor = bind_test_tensor(L, index);
+  return tensor != NULL && tensor->storage->dtype == GPT_I64;
+}
+
+/* Makes a number at index a tensor, in its place; i64 only where the other operand is. Returns whether it did. */
+static bool make_operand(lua_State *L, int index) {
+  if (bind_test_tensor(L, index) != NULL) return false;
   if (index == 1 && lua_type(L, index) == LUA_TSTRING) /* from "1" + t: no argument of a call */
     bind_error(L, "arithmetic with a tensor: a tensor or a number expected, got string");
   if (lua_type(L, index) != LUA_TNUMBER)
     luaL_argerror(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", bind_typename(L, index)));
-  bool integer = lua_isinteger(L, index) && other != NULL && other->storage->dtype == GPT_I64;
+  bool integer = lua_isinteger(L, index) && is_integers(L, 3 - index);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_full(bind_env(L), integer ? GPT_I64 : GPT_F32, 0, NULL, bind_number(L, index));
   bind_tensor_done(L, box);
   lua_replace(L, index);
-  return *box;
-}
-
-/* Lets go of what operand made, without waiting for the collector. */
-static void drop_operand(lua_State *L, int index) {
-  GptTensor **box = lua_touserdata(L, index);
-  gpt_tensor_release(*box);
-  *box = NULL;
+  return true;
 }
 
 static int pair(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, GptTensor *)) {
   lua_settop(L, 2);
-  const GptTensor *first = bind_test_tensor(L, 1), *second = bind_test_tensor(L, 2);
-  GptTensor *a = operand(L, 1, second), *b = operand(L, 2, a), **box = bind_new_tensor(L);
+  bool first = make_operand(L, 1), second = make_operand(L, 2);
+  GptTensor *a, *b, **box = bind_result_of_two(L, &a, &b);
   *box = op(bind_env(L), a, b);
-  if (first == NULL) drop_operand(L, 1);
-  if (second == NULL) drop_operand(L, 2);
+  if (first) bind_drop_tensor(L, 1); /* now, without waiting for the collector */
+  if (second) bind_drop_tensor(L, 2);
   return bind_tensor_done(L, box);
 }
 
 static int single(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *)) {
-  GptTensor *x = bind_tensor(L, 1), **box = bind_new_tensor(L);
+  GptTensor *x, **box = bind_result_of(L, &x);
   *box = op(bind_env(L), x);
   return bind_tensor_done(L, box);
 }
@@ -235,7 +233,7 @@ static int clamp(lua_State *L) {
   if (lua_isnoneornil(L, 2) && lua_isnoneornil(L, 3))
     return bind_error(L, "clamp: a lowest number, a highest one or both expected, got neither");
   double low = luaL_optnumber(L, 2, (double)NAN), high = luaL_optnumber(L, 3, (double)NAN);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &x);
   *box = gpt_clamp(bind_env(L), x, low, high);
   return bind_tensor_done(L, box);
 }
@@ -249,7 +247,7 @@ static int reduce(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, boo
   GptTensor *x = bind_tensor(L, 1);
   int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
   bool keepdim = check_keepdim(L, 3);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &x);
   *box = op(bind_env(L), x, dim, keepdim);
   return bind_tensor_done(L, box);
 }
@@ -303,7 +301,7 @@ static int variance(lua_State *L) {
   int dim = options > 2 ? bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS) : GPT_ALL_DIMS;
   bool keepdim = options > 3 && check_keepdim(L, 3);
   double correction = correction_option(L, options);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &x);
   *box = gpt_var(bind_env(L), x, dim, keepdim, correction);
   return bind_tensor_done(L, box);
 }
@@ -312,7 +310,7 @@ static int extreme(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bo
   GptTensor *x = bind_tensor(L, 1);
   int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
   bool keepdim = check_keepdim(L, 3);
-  GptTensor **values = bind_new_tensor(L), **positions = bind_new_tensor(L);
+  GptTensor **values = bind_new_tensor(L), **positions = bind_result_of(L, &x);
   *values = op(bind_env(L), x, dim, keepdim, positions);
   bind_tensor_done(L, values);
   if (dim != GPT_ALL_DIMS) return bind_positions_done(L, positions) + 1;
@@ -373,7 +371,7 @@ static int argmin(lua_State *L) { return extreme_position(L, gpt_argmin); }
 static int along(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int)) {
   GptTensor *x = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, x->ndim);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &x);
   *box = op(bind_env(L), x, dim);
   return bind_tensor_done(L, box);
 }
@@ -406,7 +404,7 @@ A target of -1, or of -100 as PyTorch's labels have it, is left out; an error wh
 @usage gpt.cross_entropy(model { 3, 1, 2 }, gpt.tensor { { 1, 2, 5 } }):backward()
 */
 static int cross_entropy(lua_State *L) {
-  GptTensor *logits = bind_tensor(L, 1), *targets = bind_tensor(L, 2), **box = bind_new_tensor(L);
+  GptTensor *logits, *targets, **box = bind_result_of_two(L, &logits, &targets);
   *box = gpt_cross_entropy(bind_env(L), logits, targets);
   return bind_tensor_done(L, box);
 }

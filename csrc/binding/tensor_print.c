@@ -162,9 +162,11 @@ int bind_tensor_print(lua_State *L) {
     return 1;
   }
   luaL_Buffer out;
+  const GptTensor *tensor = bind_hold_tensor(L, 1);
+  int held = lua_gettop(L);
   luaL_buffinit(L, &out);
-  Print print = {.out = &out, .tensor = *box, .shortened = gpt_tensor_numel(*box) > WHOLE};
-  bool single = (*box)->ndim == 0, none = gpt_tensor_numel(*box) == 0;
+  Print print = {.out = &out, .tensor = tensor, .shortened = gpt_tensor_numel(tensor) > WHOLE};
+  bool single = tensor->ndim == 0, none = gpt_tensor_numel(tensor) == 0;
   add_header(&print);
   luaL_addchar(&out, single || none ? ' ' : '\n');
   if (!none) choose_style(&print);
@@ -172,5 +174,6 @@ int bind_tensor_print(lua_State *L) {
   else if (single) add_number(&print, 0);
   else add_dim(&print, 0, 0);
   luaL_pushresult(&out);
+  bind_drop_tensor(L, held);
   return 1;
 }

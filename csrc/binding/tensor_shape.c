@@ -1,5 +1,6 @@
 /* Shapes, slices and joins. */
 #include "binding/tensor.h"
+#include "binding/tensor_list.h"
 #include "core/ops/shape.h"
 
 static int change_shape(lua_State *L, GptTensor *(*change)(GptEnv *, GptTensor *, int, const int64_t *)) {
@@ -7,7 +8,7 @@ static int change_shape(lua_State *L, GptTensor *(*change)(GptEnv *, GptTensor *
   int ndim;
   GptTensor *tensor = bind_tensor(L, 1);
   bind_shape(L, 2, sizes, &ndim);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = change(bind_env(L), tensor, ndim, sizes);
   return bind_tensor_done(L, box);
 }
@@ -50,7 +51,7 @@ A view with two dimensions swapped.
 static int transpose(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim1 = bind_dim(L, 2, tensor->ndim), dim2 = bind_dim(L, 3, tensor->ndim);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_transpose(bind_env(L), tensor, dim1, dim2);
   return bind_tensor_done(L, box);
 }
@@ -70,13 +71,14 @@ static int permute(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   bind_shape(L, 2, wanted, &count);
   for (int i = 0; i < count; i++) {
-    dims[i] = (int)(wanted[i] < 0 && wanted[i] >= -tensor->ndim ? wanted[i] + tensor->ndim : wanted[i] - 1);
-    if (wanted[i] >= -tensor->ndim && wanted[i] <= tensor->ndim && wanted[i] != 0) seen |= 1u << dims[i];
+    if (wanted[i] < -tensor->ndim || wanted[i] > tensor->ndim || wanted[i] == 0) continue;
+    dims[i] = (int)(wanted[i] < 0 ? wanted[i] + tensor->ndim : wanted[i] - 1);
+    seen |= 1u << dims[i];
   }
   if (count != tensor->ndim || seen != (1u << tensor->ndim) - 1)
     return bind_error(L, "permute: each of the dims 1..%d once expected, got %s", tensor->ndim,
                       gpt_shape_text(count, wanted, text));
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_permute(bind_env(L), tensor, dims);
   return bind_tensor_done(L, box);
 }
@@ -102,7 +104,7 @@ static int narrow(lua_State *L) {
     return luaL_argerror(L, 4,
                          lua_pushfstring(L, "length %I from position %I does not fit: dim %d has size %I", length,
                                          (lua_Integer)from + 1, dim + 1, (lua_Integer)size));
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_narrow(bind_env(L), tensor, dim, from, length);
   return bind_tensor_done(L, box);
 }
@@ -119,7 +121,7 @@ static int select(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, tensor->ndim);
   int64_t position = bind_position(L, 3, tensor->shape[dim]);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_select(bind_env(L), tensor, dim, position);
   return bind_tensor_done(L, box);
 }
@@ -134,7 +136,7 @@ A view with a dimension of size 1 put in.
 static int unsqueeze(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, tensor->ndim + 1);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_unsqueeze(bind_env(L), tensor, dim);
   return bind_tensor_done(L, box);
 }
@@ -149,7 +151,7 @@ A view without a dimension of size 1.
 static int squeeze(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, tensor->ndim);
-  GptTensor **box = bind_new_tensor(L);
+  GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_squeeze(bind_env(L), tensor, dim);
   return bind_tensor_done(L, box);
 }
@@ -158,25 +160,25 @@ const luaL_Reg bind_tensor_shape[] = {
     {"view", view},     {"reshape", reshape}, {"expand", expand},       {"transpose", transpose}, {"permute", permute},
     {"narrow", narrow}, {"select", select},   {"unsqueeze", unsqueeze}, {"squeeze", squeeze},     {NULL, NULL}};
 
-/* The tensors of the array at argument 1, in memory that the stack owns; returns how many. */
-static int check_list(lua_State *L, GptTensor ***list) {
+/* Pushes the tensors of the array at argument 1, which is read raw. */
+static BindTensorList *push_list(lua_State *L) {
   if (!lua_istable(L, 1))
     luaL_argerror(L, 1, lua_pushfstring(L, "a list of tensors expected, { a, b }, got %s", bind_typename(L, 1)));
   lua_settop(L, 2);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
   luaL_argcheck(L, count >= 1, 1, "at least one tensor expected, got an empty array");
   luaL_argcheck(L, count < 0x7fffffff, 1, "too many tensors");
-  *list = lua_newuserdatauv(L, (size_t)count * sizeof **list, 0);
+  BindTensorList *list = bind_push_tensor_list(L, count);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
     if (luaL_testudata(L, -1, BIND_TENSOR) == NULL)
       luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, bind_typename(L, -1)));
     GptTensor **box = lua_touserdata(L, -1);
     if (*box == NULL) luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: this tensor was freed", i));
-    (*list)[i - 1] = *box;
+    bind_tensor_list_add(L, list, *box);
     lua_pop(L, 1);
   }
-  return (int)count;
+  return list;
 }
 
 /***
@@ -188,10 +190,11 @@ Tensors one behind the other along a dimension; their other sizes must be equal.
 @usage print(gpt.cat({ gpt.ones(1, 3), gpt.zeros(2, 3) }, 1))   -- [3, 3]
 */
 static int cat(lua_State *L) {
-  GptTensor **list;
-  int count = check_list(L, &list), dim = bind_opt_dim(L, 2, list[0]->ndim, 0);
+  BindTensorList *list = push_list(L);
+  int dim = bind_opt_dim(L, 2, list->items[0]->ndim, 0);
   GptTensor **box = bind_new_tensor(L);
-  *box = gpt_cat(bind_env(L), count, list, dim);
+  *box = gpt_cat(bind_env(L), (int)list->count, list->items, dim);
+  bind_tensor_list_drop(list);
   return bind_tensor_done(L, box);
 }
 
@@ -204,10 +207,11 @@ Tensors of one shape, one behind the other along a new dimension.
 @usage print(gpt.stack({ gpt.ones(3), gpt.zeros(3) }, 1))   -- [2, 3]
 */
 static int stack(lua_State *L) {
-  GptTensor **list;
-  int count = check_list(L, &list), dim = bind_opt_dim(L, 2, list[0]->ndim + 1, 0);
+  BindTensorList *list = push_list(L);
+  int dim = bind_opt_dim(L, 2, list->items[0]->ndim + 1, 0);
   GptTensor **box = bind_new_tensor(L);
-  *box = gpt_stack(bind_env(L), count, list, dim);
+  *box = gpt_stack(bind_env(L), (int)list->count, list->items, dim);
+  bind_tensor_list_drop(list);
   return bind_tensor_done(L, box);
 }
 

@@ -52,8 +52,9 @@ static int new_trainer(lua_State *L) {
 /* trainer:add(text) */
 static int add_text(lua_State *L) {
   size_t length;
-  GptTrainer *trainer = bind_check(L, 1, TRAINER);
+  bind_check(L, 1, TRAINER);
   const char *text = luaL_checklstring(L, 2, &length);
+  GptTrainer *trainer = bind_check(L, 1, TRAINER);
   return gpt_trainer_add(trainer, text, length) ? 0 : bind_raise(L, bind_env(L));
 }
 
@@ -62,6 +63,7 @@ static int finish_training(lua_State *L) {
   GptTrainer *trainer = bind_check(L, 1, TRAINER);
   lua_Integer vocab_size = luaL_checkinteger(L, 2), min_frequency = luaL_checkinteger(L, 3);
   void **box = bind_push_box(L, TYPE, 0);
+  trainer = bind_check(L, 1, TRAINER);
   *box = gpt_trainer_finish(trainer, vocab_size, min_frequency);
   if (*box == NULL) return bind_raise(L, bind_env(L));
   bind_account(L, bind_env(L));
@@ -79,7 +81,7 @@ static int collect_trainer(lua_State *L) {
 static GptIds *push_ids(lua_State *L, GptEnv *env) {
   GptIds *ids = lua_newuserdatauv(L, sizeof *ids, 0);
   gpt_ids_init(ids, env);
-  luaL_setmetatable(L, IDS);
+  bind_set_type(L, IDS);
   return ids;
 }
 
@@ -133,12 +135,13 @@ print(table.concat(ids, " "))
 */
 static int encode(lua_State *L) {
   GptEnv *env = bind_env(L);
-  GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  bind_check(L, 1, TYPE);
   luaL_checktype(L, 2, LUA_TSTRING);
   EncodeOptions options = check_encode_options(L, 3);
   size_t length;
   const char *text = lua_tolstring(L, 2, &length);
   GptIds *ids = push_ids(L, env);
+  GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   if (!gpt_tokenizer_encode(env, tokenizer, text, length, options.special, ids)) return bind_raise(L, env);
   if (options.bos && !put_first(ids, gpt_tokenizer_first(tokenizer))) return bind_raise(L, env);
   if (ids->length > INT_MAX) return bind_error(L, "encode: %zu ids are too many for a table", ids->length);
@@ -150,19 +153,22 @@ static int encode(lua_State *L) {
 /* _tokenizer_cut(tokenizer, text, special): see gpt_tokenizer_cut. */
 static int cut(lua_State *L) {
   size_t length;
-  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  bind_check(L, 1, TYPE);
   const char *text = luaL_checklstring(L, 2, &length);
+  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   lua_pushinteger(L, (lua_Integer)gpt_tokenizer_cut(tokenizer, text, length, lua_toboolean(L, 3)));
   return 1;
 }
 
 /* Pushes the ids of an i64 tensor of one dimension as a list. */
-static GptIds *read_tensor(lua_State *L, GptEnv *env, const GptTensor *tensor) {
+static GptIds *read_tensor(lua_State *L, GptEnv *env, int index) {
+  const GptTensor *tensor = bind_tensor(L, index);
   char shape[GPT_SHAPE_TEXT];
   if (tensor->storage->dtype != GPT_I64 || tensor->ndim != 1)
     bind_error(L, "decode: an i64 tensor of one dimension expected, got %s %s", gpt_dtype_name(tensor->storage->dtype),
                gpt_tensor_shape_text(tensor, shape));
   GptIds *ids = push_ids(L, env);
+  tensor = bind_tensor(L, index);
   if (!gpt_ids_reserve(ids, (size_t)tensor->shape[0])) bind_raise(L, env);
   for (int64_t i = 0; i < tensor->shape[0]; i++) ids->data[i] = gpt_integers(tensor)[i * tensor->stride[0]];
   ids->length = (size_t)tensor->shape[0];
@@ -171,15 +177,14 @@ static GptIds *read_tensor(lua_State *L, GptEnv *env, const GptTensor *tensor) {
 
 /* Pushes the ids of an array or a tensor as a list. */
 static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
-  const GptTensor *tensor = bind_test_tensor(L, index);
-  if (tensor != NULL) return read_tensor(L, env, tensor);
+  if (bind_test_tensor(L, index) != NULL) return read_tensor(L, env, index);
   if (!lua_istable(L, index)) luaL_typeerror(L, index, "array of token ids");
-  size_t count = (size_t)luaL_len(L, index);
+  size_t count = (size_t)lua_rawlen(L, index); /* raw, as all lists of ids: no metamethod runs */
   GptIds *ids = push_ids(L, env);
   if (!gpt_ids_reserve(ids, count)) bind_raise(L, env);
   for (size_t i = 0; i < count; i++) {
     int whole;
-    lua_geti(L, index, (lua_Integer)i + 1);
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
     ids->data[i] = lua_tointegerx(L, -1, &whole);
     if (lua_type(L, -1) == LUA_TSTRING)
       bind_error(L, "decode: ids[%zu]: a whole number expected, got the string \"%s\"; tonumber makes a number of it",
@@ -203,12 +208,13 @@ nothing: a model's vocabulary may be padded beyond its tokenizer's.
 */
 static int tokenizer_decode(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   size_t length;
+  bind_check(L, 1, TYPE);
   GptIds *ids = check_id_list(L, env, 2);
-  if (!gpt_tokenizer_decoded_size(env, tokenizer, ids->data, ids->length, &length)) return bind_raise(L, env);
+  if (!gpt_tokenizer_decoded_size(env, bind_check(L, 1, TYPE), ids->data, ids->length, &length)) return bind_raise(L, env);
   luaL_Buffer buffer;
-  gpt_tokenizer_decode(tokenizer, ids->data, ids->length, luaL_buffinitsize(L, &buffer, length));
+  char *text = luaL_buffinitsize(L, &buffer, length);
+  gpt_tokenizer_decode(bind_check(L, 1, TYPE), ids->data, ids->length, text);
   luaL_pushresultsize(&buffer, length);
   gpt_ids_free(ids);
   return 1;
@@ -310,10 +316,10 @@ static const luaL_Reg methods[] = {{"encode", encode}, {"decode", tokenizer_deco
                                    {NULL, NULL}};
 static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {"end_tokens", end_tokens}, {NULL, NULL}};
 static const luaL_Reg meta[] = {
-    {"__gc", tokenizer_collect}, {"__close", tokenizer_collect}, {"__tostring", to_string}, {NULL, NULL}};
+    {"__gc", tokenizer_collect}, {"__close", bind_free}, {"__tostring", to_string}, {NULL, NULL}};
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
 static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
-static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", collect_trainer}, {NULL, NULL}};
+static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", bind_free}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"tokenizer", load},
                                      {"_write_tokenizer", write_tokenizer_files},
                                      {"_tokenizer_trainer", new_trainer},

@@ -33,6 +33,7 @@ static int tokens_append(lua_State *L) {
   GptTokens *tokens = bind_check(L, 1, TOKENS);
   luaL_argcheck(L, !tokens->fixed, 1, "a file's tokens do not grow");
   const int64_t *ids = bind_ids(L, 2, &count);
+  tokens = bind_check(L, 1, TOKENS);
   if (!gpt_tokens_append(tokens, ids, count)) return bind_raise(L, bind_env(L));
   bind_account(L, bind_env(L));
   return 0;
@@ -49,13 +50,15 @@ static GptTensor *push_batch(lua_State *L, int64_t n, int64_t length) {
 /* tokens:windows(starts, length): ids and targets, see gpt_tokens_windows. */
 static int windows(lua_State *L) {
   int64_t n;
-  const GptTokens *tokens = bind_check(L, 1, TOKENS);
+  bind_check(L, 1, TOKENS);
   int64_t length = luaL_checkinteger(L, 3);
   const int64_t *starts = bind_ids(L, 2, &n);
+  const GptTokens *tokens = bind_check(L, 1, TOKENS);
   luaL_argcheck(L, length > 0, 3, "a length expected");
   for (int64_t i = 0; i < n; i++)
     luaL_argcheck(L, starts[i] >= 0 && starts[i] < tokens->count - length, 2, "a window outside the tokens");
   GptTensor *ids = push_batch(L, n, length), *targets = push_batch(L, n, length);
+  tokens = bind_check(L, 1, TOKENS);
   gpt_tokens_windows(tokens, starts, n, length, ids, targets);
   return 2;
 }
@@ -91,7 +94,7 @@ static const luaL_Reg functions[] = {
     {"_tokens", new_tokens}, {"_pack_ids", pack_ids}, {"_shuffled", shuffled}, {NULL, NULL}};
 static const luaL_Reg methods[] = {{"append", tokens_append}, {"windows", windows}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"count", count_field}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", tokens_collect}, {"__close", tokens_collect}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", tokens_collect}, {"__close", bind_free}, {NULL, NULL}};
 static const BindType type = {.name = TOKENS, .methods = methods, .fields = fields, .meta = meta};
 
 void bind_open_tokens(lua_State *L) {

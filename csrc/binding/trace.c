@@ -14,7 +14,7 @@ static int free_trace(lua_State *L) {
 static GptTrace *push_trace(lua_State *L) {
   GptTrace *trace = lua_newuserdatauv(L, sizeof *trace, 0);
   gpt_trace_init(trace);
-  luaL_setmetatable(L, TRACE);
+  bind_set_type(L, TRACE);
   return trace;
 }
 
@@ -51,9 +51,9 @@ static int trace(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
   lua_settop(L, 2);
-  GptTensor *x = bind_layer_input(L, layer);
+  bind_layer_input(L, layer);
   GptTrace *list = push_trace(L);
-  if (!run_traced(env, list, layer, x)) return bind_raise(L, env);
+  if (!run_traced(env, list, layer, bind_tensor(L, 2))) return bind_raise(L, env);
   lua_createtable(L, (int)list->count, 0);
   for (int64_t i = 0; i < list->count; i++) {
     push_entry(L, &list->items[i]);
