@@ -364,7 +364,8 @@ DIR/model.safetensors does not fit DIR/config.json
       assert.equal("gpt.load: mapp: unknown key; did you mean 'map'?",
         raised(function() gpt.load("x", { mapp = true }) end))
       assert.equal("gpt.load: map: true or false expected, got 1", raised(function() gpt.load("x", { map = 1 }) end))
-      assert.equal('gpt.load: dtype: "f32" expected, got "q8"', raised(function() gpt.load("x", { dtype = "q8" }) end))
+      assert.equal('gpt.load: dtype: "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0" or "q5_1" expected, got "q80"; '
+        .. 'did you mean "q8_0"?', raised(function() gpt.load("x", { dtype = "q80" }) end))
     end)
 
     it("a directory without its files", function()

@@ -223,7 +223,7 @@ AdamW {  -- 2 groups; 1 step
       refusal { { params = linear }, { params = { linear.weight } } })
     assert.equal("gpt.optim.AdamW: parameter '1' was computed from others; a leaf that requires a gradient expected",
       refusal { w * 2 })
-    assert.equal("gpt.optim.AdamW: parameter '1' is of i64; only f32 tensors can be trained",
+    assert.equal("gpt.optim.AdamW: parameter '1' is i64: training needs f32 weights; model:to \"f32\" converts them",
       refusal { gpt.tensor { 1, 2 } })
     assert.equal("gpt.optim.AdamW: group 2: params: a layer or a list of tensors expected, got nil",
       refusal { { params = { w } }, { lr = 1 } })

@@ -51,14 +51,18 @@ describe("gpt.size", function()
     assert.equal(4 * 163009536, size.bytes.f32)
     local vectors = 12 * (768 + 3072 + 768 + 4 * 768) + 2 * 768
     local matrices = 163009536 - vectors
-    assert.same({ f32 = 4 * 163009536, bf16 = 2 * matrices + 4 * vectors, f16 = 2 * matrices + 4 * vectors,
-      q8 = matrices // 32 * 34 + 4 * vectors, q4 = matrices // 32 * 18 + 4 * vectors }, size.bytes)
+    local function blocks(bytes) return matrices // 32 * bytes + 4 * vectors end
+    assert.same({ f32 = 4 * 163009536, bf16 = blocks(64), f16 = blocks(64), q8_0 = blocks(34), q4_0 = blocks(18),
+      q4_1 = blocks(20), q5_0 = blocks(22), q5_1 = blocks(24) }, size.bytes)
+    assert.same({ blocks(34), blocks(18) }, { size.bytes.q8, size.bytes.q4 }) -- as they were called before
+    assert.equal("this table has no field 'q9'; it has bf16, f16, f32, q4_0, q4_1, q5_0, q5_1, q8_0",
+      raised(function() return size.bytes.q9 end))
   end)
 
-  it("fills up the last block of quantised rows", function()
+  it("counts rows that are no whole blocks as f16", function()
     local size = gpt.size(gpt.config("124M", { vocab_size = 7, emb_dim = 33, n_heads = 3 }))
-    assert.equal(7 * 2 * 34, size.parts.head.bytes.q8)
-    assert.equal(7 * 2 * 18, size.parts.head.bytes.q4)
+    assert.equal(7 * 2 * 33, size.parts.head.bytes.q8_0)
+    assert.equal(7 * 2 * 33, size.parts.head.bytes.q4_0)
   end)
 
   it("counts the KV cache of one sequence", function()
@@ -101,7 +105,7 @@ head                     38,597,376   23.7%  147.24 MiB   77.19 MFLOPs
 total                   163,009,536  100.0%  621.83 MiB  284.81 MFLOPs
 total with a tied head  124,412,160          474.59 MiB
 
-weights    f32 621.83 MiB, bf16 311.09 MiB, f16 311.09 MiB, q8 165.44 MiB, q4 87.75 MiB
+weights    f32 621.83 MiB, bf16 311.09 MiB, f16 311.09 MiB, q8_0 165.44 MiB, q4_0 87.75 MiB
 KV cache   72.00 MiB for 1,024 tokens in f32
 per token  284.81 MFLOPs forward, 854.44 MFLOPs in training
 training   3.00 GiB: activations 582.76 MiB, weights, gradients and moments 2.43 GiB, for 1,024 tokens]],

@@ -82,8 +82,8 @@ const char *bind_shown(lua_State *L, int index);
  * Calls Lua in the middle of a call of the core's, which no error may jump over. body is called, protected, with the
  * `values` on top of the stack, which are taken off, and the context behind them as a light userdata; it returns
  * `results` values (LUA_MULTRET: any number), which are left there. Everything that may raise belongs into it, and that
- * is all that allocates: pushing a userdata or a string, asking for a field. It is no function of the module's: bind_env
- * is not for it. False where it raised: the error is left in the environment, for bind_raise.
+ * is all that allocates: pushing a userdata or a string, asking for a field. It is no function of the module's:
+ * bind_env is not for it. False where it raised: the error is left in the environment, for bind_raise.
  */
 bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int results, void *context);
 
@@ -127,6 +127,7 @@ void bind_open_trace(lua_State *L);
 void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);
+void bind_open_dtypes(lua_State *L);
 void bind_open_tensor(lua_State *L);
 void bind_open_tensor_list(lua_State *L);
 void bind_open_sample(lua_State *L);

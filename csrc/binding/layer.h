@@ -52,4 +52,7 @@ bool bind_is_training(const GptEnv *env, const GptLayer *layer);
    they are, for messages. */
 GptTensor *bind_model_ids(lua_State *L, int index, const char *name);
 
+/* layer_dtype.c: layer:to(dtype) */
+int bind_layer_to(lua_State *L);
+
 #endif

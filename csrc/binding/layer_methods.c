@@ -179,7 +179,8 @@ model.head:unfreeze()   -- the head alone trains
 */
 static int unfreeze(lua_State *L) {
   const GptParameterList *list = bind_push_parameters(L, bind_layer(L, 1));
-  for (int64_t i = 0; i < list->count; i++) list->items[i].tensor->requires_grad = list->items[i].tensor->storage->dtype == GPT_F32;
+  for (int64_t i = 0; i < list->count; i++)
+    list->items[i].tensor->requires_grad = list->items[i].tensor->storage->dtype == GPT_F32;
   lua_settop(L, 1);
   return 1;
 }
@@ -220,6 +221,7 @@ static const luaL_Reg methods[] = {{"parameters", parameters},
                                    {"find", layer_find},
                                    {"replace", replace},
                                    {"apply", layer_apply},
+                                   {"to", bind_layer_to},
                                    {"freeze", freeze},
                                    {"unfreeze", unfreeze},
                                    {"train", train},

@@ -5,6 +5,8 @@
 #include "binding/config.h"
 #include "binding/fields.h"
 #include "binding/layer.h"
+#include "binding/tensor.h"
+#include "core/nn/layer_dtype.h"
 #include "core/nn/layers/layers.h"
 
 static int64_t check_size(lua_State *L, int index, const char *what) {
@@ -24,25 +26,45 @@ static bool has_options(lua_State *L, int index, const char *what, const char *c
   return true;
 }
 
+/* The dtype in the options at index, f32 where there is none; rows of `row` numbers must be whole blocks of it. */
+static GptDtype check_weight_dtype(lua_State *L, int index, const char *what, int64_t rows, int64_t row) {
+  GptDtype dtype = GPT_F32;
+  size_t bytes;
+  if (!lua_istable(L, index) || lua_getfield(L, index, "dtype") == LUA_TNIL) return dtype;
+  const char *name = luaL_tolstring(L, -1, NULL);
+  if (!gpt_dtype_find(name, &dtype)) bind_error(L, "%s: dtype: %s", what, bind_no_dtype(L, name));
+  if (!gpt_tensor_bytes(bind_env(L), dtype, 2, (int64_t[]){rows, row}, &bytes)) bind_raise(L, bind_env(L));
+  lua_pop(L, 2);
+  return dtype;
+}
+
+static int layer_of_dtype(lua_State *L, GptLayer **box, GptDtype dtype) {
+  bind_layer_done(L, box);
+  if (dtype != GPT_F32 && !gpt_layer_convert(bind_env(L), *box, dtype)) return bind_raise(L, bind_env(L));
+  return 1;
+}
+
 /***
 A linear map y = x W' + b; weight [out, in] and bias [out] are drawn uniformly within 1 / sqrt(in), as PyTorch's.
 @function nn.Linear
 @tparam integer inputs size of the last dimension of x
 @tparam integer outputs size of the last dimension of y
-@tparam[opt] table options `bias` (true)
+@tparam[opt] table options `bias` (true); `dtype` ("f32") of the weight, as in layer:to
 @treturn Layer [..., inputs] -> [..., outputs]
 @usage gpt.nn.Linear(768, 50257, { bias = false })
 */
 static int linear(lua_State *L) {
-  static const char *const names[] = {"bias", NULL};
+  static const char *const names[] = {"bias", "dtype", NULL};
   int64_t in = check_size(L, 1, "the number of inputs"), out = check_size(L, 2, "the number of outputs");
   if (lua_isboolean(L, 3))
-    luaL_argerror(L, 3, lua_pushfstring(L, "a table of options expected, got a boolean: nn.Linear(%I, %I, { bias = %s })",
-                                        (lua_Integer)in, (lua_Integer)out, lua_toboolean(L, 3) ? "true" : "false"));
+    luaL_argerror(L, 3,
+                  lua_pushfstring(L, "a table of options expected, got a boolean: nn.Linear(%I, %I, { bias = %s })",
+                                  (lua_Integer)in, (lua_Integer)out, lua_toboolean(L, 3) ? "true" : "false"));
   bool bias = !has_options(L, 3, "nn.Linear", names) || bind_opt_boolean_field(L, 3, "nn.Linear", "bias", true);
+  GptDtype dtype = check_weight_dtype(L, 3, "nn.Linear", out, in);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_linear_new(bind_env(L), in, out, bias, gpt_init_torch);
-  return bind_layer_done(L, box);
+  return layer_of_dtype(L, box, dtype);
 }
 
 /***
@@ -51,15 +73,19 @@ PyTorch's.
 @function nn.Embedding
 @tparam integer n
 @tparam integer dim
+@tparam[opt] table options `dtype` ("f32") of the weight, as in layer:to
 @treturn Layer ids [...] -> [..., dim]
 @usage local table = gpt.nn.Embedding(50257, 8)
 print(table { 0, 50256 })   -- [2, 8]
 */
 static int embedding(lua_State *L) {
   int64_t n = check_size(L, 1, "the number of rows"), dim = check_size(L, 2, "dim");
+  static const char *const names[] = {"dtype", NULL};
+  has_options(L, 3, "nn.Embedding", names);
+  GptDtype dtype = check_weight_dtype(L, 3, "nn.Embedding", n, dim);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_embedding_new(bind_env(L), n, dim, gpt_init_torch);
-  return bind_layer_done(L, box);
+  return layer_of_dtype(L, box, dtype);
 }
 
 /***

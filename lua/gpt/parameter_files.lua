@@ -25,17 +25,25 @@ function parameter_files.items(layer)
 end
 
 --- Writes a layer's parameters by path (`blocks.3.attention.query.weight`) into a safetensors file, a shared one once.
--- An error, a full disk or a kill leaves the old file as it was.
+-- Each is written in its own dtype: f32, f16 or bf16. An error, a full disk or a kill leaves the old file as it was.
 -- @function Layer:save_parameters
 -- @tparam string file
--- @raise where it cannot be written
+-- @raise where it cannot be written, and where a weight is of a block type (layer:to), which the format does not have
 -- @usage model.head:save_parameters "head.safetensors"
 function parameter_files.save(layer, file)
   check_name("save_parameters", file)
-  safetensors.write(file, parameter_files.items(layer))
+  local items = parameter_files.items(layer)
+  for _, item in ipairs(items) do
+    if not safetensors.holds(item.dtype) then
+      core._raise(('save_parameters: %s is %s, which a safetensors file cannot hold; layer:to "f16" converts it')
+        :format(item.name, item.dtype))
+    end
+  end
+  safetensors.write(file, items)
 end
 
---- Copies parameters from a safetensors file into a layer, by path. Nothing is copied unless all mismatch.
+--- Copies parameters from a safetensors file into a layer, by path, converted to the dtypes that the layer has. Nothing
+-- is copied unless all match.
 -- @function Layer:load_parameters
 -- @tparam string file
 -- @tparam[opt] table options `strict` (true): the file has exactly the layer's parameters; false leaves out what only

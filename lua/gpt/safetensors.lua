@@ -160,6 +160,11 @@ function safetensors.open(path)
   error(problem, 0)
 end
 
+-- Whether the format has a dtype of ours.
+function safetensors.holds(dtype)
+  return FILE_DTYPES[dtype] ~= nil
+end
+
 -- The tensor of an entry, in its own dtype; F64 becomes f32.
 -- @tparam table entry of an opened file
 -- @bool view aligned ones as views of the file (a write touches only this process's copy), else all copied

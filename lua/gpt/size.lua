@@ -9,7 +9,9 @@ local known_fields = require "gpt.support.known_fields"
 local of_model = require "gpt.size.of_model"
 local part_of = require "gpt.size.part"
 
-local DTYPES, measure, total = part_of.DTYPES, part_of.measure, part_of.total
+local measure, total = part_of.measure, part_of.total
+
+local SHOWN = { "f32", "bf16", "f16", "q8_0", "q4_0" }
 
 --- What `gpt.size` returns: `parameters`, `parameters_tied`, `bytes`, `kv_cache_bytes`, `flops` and `parts`; it prints
 -- as a table.
@@ -208,7 +210,7 @@ end
 
 local function summary_rows(self)
   local c, weights = self.config, {}
-  for i, dtype in ipairs(DTYPES) do weights[i] = ("%s %s"):format(dtype, format_bytes(self.bytes[dtype])) end
+  for i, dtype in ipairs(SHOWN) do weights[i] = ("%s %s"):format(dtype, format_bytes(self.bytes[dtype])) end
   local tokens = validate.grouped(c.context_length)
   local rows = {
     "weights    " .. table.concat(weights, ", "),
@@ -263,8 +265,9 @@ end
 -- Prints as a table.
 --
 -- - `.parameters`, and `.parameters_tied`: with a head that shares the token embedding's matrix
--- - `.bytes`: of the weights, by dtype: `f32`, `bf16`, `f16`, `q8`, `q4`. Matrices are in that dtype; biases and
---   norms stay f32. q8 and q4 keep each row in blocks of 32 numbers with a 16-bit scale: 34 and 18 bytes.
+-- - `.bytes`: of the weights, by dtype: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_1`, `q5_0`, `q5_1`. Matrices are in
+--   that dtype; biases and norms stay f32. Those with a q keep each row in blocks of 32 numbers, from 34 (q8_0) to 18
+--   bytes (q4_0) each; a matrix whose rows are no whole blocks is counted as f16, as `model:to` leaves it.
 -- - `.kv_cache_bytes`: keys and values of one sequence of context_length tokens, in f32
 -- - `.flops`: floating-point operations per token, `forward` and `training`. Matrix products alone, a multiplication
 --   and an addition counted as two, attention over the whole context included (4 x context_length x emb_dim per

@@ -16,12 +16,6 @@ static GptMatrix columns_of(GptMatrix m, int64_t first, int64_t count) {
   return (GptMatrix){m.data + first * m.column_stride, m.rows, count, m.row_stride, m.column_stride};
 }
 
-/* Does b begin where a ends, along out, in the same storage with the same strides? */
-static bool weights_adjoin(const GptTensor *a, const GptTensor *b) {
-  return a->storage == b->storage && a->stride[0] == b->stride[0] && a->stride[1] == b->stride[1] &&
-         b->offset == a->offset + a->shape[0] * a->stride[0];
-}
-
 static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
   if (a == NULL || b == NULL) return a == b;
   return a->storage == b->storage && a->stride[0] == 1 && b->stride[0] == 1 && b->offset == a->offset + a->shape[0];
@@ -31,7 +25,7 @@ static bool biases_adjoin(const GptTensor *a, const GptTensor *b) {
 static int run_length(int i, int n, GptTensor *const *weights, GptTensor *const *biases, int64_t *out) {
   int last = i;
   GptWeight run = gpt_weight_of(weights[i]);
-  while (last + 1 < n && weights_adjoin(weights[last], weights[last + 1]) &&
+  while (last + 1 < n && gpt_tensor_adjoins(weights[last], weights[last + 1]) &&
          biases_adjoin(biases[last], biases[last + 1]))
     run.rows += weights[++last]->shape[0];
   bool fits = gpt_weight_fits(&run);

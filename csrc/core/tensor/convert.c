@@ -2,9 +2,12 @@
  * does.
  */
 #include "core/base/parallel.h"
+#include "core/base/scratch.h"
 #include "core/tensor/tensor.h"
 
 #define LARGEST_BLOCK 256
+#define STRIP 32 /* rows of a matrix that is not contiguous, read at a time, */
+#define TILE 16  /* so many columns after each other */
 #define PIECE 8192 /* numbers that are converted at a time: whole blocks of every dtype */
 
 bool gpt_tensor_check_floats(GptEnv *env, const char *what, const GptTensor *tensor) {
@@ -68,6 +71,78 @@ static void convert_pieces(void *context, int64_t first, int64_t last) {
   }
 }
 
+static void convert_contiguous(GptTensor *y, const GptTensor *x) {
+  Conversion c = {gpt_tensor_data(y), gpt_tensor_data(x), y->storage->dtype, x->storage->dtype, gpt_tensor_numel(y)};
+  gpt_parallel_for((c.n + PIECE - 1) / PIECE, gpt_grain(PIECE), convert_pieces, &c);
+}
+
+/* The conversion of a matrix with any strides, strip by strip. */
+typedef struct Turning {
+  GptTensor *y;
+  const GptTensor *x; /* [rows, columns] */
+  GptScratch scratch; /* [STRIP, columns] */
+} Turning;
+
+static const void *element_at(const GptTensor *x, int64_t row, int64_t column) {
+  return (const char *)gpt_tensor_data(x) +
+         gpt_dtype_bytes(x->storage->dtype, row * x->stride[0] + column * x->stride[1]);
+}
+
+/* Columns [first, first + count) of a strip whose columns lie side by side, or of which nothing does. */
+static void read_tile(const GptTensor *x, float *strip, int64_t row, int64_t rows, int64_t first, int64_t count) {
+  float tile[TILE][STRIP];
+  void (*to_floats)(float *, const void *, int64_t) = gpt_dtype(x->storage->dtype)->to_floats;
+  for (int64_t j = 0; j < count; j++) {
+    if (x->stride[0] == 1) to_floats(tile[j], element_at(x, row, first + j), rows);
+    else
+      for (int64_t i = 0; i < rows; i++) to_floats(&tile[j][i], element_at(x, row + i, first + j), 1);
+  }
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < count; j++) strip[i * x->shape[1] + first + j] = tile[j][i];
+}
+
+static void read_strip(const GptTensor *x, float *strip, int64_t row, int64_t rows) {
+  int64_t columns = x->shape[1];
+  if (x->stride[1] == 1)
+    for (int64_t i = 0; i < rows; i++)
+      gpt_dtype(x->storage->dtype)->to_floats(strip + i * columns, element_at(x, row + i, 0), columns);
+  else
+    for (int64_t j = 0; j < columns; j += TILE)
+      read_tile(x, strip, row, rows, j, columns - j < TILE ? columns - j : TILE);
+}
+
+static void convert_strips(void *context, int64_t first, int64_t last) {
+  Turning *turning = context;
+  int64_t rows = turning->x->shape[0], columns = turning->x->shape[1];
+  GptDtype dtype = turning->y->storage->dtype;
+  float *strip = gpt_scratch_take(&turning->scratch);
+  for (int64_t row = first * STRIP; row < last * STRIP && row < rows; row += STRIP) {
+    int64_t count = rows - row < STRIP ? rows - row : STRIP;
+    read_strip(turning->x, strip, row, count);
+    gpt_dtype(dtype)->from_floats((char *)gpt_tensor_data(turning->y) + gpt_dtype_bytes(dtype, row * columns), strip,
+                                  count * columns);
+  }
+  gpt_scratch_put(&turning->scratch, strip);
+}
+
+static bool convert_matrix(GptEnv *env, GptTensor *y, const GptTensor *x) {
+  Turning turning = {.y = y, .x = x};
+  int64_t strips = (x->shape[0] + STRIP - 1) / STRIP;
+  if (!gpt_scratch_init(&turning.scratch, env, STRIP * x->shape[1], strips)) return false;
+  gpt_parallel_for(strips, gpt_grain(STRIP * x->shape[1]), convert_strips, &turning);
+  gpt_scratch_free(&turning.scratch, env);
+  return true;
+}
+
+static bool convert_elements(GptEnv *env, GptTensor *y, const GptTensor *x) {
+  bool contiguous = gpt_tensor_contiguous(x);
+  if (!contiguous && x->ndim == 2) return convert_matrix(env, y, x);
+  GptTensor *copy = contiguous ? NULL : gpt_tensor_copy(env, x);
+  if (contiguous || copy != NULL) convert_contiguous(y, contiguous ? x : copy);
+  gpt_tensor_release(copy);
+  return contiguous || copy != NULL;
+}
+
 static bool check_writable_dtype(GptEnv *env, GptDtype dtype) {
   return gpt_dtype(dtype)->from_floats != NULL ||
          gpt_fail(env,
@@ -80,13 +155,5 @@ GptTensor *gpt_tensor_convert(GptEnv *env, const GptTensor *tensor, GptDtype dty
   if (tensor == NULL || tensor->storage->dtype == dtype) return gpt_tensor_copy(env, tensor);
   if (!check_writable_dtype(env, dtype)) return NULL;
   GptTensor *y = gpt_tensor_new(env, dtype, tensor->ndim, tensor->shape);
-  GptTensor *contiguous = y != NULL ? gpt_tensor_as_contiguous(env, (GptTensor *)tensor) : NULL;
-  if (contiguous != NULL) {
-    Conversion c = {gpt_tensor_data(y), gpt_tensor_data(contiguous), dtype, tensor->storage->dtype,
-                    gpt_tensor_numel(y)};
-    gpt_parallel_for((c.n + PIECE - 1) / PIECE, gpt_grain(PIECE), convert_pieces, &c);
-  }
-  y = gpt_tensor_if(contiguous != NULL, y);
-  gpt_tensor_release(contiguous);
-  return y;
+  return gpt_tensor_if(y != NULL && convert_elements(env, y, tensor), y);
 }

@@ -23,6 +23,11 @@ int64_t gpt_tensor_numel(const GptTensor *tensor) {
   return n;
 }
 
+bool gpt_tensor_adjoins(const GptTensor *a, const GptTensor *b) {
+  return a->storage == b->storage && a->stride[0] == b->stride[0] && a->stride[1] == b->stride[1] &&
+         a->shape[1] == b->shape[1] && b->offset == a->offset + a->shape[0] * a->stride[0];
+}
+
 bool gpt_same_shape(const GptTensor *a, const GptTensor *b) {
   return a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof a->shape[0]) == 0;
 }
@@ -157,6 +162,17 @@ GptTensor *gpt_tensor_view(GptEnv *env, const GptTensor *tensor, int ndim, const
 GptTensor *gpt_tensor_detach(GptEnv *env, const GptTensor *tensor) {
   if (tensor == NULL) return NULL;
   return gpt_tensor_view(env, tensor, tensor->ndim, tensor->shape, tensor->stride, tensor->offset);
+}
+
+void gpt_tensor_assume(GptTensor *tensor, const GptTensor *other) {
+  GptStorage *old = tensor->storage;
+  other->storage->refs++;
+  tensor->storage = other->storage;
+  tensor->offset = other->offset;
+  memcpy(tensor->stride, other->stride, sizeof tensor->stride);
+  tensor->requires_grad = false;
+  gpt_tensor_set_grad(tensor, NULL);
+  gpt_storage_release(old);
 }
 
 GptTensor *gpt_tensor_retain(GptTensor *tensor) {

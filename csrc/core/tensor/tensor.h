@@ -77,6 +77,9 @@ bool gpt_tensor_check_plain(GptEnv *env, const char *what, const GptTensor *tens
    no whole blocks of it. Through f32, but for what is equal. */
 GptTensor *gpt_tensor_convert(GptEnv *env, const GptTensor *tensor, GptDtype dtype);
 
+/* Makes a leaf see what `other`, of the same shape, sees. Its gradient goes, and so does requires_grad. */
+void gpt_tensor_assume(GptTensor *tensor, const GptTensor *other);
+
 GptTensor *gpt_tensor_retain(GptTensor *tensor); /* NULL is fine; returns it */
 void gpt_tensor_release(GptTensor *tensor);      /* NULL is fine */
 
@@ -99,6 +102,9 @@ float gpt_tensor_float_at(const GptTensor *tensor, int64_t at);
 int64_t gpt_tensor_numel(const GptTensor *tensor);
 bool gpt_tensor_contiguous(const GptTensor *tensor);
 bool gpt_tensor_wants_grad(const GptTensor *tensor); /* a leaf with requires_grad, or recorded */
+/* Does matrix b begin where matrix a ends, along the first dimension, in the same storage with the same strides? */
+bool gpt_tensor_adjoins(const GptTensor *a, const GptTensor *b);
+
 bool gpt_same_shape(const GptTensor *a, const GptTensor *b);
 
 /* Puts a gradient, or NULL, in place of the tensor's, and takes it over; false from a finalizer in the middle of an

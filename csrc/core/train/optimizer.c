@@ -48,10 +48,14 @@ static bool shares_memory(const GptTensor *tensor) {
   return false;
 }
 
+static bool check_dtype(GptAdamW *adamw, const char *name, const GptTensor *tensor) {
+  return tensor->storage->dtype == GPT_F32 ||
+         gpt_fail(adamw->env, "parameter '%.200s' is %s: training needs f32 weights; model:to \"f32\" converts them",
+                  name, gpt_dtype_name(tensor->storage->dtype));
+}
+
 static bool check_parameter(GptAdamW *adamw, const char *name, const GptTensor *tensor) {
-  if (tensor->storage->dtype != GPT_F32)
-    return gpt_fail(adamw->env, "parameter '%.200s' is of %s; only f32 tensors can be trained", name,
-                    gpt_dtype_name(tensor->storage->dtype));
+  if (!check_dtype(adamw, name, tensor)) return false;
   if (tensor->node != NULL)
     return gpt_fail(adamw->env, "parameter '%.200s' was computed from others; a leaf that requires a gradient expected",
                     name);
@@ -195,6 +199,8 @@ static bool make_moments(GptEnv *env, GptAdamParameter *p) {
 
 bool gpt_adamw_step(GptAdamW *adamw) {
   int64_t items = 0, count = 0;
+  for (int64_t i = 0; i < adamw->count; i++)
+    if (!check_dtype(adamw, adamw->parameters[i].name, adamw->parameters[i].tensor)) return false;
   for (int64_t i = 0; i < adamw->count; i++)
     if (adamw->parameters[i].tensor->grad != NULL && !make_moments(adamw->env, &adamw->parameters[i])) return false;
   Update *updates = gpt_alloc_array(adamw->env, adamw->count, sizeof *updates);

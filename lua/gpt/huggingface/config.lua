@@ -136,12 +136,13 @@ end
 -- The text of a config.json.
 -- @tparam table config with every key
 -- @tparam[opt={}] {integer,...} ends the ids that end a text
+-- @string dtype of the weights, "float32"
 -- @treturn string what transformers reads; `qkv_bias` and `init` stand in it where they are not as it thinks
-function model_config.encode(config, ends)
+function model_config.encode(config, ends, dtype)
   local qkv_bias, eos = nil, ends and ends[1]
   if not config.qkv_bias then qkv_bias = false end
   return json.encode({
-    architectures = { "GPT2LMHeadModel" }, model_type = "gpt2", torch_dtype = "float32",
+    architectures = { "GPT2LMHeadModel" }, model_type = "gpt2", torch_dtype = dtype,
     vocab_size = config.vocab_size, n_positions = config.context_length,
     n_ctx = config.context_length, n_embd = config.emb_dim,
     n_head = config.n_heads, n_layer = config.n_layers,

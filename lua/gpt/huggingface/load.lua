@@ -176,9 +176,11 @@ local function bring_tokenizer(model, tokenizer, problem)
   model.tokenizer = tokenizer
 end
 
-local function read_tensor(weights, item, map)
+-- Matrices that will be converted are read from the mapping; what stays is copied then, so that the file is let go of.
+local function read_tensor(weights, item, options)
   local entry = weights.entries[item.name]
-  return entry and safetensors.read(entry, map) or core.zeros(item.shape)
+  local view = options.map and (options.dtype == nil or options.dtype == "f32" or #item.shape == 2)
+  return entry and safetensors.read(entry, view) or core.zeros(item.shape)
 end
 
 local function read_config(place, dir)
@@ -189,8 +191,8 @@ end
 
 -- All files are opened while no save can put others into place; weights are copied, where they are, after that.
 -- @string dir
--- @tparam table options `map`: false copies all weights; `tokenizer`: false leaves it out; `strict`: false leaves
--- unexpected tensors out and takes missing biases for zeros
+-- @tparam table options `map`: false copies all weights; `dtype`: what they will be converted to; `tokenizer`: false
+-- leaves it out; `strict`: false leaves unexpected tensors out and takes missing biases for zeros
 -- @treturn Model
 -- @treturn Tokenizer or nil
 return function(dir, options)
@@ -205,7 +207,7 @@ return function(dir, options)
   local list = families.layout(family, config, "huggingface")
   check_fit(weights, list, config_path, options.strict)
   local model = build.empty(config)
-  build.fill(model, list, config, function(item) return read_tensor(weights, item, options.map) end)
+  build.fill(model, list, config, function(item) return read_tensor(weights, item, options) end)
   bring_tokenizer(model, tokenizer, problem)
   return model:eval(), tokenizer
 end

@@ -7,22 +7,53 @@ local safetensors = require "gpt.safetensors"
 local tokenizers = require "gpt.generate.tokenizers"
 local tree = require "gpt.model_files.tree"
 
+local HOLDS = { f32 = "float32", f16 = "float16", bf16 = "bfloat16" } -- as config.json calls them
+
 -- One of the files' tensors from the parameters that it holds side by side; biases that a model lacks are zeros.
-local function join(item, parameters)
+local function join(item, parameters, dtype)
   local parts = {}
   for i, path in ipairs(item.paths) do parts[i] = parameters[path] and parameters[path]:float() end
-  if #parts == 0 then return core.zeros(item.shape) end
+  if #parts == 0 then return core.zeros(item.shape, { dtype = dtype }) end
   local joined = #parts == 1 and parts[1] or core.no_grad(core.cat, parts, 1)
-  return item.turned and joined:detach():transpose(1, 2) or joined
+  return (item.turned and joined:detach():transpose(1, 2) or joined):to(dtype)
 end
 
-local function items_of(family, config, parameters)
+-- The dtype of a tensor's parts: f32 where they differ.
+local function dtype_of(item, parameters)
+  local dtype
+  for _, path in ipairs(item.paths) do
+    local own = parameters[path] and parameters[path]:dtype() or "f32"
+    if not HOLDS[own] then
+      core._raise(("save: %s is %s, which a Hugging Face directory cannot hold; save to a name that ends in .gguf, or "
+        .. 'give { dtype = "bf16" } ("f16", "f32")'):format(path, own))
+    end
+    dtype = (dtype == nil or dtype == own) and own or "f32"
+  end
+  return dtype
+end
+
+local function check_option(dtype)
+  if dtype == nil or HOLDS[dtype] then return end
+  core._raise(('save: dtype: "f32", "f16" or "bf16" expected for a Hugging Face directory, got "%s"; a name that ends '
+    .. "in .gguf can hold it"):format(dtype))
+end
+
+local function items_of(family, config, parameters, wanted)
   local items = {}
   for i, place in ipairs(families.layout(family, config, "huggingface")) do
-    items[i] = { name = place.name, shape = place.shape, make = function() return join(place, parameters) end }
+    local dtype = wanted or dtype_of(place, parameters)
+    items[i] = { name = place.name, shape = place.shape, dtype = dtype, role = place.role,
+      make = function() return join(place, parameters, dtype) end }
     if place.role ~= "head" then items[i].name = family.huggingface.prefix .. place.name end
   end
   return items
+end
+
+-- What the config says of all: the dtype of the token embedding.
+local function main_dtype(items)
+  for _, item in ipairs(items) do
+    if item.role == "token_embedding" then return HOLDS[item.dtype] end
+  end
 end
 
 -- Shards of an earlier save would only take room: model.safetensors goes before them. Other files stay. The index goes
@@ -61,12 +92,12 @@ local function add_generation_config(set, dir, ends)
   set:add("generation_config.json"):write(json.encode(values, 2) .. "\n")
 end
 
-local function write(model, dir, config, parameters)
+local function write(model, dir, config, items)
   local set <close> = core._file_set(dir)
   local tokenizer = model.tokenizer
   local ends = end_tokens(tokenizer, config)
-  safetensors.write_into(set:add "model.safetensors", items_of(families.gpt2, config, parameters))
-  set:add("config.json"):write(model_config.encode(config, ends))
+  safetensors.write_into(set:add "model.safetensors", items)
+  set:add("config.json"):write(model_config.encode(config, ends, main_dtype(items)))
   add_generation_config(set, dir, ends)
   if tokenizer then add_tokenizer(set, tokenizer, dir) end
   set:commit()
@@ -74,10 +105,13 @@ end
 
 -- @tparam Layer model
 -- @string dir
-return function(model, dir)
+-- @tparam table options `dtype`
+return function(model, dir, options)
+  check_option(options.dtype)
   local config, parameters = tree(model)
+  local items = items_of(families.gpt2, config, parameters, options.dtype)
   local made = core._make_directory(dir)
-  local done, message = pcall(write, model, dir, config, parameters)
+  local done, message = pcall(write, model, dir, config, items)
   if done then return remove_shards(dir) end
   if made then os.remove(dir) end
   error(message, 0)

@@ -1,13 +1,23 @@
 --- gpt.load: a model from its files.
 -- @submodule gpt
 local core = require "gpt.core"
+local dtypes = require "gpt.support.dtypes"
 local load_directory = require "gpt.huggingface.load"
+local name_list = require "gpt.support.name_list"
 local validate = require "gpt.support.validate"
 
 local OPTIONS = {
-  { "dtype", validate.one_of { "f32" }, optional = true }, { "map", validate.boolean, optional = true },
+  { "dtype", validate.one_of(dtypes.writable), optional = true }, { "map", validate.boolean, optional = true },
   { "tokenizer", validate.boolean, optional = true }, { "strict", validate.boolean, optional = true },
 }
+
+-- Converts the weights; says which ones do not fit.
+local function convert(model, dtype)
+  local _, unfit = model:to(dtype)
+  if unfit then
+    warn(("gpt.load: rows that are no whole blocks of %s became f16: %s"):format(dtype, name_list.line(unfit)))
+  end
+end
 
 -- The options with their defaults.
 local function read_options(dir, options)
@@ -26,12 +36,12 @@ end
 --- Loads a GPT-2 directory, as Hugging Face's tools write it.
 --
 -- It holds config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts, a
--- tokenizer. Weights may be float32, float16, bfloat16 or float64 (which becomes float32), and compute in float32:
--- Linear and Embedding keep theirs as they are in the file, all other parameters become float32. Weights that lie
--- aligned in their file are mapped, not read: loading takes milliseconds, several processes share one copy, and
--- training the model (float32 only) changes only this process's copy. Do not shorten or overwrite such a file in place
--- while it is in use (replacing it by a rename, as `model:save` does, is fine): the system ends a process that reads a
--- page which is gone from a mapped file. With `map = false` nothing is mapped. All files are those of one save.
+-- tokenizer. Weights may be float32, float16, bfloat16 or float64: Linear and Embedding keep theirs as they are in the
+-- file (float64 becomes float32), all else becomes float32, and so does what is computed. Weights that lie aligned in
+-- their file are mapped, not read: loading takes milliseconds, several processes share one copy, and training (in
+-- float32 only) changes only this process's copy. Do not shorten or overwrite such a file in place while it is in use
+-- (a rename over it, as `model:save` does, is fine): the system ends a process that reads a page which is gone. With
+-- `map = false` nothing is mapped. All files are those of one save.
 --
 -- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so. A
 -- tokenizer that cannot be read, or asks for what is not implemented, does not stop the model: `warn` tells the reason
@@ -39,15 +49,18 @@ end
 -- wrappers put before them (`_orig_mod.`, `module.`, `base_model.model.`).
 -- @function load
 -- @string dir
--- @tparam[opt] table options `dtype` ("f32"), `map` (true; false copies all weights), `tokenizer` (true; false leaves
--- it out), `strict` (true; false leaves unexpected tensors out, such as a head of another kind, and takes missing
--- biases for zeros)
+-- @tparam[opt] table options `dtype` converts Linear's and Embedding's weights as `model:to` does (`warn` names those
+-- that become f16), `map` (true; false copies all weights), `tokenizer` (true; false leaves it out), `strict` (true;
+-- false leaves unexpected tensors out, such as a head of another kind, and takes missing biases for zeros)
 -- @treturn Model in eval mode
 -- @treturn Tokenizer or nil, where the directory has none that can be read; also the model's field `tokenizer`
 -- @raise where a file is missing, cut short or not what its format allows, where config.json asks for another
 -- architecture, and where weights are missing, unexpected or of another shape: all of them in one error
--- @usage local model, tokenizer = gpt.load "gpt2"
+-- @usage local model, tokenizer = gpt.load("gpt2", { dtype = "bf16" })
 -- print(model:generate("Hello, I am", { max_new_tokens = 20 }))
 return function(dir, options)
-  return load_directory(dir, read_options(dir, options))
+  local values = read_options(dir, options)
+  local model, tokenizer = load_directory(dir, values)
+  if values.dtype then convert(model, values.dtype) end
+  return model, tokenizer
 end

@@ -9,7 +9,9 @@ static GptTensor *embedding_forward(GptEnv *env, GptPass *pass, GptLayer *layer,
 
 static void embedding_describe(const GptLayer *layer, GptText *text) {
   const GptTensor *weight = gpt_layer_parameter(layer, "weight");
+  GptDtype dtype = weight->storage->dtype;
   gpt_text_add(text, "%lld, %lld", (long long)weight->shape[0], (long long)weight->shape[1]);
+  if (dtype != GPT_F32) gpt_text_add(text, ", { dtype = \"%s\" }", gpt_dtype_name(dtype));
 }
 
 const GptLayerKind gpt_embedding_kind = {

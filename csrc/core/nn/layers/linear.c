@@ -12,8 +12,12 @@ static GptTensor *linear_forward(GptEnv *env, GptPass *pass, GptLayer *layer, Gp
 
 static void linear_describe(const GptLayer *layer, GptText *text) {
   const GptTensor *weight = gpt_layer_parameter(layer, "weight");
-  gpt_text_add(text, "%lld, %lld%s", (long long)weight->shape[1], (long long)weight->shape[0],
-               gpt_layer_parameter(layer, "bias") == NULL ? ", { bias = false }" : "");
+  GptDtype dtype = weight->storage->dtype;
+  bool bias = gpt_layer_parameter(layer, "bias") != NULL, plain = dtype == GPT_F32;
+  gpt_text_add(text, "%lld, %lld", (long long)weight->shape[1], (long long)weight->shape[0]);
+  if (!bias || !plain) gpt_text_add(text, ", { %s", bias ? "" : plain ? "bias = false" : "bias = false, ");
+  if (!plain) gpt_text_add(text, "dtype = \"%s\"", gpt_dtype_name(dtype));
+  if (!bias || !plain) gpt_text_add(text, " }");
 }
 
 const GptLayerKind gpt_linear_kind = {.name = "Linear", .forward = linear_forward, .describe = linear_describe};
