@@ -212,6 +212,7 @@ lint: $(LINT_COMPILERS:%=lint-%)
 	@if grep -rnE '^ *# *include *[<"](lua|lauxlib|lualib)' csrc/core; then echo 'csrc/core includes Lua'; exit 1; fi
 	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
 	@$(LUA) .ci/include_order.lua
+	@$(LUA) .ci/locale.lua
 	@$(LUA) .ci/static_names.lua
 	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench docs .ci; \
 	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi

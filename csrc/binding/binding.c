@@ -7,6 +7,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/base/numbers.h"
 #include "core/base/suggest.h"
 
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
@@ -48,7 +49,7 @@ int bind_error(lua_State *L, const char *format, ...) {
   char message[GPT_ERROR_SIZE];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(message, sizeof message, format, arguments);
+  gpt_format_list(message, sizeof message, format, arguments);
   va_end(arguments);
   luaL_where(L, user_level(L));
   lua_pushstring(L, message);
@@ -128,10 +129,19 @@ const char *bind_typename(lua_State *L, int index) {
   return name;
 }
 
+/* A float that looks like an integer ends in ".0", as Lua has it. */
+const char *bind_tostring(lua_State *L, int index) {
+  char text[64];
+  if (lua_type(L, index) != LUA_TNUMBER || lua_isinteger(L, index)) return luaL_tolstring(L, index, NULL);
+  int length = gpt_format(text, sizeof text - 2, LUA_NUMBER_FMT, lua_tonumber(L, index));
+  if (text[strspn(text, "-0123456789")] == '\0') memcpy(text + length, ".0", 3);
+  return lua_pushstring(L, text);
+}
+
 const char *bind_shown(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TNUMBER) return bind_typename(L, index);
   bool nan = isnan(lua_tonumber(L, index));
-  return nan ? "nan" : luaL_tolstring(L, index, NULL);
+  return nan ? "nan" : bind_tostring(L, index);
 }
 
 /* Is the function that runs a method of the type? */
@@ -225,7 +235,7 @@ static size_t collect_names(lua_State *L, int table, const char **names, size_t 
 }
 
 static int unknown_name(lua_State *L) {
-  const char *names[MOST_NAMES], *word = luaL_tolstring(L, 2, NULL);
+  const char *names[MOST_NAMES], *word = bind_tostring(L, 2);
   size_t count = collect_names(L, lua_upvalueindex(TYPE_METHODS), names, 0);
   count = collect_names(L, lua_upvalueindex(TYPE_FIELDS), names, count);
   const char *near = gpt_suggest(word, names, count), *type = lua_tostring(L, lua_upvalueindex(TYPE_NAME));
@@ -298,7 +308,7 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
     while (key != NULL && i < count && strcmp(key, names[i]) != 0) i++;
     if (key != NULL && i < count) continue;
     const char *near = key != NULL ? gpt_suggest(key, names, count) : NULL;
-    key = luaL_tolstring(L, -1, NULL);
+    key = bind_tostring(L, -1);
     if (near == NULL) bind_error(L, "%s: unknown option '%s'", what, key);
     bind_error(L, "%s: unknown option '%s'; did you mean '%s'?", what, key, near);
   }

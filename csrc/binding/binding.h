@@ -73,6 +73,9 @@ void *bind_test(lua_State *L, int index, const char *type);
 /* What a value is, for messages: "number", and of the types of this module their names, "gpt.Tensor". */
 const char *bind_typename(lua_State *L, int index);
 
+/* luaL_tolstring, with a point in numbers whatever the locale: pushes the text. */
+const char *bind_tostring(lua_State *L, int index);
+
 /* What came, for messages: a number itself (NaN as "nan", whatever its sign), of all else the type. May push. */
 const char *bind_shown(lua_State *L, int index);
 
@@ -128,6 +131,7 @@ void bind_open_parallel(lua_State *L);
 void bind_open_random(lua_State *L);
 void bind_open_json(lua_State *L);
 void bind_open_dtypes(lua_State *L);
+void bind_open_numbers(lua_State *L);
 void bind_open_tensor(lua_State *L);
 void bind_open_tensor_list(lua_State *L);
 void bind_open_sample(lua_State *L);

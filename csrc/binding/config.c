@@ -10,7 +10,7 @@ static int choice(lua_State *L, int table, const char *what, const char *field, 
                   const char *listed) {
   int found = 0;
   if (lua_getfield(L, table, field) != LUA_TNIL) {
-    const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_tolstring(L, -1, NULL);
+    const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : bind_tostring(L, -1);
     while (names[found] != NULL && strcmp(names[found], given) != 0) found++;
     if (names[found] == NULL) bind_error(L, "%s: %s: %s expected, got %s", what, field, listed, given);
   }

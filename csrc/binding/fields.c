@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/base/numbers.h"
+
 /* Pushes the field; false where it is missing. */
 static bool get(lua_State *L, int table, const char *name) { return lua_getfield(L, table, name) != LUA_TNIL; }
 
@@ -45,8 +47,8 @@ double bind_opt_number_within(lua_State *L, int table, const char *what, const c
 double bind_opt_number_field(lua_State *L, int table, const char *what, const char *name, double low, double high,
                              double otherwise) {
   char expected[64];
-  if (high < INFINITY) snprintf(expected, sizeof expected, "a number from %g to less than %g", low, high);
-  else snprintf(expected, sizeof expected, "a finite number of at least %g", low);
+  if (high < INFINITY) gpt_format(expected, sizeof expected, "a number from %g to less than %g", low, high);
+  else gpt_format(expected, sizeof expected, "a finite number of at least %g", low);
   BindRange range = {.low = low, .high = high, .below = true, .expected = expected};
   return bind_opt_number_within(L, table, what, name, range, otherwise);
 }

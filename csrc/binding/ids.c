@@ -11,7 +11,7 @@ static void copy_ids(lua_State *L, int index, lua_Integer row, int64_t *to, lua_
     int whole;
     lua_Integer id = lua_tointegerx(L, -1, &whole);
     if (!whole || lua_type(L, -1) != LUA_TNUMBER) {
-      const char *got = luaL_tolstring(L, -1, NULL);
+      const char *got = bind_tostring(L, -1);
       if (row > 0)
         bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, bind_typename(L, -2), (int)i,
                    (int)row);

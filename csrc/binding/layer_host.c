@@ -110,7 +110,7 @@ static int call_describe(lua_State *L) {
 static int explain(lua_State *L) {
   Description *description = lua_touserdata(L, 1);
   bind_push_kept_error(L);
-  const char *message = luaL_tolstring(L, -1, NULL);
+  const char *message = bind_tostring(L, -1);
   size_t line = strcspn(message, "\n");
   lua_pushfstring(L, "describe fails: %s", lua_pushlstring(L, message, line));
   size_t length;

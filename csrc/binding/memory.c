@@ -16,7 +16,7 @@ static void set_limit(lua_State *L, GptEnv *env) {
   lua_getfield(L, 1, "limit");
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
     bind_error(L, "gpt.memory: limit: a whole number of bytes expected (0 for none), got %s",
-               luaL_tolstring(L, -1, NULL));
+               bind_tostring(L, -1));
   env->memory.limit = (size_t)lua_tointeger(L, -1);
 }
 

@@ -9,6 +9,7 @@
 #include "binding/parameters.h"
 #include "binding/tensor.h"
 #include "binding/tensor_list.h"
+#include "core/base/numbers.h"
 
 #define ADAMW "gpt.AdamW"
 #define WHAT "gpt.optim.AdamW"
@@ -163,7 +164,7 @@ static int get_lr(lua_State *L) {
 static int optimizer_new_index(lua_State *L) {
   GptAdamW *adamw = check(L, 1);
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "lr") != 0)
-    return bind_error(L, "a gpt.AdamW has no field '%s' to set; lr is one", luaL_tolstring(L, 2, NULL));
+    return bind_error(L, "a gpt.AdamW has no field '%s' to set; lr is one", bind_tostring(L, 2));
   double lr = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : NAN;
   if (!(lr >= 0 && lr < INFINITY))
     return bind_error(L, "lr: a finite number of at least 0 expected, got %s", bind_shown(L, 3));
@@ -256,7 +257,7 @@ static GptAdamMoments read_moments(lua_State *L, int tensors, BindTensorList *he
   if (moments.parameter == NULL) bind_error(L, LOAD ": the optimizer has no parameter '%s'", name);
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
     bind_error(L, LOAD ": steps: '%s': a whole number of at least 0 expected, got %s", name,
-               luaL_tolstring(L, -1, NULL));
+               bind_tostring(L, -1));
   moments.steps = lua_tointeger(L, -1);
   if (moments.steps == 0) return moments;
   bind_tensor_list_add(L, held, moments.mean = check_moment_argument(L, tensors, "exp_avg.", name));
@@ -330,7 +331,7 @@ static void add_rates(lua_State *L, luaL_Buffer *buffer, int64_t group, const ch
   char line[320], counts[96];
   const GptAdamW *adamw = check(L, 1);
   const GptAdamRates *r = &adamw->groups[group];
-  snprintf(line, sizeof line, "lr = %.14g, betas = { %.14g, %.14g }, eps = %g, weight_decay = %.14g %s  -- %s",
+  gpt_format(line, sizeof line, "lr = %.14g, betas = { %.14g, %.14g }, eps = %g, weight_decay = %.14g %s  -- %s",
            adamw->lr * r->lr_scale, r->beta1, r->beta2, r->eps, r->weight_decay, tail,
            count_text(adamw, group, counts, sizeof counts));
   luaL_addstring(buffer, line);

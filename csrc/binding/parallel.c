@@ -17,7 +17,7 @@ static int set_threads(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
     if (!lua_isinteger(L, 1) || lua_tointeger(L, 1) < 0)
       return bind_error(L, "gpt.set_threads: a number of threads expected (0 or nil for the default), got %s",
-                        luaL_tolstring(L, 1, NULL));
+                        bind_tostring(L, 1));
     n = lua_tointeger(L, 1);
   }
   gpt_threads_set(n > INT_MAX ? INT_MAX : (int)n);

@@ -148,7 +148,7 @@ static int tensor_new_index(lua_State *L) {
   else if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "grad") == 0) set_grad(L);
   else
     bind_error(L, "a gpt.Tensor has no field '%s' to set; t[i] = v writes elements, t.grad the gradient",
-               luaL_tolstring(L, 2, NULL));
+               bind_tostring(L, 2));
   return 0;
 }
 

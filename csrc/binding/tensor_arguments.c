@@ -132,7 +132,7 @@ GptDtype bind_dtype(lua_State *L, int index) {
 
 /* The value on top of the stack as a dtype. */
 static GptDtype dtype_option(lua_State *L, const char *what) {
-  const char *name = luaL_tolstring(L, -1, NULL);
+  const char *name = bind_tostring(L, -1);
   GptDtype dtype;
   if (gpt_dtype_find(name, &dtype)) return lua_pop(L, 1), dtype;
   return (GptDtype)bind_error(L, "%s: dtype: %s", what, bind_no_dtype(L, name));

@@ -68,7 +68,7 @@ static void check_array(lua_State *L, const Nested *walk) {
   while (lua_next(L, -2) != 0) { /* behind the last element there should be nothing */
     lua_pop(L, 1);
     if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= size) continue;
-    const char *key = luaL_tolstring(L, -1, NULL);
+    const char *key = bind_tostring(L, -1);
     luaL_argerror(
         L, 1,
         lua_pushfstring(

@@ -34,7 +34,7 @@ static void fill_positions(lua_State *L, int index, GptTensor *positions) {
     if (!whole || lua_type(L, -1) != LUA_TNUMBER)
       luaL_argerror(L, index,
                     lua_pushfstring(L, "element [%I]: a position (a whole number) expected, got %s", (lua_Integer)i,
-                                    luaL_tolstring(L, -1, NULL)));
+                                    bind_tostring(L, -1)));
     lua_pop(L, 1);
   }
 }

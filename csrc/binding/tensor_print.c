@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "binding/tensor.h"
+#include "core/base/numbers.h"
 #include "core/tensor/graph.h"
 
 #define WHOLE 1000 /* elements: up to here all are shown */
@@ -33,8 +34,8 @@ static int write_number(const Print *print, int64_t at, char *text) {
   double x = (double)gpt_tensor_float_at(print->tensor, at);
   if (isnan(x)) return snprintf(text, NUMBER, "nan");
   if (isinf(x)) return snprintf(text, NUMBER, x < 0 ? "-inf" : "inf");
-  if (print->style == SCIENTIFIC) return snprintf(text, NUMBER, "%.4e", x);
-  return snprintf(text, NUMBER, print->style == FIXED ? "%.4f" : "%.1f", x);
+  if (print->style == SCIENTIFIC) return gpt_format(text, NUMBER, "%.4e", x);
+  return gpt_format(text, NUMBER, print->style == FIXED ? "%.4f" : "%.1f", x);
 }
 
 /* Calls fn for the offset of every element that is shown. */

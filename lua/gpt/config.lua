@@ -3,6 +3,7 @@
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
+local neutral = require "gpt.support.neutral"
 
 local config = {}
 
@@ -75,8 +76,8 @@ local function format_value(value)
   if value ~= value then return "0/0" end
   if value == math.huge or value == -math.huge then return value > 0 and "math.huge" or "-math.huge" end
   if math.type(value) == "integer" then return tostring(value) end
-  local short = ("%.14g"):format(value)
-  if tonumber(short) ~= value then short = ("%.17g"):format(value) end
+  local short = neutral.format("%.14g", value)
+  if tonumber(short) ~= value then short = neutral.format("%.17g", value) end
   return short:find("[.e]") and short or short .. ".0"
 end
 
@@ -96,7 +97,7 @@ local function format_config(self)
   for key, value in pairs(self) do
     if not known[key] then table.insert(others, ("  %s = %s,"):format(format_key(key), format_value(value))) end
   end
-  table.sort(others)
+  neutral.sort(others)
   table.move(others, 1, #others, #lines + 1, lines)
   table.insert(lines, "}")
   return table.concat(lines, "\n")
@@ -149,11 +150,11 @@ local function find_giants(values, problems)
   local parameters = (2.0 * v + t) * c + l * (4.0 * c * c + 2.0 * c * hidden)
   local cache = 2.0 * l * t * c
   if parameters > LARGEST_COUNT then
-    table.insert(problems, ("too large together: about %.1e parameters; at most 2^53 can be counted"):format(
+    table.insert(problems, neutral.format("too large together: about %.1e parameters; at most 2^53 can be counted",
       parameters))
   elseif cache > LARGEST_COUNT then
     local text = "too large together: about %.1e numbers in the KV cache; at most 2^53 can be counted"
-    table.insert(problems, text:format(cache))
+    table.insert(problems, neutral.format(text, cache))
   end
 end
 

@@ -4,6 +4,7 @@ local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
 local token_source = require "gpt.token_source"
+local neutral = require "gpt.support.neutral"
 
 local Dataset = {}
 local metatable = { __name = "gpt.Dataset", __index = known_fields.index("a gpt.Dataset", Dataset, { "drop_last" }) }
@@ -26,7 +27,7 @@ local POSITION = {
 }
 
 local function raise(...)
-  core._raise(string.format(...))
+  core._raise(neutral.format(...))
 end
 
 local function read_tokens(source, settings)

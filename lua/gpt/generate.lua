@@ -8,11 +8,12 @@ local validate = require "gpt.support.validate"
 local source = require "gpt.generate.source"
 local Run = require "gpt.generate.run"
 local tokenizers = require "gpt.generate.tokenizers"
+local neutral = require "gpt.support.neutral"
 
 local generate = {}
 
 local function raise(...)
-  core._raise(string.format(...))
+  core._raise(neutral.format(...))
 end
 
 -- The value's field or method, nil where it has none.

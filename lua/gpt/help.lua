@@ -2,6 +2,7 @@
 -- @submodule gpt
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
+local neutral = require "gpt.support.neutral"
 
 local help = {}
 
@@ -26,7 +27,7 @@ local function load_texts()
   for name in pairs(texts) do
     if name:sub(1, 1) ~= ":" then table.insert(sorted, name) end
   end
-  table.sort(sorted)
+  neutral.sort(sorted)
 end
 
 local function bare(name)

@@ -2,6 +2,7 @@
 -- @submodule gpt
 local validate = require "gpt.support.validate"
 local core = require "gpt.core"
+local neutral = require "gpt.support.neutral"
 
 local function rate(value)
   if type(value) == "number" and value >= 0 and value < math.huge then return value end
@@ -31,7 +32,7 @@ return function(options)
   end
   local given, problems = validate.read(options, FIELDS)
   if #problems == 0 and (given.min_lr or 0) > given.lr then
-    problems[1] = ("min_lr: at most lr, %s, expected, got %s"):format(given.lr, given.min_lr)
+    problems[1] = neutral.format("min_lr: at most lr, %s, expected, got %s", given.lr, given.min_lr)
   end
   validate.raise("gpt.lr_schedule", problems)
   local lr, steps, warmup, min_lr = given.lr, given.steps, given.warmup or 0, given.min_lr or given.lr / 10

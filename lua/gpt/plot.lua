@@ -6,12 +6,13 @@ local draw_heatmap = require "gpt.plot.heatmap"
 local draw_line = require "gpt.plot.line"
 local name_list = require "gpt.support.name_list"
 local validate = require "gpt.support.validate"
+local neutral = require "gpt.support.neutral"
 
 local plot = {}
 
 local MOST_CELLS = 256 -- along one side of a heat map
 
-local function fail(who, format, ...) core._raise(("%s: %s"):format(who, format:format(...))) end
+local function fail(who, format, ...) core._raise(("%s: %s"):format(who, neutral.format(format, ...))) end
 
 local function text(value)
   if type(value) == "string" then return value end

@@ -6,6 +6,7 @@ local config = require "gpt.config"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
+local neutral = require "gpt.support.neutral"
 local of_model = require "gpt.size.of_model"
 local part_of = require "gpt.size.part"
 
@@ -146,7 +147,7 @@ local function format_bytes(bytes)
   local unit = 0
   while unit < #UNITS and bytes >= 1024 do bytes, unit = bytes / 1024, unit + 1 end
   if unit == 0 then return ("%d bytes"):format(bytes) end
-  return ("%.2f %s"):format(bytes, UNITS[unit])
+  return neutral.format("%.2f %s", bytes, UNITS[unit])
 end
 
 local PREFIXES = { "k", "M", "G", "T", "P" }
@@ -155,7 +156,7 @@ local function format_operations(operations)
   local prefix = 0
   while prefix < #PREFIXES and operations >= 1000 do operations, prefix = operations / 1000, prefix + 1 end
   if prefix == 0 then return ("%d FLOPs"):format(operations) end
-  return ("%.2f %sFLOPs"):format(operations, PREFIXES[prefix])
+  return neutral.format("%.2f %sFLOPs", operations, PREFIXES[prefix])
 end
 
 --- Rows of cells as lines: the first column to the left, the others to the right.
@@ -194,7 +195,7 @@ local function part_rows(self)
   local rows = { { "part", "parameters", "share", "f32", "forward/token" } }
   local function add(part, name)
     local row = part_row(part, name)
-    row[3] = ("%.1f%%"):format(100 * part.parameters / self.parameters)
+    row[3] = neutral.format("%.1f%%", 100 * part.parameters / self.parameters)
     table.insert(rows, row)
   end
   for _, part in ipairs(self.parts) do

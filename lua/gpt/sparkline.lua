@@ -1,4 +1,6 @@
 -- Small curves of text: one character a column.
+local neutral = require "gpt.support.neutral"
+
 local BLOCKS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 
 local function mean_of(values, first, last)
@@ -49,7 +51,8 @@ function sparkline.curve(values, width, height)
       local eighths = math.floor(share * (8 * height - 1) + 1.5) - 8 * (row - 1)
       cells[i] = eighths <= 0 and " " or BLOCKS[math.min(eighths, 8)]
     end
-    local label = row == height and ("%8.3f"):format(high) or row == 1 and ("%8.3f"):format(low) or (" "):rep(8)
+    local edge = row == height and high or row == 1 and low
+    local label = edge and neutral.format("%8.3f", edge) or (" "):rep(8)
     lines[#lines + 1] = label .. " " .. table.concat(cells)
   end
   return table.concat(lines, "\n")

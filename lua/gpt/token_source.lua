@@ -2,6 +2,7 @@
 -- slice, so that a text may be larger than its ids would be as one Lua table.
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
+local neutral = require "gpt.support.neutral"
 
 local token_source = {}
 
@@ -11,7 +12,7 @@ local WIDTHS = { u16 = 2, u32 = 4 }
 local EXTENSIONS = { bin = "u16", u16 = "u16", u32 = "u32" }
 
 local function raise(...)
-  core._raise(string.format(...))
+  core._raise(neutral.format(...))
 end
 
 --- The rule of the option dtype.

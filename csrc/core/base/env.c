@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/base/numbers.h"
 
 GptEnv *gpt_env_new(void) {
   GptEnv *env = calloc(1, sizeof *env);
@@ -22,7 +23,7 @@ void gpt_env_free(GptEnv *env) {
 }
 
 static void leave_message(GptEnv *env, const char *format, va_list arguments) {
-  vsnprintf(env->error, sizeof env->error, format, arguments);
+  gpt_format_list(env->error, sizeof env->error, format, arguments);
   env->path[0] = '\0';
   env->host_error = false;
 }
@@ -47,7 +48,7 @@ bool gpt_fail_at(GptEnv *env, const char *format, ...) {
   char place[GPT_ERROR_SIZE], message[GPT_ERROR_SIZE];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(place, sizeof place, format, arguments);
+  gpt_format_list(place, sizeof place, format, arguments);
   va_end(arguments);
   memcpy(message, env->error, sizeof message);
   return gpt_fail(env, "%s: %s", place, message);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/limits.h"
+#include "core/base/numbers.h"
 
 /* The address sanitizer sees cached blocks as freed, and what lies past the bytes asked for as out of bounds. */
 #ifdef __SANITIZE_ADDRESS__
@@ -74,7 +75,7 @@ const char *gpt_format_bytes(size_t bytes, char *text) {
   double value = (double)bytes;
   int unit = 0;
   while (value >= 1024 && unit < 4) value /= 1024, unit++;
-  snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
+  gpt_format(text, 32, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
   return text;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/base/numbers.h"
 
 void gpt_text_init(GptText *text, GptEnv *env) { *text = (GptText){.env = env}; }
 
@@ -30,11 +31,11 @@ void gpt_text_add_bytes(GptText *text, const char *bytes, size_t length) {
 void gpt_text_add(GptText *text, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  int length = vsnprintf(NULL, 0, format, arguments);
+  int length = gpt_format_list(NULL, 0, format, arguments);
   va_end(arguments);
   if (length < 0 || !reserve_text(text, (size_t)length)) return;
   va_start(arguments, format);
-  vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+  gpt_format_list(text->data + text->length, (size_t)length + 1, format, arguments);
   va_end(arguments);
   text->length += (size_t)length;
 }

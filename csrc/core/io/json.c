@@ -7,6 +7,7 @@
 
 #include "core/io/files.h"
 #include "core/base/memory.h"
+#include "core/base/numbers.h"
 #include "core/base/utf8.h"
 
 #define MOST_BYTES ((size_t)256 << 20) /* of a file; the largest vocabularies in use take 35 MB */
@@ -84,7 +85,9 @@ cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t si
   if (escape < size) return fail_near(env, what, text, escape, ": a character from \\u0001 to \\uffff expected");
   if (!gpt_memory_fits(env, document_bytes(text, size))) return NULL;
   errno = 0;
+  GptLocale locale = gpt_numbers_begin(); /* cJSON asks it for the decimal point */
   cJSON *json = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
+  gpt_numbers_end(locale);
   if (json != NULL) return count_document(env, json);
   if (errno == ENOMEM) return gpt_fail_null(env, "%s: not enough memory to read %zu bytes of JSON", what, size);
   const char *reason = size == 0 ? ": it is empty" : is_open(text, size) ? ": it seems cut short" : "";

@@ -1,6 +1,7 @@
 -- The options of generate and stream: their defaults, and what they may be.
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
+local neutral = require "gpt.support.neutral"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
@@ -10,7 +11,7 @@ local NAMES = {
 local options = {}
 
 local function raise(what, ...)
-  core._raise(what .. ": " .. string.format(...))
+  core._raise(what .. ": " .. neutral.format(...))
 end
 
 local KNOWN = {}

@@ -5,13 +5,14 @@
 local core = require "gpt.core"
 local printed = require "gpt.support.printed"
 local validate = require "gpt.support.validate"
+local neutral = require "gpt.support.neutral"
 
 local tokenizers = require "gpt.generate.tokenizers"
 
 local prompt = {}
 
 local function raise(...)
-  core._raise(string.format(...))
+  core._raise(neutral.format(...))
 end
 
 -- name: how messages call this prompt, "gpt.generate: prompt" or "gpt.generate: prompt 2"

@@ -2,6 +2,7 @@
 local core = require "gpt.core"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
+local neutral = require "gpt.support.neutral"
 
 local model_config = {}
 
@@ -85,7 +86,7 @@ function Reader:choice(key, names)
   if value == nil or names[value] then return names[value] end
   local list = {}
   for name in pairs(names) do list[#list + 1] = json.quote(name) end
-  table.sort(list)
+  neutral.sort(list)
   self:refuse(key, "one of " .. table.concat(list, ", "), value)
 end
 

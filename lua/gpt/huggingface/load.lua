@@ -11,6 +11,7 @@ local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
 local tokenizers = require "gpt.generate.tokenizers"
 local warning = require "gpt.support.warning"
+local neutral = require "gpt.support.neutral"
 
 local WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 
@@ -37,7 +38,7 @@ local function read_index(path)
     end
     if not seen[name] then names[#names + 1], seen[name] = name, true end
   end
-  table.sort(names)
+  neutral.sort(names)
   return names, map
 end
 

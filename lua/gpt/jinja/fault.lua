@@ -1,5 +1,7 @@
 -- What is wrong with a template, or goes wrong in one: a value that is raised inside gpt.jinja and becomes a message at
 -- its edge. It knows its line.
+local neutral = require "gpt.support.neutral"
+
 local Fault = {}
 Fault.__index = Fault
 
@@ -10,7 +12,7 @@ local MOST_ITEMS = 1 << 20  -- of a list
 
 --- Raises a fault; `line` may be nil where a caller higher up knows it.
 function fault.raise(line, format, ...)
-  error(setmetatable({ line = line, message = format:format(...) }, Fault), 0)
+  error(setmetatable({ line = line, message = neutral.format(format, ...) }, Fault), 0)
 end
 
 function fault.is(value) return getmetatable(value) == Fault end

@@ -1,6 +1,7 @@
 -- The functions that every template knows.
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
+local neutral = require "gpt.support.neutral"
 
 local MOST_ITEMS = 100000
 
@@ -18,7 +19,7 @@ end
 local function dict(_, named)
   local made, names = values.dict(), {}
   for name in pairs(named) do names[#names + 1] = name end
-  table.sort(names)
+  neutral.sort(names)
   for _, name in ipairs(names) do values.set(made, name, named[name]) end
   return made
 end

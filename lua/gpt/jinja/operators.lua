@@ -1,6 +1,7 @@
 -- What operators do with values, as in Python.
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
+local neutral = require "gpt.support.neutral"
 
 local operators = {}
 
@@ -80,7 +81,7 @@ local function formatted(format, value)
     if list[at] == nil then fault.raise(nil, "not enough arguments for the format string") end
     if letter == "s" then return ("%" .. width .. "s"):format(values.text(list[at])) end
     if letter == "d" then return ("%" .. width .. "d"):format(math.floor(number(list[at], "%"))) end
-    if letter == "f" then return (("%" .. width .. "f"):format(number(list[at], "%")):gsub(",", ".")) end
+    if letter == "f" then return neutral.format("%" .. width .. "f", number(list[at], "%")) end
     fault.raise(nil, "the format '%%%s' is not supported", letter)
   end))
 end

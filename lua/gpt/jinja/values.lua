@@ -2,6 +2,7 @@
 -- lists (and tuples), dicts in order of insertion, namespaces and callables are tables of the kinds below. Nothing in
 -- them leads to a function or table of the host.
 local fault = require "gpt.jinja.fault"
+local neutral = require "gpt.support.neutral"
 
 local values = {}
 
@@ -61,7 +62,7 @@ local function string_keys(t)
     if type(key) ~= "string" then fault.raise(nil, "a table has to be an array, or have names only as its keys") end
     names[#names + 1] = key
   end
-  table.sort(names)
+  neutral.sort(names)
   return names
 end
 
@@ -135,16 +136,16 @@ local function float_text(number)
   if number == math.huge or number == -math.huge then return number > 0 and "inf" or "-inf" end
   local digits
   for precision = 1, 17 do
-    digits = ("%." .. precision .. "g"):format(number):gsub(",", ".")
+    digits = neutral.format("%." .. precision .. "g", number)
     if tonumber(digits) == number then break end
   end
-  local exponent = tonumber(("%.17e"):format(number):match "e([%+%-]%d+)")
+  local exponent = tonumber(neutral.format("%.17e", number):match "e([%+%-]%d+)")
   if exponent >= -4 and exponent < 16 then
-    if digits:find "e" then digits = ("%.0f"):format(number) end
+    if digits:find "e" then digits = neutral.format("%.0f", number) end
     return digits:find "[%.]" and digits or digits .. ".0"
   end
   if digits:find "e" then return digits end
-  return ("%.16e"):format(number):gsub("%.?0*e", "e", 1)
+  return neutral.format("%.16e", number):gsub("%.?0*e", "e", 1)
 end
 
 function values.number_text(number)

@@ -1,11 +1,12 @@
 -- What stands where gpt.load looks for a model, when it is none: each names the call that reads it.
 local core = require "gpt.core"
+local neutral = require "gpt.support.neutral"
 local json = require "gpt.support.json"
 
 local hints = {}
 
 local function raise(...)
-  core._raise(string.format(...))
+  core._raise(neutral.format(...))
 end
 
 local CONVERT = "convert it once in Python: "

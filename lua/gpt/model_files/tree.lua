@@ -2,6 +2,7 @@
 local configs = require "gpt.config"
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
+local neutral = require "gpt.support.neutral"
 
 local function refuse(reason)
   core._raise(("save: this model is not GPT-2's tree: %s; model:save_parameters(file) writes any layer's parameters")
@@ -53,8 +54,8 @@ local function check_parameters(parameters, plain)
   for path in pairs(parameters) do
     if not expected[path] then unexpected[#unexpected + 1] = path end
   end
-  table.sort(missing)
-  table.sort(unexpected)
+  neutral.sort(missing)
+  neutral.sort(unexpected)
   if #missing > 0 then refuse("it has no " .. name_list.line(missing)) end
   if #unexpected > 0 then refuse("it also has " .. name_list.line(unexpected)) end
 end

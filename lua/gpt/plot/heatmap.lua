@@ -3,6 +3,7 @@
 -- is large, so that it reads in light and dark; numbers below 0 have a colour of their own.
 local scales = require "gpt.plot.scale"
 local svg = require "gpt.plot.svg"
+local neutral = require "gpt.support.neutral"
 
 local MOST_PER_ROW, LARGEST_CELL, GAP = 4, 44, 18
 local STRONG = 0.7 -- from here on the background's colour reads better on a cell than the text's, in light and dark
@@ -72,7 +73,7 @@ end
 
 function Map:draw_cell(out, x, y, value, place, numbers)
   local class, strength = self:shade(value)
-  local label = scales.label(value == value and tonumber(("%.4g"):format(value)) or 0)
+  local label = scales.label(value == value and tonumber(neutral.format("%.4g", value)) or 0)
   if value ~= value then label = "nan" end
   if value == math.huge or value == -math.huge then label = value > 0 and "inf" or "−inf" end
   local edge = self.cell > 8 and 1 or 0
@@ -80,7 +81,7 @@ function Map:draw_cell(out, x, y, value, place, numbers)
     .. '<title>%s: %s</title></rect>', x, y, self.cell - edge, self.cell - edge, class, strength,
     svg.escape(place), label)
   if not numbers then return end
-  local short = value == value and ("%.2f"):format(value):gsub("^%-", "−") or "nan"
+  local short = value == value and neutral.format("%.2f", value):gsub("^%-", "−") or "nan"
   out:text(x + self.cell / 2, y + self.cell / 2 + 4, short, 11, strength > STRONG and "inverse" or "text", "middle",
     'pointer-events="none"')
 end
@@ -101,7 +102,7 @@ function Map:draw_column_labels(out, x, y)
     local at = x + (i - 0.5) * self.cell
     if self.upright then
       out:text(at + 4, y + 8, self.column_labels[i], 12, "muted", "end",
-        ('transform="rotate(-90 %.1f %.1f)"'):format(at + 4, y + 8))
+        neutral.format('transform="rotate(-90 %.1f %.1f)"', at + 4, y + 8))
     else
       out:text(at, y + 17, self.column_labels[i], 12, "muted", "middle")
     end
@@ -146,7 +147,7 @@ function Map:draw_bar(out)
   if middle < 1 then table.insert(shown, { 0, middle }) end
   for _, mark in ipairs(shown) do
     out:text(x + 18, y + mark[2] * height + (mark[2] == 0 and 10 or mark[2] == 1 and 0 or 4),
-      scales.label(tonumber(("%.3g"):format(mark[1]))), 12, "muted")
+      scales.label(tonumber(neutral.format("%.3g", mark[1]))), 12, "muted")
   end
 end
 
@@ -156,7 +157,7 @@ local function draw_labels(self, out, o)
   if o.x_label then out:text(middle, self.height - 12, o.x_label, 13, "text", "middle") end
   if o.y_label then
     local y = self.top + self.panel_top + self.panel_height / 2
-    out:text(18, y, o.y_label, 13, "text", "middle", ('transform="rotate(-90 18 %.1f)"'):format(y))
+    out:text(18, y, o.y_label, 13, "text", "middle", neutral.format('transform="rotate(-90 18 %.1f)"', y))
   end
 end
 

@@ -2,6 +2,7 @@
 -- { name, x, y, points }.
 local scales = require "gpt.plot.scale"
 local svg = require "gpt.plot.svg"
+local neutral = require "gpt.support.neutral"
 
 local DASHES = { "", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 4"' }
 local INFINITY = math.huge
@@ -92,7 +93,7 @@ function Chart:draw_axes(out, o)
   if o.x_label then out:text(self.left + self.plot_width / 2, bottom + 44, o.x_label, 13, "text", "middle") end
   if o.y_label then
     local y = self.top + self.plot_height / 2
-    out:text(18, y, o.y_label, 13, "text", "middle", ('transform="rotate(-90 18 %.1f)"'):format(y))
+    out:text(18, y, o.y_label, 13, "text", "middle", neutral.format('transform="rotate(-90 18 %.1f)"', y))
   end
 end
 
@@ -106,7 +107,7 @@ function Chart:draw_series(out, one, i)
   for k = 1, #xs + 1 do
     if xs[k] and finite(xs[k]) and finite(ys[k]) then
       run = run + 1
-      path[#path + 1] = ("%s%.1f %.1f"):format(run == 1 and "M" or "L", self:px(xs[k]), self:py(ys[k]))
+      path[#path + 1] = neutral.format("%s%.1f %.1f", run == 1 and "M" or "L", self:px(xs[k]), self:py(ys[k]))
       if one.points then marks[#marks + 1] = k end
     else
       if run == 1 and not one.points then marks[#marks + 1] = k - 1 end

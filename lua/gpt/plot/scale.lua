@@ -1,5 +1,6 @@
 -- Scales: from numbers to 0 .. 1 along an axis, with ticks at round numbers and their labels.
 local validate = require "gpt.support.validate"
+local neutral = require "gpt.support.neutral"
 
 local scale = {}
 
@@ -29,13 +30,15 @@ end
 function scale.label(value)
   local size = math.abs(value)
   if size == 0 then return "0" end
-  if size >= 1e7 or size < 1e-4 then return (("%.3g"):format(value):gsub("e([+-])0+", "e%1"):gsub("e%+", "e")) end
+  if size >= 1e7 or size < 1e-4 then
+    return (neutral.format("%.3g", value):gsub("e([+-])0+", "e%1"):gsub("e%+", "e"))
+  end
   if value == math.floor(value) then return (value < 0 and "−" or "") .. validate.grouped(size) end
-  return (trim_zeros(("%.6f"):format(value)):gsub("^%-", "−"))
+  return (trim_zeros(neutral.format("%.6f", value)):gsub("^%-", "−"))
 end
 
 local function add_tick(self, value)
-  table.insert(self.ticks, { value = value, label = scale.label(tonumber(("%.12g"):format(value))) })
+  table.insert(self.ticks, { value = value, label = scale.label(tonumber(neutral.format("%.12g", value))) })
 end
 
 -- Equal ends are moved apart, so that what is constant lies in the middle.

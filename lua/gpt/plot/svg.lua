@@ -1,4 +1,6 @@
 -- Writing SVG: a document with its style, readable in light and dark, that needs nothing outside itself.
+local neutral = require "gpt.support.neutral"
+
 local svg = {}
 
 -- Light, dark. Series take the colours in turn; those of one picture are told apart by eyes that see few colours.
@@ -72,7 +74,7 @@ local Document = {}
 Document.__index = Document
 
 function Document:add(format, ...)
-  self[#self + 1] = format:format(...)
+  self[#self + 1] = neutral.format(format, ...)
 end
 
 --- Text at a place. style: "text" or "muted"; anchor: "start", "middle", "end"; more: further attributes.

@@ -1,5 +1,6 @@
 -- JSON in and out. Encoding sorts keys, so that equal values give equal text.
 local core = require "gpt.core"
+local neutral = require "gpt.support.neutral"
 
 local json = {}
 
@@ -56,7 +57,7 @@ local function number(value)
   if math.type(value) == "integer" then return ("%d"):format(value) end
   if value ~= value or value == math.huge or value == -math.huge then error("JSON has no number for " .. value) end
   for digits = 1, 17 do
-    local text = ("%." .. digits .. "g"):format(value):gsub(",", ".")
+    local text = neutral.format("%." .. digits .. "g", value)
     if tonumber(text) == value then
       return text:find("[.e]") and text or text .. ".0"
     end
@@ -75,7 +76,7 @@ end
 local function encode_object(value, indent, margin)
   local inner, keys, parts = indent and margin .. indent, {}, {}
   for key in pairs(value) do keys[#keys + 1] = key end
-  table.sort(keys)
+  neutral.sort(keys)
   for i, key in ipairs(keys) do
     parts[i] = json.quote(key) .. (indent and ": " or ":") .. encode(value[key], indent, inner)
   end

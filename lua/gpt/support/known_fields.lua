@@ -1,6 +1,7 @@
 -- Tables that know their own names: a misspelt one is an error that suggests the near one.
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
+local neutral = require "gpt.support.neutral"
 
 local known_fields = {}
 
@@ -15,7 +16,7 @@ function known_fields.names(...)
       end
     end
   end
-  table.sort(names)
+  neutral.sort(names)
   return names
 end
 

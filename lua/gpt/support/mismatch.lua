@@ -1,5 +1,6 @@
 -- What a file has against what is wanted of it: names and shapes, and all that differs in one text.
 local name_list = require "gpt.support.name_list"
+local neutral = require "gpt.support.neutral"
 
 local mismatch = {}
 
@@ -20,7 +21,7 @@ function mismatch.compare(wanted, by_name)
   for name in pairs(by_name) do
     if not known[name] then table.insert(found.unexpected, name) end
   end
-  table.sort(found.unexpected)
+  neutral.sort(found.unexpected)
   return found
 end
 

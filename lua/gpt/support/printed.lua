@@ -2,6 +2,7 @@
 -- misspelt one is an error.
 local core = require "gpt.core"
 local known_fields = require "gpt.support.known_fields"
+local neutral = require "gpt.support.neutral"
 
 local MOST_ITEMS, EDGE = 40, 15 -- of a longer array both edges are shown
 
@@ -22,14 +23,14 @@ end
 local function show_fields(values)
   local names, shown = {}, {}
   for name in pairs(values) do names[#names + 1] = tostring(name) end
-  table.sort(names)
+  neutral.sort(names)
   for i, name in ipairs(names) do shown[i] = ("%s = %s"):format(name, show(values[name])) end
   return ("{ %s }"):format(table.concat(shown, ", "))
 end
 
 function show(value)
   if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
-  if math.type(value) == "float" then return ("%.6g"):format(value) end
+  if math.type(value) == "float" then return neutral.format("%.6g", value) end
   if type(value) ~= "table" then return (tostring(value):gsub("\n.*", " ...")) end -- of a tensor, what it is
   if next(value) == nil then return "{}" end
   return value[1] ~= nil and show_array(value) or show_fields(value)

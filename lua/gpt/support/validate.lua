@@ -2,6 +2,7 @@
 -- (12.0 becomes 12), or nil and what was expected. `validate.read` holds a table against a list of rules and finds all
 -- problems at once.
 local core = require "gpt.core"
+local neutral = require "gpt.support.neutral"
 
 local validate = {}
 
@@ -17,13 +18,13 @@ function validate.show(value)
     return ('"%s"'):format(word:gsub("[%c\"\\]", function(c) return ("\\x%02x"):format(c:byte()) end))
   end
   if value ~= value then return "nan" end
-  if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(value) end
+  if kind == "number" or kind == "boolean" or kind == "nil" then return neutral.tostring(value) end
   return "a " .. core._typename(value)
 end
 
 --- 1234567 as "1,234,567".
 function validate.grouped(n)
-  local digits = ("%.0f"):format(n)
+  local digits = neutral.format("%.0f", n)
   return (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
 end
 
@@ -57,7 +58,7 @@ end
 
 --- Finite numbers above 0, up to most where that is given.
 function validate.positive(most)
-  local expected = most and "a number above 0 and at most " .. most or "a finite number above 0"
+  local expected = most and "a number above 0 and at most " .. neutral.tostring(most) or "a finite number above 0"
   return function(value)
     local fits = type(value) == "number" and value > 0 and value < math.huge and value <= (most or value)
     if fits then return value end
@@ -96,7 +97,7 @@ local function find_unknown(given, names, others, problems)
   for key in pairs(given) do
     if not known[key] then table.insert(unknown, unknown_problem(key, names, others)) end
   end
-  table.sort(unknown)
+  neutral.sort(unknown)
   table.move(unknown, 1, #unknown, #problems + 1, problems)
 end
 

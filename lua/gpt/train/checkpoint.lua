@@ -8,6 +8,7 @@ local json = require "gpt.support.json"
 local parameter_files = require "gpt.parameter_files"
 local safetensors = require "gpt.safetensors"
 local state = require "gpt.train.state"
+local neutral = require "gpt.support.neutral"
 local validate = require "gpt.support.validate"
 
 local checkpoint = {}
@@ -18,7 +19,7 @@ local BEST = "best.safetensors"
 local show = validate.show
 
 local function raise(...)
-  core._raise(string.format(...))
+  core._raise(neutral.format(...))
 end
 
 -- Doubles, to the last bit, as an i64 tensor.
@@ -173,7 +174,7 @@ local function keys_of(a, b)
       seen[key] = true
     end
   end
-  table.sort(keys)
+  neutral.sort(keys)
   return keys
 end
 

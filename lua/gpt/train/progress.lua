@@ -3,6 +3,7 @@
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local sparkline = require "gpt.sparkline"
+local neutral = require "gpt.support.neutral"
 
 local Progress = {}
 Progress.__index = Progress
@@ -61,7 +62,7 @@ end
 function Progress:compose(run)
   local rate, left = speed(run)
   local counts = ("%d/%d"):format(run.step, run.steps)
-  local parts = { counts, ("loss %.3f"):format(recent_loss(run)), ("%s tokens/s"):format(validate.grouped(rate)),
+  local parts = { counts, neutral.format("loss %.3f", recent_loss(run)), ("%s tokens/s"):format(validate.grouped(rate)),
     clock(left) .. " left" }
   local line = table.concat(parts, "  ")
   if #line + BAR + 4 < self.width then
@@ -88,7 +89,7 @@ function Progress:step(run)
   if not self.width then
     if run.step % self.log_every ~= 0 and run.step ~= run.steps then return end
     local rate, left = speed(run)
-    return self:write(("step %d/%d  loss %.4f  lr %.3g  %s tokens/s  %s left\n"):format(run.step, run.steps,
+    return self:write(neutral.format("step %d/%d  loss %.4f  lr %.3g  %s tokens/s  %s left\n", run.step, run.steps,
       recent_loss(run), run.lr, validate.grouped(rate), clock(left)))
   end
   local now = core._now()
@@ -102,7 +103,7 @@ end
 function Progress:note(...)
   if not self.file then return end
   self:clear()
-  self:write(string.format(...), "\n")
+  self:write(neutral.format(...), "\n")
 end
 
 --- At the end: what is drawn stays.

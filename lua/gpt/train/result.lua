@@ -4,6 +4,7 @@ local clock = require("gpt.train.progress").clock
 local validate = require "gpt.support.validate"
 local sparkline = require "gpt.sparkline"
 local known_fields = require "gpt.support.known_fields"
+local neutral = require "gpt.support.neutral"
 
 local Result = {
   __name = "gpt.Training",
@@ -16,12 +17,12 @@ function Result:__tostring()
   local lines = { ("Training { %d steps, %s tokens, %s }"):format(self.steps, validate.grouped(self.tokens),
     clock(self.seconds)) }
   if #self.losses > 0 then
-    lines[1] = ("Training { %d steps, %s tokens, %s, loss %.4f }"):format(self.steps, validate.grouped(self.tokens),
-      clock(self.seconds), self.loss)
+    lines[1] = neutral.format("Training { %d steps, %s tokens, %s, loss %.4f }", self.steps,
+      validate.grouped(self.tokens), clock(self.seconds), self.loss)
     lines[2] = sparkline.curve(self.losses, WIDTH, HEIGHT)
   end
   if self.validation_loss then
-    lines[#lines + 1] = ("validation loss %.4f, the best %.4f at step %d"):format(self.validation_loss,
+    lines[#lines + 1] = neutral.format("validation loss %.4f, the best %.4f at step %d", self.validation_loss,
       self.best.loss, self.best.step)
   end
   if self.checkpoint then lines[#lines + 1] = "checkpoint " .. self.checkpoint end
