@@ -10,6 +10,10 @@ LUADIR = $(PREFIX)/share/lua/5.4
 LIBDIR = $(PREFIX)/lib/lua/5.4
 JOBS = $(shell nproc 2>/dev/null || echo 1)
 
+ifneq ($(words $(BUILD)),1)
+$(error BUILD is '$(BUILD)': make builds into a folder without blanks in its name only; PREFIX and DESTDIR may have them)
+endif
+
 # Several goals run one after the other, each in parallel; a make under this one shares its jobs.
 ifeq ($(PARALLEL)$(filter-out 0 1,$(words $(MAKECMDGOALS))),)
 export PARALLEL = 1
@@ -116,7 +120,7 @@ setup-test:
 setup-arm:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test arm
 setup-ci:
-	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint rocks
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint rocks chroots
 
 # Builds the program on standard input as the module is built, with one of the libraries: how set-up asks for it.
 LIBRARY = none
@@ -229,10 +233,12 @@ env:
 	@echo 'unset LUA_PATH_5_4 LUA_CPATH_5_4;'
 
 LUA_FILES = $(shell cd lua && find gpt -name '*.lua')
+install: export TO_LIB := $(DESTDIR)$(LIBDIR)/gpt
+install: export TO_LUA := $(DESTDIR)$(LUADIR)
 install: $(CORE) $(MADE)
-	install -d $(DESTDIR)$(LIBDIR)/gpt $(sort $(dir $(LUA_FILES:%=$(DESTDIR)$(LUADIR)/%)))
-	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/gpt/core.so
-	for f in $(LUA_FILES); do install -m 644 lua/$$f $(DESTDIR)$(LUADIR)/$$f || exit 1; done
+	install -d "$$TO_LIB"
+	install -m 755 $(CORE) "$$TO_LIB/core.so"
+	for f in $(LUA_FILES); do install -d "$$TO_LUA/$${f%/*}" && install -m 644 lua/$$f "$$TO_LUA/$$f" || exit 1; done
 
 # The reference: one page for each module and class, from the same comments.
 REFERENCE = $(BUILD)/docs-source
@@ -249,7 +255,7 @@ help:
 	@echo 'make test     install what is missing, build, and run the specs'
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
-	@echo 'make install  PREFIX=$(PREFIX), or LUADIR= and LIBDIR=; DESTDIR='
+	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
 	@echo 'make lint, make asan, make test-arm, make bench, make bench-train, make docs, make clean'
 
 .DEFAULT_GOAL = all

@@ -368,6 +368,27 @@ describe("a checkpoint", function()
     assert.is_true(stopped > 10)
   end)
 
+  it("has the steps that the optimizer made, and no other", function()
+    local model = new_model()
+    local adamw, steps = gpt.optim.AdamW(model, { lr = 0.01 }), 0
+    local optimizer = { lr = 0.01 }
+    function optimizer.step()
+      steps = steps + 1
+      if steps == 3 then error("the power went", 0) end
+      adamw:step()
+    end
+    function optimizer.zero_grad() adamw:zero_grad() end
+    function optimizer.state() return adamw:state() end
+    function optimizer.load_state(_, saved) adamw:load_state(saved) end
+    local options = { model = model, data = new_data(), optimizer = optimizer, steps = 4, progress = false,
+      checkpoints = dir .. "/c" }
+    assert.equal("the power went\n(gpt.train: step 2 is saved in " .. dir .. "/c/step-00000002.safetensors; the same "
+      .. "call with resume = true goes on from there)", error_of(gpt.train, options))
+    options.resume = true
+    assert.equal(4, gpt.train(options).steps)
+    assert.equal(4, adamw:state().step)
+  end)
+
   it("is saved on Ctrl-C, and the error says how to go on", function()
     local seen
     local options = { checkpoints = dir .. "/c", on_step = function(event)
@@ -463,6 +484,13 @@ describe("a checkpoint", function()
     end
   end
 
+  -- Every checkpoint that the index names is there, also amid a save.
+  local function check_index()
+    local place <close> = core._directory(dir .. "/c")
+    local index = json.read((place:path "checkpoints.json"))
+    for _, name in ipairs(index.files) do assert.is_true(select(2, place:path(name)), name) end
+  end
+
   it("is whole, and alone, whenever the run is killed", function()
     local plain = train { steps = 4 }
     local function run(options)
@@ -472,6 +500,7 @@ describe("a checkpoint", function()
     end
     for call, step in pairs { unlink = 1, rename = 1, sync = 2, [""] = 17 } do
       local calls = kill_at_all(call, step, function() run { steps = 2 } end, run, function()
+        check_index()
         assert.same(plain.losses, run().losses)
         assert.same({ "checkpoints.json", "step-00000003.safetensors", "step-00000004.safetensors" },
           files.list(dir .. "/c"))
