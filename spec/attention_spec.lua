@@ -123,6 +123,16 @@ describe("gpt.attention", function()
     q.grad = nil
   end)
 
+  it("loses nothing where memory runs out", function()
+    local q, k = draw(1, 9, 2, 4):transpose(3, 4):detach():requires_grad(true), draw(1, 9, 2, 2)
+    local failures = measure.short_of_memory(function()
+      q.grad, k.grad = nil, nil
+      gpt.attention(q, k, k, { softcap = 2 }):sum():backward()
+      q.grad, k.grad = nil, nil
+    end, 256)
+    assert.is_true(failures > 5)
+  end)
+
   it("gives its memory back, says what is wrong, and suggests names", function()
     local q, k = gpt.ones(1, 3, 2, 4), gpt.ones(1, 3, 1, 4)
     local before = live()
@@ -188,6 +198,26 @@ describe("pass:attention", function()
       assert.is_true(difference(one:feed { ids[4], ids[5] }, whole[5]) < 1e-4)
     end)
   end
+
+  it("leaves a session as it was where memory runs out", function()
+    local model = gpt.Model(config, { block = grouped {} }):eval()
+    local session, fresh = model:session(), nil
+    session:feed { 1, 2, 3 }
+    local expected = model:session():feed { 1, 2, 3, 4 }
+    local failures = measure.short_of_memory(function()
+      session:feed({ 4 }):free()
+      session:rewind(3)
+    end, 512)
+    assert.is_true(failures > 3)
+    assert.is_true(difference(session:feed { 4 }, expected) < 1e-5)
+    failures = measure.short_of_memory(function()
+      fresh = model:session()
+      local ok, message = pcall(fresh.feed, fresh, { 1, 2 })
+      fresh:free()
+      if not ok then error(message, 0) end
+    end, 2048)
+    assert.is_true(failures > 3)
+  end)
 
   it("runs outside a cache as gpt.attention, drops in training only, and is traced", function()
     gpt.seed(6)

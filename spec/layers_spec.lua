@@ -225,6 +225,27 @@ Sequential {  -- 10
     assert.equal(3, linears)
   end)
 
+  it("lose nothing where memory runs out while they are listed, printed, traced or run", function()
+    local Own = nn.layer("Own", {
+      init = function(self) self.inner, self.weight = nn.Linear(2, 2), nn.parameter(gpt.ones(2)) end,
+      forward = function(self, x, pass, more) return self.inner(x) * self.weight, pass.positions, more end,
+      describe = function(self) return tostring(self.weight:shape()[1]) end,
+    })
+    local shared = Own()
+    local tree, x = nn.Sequential { shared, nn.Shortcut(shared), nn.Linear(2, 2) }, gpt.ones(1, 2)
+    for _, fn in ipairs {
+      function() for _ in tree:parameters() do end end, -- luacheck: ignore
+      function() tree:apply(function(each) each:eval() end) end,
+      function() assert(tostring(tree):find "Own {") end,
+      function() tree:freeze():unfreeze() end,
+      function() tree:trace(x) end,
+      function() gpt.no_grad(shared, x, 1) end,
+      function() gpt.no_grad(tree, x) end,
+    } do
+      assert.is_true(measure.short_of_memory(fn, 256) > 0)
+    end
+  end)
+
   it("go to any depth, but do not run there", function()
     local deep = nn.Linear(1, 1)
     for _ = 1, 300 do deep = nn.Sequential { deep } end
@@ -453,6 +474,14 @@ Mixed {  -- 4
     assert.error_matches(function() return kept.training end,
       "this pass has ended: it belongs to the forward that it was given to, and cannot be kept", 1, true)
     assert.error_matches(function() tostring(kept) end, "this pass has ended", 1, true)
+    local old, asked = kept, 0
+    local Ask = nn.layer("Ask", { forward = function(_, input) -- the next pass may lie where the old one lay
+      asked = asked + 1
+      assert.is_false((pcall(function() return old.training end)))
+      return input
+    end })
+    for _ = 1, 3 do nn.Sequential { Ask() }(x) Ask()(x) end
+    assert.equal(6, asked)
     local message = "Linear takes one argument, got 3: only layers written in Lua take more, and Sequential and Shortcut hand on x alone"
     assert.error_matches(function() nn.Linear(3, 3)(x, nil, 1) end, message, 1, true)
     assert.equal(2, #nn.Linear(3, 3)(x, nil)) -- trailing nils are nothing

@@ -13,4 +13,25 @@ end
 --- The largest difference between two tensors.
 function measure.difference(a, b) return (a - b):abs():max():item() end
 
+--- Runs fn with memory running out a little later each time until it succeeds: each failure must say so, and leave
+--- nothing behind. `step`: bytes more each time. Returns how often it failed.
+function measure.short_of_memory(fn, step)
+  local base, failures = measure.live(), 0
+  collectgarbage "stop" -- a failed allocation then tries no collection, of which the many here would take their time
+  while true do
+    gpt.memory { limit = base + failures * step }
+    local ok, message = pcall(fn)
+    gpt.memory { limit = 0 }
+    local left = measure.live() - base
+    if left ~= 0 or not (ok or tostring(message):find("not enough memory", 1, true)) then
+      collectgarbage "restart"
+      error(("after failure %d: %d bytes are left, and it said: %s"):format(failures, left, tostring(message)), 2)
+    end
+    if ok then break end
+    failures = failures + 1
+  end
+  collectgarbage "restart"
+  return failures
+end
+
 return measure

@@ -18,7 +18,7 @@ typedef struct AttentionJob {
   GptScratch scratch;
 } AttentionJob;
 
-static int64_t count_tiles(int64_t queries) { return (queries + GPT_QUERY_TILE - 1) / GPT_QUERY_TILE; }
+static int64_t query_tiles(int64_t queries) { return (queries + GPT_QUERY_TILE - 1) / GPT_QUERY_TILE; }
 
 static AttentionJob new_job(const GptTensor *q, const GptTensor *k, const GptTensor *v, const GptAttentionRule *rule) {
   return (AttentionJob){
@@ -31,7 +31,7 @@ static AttentionJob new_job(const GptTensor *q, const GptTensor *k, const GptTen
       .n_heads = q->shape[2],
       .n_kv_heads = k->shape[2],
       .head_dim = q->shape[3],
-      .tiles = count_tiles(q->shape[1]),
+      .tiles = query_tiles(q->shape[1]),
       .rule = rule,
   };
 }
@@ -174,7 +174,7 @@ static AttentionJob packed_job(const GptTensor *qkv, int64_t n_heads, int64_t n_
                         .n_heads = n_heads,
                         .n_kv_heads = n_kv_heads,
                         .head_dim = qkv->shape[2] / (n_heads + 2 * n_kv_heads),
-                        .tiles = count_tiles(tokens),
+                        .tiles = query_tiles(tokens),
                         .rule = rule};
 }
 
