@@ -91,7 +91,7 @@ describe("gpt.attention", function()
     local theirs = run(function(a, b, c) return plain(a, b, c, {}) end)
     for i = 1, 3 do assert.is_true(difference(ours[i], theirs[i]) < 1e-4) end
     local one = gpt.randn(1, 1, 2, 3)
-    local broadcast = one + gpt.zeros(1, 9, 2, 3)
+    local broadcast = one:expand(1, 70, 2, 3) -- tokens that lie upon each other
     assert.is_true(difference(gpt.attention(broadcast, broadcast, broadcast), broadcast) < 1e-5)
   end)
 
@@ -199,6 +199,28 @@ describe("pass:attention", function()
     end)
   end
 
+  it("reads keys that many queries share for several at once", function()
+    gpt.seed(7)
+    for _, heads in ipairs { { 16, 8 }, { 20, 2 }, { 40, 1 }, { 9, 3 } } do
+      local n_heads, kv_heads = table.unpack(heads)
+      local Many = nn.layer("Many", {
+        init = function(self)
+          self.query, self.key = nn.Linear(8, 2 * n_heads), nn.Linear(8, 2 * kv_heads)
+          self.output = nn.Linear(2 * n_heads, 8)
+        end,
+        forward = function(self, x, pass)
+          local tokens = x:shape()[2]
+          local k = self.key(x):reshape(1, tokens, kv_heads, 2)
+          return self.output(pass:attention(self.query(x * 3):reshape(1, tokens, n_heads, 2), k, k):reshape(1, tokens, -1))
+        end,
+        positionwise = true,
+      })
+      local model = gpt.Model(config, { block = Many }):eval()
+      local session, whole = model:session(), gpt.no_grad(model, table.move(ids, 1, 12, 1, {}))[1]
+      for i = 1, 12 do assert.is_true(difference(session:feed { ids[i] }, whole[i]) < 1e-4) end
+    end
+  end)
+
   it("leaves a session as it was where memory runs out", function()
     local model = gpt.Model(config, { block = grouped {} }):eval()
     local session, fresh = model:session(), nil
@@ -263,5 +285,80 @@ describe("pass:attention", function()
     raises "attention: 4 heads of 2 here, but 2 of 4 before, in the same layer"
     view = nil
     session:feed { 3 }
+  end)
+end)
+
+describe("nn.MultiHeadAttention", function()
+  local function made(options)
+    local all = { emb_dim = 12, n_heads = 4, context_length = 90 }
+    for key, value in pairs(options) do all[key] = value end
+    return nn.MultiHeadAttention(all)
+  end
+
+  for _, options in ipairs {
+    { n_kv_heads = 2 }, { n_kv_heads = 1, head_dim = 5, bias = false }, { sliding_window = 4 },
+    { head_dim = 2, scale = 0.3, softcap = 2, qkv_bias = true, n_kv_heads = 2, sliding_window = 66 },
+  } do
+    it("is gpt.attention between its projections, with a cache too", function()
+      gpt.seed(8)
+      local attention = made(options)
+      local x, dim, kv_heads = gpt.randn(2, 80, 12), options.head_dim or 3, options.n_kv_heads or 4
+      local rule = { window = options.sliding_window, scale = options.scale, softcap = options.softcap }
+      local function heads(name, n) return attention[name](x):reshape(2, 80, n, dim) end
+      local function by_hand()
+        local mixed = gpt.attention(heads("query", 4), heads("key", kv_heads), heads("value", kv_heads), rule)
+        return attention.output(mixed:reshape(2, 80, 4 * dim))
+      end
+      local mix = gpt.randn(2, 80, 12)
+      local function gradients_of(y)
+        for _, parameter in attention:parameters() do parameter.grad = nil end
+        (y * mix):sum():backward()
+        return attention.query.weight.grad, attention.key.weight.grad
+      end
+      local y, expected = attention(x), by_hand()
+      assert.is_true(difference(y, expected) < 1e-4)
+      local a, b = gradients_of(y)
+      local c, d = gradients_of(expected)
+      assert.is_true(difference(a, c) < 1e-3 and difference(b, d) < 1e-3)
+      local trace = attention:trace(x)
+      assert.is_true(difference(trace["key"].output, attention.key(x)) < 1e-5)
+      assert.same({ 2, 4, 80, 80 }, trace[""].weights:shape())
+      attention.value = nn.Sequential { attention.value } -- projections that run apart
+      assert.is_true(difference(attention(x), expected) < 1e-4)
+      local Block = nn.layer("Block", {
+        init = function(self) self.attention = made(options) end,
+        forward = function(self, input) return input + self.attention(input) end,
+        positionwise = true,
+      })
+      local model = gpt.Model({ vocab_size = 31, context_length = 90, emb_dim = 12, n_heads = 4, n_layers = 2, drop_rate = 0,
+        qkv_bias = false }, { block = Block }):eval()
+      local ids = {}
+      for i = 1, 75 do ids[i] = i * 7 % 31 end
+      local session, whole = model:session(), gpt.no_grad(model, ids)[1]
+      session:feed(table.move(ids, 1, 70, 1, {}))
+      for i = 71, 75 do assert.is_true(difference(session:feed { ids[i] }, whole[i]) < 1e-4) end
+      local size = gpt.size(model)
+      assert.equal(4 * 2 * 2 * 90 * kv_heads * dim, size.kv_cache_bytes)
+      assert.equal(model:num_parameters(), size.parameters)
+    end)
+  end
+
+  it("prints what differs from plain attention, and refuses what does not fit", function()
+    assert.equal("MultiHeadAttention {  -- 240\n  emb_dim = 12, n_heads = 4, context_length = 90, drop_rate = 0, qkv_bias = "
+      .. "false, n_kv_heads = 1, head_dim = 2, sliding_window = 8, scale = 0.5, softcap = 30, bias = false,\n",
+      tostring(made { n_kv_heads = 1, head_dim = 2, sliding_window = 8, scale = 0.5, softcap = 30, bias = false }):match "^.-,\n")
+    local function raises(message, options)
+      assert.error_matches(function() made(options) end, message, 1, true)
+    end
+    raises("MultiHeadAttention: n_heads (4) must be divisible by n_kv_heads (3)", { n_kv_heads = 3 })
+    raises("MultiHeadAttention: emb_dim (12) must be divisible by n_heads (5)", { n_heads = 5 })
+    raises("nn.MultiHeadAttention: sliding_window: a whole number of at least 1 expected, got 0", { sliding_window = 0 })
+    raises("nn.MultiHeadAttention: softcap: a finite number above 0 expected, got inf", { softcap = math.huge })
+    raises("nn.MultiHeadAttention: unknown option 'n_kv_head'; did you mean 'n_kv_heads'?", { n_kv_head = 2 })
+    local attention = made {}
+    attention.key = nn.Linear(12, 6)
+    attention.value = nn.Linear(12, 18) -- as wide together as they should be
+    assert.error_matches(function() attention(gpt.ones(1, 2, 12)) end,
+      "attention: its part 'key' must return [batch, tokens, 12], got [1, 2, 6]", 1, true)
   end)
 end)

@@ -43,7 +43,7 @@ local cases = {
   { "linear", function(t)
     return gpt.nn.MultiHeadAttention { emb_dim = 32, n_heads = 2, context_length = 8, qkv_bias = true, drop_rate = 0 } (t)
   end },
-  { "cat", function(t) -- projections in Lua, of the dtype that came
+  { "attention", function(t) -- projections in Lua, of the dtype that came
     local same = gpt.nn.layer("Same", { forward = function(_, x) return x end, positionwise = true })
     local attention = gpt.nn.MultiHeadAttention { emb_dim = 32, n_heads = 2, context_length = 8, qkv_bias = true,
       drop_rate = 0 }

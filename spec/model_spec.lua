@@ -357,11 +357,44 @@ describe("a session", function()
       .. "for the 5 tokens before, so that their keys are missing; a forward that runs its parts now and then cannot be positionwise", 1, true)
     session:rewind(4)
     assert.is_true(difference(session:feed { 5 }, gpt.no_grad(swapped, { 1, 2, 3, 4, 5 })[1][5]) < 1e-5)
+    session:rewind(2)
+    order = { 2 }
+    session:feed { 3, 4, 5 } -- what the first attention held of these before the rewind is of no use now
+    order = { 1, 2 }
+    assert.error_matches(function() session:feed { 6 } end, "this layer did not run, or not as often, for the 5 tokens before", 1, true)
+    session:rewind(0)
+    session:feed { 1, 2, 3, 4, 5 }
     twice = true
     assert.error_matches(function() session:feed { 6 } end, "this layer did not run, or not as often, for the 5 tokens before", 1, true)
     session:rewind(0)
     session:feed { 1, 2, 3 }
     assert.is_true(difference(session:feed { 4 }, gpt.no_grad(swapped, { 1, 2, 3, 4 })[1][4]) < 1e-5)
+  end)
+
+  it("tells the runs of a layer apart, whatever runs between them", function()
+    local order = { "first", "b", "second", "c" }
+    local Runs = nn.layer("Runs", {
+      init = function(self)
+        for _, name in ipairs { "a", "b", "c" } do
+          self[name] = nn.MultiHeadAttention { emb_dim = 24, n_heads = 3, context_length = 16 }
+        end
+      end,
+      forward = function(self, x)
+        local sum = x
+        for _, name in ipairs(order) do
+          if name == "first" then sum = sum + self.a(x)
+          elseif name == "second" then sum = sum + self.a(x * -2)
+          else sum = sum + self[name](x) end
+        end
+        return sum
+      end,
+      positionwise = true,
+    })
+    local runs = gpt.Model(small { n_layers = 1 }, { block = Runs }):eval()
+    local session = runs:session()
+    session:feed { 1, 2, 3 }
+    order = { "b", "c", "first", "second" }
+    assert.is_true(difference(session:feed { 4 }, gpt.no_grad(runs, { 1, 2, 3, 4 })[1][4]) < 1e-5)
   end)
 
   it("asks the system for no memory while it decodes", function()

@@ -114,9 +114,9 @@ static int loss(lua_State *L) {
   lua_settop(L, 3);
   bind_model_ids(L, 2, "loss");
   bind_model_ids(L, 3, "loss");
-  GptPass fresh = gpt_pass(env, given->layer.training);
+  GptPass fresh = gpt_pass(env, bind_is_training(env, &given->layer));
   GptTensor **box = bind_new_tensor(L), *ids = bind_tensor(L, 2), *targets = bind_tensor(L, 3);
-  *box = gpt_model_loss(env, env->pass != NULL ? env->pass : &fresh, given, ids, targets);
+  *box = gpt_model_loss(env, &fresh, given, ids, targets);
   return bind_tensor_done(L, box);
 }
 

@@ -167,15 +167,18 @@ static int identity(lua_State *L) {
 Causal multi-head attention (Vaswani et al. 2017): every token sees itself and those before it.
 Its parts are the Linear layers `query`, `key`, `value` and `output`.
 @function nn.MultiHeadAttention
-@tparam table options `emb_dim`, `n_heads` (which must divide it), `context_length` (the most tokens), `drop_rate` (0)
-of the attention weights, `qkv_bias` (false)
+@tparam table options `emb_dim`, `n_heads`, `context_length` (the most tokens), `drop_rate` (0) of the attention weights,
+`qkv_bias` (false), `bias` (true) of the output; `n_kv_heads` (n_heads) of keys and values, `head_dim` (emb_dim /
+n_heads); `scale`, `softcap` and `sliding_window`, which are those of `gpt.attention`
 @treturn Layer [batch, tokens, emb_dim] -> the same
 @usage local attention = gpt.nn.MultiHeadAttention { emb_dim = 8, n_heads = 2, context_length = 16 }
 print(attention(gpt.randn(1, 4, 8)))
 */
 static int attention(lua_State *L) {
   static const char what[] = "nn.MultiHeadAttention";
-  static const char *const names[] = {"emb_dim", "n_heads", "context_length", "drop_rate", "qkv_bias", NULL};
+  static const char *const names[] = {"emb_dim", "n_heads", "context_length", "drop_rate", "qkv_bias", "bias",
+                                      "n_kv_heads", "head_dim", "sliding_window", "scale", "softcap", NULL};
+  const BindRange positive = {.high = INFINITY, .above = true, .below = true, .expected = "a finite number above 0"};
   luaL_checktype(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, what, names);
   GptAttentionOptions options = {
@@ -184,6 +187,12 @@ static int attention(lua_State *L) {
       .context_length = bind_integer_field(L, 1, what, "context_length", 1),
       .drop_rate = bind_opt_number_field(L, 1, what, "drop_rate", 0, 1, 0),
       .qkv_bias = bind_opt_boolean_field(L, 1, what, "qkv_bias", false),
+      .n_kv_heads = bind_opt_integer_field(L, 1, what, "n_kv_heads", 1, 0),
+      .head_dim = bind_opt_integer_field(L, 1, what, "head_dim", 1, 0),
+      .window = bind_opt_integer_field(L, 1, what, "sliding_window", 1, 0),
+      .scale = bind_opt_number_within(L, 1, what, "scale", positive, 0),
+      .softcap = bind_opt_number_within(L, 1, what, "softcap", positive, 0),
+      .no_bias = !bind_opt_boolean_field(L, 1, what, "bias", true),
   };
   GptLayer **box = bind_new_layer(L);
   *box = gpt_attention_new(bind_env(L), options, gpt_init_torch, gpt_init_torch);

@@ -11,9 +11,9 @@ local function each_own(layer, fn)
   end
 end
 
-local function width_of(attention, config)
-  local output = attention.output
-  return output.kind == "Linear" and output.weight:shape()[2] or config.emb_dim
+-- Numbers that a projection of an attention makes per token.
+local function width_of(projection, config)
+  return projection.kind == "Linear" and projection.weight:shape()[1] or config.emb_dim
 end
 
 -- What one layer has and does by itself. A matrix is taken to be multiplied once per token, but for an embedding's.
@@ -29,9 +29,9 @@ local function add_layer(sum, layer, config, counted)
     if #shape ~= 2 and fresh then sum.vectors = sum.vectors + tensor:numel() end
   end)
   if kind ~= "MultiHeadAttention" then return end
-  local numbers = config.context_length * width_of(layer, config)
-  sum.operations = sum.operations + 4 * numbers -- scores and their weighted sum
-  sum.kv_cache_bytes = sum.kv_cache_bytes + 4 * 2 * numbers
+  local tokens = config.context_length
+  sum.operations = sum.operations + 4 * tokens * width_of(layer.query, config) -- scores and their weighted sum
+  sum.kv_cache_bytes = sum.kv_cache_bytes + 4 * tokens * (width_of(layer.key, config) + width_of(layer.value, config))
 end
 
 --- One part made of several layers. `counted` holds the tensors (their identities) that another part has counted

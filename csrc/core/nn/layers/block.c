@@ -68,7 +68,11 @@ const GptLayerKind gpt_block_kind = {
 
 GptLayer *gpt_block_new(GptEnv *env, const GptConfig *c) {
   GptInit init = {c->init, 0.02}, residual_init = {c->init, 0.02 / sqrt(2 * (double)c->n_layers)};
-  GptAttentionOptions attention = {c->emb_dim, c->n_heads, c->context_length, c->attn_drop_rate, c->qkv_bias};
+  GptAttentionOptions attention = {.emb_dim = c->emb_dim,
+                                   .n_heads = c->n_heads,
+                                   .context_length = c->context_length,
+                                   .drop_rate = c->attn_drop_rate,
+                                   .qkv_bias = c->qkv_bias};
   Block *block = gpt_layer_new(env, &gpt_block_kind, sizeof *block);
   if (block == NULL) return NULL;
   GptLayer *layer = &block->layer;

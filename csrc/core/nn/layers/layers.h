@@ -26,8 +26,8 @@ GptLayer *gpt_linear_new(GptEnv *env, int64_t in, int64_t out, bool bias, GptIni
 /* The same over weights that exist; bias may be NULL. */
 GptLayer *gpt_linear_over(GptEnv *env, GptTensor *weight, GptTensor *bias);
 
-/* Three equal maps whose weights lie side by side, so that they run as one product; into layers[0 .. 2]. */
-bool gpt_linear_new_three(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init, GptLayer *layers[3]);
+/* Three maps of the same input whose weights lie side by side, so that they run as one product; into layers[0 .. 2]. */
+bool gpt_linear_new_three(GptEnv *env, int64_t in, const int64_t outs[3], bool bias, GptInit init, GptLayer *layers[3]);
 
 /* ids [...] (i64) -> [..., dim]; weight [n, dim] */
 GptLayer *gpt_embedding_new(GptEnv *env, int64_t n, int64_t dim, GptInit init);
@@ -54,10 +54,14 @@ typedef struct GptAttentionOptions {
   int64_t emb_dim, n_heads, context_length;
   double drop_rate;
   bool qkv_bias;
+  int64_t n_kv_heads, head_dim; /* 0: n_heads, emb_dim / n_heads */
+  int64_t window;               /* as in GptAttentionRule, as the next two */
+  double scale, softcap;
+  bool no_bias; /* of the output projection */
 } GptAttentionOptions;
 
-/* [batch, tokens, emb_dim] -> the same, causal; children query, key, value, output. `residual` draws the output
- * projection. */
+/* [batch, tokens, emb_dim] -> the same, causal; children query [n_heads * head_dim], key and value [n_kv_heads *
+ * head_dim], output. `residual` draws the output projection. */
 GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual);
 
 /* [..., emb_dim] -> the same; children expand, activation, project. `residual` draws project. */

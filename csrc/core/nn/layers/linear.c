@@ -58,14 +58,15 @@ static GptTensor *slice(GptEnv *env, const GptTensor *whole, int64_t first, int6
   return part;
 }
 
-bool gpt_linear_new_three(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init, GptLayer *layers[3]) {
-  GptTensor *weight = gpt_weight_new(env, init, 2, (int64_t[]){3 * out, in});
-  GptTensor *biases = weight != NULL && bias ? gpt_weight_new(env, init, 1, (int64_t[]){3 * out}) : NULL;
+bool gpt_linear_new_three(GptEnv *env, int64_t in, const int64_t outs[3], bool bias, GptInit init, GptLayer *layers[3]) {
+  int64_t all = outs[0] + outs[1] + outs[2], first = 0;
+  GptTensor *weight = gpt_weight_new(env, init, 2, (int64_t[]){all, in});
+  GptTensor *biases = weight != NULL && bias ? gpt_weight_new(env, init, 1, (int64_t[]){all}) : NULL;
   bool done = weight != NULL && (biases != NULL || !bias);
   memset(layers, 0, 3 * sizeof *layers);
-  for (int i = 0; i < 3 && done; i++) {
-    layers[i] =
-        over_fresh(env, slice(env, weight, i * out, out), bias ? slice(env, biases, i * out, out) : NULL, bias, init);
+  for (int i = 0; i < 3 && done; first += outs[i++]) {
+    layers[i] = over_fresh(env, slice(env, weight, first, outs[i]), bias ? slice(env, biases, first, outs[i]) : NULL, bias,
+                           init);
     done = layers[i] != NULL;
   }
   for (int i = 0; i < 3 && !done; i++) gpt_layer_release(layers[i]), layers[i] = NULL;
