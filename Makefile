@@ -54,9 +54,12 @@ LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) -lpthread -lm
 # The kernels are written once and compiled for each instruction set, but for these few; dispatch.c chooses among them.
 ONCE = csrc/core/kernels/dispatch.c $(wildcard csrc/core/kernels/dtype*.c)
 KERNELS = $(filter-out $(ONCE),$(wildcard csrc/core/kernels/*.c))
-KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avx512)
+KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avxvnni avx512 avx512vnni avx512bf16)
 KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
+KERNEL_FLAGS_avxvnni = $(KERNEL_FLAGS_avx2) -mavxvnni
 KERNEL_FLAGS_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
+KERNEL_FLAGS_avx512vnni = $(KERNEL_FLAGS_avx512) -mavx512vnni -mavx512vbmi
+KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
 SOURCES = $(filter-out $(KERNELS),$(shell find csrc -name '*.c' | LC_ALL=C sort))
 KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
@@ -159,8 +162,8 @@ PRODUCTS = $(BUILD)/bench/products
 TRAIN_BOUND = $(BUILD)/bench/train_bound
 BENCH =
 BENCH_LIBS = $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
-MATRIX = linalg/matrix linalg/matrix_blas linalg/matrix_panels kernels/dispatch base/parallel base/scratch base/memory base/array base/env base/random
-$(PRODUCTS): $(MATRIX:%=$(BUILD)/obj/core/%.o) $(KERNEL_OBJECTS)
+MATRIX = $(filter-out %/blas_threads.c,$(wildcard csrc/core/base/*.c csrc/core/linalg/*.c)) $(ONCE)
+$(PRODUCTS): $(MATRIX:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 $(PRODUCTS) $(TRAIN_BOUND): $(BUILD)/bench/%: bench/%.c bench/measure.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say)

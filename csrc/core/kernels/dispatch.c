@@ -1,4 +1,7 @@
 /* Chooses the set of kernels for this processor. */
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,35 +11,59 @@
 extern const GptKernels gpt_kernel_table_generic;
 
 #if defined(__x86_64__)
-extern const GptKernels gpt_kernel_table_avx2, gpt_kernel_table_avx512;
+extern const GptKernels gpt_kernel_table_avx2, gpt_kernel_table_avxvnni, gpt_kernel_table_avx512,
+    gpt_kernel_table_avx512vnni, gpt_kernel_table_avx512bf16;
 
 static bool has_avx2(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+/* Compilers know no name for it: leaf 7.1, EAX, bit 4. */
+static bool has_avxvnni(void) {
+  unsigned a, b, c, d;
+  return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1 << 4);
 }
 
 static bool has_avx512(void) {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_avx512vnni(void) {
+  return has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+}
+
+static bool has_avx512bf16(void) { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
 #endif
+
+static bool runs_everywhere(void) { return true; }
+
+/* The best set comes first. */
+static const struct {
+  bool (*runs)(void);
+  const GptKernels *kernels;
+} sets[] = {
+#if defined(__x86_64__)
+    {has_avx512bf16, &gpt_kernel_table_avx512bf16}, {has_avx512vnni, &gpt_kernel_table_avx512vnni},
+    {has_avx512, &gpt_kernel_table_avx512},         {has_avxvnni, &gpt_kernel_table_avxvnni},
+    {has_avx2, &gpt_kernel_table_avx2},
+#endif
+    {runs_everywhere, &gpt_kernel_table_generic},
+};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const GptKernels *chosen;
 
-/* The best set comes first; a name in LUAGPT_KERNELS skips those before it. */
+/* A name in LUAGPT_KERNELS skips the sets before it, where the processor runs that one. */
 static void choose_kernels(void) {
-  const GptKernels *sets[3];
-  int count = 0;
+  const char *wanted = getenv("LUAGPT_KERNELS");
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (has_avx512()) sets[count++] = &gpt_kernel_table_avx512;
-  if (has_avx2()) sets[count++] = &gpt_kernel_table_avx2;
 #endif
-  sets[count++] = &gpt_kernel_table_generic;
-  const char *wanted = getenv("LUAGPT_KERNELS");
-  chosen = sets[0];
-  for (int i = 0; wanted != NULL && i < count; i++)
-    if (strcmp(wanted, sets[i]->name) == 0) chosen = sets[i];
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    if (!sets[i].runs()) continue;
+    if (chosen == NULL || (wanted != NULL && strcmp(wanted, sets[i].kernels->name) == 0)) chosen = sets[i].kernels;
+  }
 }
 
 const GptKernels *gpt_kernels(void) {

@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/kernels/dtype.h"
+#include "core/kernels/weights.h"
+
 /* One step of AdamW in numbers; optimizer.h says what they stand for. */
 typedef struct GptAdamStep {
   float mean_share;                /* mean += mean_share * (g - mean) */
@@ -64,9 +67,12 @@ typedef struct GptPanels {
  * depends on the shapes alone.
  */
 typedef struct GptKernels {
-  const char *name; /* "generic", "avx2", "avx512" */
+  const char *name; /* of the set: dispatch.c lists them */
 
   const GptPanels *panels; /* NULL in the generic set: OpenBLAS knows more processors */
+
+  /* For weights of each dtype. Those of f32 are for products in bf16. */
+  const GptWeightKernels *weights;
 
   /* sum of a[i] * b[i] */
   float (*dot)(const float *a, const float *b, int64_t n);
@@ -132,8 +138,8 @@ typedef struct GptKernels {
 
 #define GPT_SKINNY_ROWS 8
 
-/* The best table for this processor. The environment variable LUAGPT_KERNELS=generic|avx2|avx512 chooses a lesser
-   one. */
+/* The best table for this processor. The environment variable LUAGPT_KERNELS chooses a lesser one by name: generic,
+   avx2, avxvnni, avx512, avx512vnni, avx512bf16. */
 const GptKernels *gpt_kernels(void);
 
 #endif

@@ -1,16 +1,12 @@
 /*
- * Products with few rows: their time is that of reading the weights, so each weight is read from memory once, and
- * what comes next is asked for ahead. The order of an element's sum depends on k alone: neither m nor the cut
- * changes it.
+ * Products of few rows with float weights stored [out, in]: their time is that of reading the weights, so each is read
+ * from memory once, and what comes next is asked for ahead. The order of an element's sum depends on k alone: neither m
+ * nor the cut changes it.
  */
 #include "core/kernels/table.h"
 
-#define MOST GPT_SKINNY_ROWS
 #define TALL 3      /* rows of x by */
 #define WIDE 4      /* rows of w at once: with 12 sums, the 4 of w and one of x nearly fit in 16 registers */
-#define DEEP 8      /* rows of w at once where they are added up column by column */
-#define SUMS 4096   /* sums that stay in the cache meanwhile, */
-#define STRIP(M) (SUMS / (M)) /* those of so many columns */
 
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* for reading, into the second cache */
 
@@ -75,65 +71,4 @@ void gpt_kernel(skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx,
   int64_t j = first;
   for (; j + WIDE <= last; j += WIDE) rows_strip(&o, j, WIDE);
   for (; j < last; j++) rows_strip(&o, j, 1);
-}
-
-/* sums[i, j] += x[i, 0] w[0, j] + .. + x[i, D-1] w[D-1, j], added from left to right, for M rows and V vectors of
-   columns at once. Asks for the D rows of w that follow. */
-INLINE void add_rows(float *sums, const float *x, int64_t ldx, const float *w, int64_t ldw, int64_t n, const int M,
-                     const int D, const int V) {
-  float factors[DEEP][MOST];
-  for (int i = 0; i < M; i++)
-    for (int d = 0; d < D; d++) factors[d][i] = x[i * ldx + d];
-  int64_t j = 0;
-  for (; j + V * WIDTH <= n; j += V * WIDTH) {
-    Vec s[MOST][2], row[2];
-    UNROLL for (int i = 0; i < M; i++)
-      UNROLL for (int v = 0; v < V; v++) s[i][v] = load(sums + i * STRIP(M) + j + v * WIDTH);
-    UNROLL for (int d = 0; d < D; d++) {
-      FETCH(w + (d + D) * ldw + j);
-      UNROLL for (int v = 0; v < V; v++) row[v] = load(w + d * ldw + j + v * WIDTH);
-      UNROLL for (int i = 0; i < M; i++)
-        UNROLL for (int v = 0; v < V; v++) s[i][v] += factors[d][i] * row[v];
-    }
-    UNROLL for (int i = 0; i < M; i++)
-      UNROLL for (int v = 0; v < V; v++) store(sums + i * STRIP(M) + j + v * WIDTH, s[i][v]);
-  }
-  for (; j < n; j++)
-    for (int i = 0; i < M; i++)
-      for (int d = 0; d < D; d++) sums[i * STRIP(M) + j] += factors[d][i] * w[d * ldw + j];
-}
-
-/* The sums stand side by side in a place of their own: at y, whose rows may be a power of two apart, and beside
-   rows of w that are, they would drive each other out of the cache. */
-INLINE void columns_strip(const Product *o, int64_t j, int64_t n, const int M, const int V) {
-  float sums[SUMS] __attribute__((aligned(64)));
-  const float *w = o->w + j;
-  size_t bytes = (size_t)n * sizeof *sums;
-  for (int64_t i = 0; i < M; i++) {
-    if (o->bias != NULL) memcpy(sums + i * STRIP(M), o->bias + j, bytes);
-    else memset(sums + i * STRIP(M), 0, bytes);
-  }
-  int64_t p = 0;
-  for (; p + DEEP <= o->k; p += DEEP) add_rows(sums, o->x + p, o->ldx, w + p * o->ldw, o->ldw, n, M, DEEP, V);
-  for (; p < o->k; p++) add_rows(sums, o->x + p, o->ldx, w + p * o->ldw, o->ldw, n, M, 1, V);
-  for (int64_t i = 0; i < M; i++) memcpy(o->y + i * o->ldy + j, sums + i * STRIP(M), bytes);
-}
-
-void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
-                                const float *bias, int64_t m, int64_t k, int64_t first, int64_t last) {
-  const Product o = {y, x, w, bias, ldy, ldx, ldw, m, k};
-  const int64_t strip = STRIP(m < MOST ? m : MOST);
-  for (int64_t j = first; j < last; j += strip) {
-    int64_t n = last - j < strip ? last - j : strip;
-    switch (m) {
-      case 1: columns_strip(&o, j, n, 1, 2); break;
-      case 2: columns_strip(&o, j, n, 2, 2); break;
-      case 3: columns_strip(&o, j, n, 3, 2); break;
-      case 4: columns_strip(&o, j, n, 4, 2); break;
-      case 5: columns_strip(&o, j, n, 5, 1); break;
-      case 6: columns_strip(&o, j, n, 6, 1); break;
-      case 7: columns_strip(&o, j, n, 7, 1); break;
-      default: columns_strip(&o, j, n, 8, 1); break;
-    }
-  }
 }

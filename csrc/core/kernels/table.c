@@ -4,11 +4,33 @@
 #define TEXT_OF(name) #name
 #define TEXT_OF_EXPANDED(name) TEXT_OF(name)
 
+#if defined(__AVX512BF16__)
+#define PAIRS(name) &gpt_kernel(panels_##name)
+#else
+#define PAIRS(name) NULL
+#endif
+#define BLOCKS(name) {&gpt_kernel(few_##name), &gpt_kernel(panels_##name)}
+
+static const GptWeightKernels weights[GPT_DTYPES] = {
+    [GPT_F32] = {NULL, PAIRS(f32)},
+    [GPT_F16] = {&gpt_kernel(few_f16), PAIRS(f16)},
+    [GPT_BF16] = {&gpt_kernel(few_bf16), PAIRS(bf16)},
+    [GPT_Q8_0] = BLOCKS(q8_0),
+    [GPT_Q4_0] = BLOCKS(q4_0),
+    [GPT_Q4_1] = BLOCKS(q4_1),
+    [GPT_Q5_0] = BLOCKS(q5_0),
+    [GPT_Q5_1] = BLOCKS(q5_1),
+    [GPT_Q4_K] = BLOCKS(q4_k),
+    [GPT_Q5_K] = BLOCKS(q5_k),
+    [GPT_Q6_K] = BLOCKS(q6_k),
+};
+
 extern const GptKernels gpt_kernel(table);
 
 const GptKernels gpt_kernel(table) = {
     .name = TEXT_OF_EXPANDED(GPT_KERNELS),
     .panels = WIDTH >= 8 ? &gpt_kernel(panels) : NULL,
+    .weights = weights,
     .dot = gpt_kernel(dot),
     .skinny_rows = gpt_kernel(skinny_rows),
     .skinny_columns = gpt_kernel(skinny_columns),

@@ -3,6 +3,7 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
+#include "core/linalg/packed.h"
 
 #define PANEL_FLOATS ((int64_t)1 << 20) /* of converted weights at a time */
 #define PANEL_ROWS 64                   /* of a weight, at least, and a multiple of it */
@@ -86,8 +87,25 @@ static bool multiply_panel(GptEnv *env, const void *context, GptMatrix panel, in
                              f->bias != NULL ? f->bias + first : NULL, false);
 }
 
+/* The weight as lines of its numbers, and x as lines of floats. */
+static GptPacked as_packed(GptMatrix y, GptMatrix x, const GptWeight *w, const float *bias) {
+  const bool across = !lies_by_rows(w), x_across = x.column_stride != 1 && x.columns > 1;
+  return (GptPacked){
+      .y = y, .k = w->columns, .bias = bias,
+      .x = {x.data, (x_across ? x.column_stride : x.row_stride) * (int64_t)sizeof(float), x_across},
+      .w = {w->data, (int64_t)gpt_dtype_bytes(w->dtype, across ? w->column_stride : w->row_stride), across},
+      .w_size = gpt_dtype_blocked(w->dtype) ? 0 : gpt_dtype_bytes(w->dtype, 1),
+  };
+}
+
 bool gpt_weight_multiply(GptEnv *env, GptMatrix y, GptMatrix x, GptWeight w, const float *bias) {
   if (w.dtype == GPT_F32) return gpt_matrix_multiply(env, y, x, gpt_matrix_transposed(matrix_of(&w)), bias, false);
+  const GptWeightKernels *kernels = &gpt_kernels()->weights[w.dtype];
+  GptPacked product = as_packed(y, x, &w, bias);
+  if (kernels->few != NULL && !product.x.across && x.rows <= kernels->few->most)
+    return gpt_few_rows_multiply(env, &product, kernels->few);
+  if (kernels->panels != NULL && (!product.x.across || !gpt_dtype_blocked(w.dtype)))
+    return gpt_panels_multiply(env, &product, kernels->panels);
   return each_panel(env, &w, multiply_panel, &(Forward){y, x, bias});
 }
 

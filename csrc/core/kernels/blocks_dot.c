@@ -1,0 +1,137 @@
+/*
+ * Products of few rows with weights in blocks. The input is brought to whole numbers of 8 bits, a scale for each 32 of
+ * them (as llama.cpp does), in the order in which the weights are unpacked; then four products a lane are one
+ * instruction. Two rows of weights far apart run side by side: memory gives two streams faster than one, and much
+ * faster than neighbours. The order of an element's sum depends on k alone.
+ */
+#include "core/kernels/blocks.h"
+#include "core/kernels/quantise.h"
+#include "core/kernels/table.h"
+
+#define MOST 4  /* rows of the input at once, */
+#define ROWS 2  /* by so many of the weight */
+#define MANY 8  /* rows up to which this is faster than panels, as measured */
+
+/* What a step needs of the input: the bytes, their scales, and either the sums to begin with or (for minima) the sums
+   of each lane's numbers. */
+#define RECORD(kind) (STEP_VALUES(kind) + 2 * BYTES)
+
+INLINE int64_t groups_of(const Kind kind, int64_t k) { return (k + GROUP_VALUES(kind) - 1) / GROUP_VALUES(kind); }
+
+INLINE int64_t records_bytes(const Kind kind, int64_t k) { return groups_of(kind, k) * STEPS(kind) * RECORD(kind); }
+
+/* Behind the records lies what they are made of. */
+INLINE int64_t input_bytes(const Kind kind, int64_t k) {
+  return records_bytes(kind, k) + (k + k / 32 * (int64_t)sizeof(float) + 63) / 64 * 64;
+}
+
+/* The rest of a record, whose bytes and scales are there. */
+INLINE void finish_record(const Kind kind, uint8_t *record) {
+  uint8_t *scales = record + STEP_VALUES(kind);
+  const Bytes ones = all_bytes(1);
+  Ints sums = dot_small((Ints){0}, ones, load_bytes(record));
+  if (kind.paired) sums = dot_small(sums, ones, load_bytes(record + BYTES));
+  if (kind.minima) store((float *)(scales + BYTES), to_floats(sums) * load((float *)scales));
+  else store_ints(scales + BYTES, -kind.zero * sums);
+}
+
+/* One piece of a record: 16 numbers of block b, from `from` on, at byte `at`; beyond the input's blocks, zeros. */
+INLINE void put_piece(uint8_t *record, int64_t at, const Quantised *x, int64_t blocks, int64_t b, int from) {
+  if (b < blocks) memcpy(record + at, x->bytes + 32 * b + from, PIECE);
+  else memset(record + at, 0, PIECE);
+}
+
+INLINE void put_scale(const Kind kind, uint8_t *record, int piece, const Quantised *x, int64_t blocks, int64_t b) {
+  float scale = b < blocks ? x->scales[b] : 0.0f;
+  for (int i = 0; i < 4; i++) memcpy(record + STEP_VALUES(kind) + 16 * piece + 4 * i, &scale, sizeof scale);
+}
+
+INLINE void put_record(const Kind kind, uint8_t *record, const Quantised *x, int64_t blocks, int64_t first, int step) {
+  for (int piece = 0; piece < PIECES; piece++) {
+    const int position = step * BYTES + piece * PIECE;
+    int64_t b = first + (kind.paired ? block_of(kind, step, piece) : position / 32);
+    put_piece(record, piece * PIECE, x, blocks, b, kind.paired ? 0 : position % 32);
+    if (kind.paired) put_piece(record, BYTES + piece * PIECE, x, blocks, b, 16);
+    put_scale(kind, record, piece, x, blocks, b);
+  }
+  finish_record(kind, record);
+}
+
+INLINE void prepare(const Kind kind, uint8_t *record, const float *x, int64_t k) {
+  int8_t *bytes = (int8_t *)record + records_bytes(kind, k);
+  const Quantised q = {bytes, (float *)(bytes + k)};
+  quantise_row(q, x, k);
+  for (int64_t g = 0; g < groups_of(kind, k); g++)
+    for (int s = 0; s < STEPS(kind); s++, record += RECORD(kind))
+      put_record(kind, record, &q, k / 32, g * GROUP_VALUES(kind) / 32, s);
+}
+
+/* sums += one step of the rows of the weight by M rows of the input */
+INLINE void add_step(const Kind kind, Vec sums[MOST][ROWS], const GptFewRows *o, const uint8_t *x, const uint8_t *const w[ROWS],
+                     int step, const int M) {
+  Step s[ROWS];
+  UNROLL for (int r = 0; r < ROWS; r++) s[r] = kind.unpack(w[r], step);
+  UNROLL for (int i = 0; i < M; i++) {
+    const uint8_t *record = x + i * o->x_bytes, *rest = record + STEP_VALUES(kind);
+    const Bytes low = load_bytes(record), high = load_bytes(record + (kind.paired ? BYTES : 0));
+    UNROLL for (int r = 0; r < ROWS; r++) {
+      Ints whole = kind.zero != 0 ? load_ints(rest + BYTES) : (Ints){0};
+      whole = kind.whole_bytes ? dot_weight(whole, s[r].low, low) : dot_small(whole, s[r].low, low);
+      if (kind.paired) whole = kind.whole_bytes ? dot_weight(whole, s[r].high, high) : dot_small(whole, s[r].high, high);
+      sums[i][r] += to_floats(whole) * (s[r].scale * load((const float *)rest));
+      if (kind.minima) sums[i][r] += s[r].least * load((const float *)(rest + BYTES));
+    }
+  }
+}
+
+/* M rows of the input from row i by rows j and j + apart of the weight. */
+INLINE void dot_rows(const Kind kind, const GptFewRows *o, int64_t i, int64_t j, int64_t apart, const int M) {
+  const int64_t blocks = o->k / kind.values, whole = blocks / GROUP_BLOCKS(kind);
+  const uint8_t *x = (const uint8_t *)o->x + i * o->x_bytes, *from = (const uint8_t *)o->w + j * o->w_bytes;
+  const uint8_t *w[ROWS] = {from, from + apart * o->w_bytes};
+  Vec sums[MOST][ROWS] = {{{0}}};
+  for (int64_t g = 0; g < whole; g++) {
+    UNROLL for (int s = 0; s < 16; s++)
+      if (s < STEPS(kind)) add_step(kind, sums, o, x + s * RECORD(kind), w, s, M);
+    x += STEPS(kind) * RECORD(kind);
+    UNROLL for (int r = 0; r < ROWS; r++) w[r] += GROUP_BYTES(kind);
+  }
+  if (GROUP_BLOCKS(kind) > 1 && whole * GROUP_BLOCKS(kind) < blocks) {
+    uint8_t rest[ROWS][GROUP_BYTES(kind)];
+    const uint8_t *copies[ROWS] = {rest[0], rest[1]};
+    memset(rest, 0, sizeof rest);
+    UNROLL for (int r = 0; r < ROWS; r++)
+      memcpy(rest[r], w[r], (size_t)((blocks - whole * GROUP_BLOCKS(kind)) * kind.bytes));
+    add_step(kind, sums, o, x, copies, 0, M);
+  }
+  UNROLL for (int m = 0; m < M; m++)
+    UNROLL for (int r = 0; r < ROWS; r++) {
+      int64_t column = j + r * apart;
+      o->y[(i + m) * o->ldy + column] = sum_lanes(sums[m][r]) + (o->bias != NULL ? o->bias[column] : 0.0f);
+    }
+}
+
+INLINE void dot_inputs(const Kind kind, const GptFewRows *o, int64_t j, int64_t apart) {
+  int64_t i = 0;
+  for (; i + MOST <= o->m; i += MOST) dot_rows(kind, o, i, j, apart, MOST);
+  switch (o->m - i) {
+    case 3: dot_rows(kind, o, i, j, apart, 3); break;
+    case 2: dot_rows(kind, o, i, j, apart, 2); break;
+    case 1: dot_rows(kind, o, i, j, apart, 1); break;
+    default: break;
+  }
+}
+
+/* Of an odd number of rows the middle one is computed twice. */
+INLINE void multiply(const Kind kind, const GptFewRows *o, int64_t first, int64_t last) {
+  const int64_t half = (last - first) / 2;
+  for (int64_t j = first; j < last - half; j++) dot_inputs(kind, o, j, half);
+}
+
+#define DEFINE(name, kind)                                                                                      \
+  static int64_t input_bytes_##name(int64_t k) { return input_bytes(kind, k); }                                 \
+  static void prepare_##name(void *to, const float *x, int64_t k) { prepare(kind, to, x, k); }                  \
+  static void multiply_##name(const GptFewRows *o, int64_t first, int64_t last) { multiply(kind, o, first, last); } \
+  const GptFewRowsKernels gpt_kernel(few_##name) = {MANY, input_bytes_##name, prepare_##name, multiply_##name, NULL};
+
+GPT_BLOCK_KINDS(DEFINE)

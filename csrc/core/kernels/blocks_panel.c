@@ -1,0 +1,205 @@
+/*
+ * Products of many rows with weights in blocks. A panel is WIDTH rows of the weight, unpacked to bytes: four numbers of
+ * each row, then the next four, and after each block of numbers with one scale the rows' scales (and minima). The input
+ * is brought to 8 bits, and TALL rows of it stand together in the same way. Sums of a block stay whole numbers; the sum
+ * over the blocks is in floats, in their order, so it depends on k alone.
+ */
+#include "core/kernels/blocks.h"
+#include "core/kernels/quantise.h"
+#include "core/kernels/table.h"
+#include "core/kernels/transpose.h"
+
+/* Rows of the input at once: two sums for each, a vector of weights and some more fit in 32 registers, or in 16. */
+#define TALL (WIDTH == 16 ? 12 : 4)
+#define MOST_TALL 12
+
+/* Numbers that share a scale */
+#define SHARED(kind) ((kind).paired ? 32 : 16)
+#define PANEL_RECORD(kind) (SHARED(kind) * WIDTH + BYTES * ((kind).minima ? 2 : 1))
+/* For each of m rows the bytes, the scale, and either the sum to begin with or (for minima) the sum of the numbers. */
+#define INPUT_RECORD(kind, m) ((SHARED(kind) + 8) * (m))
+
+INLINE int64_t steps_of(const Kind kind, int64_t k) {
+  return (k + GROUP_VALUES(kind) - 1) / GROUP_VALUES(kind) * STEPS(kind);
+}
+
+INLINE int64_t panel_bytes(const Kind kind, int64_t k) {
+  int64_t records = k / SHARED(kind) * PANEL_RECORD(kind);
+  return (records + 63) / 64 * 64 + steps_of(kind, k) * STEP_VALUES(kind) * WIDTH;
+}
+
+/* The block with one scale over piece j of step number s of the row; past the end of the row for what fills it up */
+INLINE int64_t shared_block(const Kind kind, int64_t s, int piece) {
+  const int64_t group = s / STEPS(kind);
+  if (!kind.paired) return s * PIECES + piece;
+  return group * (GROUP_VALUES(kind) / 32) + block_of(kind, (int)(s % STEPS(kind)), piece);
+}
+
+INLINE void put_scales(const Kind kind, uint8_t *panel, const Step *step, int64_t s, int64_t blocks, int64_t row) {
+  float scales[WIDTH], minima[WIDTH];
+  store(scales, step->scale);
+  if (kind.minima) store(minima, step->least);
+  for (int piece = 0; piece < PIECES; piece++) {
+    int64_t b = shared_block(kind, s, piece);
+    if (b >= blocks) continue;
+    uint8_t *to = panel + b * PANEL_RECORD(kind) + SHARED(kind) * WIDTH + 4 * row;
+    memcpy(to, &scales[4 * piece], 4);
+    if (kind.minima) memcpy(to + BYTES, &minima[4 * piece], 4);
+  }
+}
+
+INLINE void unpack_step(const Kind kind, uint8_t *to, uint8_t *panel, const uint8_t *w, int64_t s, int64_t blocks,
+                        int64_t row, const int step) {
+  Step unpacked = kind.unpack(w, step);
+  store_bytes(to, unpacked.low);
+  if (kind.paired) store_bytes(to + BYTES, unpacked.high);
+  put_scales(kind, panel, &unpacked, s, blocks, row);
+}
+
+/* A row of the weight: its bytes in the order of the steps, its scales to their places in the panel. */
+INLINE void unpack_row(const Kind kind, uint8_t *to, uint8_t *panel, const uint8_t *w, int64_t k, int64_t row) {
+  const int64_t groups = k / GROUP_VALUES(kind), rest = k % GROUP_VALUES(kind), blocks = k / SHARED(kind);
+  int64_t s = 0;
+  for (int64_t g = 0; g < groups; g++, w += GROUP_BYTES(kind), s += STEPS(kind))
+    UNROLL for (int step = 0; step < 16; step++)
+      if (step < STEPS(kind))
+        unpack_step(kind, to + (s + step) * STEP_VALUES(kind), panel, w, s + step, blocks, row, step);
+  if (GROUP_BLOCKS(kind) > 1 && rest > 0) {
+    uint8_t copy[GROUP_BYTES(kind)];
+    memset(copy, 0, sizeof copy);
+    memcpy(copy, w, (size_t)(rest / kind.values * kind.bytes));
+    unpack_step(kind, to + s * STEP_VALUES(kind), panel, copy, s, blocks, row, 0);
+  }
+}
+
+/* A vector of each row becomes a vector for each four numbers. half: 0, or 1 for the second half of blocks */
+INLINE void turn_step(const Kind kind, uint8_t *panel, const uint8_t *rows, int64_t row_bytes, int64_t s, int64_t blocks,
+                      const int half) {
+  Ints square[WIDTH];
+  UNROLL for (int r = 0; r < WIDTH; r++) square[r] = load_ints(rows + r * row_bytes);
+  transpose(square);
+  UNROLL for (int piece = 0; piece < PIECES; piece++) {
+    int64_t b = shared_block(kind, s, piece);
+    uint8_t *to = panel + b * PANEL_RECORD(kind) + half * 4 * BYTES;
+    if (b < blocks) UNROLL for (int i = 0; i < 4; i++) store_ints(to + i * BYTES, square[4 * piece + i]);
+  }
+}
+
+INLINE void pack(const Kind kind, uint8_t *panel, const GptLines *w, int64_t rows, int64_t k) {
+  const int64_t steps = steps_of(kind, k), row_bytes = steps * STEP_VALUES(kind), blocks = k / SHARED(kind);
+  uint8_t *unpacked = panel + panel_bytes(kind, k) - WIDTH * row_bytes;
+  for (int64_t r = 0; r < rows; r++)
+    unpack_row(kind, unpacked + r * row_bytes, panel, (const uint8_t *)w->data + r * w->bytes, k, r);
+  for (int64_t r = rows; r < WIDTH; r++) memcpy(unpacked + r * row_bytes, unpacked, (size_t)row_bytes);
+  for (int64_t s = 0; s < steps; s++) {
+    const uint8_t *from = unpacked + s * STEP_VALUES(kind);
+    turn_step(kind, panel, from, row_bytes, s, blocks, 0);
+    if (kind.paired) turn_step(kind, panel, from + BYTES, row_bytes, s, blocks, 1);
+  }
+}
+
+/* One block of one row of the input, row t of m. */
+INLINE void put_input(const Kind kind, uint8_t *record, const int8_t *bytes, float scale, int64_t t, int64_t m) {
+  int32_t sum = 0;
+  for (int i = 0; i < SHARED(kind); i += 4) memcpy(record + i * m + 4 * t, bytes + i, 4);
+  for (int i = 0; i < SHARED(kind); i++) sum += bytes[i];
+  uint8_t *rest = record + SHARED(kind) * m + 4 * t;
+  const float total = scale * (float)sum;
+  const int32_t start = -kind.zero * sum;
+  memcpy(rest, &scale, 4);
+  memcpy(rest + 4 * m, kind.minima ? (const void *)&total : &start, 4);
+}
+
+INLINE int64_t group_bytes(const Kind kind, int64_t m, int64_t k) {
+  return (k / SHARED(kind) * INPUT_RECORD(kind, m) + 63) / 64 * 64;
+}
+
+INLINE void pack_input(const Kind kind, uint8_t *to, const GptLines *x, int64_t m, int64_t k) {
+  int8_t bytes[32];
+  for (int64_t t = 0; t < m; t++)
+    for (int64_t b = 0; b < k / 32; b++) {
+      float scale = quantise_block(bytes, (const float *)((const char *)x->data + t * x->bytes) + 32 * b);
+      for (int i = 0; i < 32; i += SHARED(kind))
+        put_input(kind, to + (32 * b + i) / SHARED(kind) * INPUT_RECORD(kind, m), bytes + i, scale, t, m);
+    }
+}
+
+/* M rows of the input by a panel of n rows of the weight */
+INLINE void multiply(const Kind kind, float *y, int64_t ldy, const uint8_t *panel, const uint8_t *x, const float *bias,
+                     int64_t n, int64_t k, const int M) {
+  Vec sums[MOST_TALL], first = {0};
+  if (bias != NULL) first = n >= WIDTH ? load(bias) : load_part(bias, n, first);
+  UNROLL for (int t = 0; t < M; t++) sums[t] = first;
+  for (int64_t b = 0; b < k / SHARED(kind); b++, panel += PANEL_RECORD(kind), x += INPUT_RECORD(kind, M)) {
+    const float *scales = (const float *)(x + SHARED(kind) * M), *rest = scales + M;
+    Ints whole[MOST_TALL];
+    UNROLL for (int t = 0; t < M; t++) whole[t] = kind.zero != 0 ? (Ints)repeat_four(rest + t) : (Ints){0};
+    UNROLL for (int i = 0; i < 8; i++) {
+      if (i == SHARED(kind) / 4) break;
+      const Bytes w = load_bytes(panel + i * BYTES);
+      UNROLL for (int t = 0; t < M; t++) {
+        const Bytes four = repeat_four(x + 4 * (i * M + t));
+        whole[t] = kind.whole_bytes ? dot_weight(whole[t], w, four) : dot_small(whole[t], w, four);
+      }
+    }
+    const Vec scale = load((const float *)(panel + SHARED(kind) * WIDTH));
+    UNROLL for (int t = 0; t < M; t++) sums[t] += to_floats(whole[t]) * (scale * scales[t]);
+    if (kind.minima) {
+      const Vec least = load((const float *)(panel + SHARED(kind) * WIDTH + BYTES));
+      UNROLL for (int t = 0; t < M; t++) sums[t] += least * rest[t];
+    }
+  }
+  UNROLL for (int t = 0; t < M; t++) {
+    if (n >= WIDTH) store(y + t * ldy, sums[t]);
+    else store_part(y + t * ldy, n, sums[t]);
+  }
+}
+
+INLINE void multiply_any(const Kind kind, const GptPanelProduct *o) {
+#define CASE(M)                                                                                        \
+  case M:                                                                                              \
+    if (M <= TALL) multiply(kind, o->y, o->ldy, o->panel, o->x, o->bias, o->n, o->k, M <= TALL ? M : 1); \
+    break
+  switch (o->m) {
+    CASE(1);
+    CASE(2);
+    CASE(3);
+    CASE(4);
+    CASE(5);
+    CASE(6);
+    CASE(7);
+    CASE(8);
+    CASE(9);
+    CASE(10);
+    CASE(11);
+    CASE(12);
+    default: break;
+  }
+#undef CASE
+}
+
+/* Packed, many kinds look alike. */
+static void multiply_whole_bytes(const GptPanelProduct *o) {
+  multiply_any((Kind){.zero = WEIGHT_START, .paired = true, .whole_bytes = true}, o);
+}
+static void multiply_centred(const GptPanelProduct *o) { multiply_any((Kind){.zero = 1, .paired = true}, o); }
+static void multiply_minima(const GptPanelProduct *o) { multiply_any((Kind){.minima = true, .paired = true}, o); }
+static void multiply_sixteen(const GptPanelProduct *o) { multiply_any((Kind){.zero = 1}, o); }
+
+INLINE void multiply_kind(const Kind kind, const GptPanelProduct *o) {
+  if (kind.whole_bytes) multiply_whole_bytes(o);
+  else if (kind.minima) multiply_minima(o);
+  else if (kind.paired) multiply_centred(o);
+  else multiply_sixteen(o);
+}
+
+#define DEFINE(name, kind)                                                                                            \
+  static int64_t panel_bytes_##name(int64_t k) { return panel_bytes(kind, k); }                                       \
+  static void pack_##name(void *panel, const GptLines *w, int64_t rows, int64_t k) { pack(kind, panel, w, rows, k); } \
+  static int64_t group_bytes_##name(int64_t m, int64_t k) { return group_bytes(kind, m, k); }                         \
+  static void pack_input_##name(void *to, const GptLines *x, int64_t m, int64_t k) { pack_input(kind, to, x, m, k); } \
+  static void multiply_##name(const GptPanelProduct *o) { multiply_kind(kind, o); }                                   \
+  const GptWeightPanels gpt_kernel(panels_##name) = {                                                                 \
+      WIDTH, TALL, 0, panel_bytes_##name, pack_##name, group_bytes_##name, pack_input_##name, multiply_##name};
+
+GPT_BLOCK_KINDS(DEFINE)

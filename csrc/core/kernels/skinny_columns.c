@@ -1,0 +1,114 @@
+/*
+ * Products of few rows with weights stored [in, out], of f32, f16 or bf16: rows of the weight are added up, strip by
+ * strip. Each is read from memory once, and what comes next is asked for ahead. The order of an element's sum depends
+ * on k alone: neither m nor the cut changes it.
+ */
+#include "core/kernels/halves.h"
+#include "core/kernels/table.h"
+
+#define MOST GPT_SKINNY_ROWS
+#define DEEP 8                /* rows of the weight at once */
+#define SUMS 4096             /* sums that stay in the cache meanwhile, */
+#define STRIP(M) (SUMS / (M)) /* those of so many columns */
+
+#define FETCH(p) __builtin_prefetch(p, 0, 2) /* for reading, into the second cache */
+
+typedef Vec (*LoadNumbers)(const char *p);
+
+/* How numbers of a weight are read: WIDTH of them, of so many bytes each */
+typedef struct Numbers {
+  LoadNumbers load;
+  int size;
+} Numbers;
+
+INLINE Vec load_f32(const char *p) { return load((const float *)p); }
+INLINE Vec load_f16(const char *p) { return from_f16(load_halves(p)); }
+INLINE Vec load_bf16(const char *p) { return from_bf16(load_halves(p)); }
+
+/* The first n < WIDTH of them, and zeros */
+INLINE Vec load_rest(const Numbers numbers, const char *p, int64_t n) {
+  char rest[4 * WIDTH] = {0};
+  return numbers.load(memcpy(rest, p, (size_t)(n * numbers.size)));
+}
+
+/* sums[i, j] += x[i, 0] w[0, j] + .. + x[i, D-1] w[D-1, j], added from left to right, for M rows and V vectors of
+   columns at once. Asks for the D rows of w that follow. */
+INLINE void add_rows(const Numbers numbers, float *sums, const float *x, int64_t x_bytes, const char *w,
+                     int64_t w_bytes, int64_t n, const int M, const int D, const int V) {
+  float factors[DEEP][MOST];
+  for (int i = 0; i < M; i++)
+    for (int d = 0; d < D; d++) factors[d][i] = ((const float *)((const char *)x + i * x_bytes))[d];
+  int64_t j = 0;
+  for (; j + V * WIDTH <= n; j += V * WIDTH) {
+    Vec s[MOST][2], row[2];
+    UNROLL for (int i = 0; i < M; i++)
+      UNROLL for (int v = 0; v < V; v++) s[i][v] = load(sums + i * STRIP(M) + j + v * WIDTH);
+    UNROLL for (int d = 0; d < D; d++) {
+      const char *from = w + d * w_bytes + j * numbers.size;
+      FETCH(from + D * w_bytes);
+      UNROLL for (int v = 0; v < V; v++) row[v] = numbers.load(from + v * WIDTH * numbers.size);
+      UNROLL for (int i = 0; i < M; i++)
+        UNROLL for (int v = 0; v < V; v++) s[i][v] += factors[d][i] * row[v];
+    }
+    UNROLL for (int i = 0; i < M; i++)
+      UNROLL for (int v = 0; v < V; v++) store(sums + i * STRIP(M) + j + v * WIDTH, s[i][v]);
+  }
+  for (; j < n; j += WIDTH) {
+    const int64_t count = n - j < WIDTH ? n - j : WIDTH;
+    for (int i = 0; i < M; i++) {
+      Vec s = load_part(sums + i * STRIP(M) + j, count, (Vec){0});
+      for (int d = 0; d < D; d++) s += factors[d][i] * load_rest(numbers, w + d * w_bytes + j * numbers.size, count);
+      store_part(sums + i * STRIP(M) + j, count, s);
+    }
+  }
+}
+
+/* The sums stand side by side in a place of their own: at y, whose rows may be a power of two apart, and beside
+   rows of w that are, they would drive each other out of the cache. */
+INLINE void columns_strip(const Numbers numbers, const GptFewRows *o, int64_t j, int64_t n, const int M, const int V) {
+  float sums[SUMS] __attribute__((aligned(64)));
+  const char *w = (const char *)o->w + j * numbers.size;
+  const float *x = o->x;
+  size_t bytes = (size_t)n * sizeof *sums;
+  for (int64_t i = 0; i < M; i++) {
+    if (o->bias != NULL) memcpy(sums + i * STRIP(M), o->bias + j, bytes);
+    else memset(sums + i * STRIP(M), 0, bytes);
+  }
+  int64_t p = 0;
+  for (; p + DEEP <= o->k; p += DEEP)
+    add_rows(numbers, sums, x + p, o->x_bytes, w + p * o->w_bytes, o->w_bytes, n, M, DEEP, V);
+  for (; p < o->k; p++) add_rows(numbers, sums, x + p, o->x_bytes, w + p * o->w_bytes, o->w_bytes, n, M, 1, V);
+  for (int64_t i = 0; i < M; i++) memcpy(o->y + i * o->ldy + j, sums + i * STRIP(M), bytes);
+}
+
+INLINE void multiply_columns(const Numbers numbers, const GptFewRows *o, int64_t first, int64_t last) {
+  const int64_t strip = STRIP(o->m < MOST ? o->m : MOST);
+  for (int64_t j = first; j < last; j += strip) {
+    int64_t n = last - j < strip ? last - j : strip;
+    switch (o->m) {
+      case 1: columns_strip(numbers, o, j, n, 1, 2); break;
+      case 2: columns_strip(numbers, o, j, n, 2, 2); break;
+      case 3: columns_strip(numbers, o, j, n, 3, 2); break;
+      case 4: columns_strip(numbers, o, j, n, 4, 2); break;
+      case 5: columns_strip(numbers, o, j, n, 5, 1); break;
+      case 6: columns_strip(numbers, o, j, n, 6, 1); break;
+      case 7: columns_strip(numbers, o, j, n, 7, 1); break;
+      default: columns_strip(numbers, o, j, n, 8, 1); break;
+    }
+  }
+}
+
+void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
+                                const float *bias, int64_t m, int64_t k, int64_t first, int64_t last) {
+  const GptFewRows o = {.y = y, .ldy = ldy, .x = x, .x_bytes = ldx * (int64_t)sizeof *x, .w = w,
+                        .w_bytes = ldw * (int64_t)sizeof *w, .bias = bias, .m = m, .k = k};
+  multiply_columns((Numbers){load_f32, 4}, &o, first, last);
+}
+
+void gpt_kernel(columns_f16)(const GptFewRows *o, int64_t first, int64_t last) {
+  multiply_columns((Numbers){load_f16, 2}, o, first, last);
+}
+
+void gpt_kernel(columns_bf16)(const GptFewRows *o, int64_t first, int64_t last) {
+  multiply_columns((Numbers){load_bf16, 2}, o, first, last);
+}

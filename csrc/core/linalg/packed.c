@@ -1,0 +1,142 @@
+#include "core/linalg/packed.h"
+
+#include "core/base/memory.h"
+#include "core/base/parallel.h"
+#include "core/base/scratch.h"
+#include "core/linalg/product.h"
+
+#define FEW_WORK (1 << 16)  /* multiplications with few rows worth a hand-over to another thread */
+#define PACK_FLOATS 8192    /* of the input packed by a thread at a time, at least */
+#define TASKS_EACH 3        /* for each thread, so that all end at about the same time */
+#define LONG_COLUMN 8192    /* rows of a weight of which a thread takes half its share at a time */
+
+typedef struct FewRows {
+  GptFewRows product;
+  void (*multiply)(const GptFewRows *product, int64_t first, int64_t last);
+} FewRows;
+
+static void multiply_few_rows(void *context, int64_t first, int64_t last) {
+  const FewRows *few = context;
+  few->multiply(&few->product, first, last);
+}
+
+/* A thread's share of the weight's rows, or half of it; no sum depends on it. */
+static int64_t few_rows_grain(int64_t n, int64_t work) {
+  int64_t share = n / gpt_threads() + 1;
+  if (share > LONG_COLUMN) share = (share + 1) / 2;
+  return gpt_round_up(gpt_larger(share, FEW_WORK / gpt_larger(work, 1)), 16);
+}
+
+static void prepare_rows(const GptPacked *p, const GptFewRowsKernels *kernels, char *to, int64_t bytes) {
+  for (int64_t i = 0; i < p->y.rows; i++)
+    kernels->prepare(to + i * bytes, (const float *)((const char *)p->x.data + i * p->x.bytes), p->k);
+}
+
+bool gpt_few_rows_multiply(GptEnv *env, const GptPacked *p, const GptFewRowsKernels *kernels) {
+  const int64_t bytes = kernels->prepare != NULL ? kernels->input_bytes(p->k) : p->x.bytes;
+  char *prepared = NULL;
+  if (kernels->prepare != NULL) {
+    prepared = gpt_alloc(env, (size_t)(p->y.rows * bytes));
+    if (prepared == NULL) return false;
+    prepare_rows(p, kernels, prepared, bytes);
+  }
+  FewRows few = {{.y = p->y.data, .ldy = p->y.row_stride, .x = prepared != NULL ? prepared : p->x.data,
+                  .x_bytes = bytes, .w = p->w.data, .w_bytes = p->w.bytes, .bias = p->bias, .m = p->y.rows, .k = p->k},
+                 p->w.across ? kernels->multiply_across : kernels->multiply};
+  gpt_parallel_for(p->y.columns, few_rows_grain(p->y.columns, p->y.rows * p->k), multiply_few_rows, &few);
+  gpt_free(env, prepared);
+  return true;
+}
+
+/* A task is some groups of the input by one panel of the weight. */
+typedef struct Panels {
+  const GptPacked *product;
+  const GptWeightPanels *kernels;
+  int64_t group_rows, group_bytes, groups;
+  int64_t task_groups, tasks_of_panel;
+  char *input;
+  GptScratch scratch;
+} Panels;
+
+static GptLines lines_from(const GptLines *lines, int64_t line, int64_t number, size_t size) {
+  int64_t apart = lines->across ? (int64_t)size : lines->bytes, along = lines->across ? lines->bytes : (int64_t)size;
+  return (GptLines){(const char *)lines->data + line * apart + number * along, lines->bytes, lines->across};
+}
+
+static void pack_groups(void *context, int64_t first, int64_t last) {
+  const Panels *o = context;
+  const GptPacked *p = o->product;
+  for (int64_t g = first; g < last; g++) {
+    int64_t row = g * o->group_rows;
+    GptLines lines = lines_from(&p->x, row, 0, sizeof(float));
+    o->kernels->pack_input(o->input + g * o->group_bytes, &lines, gpt_smaller(o->group_rows, p->y.rows - row), p->k);
+  }
+}
+
+/* Groups [first, last) by a panel of the weight, from its row j and number `number` on */
+static void multiply_groups(const Panels *o, const void *panel, int64_t j, int64_t number, int64_t depth, int64_t first,
+                            int64_t last) {
+  const GptPacked *p = o->product;
+  for (int64_t g = first; g < last; g++) {
+    int64_t row = g * o->group_rows;
+    GptPanelProduct product = {.y = p->y.data + row * p->y.row_stride + j, .ldy = p->y.row_stride, .panel = panel,
+                               .x = o->input + g * o->group_bytes, .bias = p->bias != NULL ? p->bias + j : NULL,
+                               .m = gpt_smaller(o->group_rows, p->y.rows - row),
+                               .n = gpt_smaller(o->kernels->rows, p->y.columns - j), .k = depth, .first = number,
+                               .add = p->add || number > 0};
+    o->kernels->multiply(&product);
+  }
+}
+
+static int64_t depth_of(const GptWeightPanels *kernels, int64_t k) {
+  return kernels->depth > 0 ? gpt_smaller(kernels->depth, k) : k;
+}
+
+static void multiply_panels(void *context, int64_t first, int64_t last) {
+  Panels *o = context;
+  const GptPacked *p = o->product;
+  const int64_t depth = gpt_larger(depth_of(o->kernels, p->k), 1);
+  float *panel = gpt_scratch_take(&o->scratch);
+  for (int64_t t = first; t < last; t++) {
+    int64_t j = t / o->tasks_of_panel * o->kernels->rows, group = t % o->tasks_of_panel * o->task_groups, number = 0;
+    do {
+      int64_t length = gpt_smaller(depth, p->k - number);
+      GptLines lines = lines_from(&p->w, j, number, p->w_size);
+      o->kernels->pack(panel, &lines, gpt_smaller(o->kernels->rows, p->y.columns - j), length);
+      multiply_groups(o, panel, j, number, length, group, gpt_smaller(group + o->task_groups, o->groups));
+      number += length;
+    } while (number < p->k);
+  }
+  gpt_scratch_put(&o->scratch, panel);
+}
+
+/* Groups of about the same size; of few panels each is multiplied in several tasks. */
+static int64_t cut_panels(Panels *o) {
+  const GptPacked *p = o->product;
+  int64_t most = o->kernels->group_rows, pieces = (p->y.rows + most - 1) / most;
+  o->group_rows = (p->y.rows + pieces - 1) / pieces;
+  o->groups = (p->y.rows + o->group_rows - 1) / o->group_rows;
+  o->group_bytes = o->kernels->group_bytes(o->group_rows, p->k);
+  int64_t panels = (p->y.columns + o->kernels->rows - 1) / o->kernels->rows;
+  int64_t wanted = gpt_threads() > 1 ? TASKS_EACH * gpt_threads() : 1;
+  int64_t parts = gpt_smaller((wanted + panels - 1) / panels, o->groups);
+  o->task_groups = (o->groups + parts - 1) / parts;
+  o->tasks_of_panel = (o->groups + o->task_groups - 1) / o->task_groups;
+  return panels * o->tasks_of_panel;
+}
+
+bool gpt_panels_multiply(GptEnv *env, const GptPacked *p, const GptWeightPanels *kernels) {
+  Panels o = {.product = p, .kernels = kernels};
+  if (p->y.rows <= 0 || p->y.columns <= 0) return true;
+  int64_t tasks = cut_panels(&o), panel_bytes = kernels->panel_bytes(depth_of(kernels, p->k));
+  o.input = gpt_alloc(env, (size_t)(o.groups * o.group_bytes));
+  if (o.input == NULL) return false;
+  bool done = gpt_scratch_init(&o.scratch, env, panel_bytes / (int64_t)sizeof(float) + 1, tasks);
+  if (done) {
+    gpt_parallel_for(o.groups, 1 + PACK_FLOATS / (o.group_rows * p->k + 1), pack_groups, &o);
+    gpt_parallel_for(tasks, 1, multiply_panels, &o);
+    gpt_scratch_free(&o.scratch, env);
+  }
+  gpt_free(env, o.input);
+  return done;
+}
