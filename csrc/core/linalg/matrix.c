@@ -4,6 +4,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/base/parallel.h"
+#include "core/linalg/packed.h"
 #include "core/linalg/product.h"
 #include "core/base/scratch.h"
 
@@ -116,10 +117,31 @@ static bool is_skinny(const GptProduct *p) {
   return p->c.rows <= GPT_SKINNY_ROWS && !p->add && (p->a.column_stride == 1 || p->a.columns <= 1);
 }
 
+/* The rows of a matrix as lines of floats. */
+static GptLines rows_as_lines(const GptMatrix *m) {
+  const bool by_rows = gpt_by_rows(m);
+  return (GptLines){m->data, (by_rows ? m->row_stride : m->column_stride) * (int64_t)sizeof(float), !by_rows};
+}
+
+/* The panels for a product in bf16, or NULL: nobody asked for it, or the processor has no such products. */
+static const GptWeightPanels *bf16_panels(const GptEnv *env, const GptProduct *p) {
+  return env->bf16_products && (p->bias == NULL || !p->add) ? gpt_kernels()->weights[GPT_F32].panels : NULL;
+}
+
+static bool multiply_bf16(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels) {
+  const GptMatrix columns = gpt_matrix_transposed(p->b);
+  const GptPacked packed = {.y = p->c, .x = rows_as_lines(&p->a), .w = rows_as_lines(&columns), .w_size = sizeof(float),
+                            .k = p->a.columns, .bias = p->bias, .add = p->add};
+  return gpt_panels_multiply(env, &packed, panels);
+}
+
 bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add) {
   GptProduct p = {.c = c, .a = a, .b = b, .bias = bias, .add = add};
   if (c.rows <= 0 || c.columns <= 0) return true;
-  if (!is_skinny(&p)) return multiply_wide(env, &p);
+  if (!is_skinny(&p)) {
+    const GptWeightPanels *panels = bf16_panels(env, &p);
+    return panels != NULL ? multiply_bf16(env, &p, panels) : multiply_wide(env, &p);
+  }
   gpt_parallel_for(c.columns, skinny_grain(&p), multiply_skinny, &p);
   return true;
 }

@@ -26,8 +26,9 @@ bool gpt_matrix_fits(GptMatrix m);
 
 /*
  * c[m, n] = a[m, k] * b[k, n] (+ c, if add) (+ bias[n] in each row, may be NULL). c's column_stride is 1.
- * The same element comes out for any number of threads. A row's last bits may differ between few rows and many. False
- * and a message without memory for its panels.
+ * The same element comes out for any number of threads. A row's last bits may differ between few rows and many; many are
+ * multiplied in bf16 where the environment allows it (env.h) and the processor can. False and a message without memory
+ * for its panels.
  */
 bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add);
 

@@ -121,5 +121,12 @@ static bool multiply_panel_back(GptEnv *env, const void *context, GptMatrix pane
 
 bool gpt_weight_multiply_back(GptEnv *env, GptMatrix dx, GptMatrix dy, GptWeight w, bool add) {
   if (w.dtype == GPT_F32 || w.rows == 0) return gpt_matrix_multiply(env, dx, dy, matrix_of(&w), NULL, add);
+  const GptWeightPanels *panels = gpt_kernels()->weights[w.dtype].panels;
+  if (env->bf16_products && panels != NULL && !gpt_dtype_blocked(w.dtype)) {
+    const GptWeight turned = {w.dtype, w.data, w.columns, w.rows, w.column_stride, w.row_stride};
+    GptPacked product = as_packed(dx, dy, &turned, NULL);
+    product.add = add;
+    return gpt_panels_multiply(env, &product, panels);
+  }
   return each_panel(env, &w, multiply_panel_back, &(Back){dx, dy, add});
 }

@@ -23,6 +23,10 @@ bool gpt_weight_fits(const GptWeight *w);
 /*
  * y[m, rows] = x[m, columns] * w' (+ bias[rows] in each row, may be NULL). y's column_stride is 1. The same numbers
  * come out for any number of threads. False and a message without memory for its panels.
+ *
+ * Over blocks, x is rounded to 8 bits with a scale for each 32 numbers; over f16 and bf16, many rows and the weight are
+ * rounded to bf16 where the processor multiplies that. Sums are f32. A row's last bits may differ between few rows and
+ * many.
  */
 bool gpt_weight_multiply(GptEnv *env, GptMatrix y, GptMatrix x, GptWeight w, const float *bias);
 
