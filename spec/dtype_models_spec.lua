@@ -50,7 +50,7 @@ describe("layer:to", function()
       assert.equal(bytes, other.head.weight:bytes())
       other:to "f32"
       assert_dtypes(other, "f32")
-      assert.is_true(distance(converted, gpt.no_grad(other, ids)) < 1e-5)
+      assert.is_true(distance(converted, gpt.no_grad(other, ids)) < 2e-2) -- inputs were rounded to 8 bits or bf16
       assert.is_true(other.head.weight:requires_grad())
       assert.is_true(other.token_embedding.weight:requires_grad())
       local token = other.token_embedding.weight

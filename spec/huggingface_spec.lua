@@ -84,6 +84,8 @@ describe("gpt.load", function()
   end)
 
   for _, case in ipairs(fixture.models) do
+    -- Over halves many rows are multiplied in bf16, where the processor can.
+    local most = case.dir:find "float16" and 2e-2 or 1e-4
     it("computes what transformers does with " .. case.dir, function()
       for _, map in ipairs { true, false } do
         local model, tokenizer = gpt.load(FIXTURES .. case.dir, { map = map })
@@ -94,7 +96,7 @@ describe("gpt.load", function()
           local got = logits[row.row][row.position]:totable()
           assert.equal(#row.values, #got)
           for i, value in ipairs(row.values) do
-            assert.is_true(math.abs(got[i] - value) < 1e-4 * (1 + math.abs(value)))
+            assert.is_true(math.abs(got[i] - value) < most * (1 + math.abs(value)))
           end
         end
         local expected = table.move(case.greedy, 1, #case.greedy, #case.prompt + 1, { table.unpack(case.prompt) })
