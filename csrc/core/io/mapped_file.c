@@ -3,15 +3,21 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 #include "core/io/files.h"
+#include "core/tensor/shared.h"
 
 #define PIECE 65536  /* floats that a thread reads at a time */
 #define BUFFER 16384 /* bytes that are converted at a time */
 #define HUGE_PAGE ((size_t)2 << 20)
+#define SHARED_LEAST 65536           /* bytes of a tensor that is worth sharing */
+#define SECOND ((int64_t)1000000000) /* in nanoseconds, as is */
+#define SETTLED (SECOND / 10)        /* a file that has not been changed for so long */
 
 GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path) {
   size_t length = strlen(path) + 1;
@@ -147,24 +153,60 @@ static GptTensor *view_of(GptEnv *env, GptMappedFile *file, char *data, GptDtype
   return tensor;
 }
 
-static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
-                          const int64_t *shape) {
-  bool doubles = dtype == GPT_FILE_F64;
-  GptTensor *tensor = gpt_tensor_new(env, doubles ? GPT_F32 : dtype, ndim, shape);
-  if (tensor == NULL) return NULL;
-  prefer_huge_pages(tensor->storage->data, tensor->storage->bytes);
-  Reading reading = {.file = file, .offset = offset, .to = tensor->storage->data};
-  if (doubles) gpt_parallel_for(gpt_tensor_numel(tensor), PIECE, read_doubles, &reading);
-  else gpt_parallel_for((int64_t)tensor->storage->bytes, 4 * PIECE, read_plain, &reading);
-  if (reading.problem == 0) return tensor;
-  gpt_tensor_release(tensor);
-  fail_to_read(env, reading.problem);
-  return gpt_fail_at(env, "%s", file->path), NULL;
+/* What is read from a file, and in which state of the file. False where that may not be told from another state: a file
+   that has just been changed could be changed again within the tick of the clock that stamps it. */
+static bool shared_key(const GptMappedFile *file, size_t offset, GptDtype dtype, size_t bytes, GptSharedKey *key) {
+  struct stat about;
+  struct timespec now;
+  if (fstat(file->fd, &about) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
+  int64_t changed = (int64_t)about.st_ctim.tv_sec * SECOND + about.st_ctim.tv_nsec;
+  *key = (GptSharedKey){{(uint64_t)about.st_dev, (uint64_t)about.st_ino, (uint64_t)about.st_size, (uint64_t)changed,
+                         (uint64_t)about.st_mtim.tv_sec * SECOND + (uint64_t)about.st_mtim.tv_nsec, offset,
+                         (uint64_t)dtype, bytes}};
+  return (int64_t)now.tv_sec * SECOND + now.tv_nsec - changed > SETTLED;
 }
 
-/* Bytes of such a tensor in the file. */
-static bool count_file_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes) {
-  return gpt_tensor_bytes(env, dtype == GPT_FILE_F64 ? GPT_I64 : dtype, ndim, shape, bytes); /* as large as an i64 */
+/* Reads bytes (doubles: as many 64-bit floats, into 32 bits each); false and a message where that fails. */
+static bool read_into(GptEnv *env, const GptMappedFile *file, size_t offset, bool doubles, const GptStorage *storage) {
+  prefer_huge_pages(storage->data, storage->bytes);
+  Reading reading = {.file = file, .offset = offset, .to = storage->data};
+  if (doubles) gpt_parallel_for((int64_t)(storage->bytes / sizeof(float)), PIECE, read_doubles, &reading);
+  else gpt_parallel_for((int64_t)storage->bytes, 4 * PIECE, read_plain, &reading);
+  if (reading.problem == 0) return true;
+  fail_to_read(env, reading.problem);
+  return gpt_fail_at(env, "%s", file->path);
+}
+
+/* The bytes as a storage: one that this process has read already, or a fresh one, which is offered to others then. */
+static GptStorage *read_storage(GptEnv *env, const GptMappedFile *file, size_t offset, GptDtype dtype, size_t bytes) {
+  GptSharedKey key, after;
+  GptDtype own = dtype == GPT_FILE_F64 ? GPT_F32 : dtype;
+  bool shares = bytes >= SHARED_LEAST && shared_key(file, offset, dtype, bytes, &key);
+  GptStorage *storage = shares ? gpt_shared_find(env, own, &key) : NULL;
+  if (storage != NULL) return storage;
+  storage = shares ? gpt_shared_new(env, own, bytes) : NULL;
+  bool offers = storage != NULL;
+  if (!offers) storage = gpt_storage_new(env, own, bytes, false);
+  if (storage == NULL) return NULL;
+  if (!read_into(env, file, offset, dtype == GPT_FILE_F64, storage)) return gpt_storage_release(storage), NULL;
+  bool same = offers && shared_key(file, offset, dtype, bytes, &after) && memcmp(&key, &after, sizeof key) == 0;
+  if (same) gpt_shared_offer(storage, &key);
+  return storage;
+}
+
+static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, GptDtype dtype, size_t bytes, int ndim,
+                          const int64_t *shape) {
+  GptStorage *storage = read_storage(env, file, offset, dtype, bytes);
+  GptTensor *tensor = storage != NULL ? gpt_tensor_over(env, storage, 0, ndim, shape) : NULL;
+  gpt_storage_release(storage);
+  return tensor;
+}
+
+/* Bytes of such a tensor in the file, and in memory. */
+static bool count_file_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes, size_t *own) {
+  bool doubles = dtype == GPT_FILE_F64; /* as large as an i64 */
+  return gpt_tensor_bytes(env, doubles ? GPT_I64 : dtype, ndim, shape, bytes) &&
+         gpt_tensor_bytes(env, doubles ? GPT_F32 : dtype, ndim, shape, own);
 }
 
 /* Where numbers of that dtype may lie: what is read as floats and integers at their own size, the rest, which is read
@@ -175,13 +217,13 @@ static bool lies_aligned(size_t offset, GptDtype dtype) {
 
 GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
                                   const int64_t *shape, bool view) {
-  size_t bytes;
-  if (!count_file_bytes(env, dtype, ndim, shape, &bytes)) return NULL;
+  size_t bytes, own;
+  if (!count_file_bytes(env, dtype, ndim, shape, &bytes, &own)) return NULL;
   if (offset > file->size || bytes > file->size - offset)
     return gpt_fail_null(env, "a tensor that lies outside its file");
   if (view && dtype != GPT_FILE_F64 && lies_aligned(offset, dtype) && bytes > 0) {
     if (gpt_mapped_file_data(file) == NULL) return NULL;
     return view_of(env, file, file->data + offset, dtype, bytes, ndim, shape);
   }
-  return copy_of(env, file, offset, dtype, ndim, shape);
+  return copy_of(env, file, offset, dtype, own, ndim, shape);
 }

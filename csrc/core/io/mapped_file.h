@@ -43,8 +43,9 @@ bool gpt_mapped_file_zero(const GptMappedFile *file, size_t offset, size_t size,
 
 /*
  * The tensor of that dtype (a GptDtype, or GPT_FILE_F64) that begins at byte `offset` of the file. With `view`, one
- * that lies aligned is a view of the mapping, which keeps it; all else is copied, in parallel. The bytes must lie
- * inside the file.
+ * that lies aligned is a view of the mapping, which keeps it; all else is copied, in parallel. A large one that the
+ * process has read already, from a file that is the same since, shares that memory (core/tensor/shared.h). The bytes
+ * must lie inside the file.
  */
 GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
                                   const int64_t *shape, bool view);

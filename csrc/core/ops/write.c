@@ -1,6 +1,7 @@
 #include "core/ops/write.h"
 
 #include "core/ops/shape.h"
+#include "core/tensor/shared.h"
 
 bool gpt_check_writable(GptEnv *env, const GptTensor *x, const char *what) {
   if (env->recording && x->node != NULL)
@@ -61,8 +62,9 @@ bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source) {
         "gpt.no_grad");
   GptTensor *ready = prepared(env, x, source);
   if (ready == NULL) return false;
-  gpt_copy_elements(x, ready);
-  gpt_tensor_written(x);
+  bool done = gpt_storage_make_private(x->storage);
+  if (done) gpt_copy_elements(x, ready);
+  if (done) gpt_tensor_written(x);
   gpt_tensor_release(ready);
-  return true;
+  return done;
 }

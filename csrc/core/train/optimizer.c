@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/tensor/shared.h"
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
@@ -197,12 +198,17 @@ static bool make_moments(GptEnv *env, GptAdamParameter *p) {
   return p->mean != NULL && p->square != NULL;
 }
 
+/* Before anything is written: a parameter that is stepped has moments, and memory that nobody shares. */
+static bool make_ready(GptEnv *env, GptAdamParameter *p) {
+  return p->tensor->grad == NULL || (make_moments(env, p) && gpt_storage_make_private(p->tensor->storage));
+}
+
 bool gpt_adamw_step(GptAdamW *adamw) {
   int64_t items = 0, count = 0;
   for (int64_t i = 0; i < adamw->count; i++)
     if (!check_dtype(adamw, adamw->parameters[i].name, adamw->parameters[i].tensor)) return false;
   for (int64_t i = 0; i < adamw->count; i++)
-    if (adamw->parameters[i].tensor->grad != NULL && !make_moments(adamw->env, &adamw->parameters[i])) return false;
+    if (!make_ready(adamw->env, &adamw->parameters[i])) return false;
   Update *updates = gpt_alloc_array(adamw->env, adamw->count, sizeof *updates);
   if (updates == NULL) return false;
   for (int64_t i = 0; i < adamw->count; i++) {

@@ -14,19 +14,25 @@ end
 
 -- The parts of one of the files' tensors, as a Model has them: views, where the tensor is one.
 local function parts_of(item, tensor)
-  local whole, count, parts = item.turned and tensor:transpose(1, 2) or tensor, #item.paths, {}
+  local whole <close> = item.turned and tensor:transpose(1, 2) or tensor:detach()
+  local count, parts = #item.paths, {}
   local height = whole:size(1) // count
-  for i = 1, count do
-    parts[i] = count > 1 and whole:narrow(1, (i - 1) * height + 1, height) or whole
-  end
+  for i = 1, count do parts[i] = whole:narrow(1, (i - 1) * height + 1, height) end
   return parts
 end
 
 local function set_parameter(model, path, tensor)
   local parent, name = path:match("^(.*)%.([^.]+)$")
   local layer = model:find(parent)
-  if not core._may_hold(layer, name, tensor:dtype()) then tensor = tensor:float() end
-  core._set_parameter(layer, name, tensor)
+  if core._may_hold(layer, name, tensor:dtype()) then return core._set_parameter(layer, name, tensor) end
+  local floats <close> = tensor:float()
+  core._set_parameter(layer, name, floats)
+end
+
+-- Lets go of the handles: what no layer holds, such as a file that was converted, goes at once.
+local function free_all(tensor, parts)
+  for _, part in ipairs(parts) do part:free() end
+  tensor:free()
 end
 
 -- Gives an empty model its weights.
@@ -37,9 +43,11 @@ end
 function build.fill(model, list, config, read)
   for _, item in ipairs(list) do
     if config.qkv_bias or item.role ~= "qkv_bias" then
-      local parts = parts_of(item, read(item))
+      local tensor = read(item)
+      local parts = parts_of(item, tensor)
       for i, path in ipairs(item.paths) do set_parameter(model, path, parts[i]) end
       if config.tie_weights and item.role == "token_embedding" then set_parameter(model, "head.weight", parts[1]) end
+      free_all(tensor, parts)
     end
   end
 end
