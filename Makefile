@@ -144,8 +144,8 @@ run-demo: $(CORE) $(MADE)
 	@mkdir -p '$(BUILD)/demo'
 	@$(RUN) DEMO_DIR="$${DEMO_DIR-$(BUILD)/demo}" $(LUA) examples/demo.lua $(if $(TEXT),"$$TEXT")
 
-# busted, by the interpreter itself: under a sanitizer no other program should run.
-BUSTED = $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
+# busted, by the interpreter itself: under a sanitizer no other program should run. Each file is a process.
+BUSTED = JOBS=$(JOBS) $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
 run-test: $(CORE) $(MADE) $(BUILD)/states
 	@$(BUSTED)
 
@@ -259,7 +259,7 @@ help:
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
-	@echo 'make lint, make asan, make test-arm, make bench, make bench-train, make docs, make clean'
+	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-train, make docs, make clean'
 
 .DEFAULT_GOAL = all
 .PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-train lint env install docs clean help

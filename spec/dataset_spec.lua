@@ -54,6 +54,7 @@ describe("a dataset", function()
     local data = gpt.dataset(count_up(21), { context_length = 4, batch_size = 2, drop_last = true })
     assert.equal(2, #data)
     assert.equal(4, #firsts(data))
+    assert.equal(1, #gpt.dataset(count_up(9), { context_length = 4, batch_size = 2, drop_last = true }))
   end)
 
   it("shuffles every epoch anew, by seed alone, each window once", function()
@@ -346,6 +347,11 @@ describe("gpt.lr_schedule", function()
     local rate = gpt.lr_schedule { lr = 2, steps = 10 }
     assert.near(0.2, rate(10), 1e-12)
     assert.is_true(rate(1) > 1.9)
+  end)
+
+  it("stays at its height where it only warms up", function()
+    local rate = gpt.lr_schedule { lr = 1, warmup = 3, steps = 3 }
+    for step, expected in pairs { 1 / 3, 2 / 3, 1, 1, [9] = 1 } do assert.near(expected, rate(step), 1e-12) end
   end)
 
   it("says what is wrong", function()

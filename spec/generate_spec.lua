@@ -283,6 +283,8 @@ describe("stop", function()
     assert.equal(">a", (text({ 97, word.newlines, 98 }, { "zzz", "\n\n" })))
     assert.equal(">aEN", (text({ 97, 69, 78 }, "END")))
     assert.equal(">a", (text({ 97, 98, 99, 100 }, { "cd", "bc" })))
+    assert.equal(">c", (text({ word.cdef }, { "e", "d" }))) -- the first to begin, not the first of the list
+    assert.equal(">", (text({ 97, 98, 88 }, { "abX", "zz" }))) -- held back for any of them
   end)
 
   it("ends as soon as a stop is there", function()

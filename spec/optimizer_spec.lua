@@ -223,6 +223,10 @@ AdamW {  -- 2 groups; 1 step
       refusal { { params = linear }, { params = { linear.weight } } })
     assert.equal("gpt.optim.AdamW: parameter '1' was computed from others; a leaf that requires a gradient expected",
       refusal { w * 2 })
+    for _, wide in ipairs { gpt.ones(1, 3):expand(2, 3), gpt.ones(2, 1):expand(2, 9) } do
+      assert.equal("gpt.optim.AdamW: parameter '1' has elements that share memory (it was expanded)",
+        refusal { wide:requires_grad(true) })
+    end
     assert.equal("gpt.optim.AdamW: parameter '1' is i64: training needs f32 weights; model:to \"f32\" converts them",
       refusal { gpt.tensor { 1, 2 } })
     assert.equal("gpt.optim.AdamW: group 2: params: a layer or a list of tensors expected, got nil",

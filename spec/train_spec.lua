@@ -214,6 +214,45 @@ describe("gpt.train", function()
     for _, tensor in model:parameters() do assert.is_nil(tensor.grad) end
   end)
 
+  it("begins without the gradients that are there", function()
+    local plain, model = train { model = new_model { drop_rate = 0 } }, new_model { drop_rate = 0 }
+    model:loss({ 1, 2, 3 }, { 2, 3, 4 }):backward()
+    assert.same(plain.losses, train({ model = model }).losses)
+  end)
+
+  it("keeps the first of equally good evaluations", function()
+    local result = gpt.train { model = new_model(), data = new_data(), validation = new_data(), evaluate_every = 2,
+      steps = 6, schedule = function() return 0 end, progress = false }
+    assert.equal(2, result.best.step)
+    assert.equal(result.evaluations[3].loss, result.best.loss)
+  end)
+
+  it("leaves losses and random numbers as they were after the last whole step, when the next one fails", function()
+    -- Two steps: then a callback ends the training, or the third one fails in the optimizer.
+    local function run(fails)
+      local model, steps, interrupted = new_model(), 0, nil
+      local real = gpt.optim.AdamW(model, { lr = 0.01 })
+      local optimizer = { lr = 0.01 }
+      function optimizer.step()
+        steps = steps + 1
+        if steps > 2 then error("interrupted!", 0) end
+        real:step()
+      end
+      function optimizer.zero_grad() real:zero_grad() end
+      function optimizer.state() return real:state() end
+      local ok, result = pcall(gpt.train, { model = model, optimizer = optimizer, data = new_data(), steps = 3,
+        progress = false, on_interrupt = function(result) interrupted = result end,
+        on_step = function(event) return fails or event.step < 2 end })
+      assert.equal(not fails, ok)
+      return (interrupted or result).losses, gpt.random_state()
+    end
+    local losses, state = run(false)
+    local kept, now = run(true)
+    assert.equal(2, #losses)
+    assert.same(losses, kept)
+    assert.equal(state, now)
+  end)
+
   it("calls back, and ends where a callback returns false", function()
     local log = {}
     local result = train {
@@ -453,6 +492,8 @@ describe("a checkpoint", function()
     assert.equal("gpt.train: resume: " .. dir .. "/step-00000001.safetensors was made with batch_size = 4, and this run "
       .. "has 5: its data would not go on where it was",
       raised(train, { data = new_data(5), checkpoints = dir, resume = true }))
+    assert.equal("gpt.train: resume: " .. dir .. "/step-00000001.safetensors was made with accumulate = 1, and this run "
+      .. "has 2: its data would not go on where it was", raised(train, { accumulate = 2, checkpoints = dir, resume = true }))
   end)
 
   it("leaves nothing unfinished behind: who goes on removes what a kill left, and that only", function()
