@@ -1,4 +1,5 @@
 local gpt = require "gpt"
+local process = require "spec.support.process"
 
 -- Each op forward and back, with memory running out a little later each time: every failure is the error it should be,
 -- leaks nothing and leaves nothing behind.
@@ -61,6 +62,156 @@ describe("when memory runs out in", function()
       local base, failures = live(), 0
       while not try(op, base, failures * 192) do failures = failures + 1 end
       assert.is_true(failures > 3)
+    end)
+  end
+end)
+
+-- Whole layers, models and what works with them, in a Lua of their own, whose heap is small: collections are quick.
+-- sweep(name, f, clear): f fails with less memory than it needs, at as many places as there is time for; clear lets go
+-- of what it leaves behind.
+local SWEEP = [[
+  local gpt = require "gpt"
+  collectgarbage "stop"
+  gpt.seed(1)
+  local function live()
+    collectgarbage()
+    return gpt.memory().live
+  end
+
+  local function try(name, f, clear, base, bytes)
+    gpt.memory { limit = base + bytes }
+    local ok, text = pcall(f)
+    gpt.memory { limit = 0 }
+    clear()
+    assert(ok or tostring(text):find("not enough memory", 1, true), name .. ": " .. tostring(text))
+    text = nil
+    local now = live()
+    assert(now == base, ("%s with %d bytes: %d lost"):format(name, bytes, now - base))
+    return ok
+  end
+
+  local function sweep(name, call, clear)
+    local function f() call() end -- what it returns is let go of
+    clear = clear or function() end
+    f()
+    clear()
+    local base, need, failures = live(), 64, 0
+    while not try(name, f, clear, base, need) do need = need * 2 end
+    for bytes = 0, need, math.max(64, need // 120 // 64 * 64) do
+      if not try(name, f, clear, base, bytes) then failures = failures + 1 end
+    end
+    f()
+    clear()
+    assert(failures > 1, name)
+    io.write(name, "; ")
+  end
+
+  local function sweep_layer(name, layer, make)
+    local x
+    sweep(name, function()
+      x = make()
+      layer(x):sum():backward()
+    end, function()
+      x = nil
+      for _, p in layer:parameters() do p.grad = nil end
+    end)
+  end
+
+  local function wanted() return gpt.rand(2, 4, 8):requires_grad(true) end
+  local config = gpt.config("gpt2-small", { vocab_size = 9, context_length = 8, emb_dim = 8, n_heads = 2, n_layers = 2 })
+]]
+
+describe("when memory runs out, nothing is lost in", function()
+  local cases = {
+    ["layers, forward and back"] = { "linear; norm; attention; embedding; feed forward; dropout; block; matmul; ", [[
+      local nn = gpt.nn
+      sweep_layer("linear", nn.Linear(8, 6), wanted)
+      sweep_layer("norm", nn.LayerNorm(8), wanted)
+      sweep_layer("attention", nn.MultiHeadAttention { emb_dim = 8, n_heads = 2, context_length = 4, drop_rate = 0.1 }, wanted)
+      sweep_layer("embedding", nn.Embedding(9, 8), function() return gpt.randint(0, 9, 2, 4) end)
+      sweep_layer("feed forward", nn.FeedForward { emb_dim = 8 }, wanted)
+      sweep_layer("dropout", nn.Dropout(0.5), wanted)
+      sweep_layer("block", nn.TransformerBlock(config), wanted)
+      local a = gpt.rand(2, 3, 4):requires_grad(true)
+      local b = gpt.rand(4, 5):requires_grad(true)
+      sweep("matmul", function() a:matmul(b):sum():backward() end, function() a.grad, b.grad = nil, nil end)
+    ]] },
+    ["a model, its loss and a training step"] = { "model; made; loss; step; trace; ", [[
+      local model = gpt.Model(config)
+      local optimizer = gpt.optim.AdamW(model)
+      local function clear() optimizer:zero_grad() end
+      sweep("model", function() return model { { 1, 2, 3 }, { 4, 5, 6 } } end)
+      sweep("made", function() return gpt.Model(config) end)
+      sweep("loss", function() model:loss({ 1, 2, 3 }, { 2, 3, 4 }):backward() end, clear)
+      model:loss({ 1, 2, 3 }, { 2, 3, 4 }):backward()
+      optimizer:step()
+      clear()
+      sweep("step", function()
+        model:loss({ 1, 2, 3 }, { 2, 3, 4 }):backward()
+        gpt.clip_grad_norm(model, 1)
+        optimizer:step()
+        optimizer:load_state(optimizer:state())
+      end, clear)
+      sweep("trace", function() return #model:trace { 1, 2 } end)
+    ]] },
+    ["the first steps of an optimizer"] = { "first; ", [[
+      sweep("first", function()
+        local layer = gpt.nn.Linear(8, 8)
+        local optimizer = gpt.optim.AdamW { { params = layer, weight_decay = 0 } }
+        layer(gpt.ones(1, 8)):sum():backward()
+        gpt.clip_grad_norm(layer, 1)
+        optimizer:step()
+      end)
+    ]] },
+    ["sessions"] = { "feed; many; uncached; generate; ", [[
+      local model = gpt.Model(config):eval()
+      sweep("feed", function()
+        local session = model:session { seed = 1 }
+        session:feed { 1, 2, 3 }
+        local fork = session:fork()
+        fork:rewind(1)
+        fork:feed { 5, 6 }
+        return session:reserve(8):feed { 4 }
+      end)
+      sweep("many", function()
+        local one, two = model:session(), model:session()
+        return gpt.feed({ one, two }, { { 1, 2, 3 }, { 4 } })
+      end)
+      sweep("uncached", function() return model:session({ use_cache = false }):feed { 1, 2 } end)
+      sweep("generate", function()
+        return model:generate({ { 1 }, { 2, 3 } }, { max_new_tokens = 3, temperature = 1, top_k = 4, top_p = 0.9, seed = 1 })
+      end)
+      local session = model:session()
+      session:feed { 1, 2 }
+      local base, length = live(), session.length
+      for bytes = 0, 2000, 64 do -- a failure feeds nothing
+        gpt.memory { limit = base + bytes }
+        local ok = pcall(session.feed, session, { 3, 4 })
+        gpt.memory { limit = 0 }
+        assert(session.length == (ok and 4 or 2))
+        if ok then session:rewind(2) end
+      end
+    ]] },
+    ["tokenizers and files"] = { "tokenizer; text; trained; load; saved; ", [[
+      sweep("tokenizer", function() return gpt.tokenizer "spec/fixtures/tokenizer" end)
+      local tokenizer = gpt.tokenizer "spec/fixtures/tokenizer"
+      sweep("text", function() return gpt.tokenizer("spec/fixtures/tokenizer"):encode "the mouse, the cat" end)
+      sweep("trained", function() return gpt.train_tokenizer({ text = ("a mouse "):rep(30) }, { vocab_size = 262 }) end)
+      sweep("load", function() return gpt.load("spec/fixtures/hf_tied", { map = false }) end)
+      local model = gpt.Model(config)
+      local name = os.tmpname()
+      os.remove(name)
+      model:save(name)
+      sweep("saved", function() model:save(name) end)
+      os.execute("rm -r " .. name)
+      assert(tokenizer.vocab_size > 0)
+    ]] },
+  }
+
+  for name, case in pairs(cases) do
+    it(name, function()
+      local output, ok = process.lua(SWEEP .. case[2])
+      assert.same({ case[1], true }, { output, ok })
     end)
   end
 end)

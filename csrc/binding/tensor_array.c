@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "binding/tensor.h"
+#include "core/base/array.h"
+#include "core/base/memory.h"
 
 /* A walk over a nested array: what was found so far, and where the walk is. */
 typedef struct Nested {
@@ -47,6 +49,17 @@ static void find_shape(lua_State *L, Nested *walk) {
     lua_geti(L, -1, 1);
   }
   lua_settop(L, top);
+}
+
+/* A length may be what a metamethod says: what no memory could hold is refused before anything is read. */
+static void check_numbers(lua_State *L, const Nested *walk) {
+  size_t bytes = sizeof(float);
+  for (int d = 0; d < walk->ndim; d++) {
+    if (walk->shape[d] < 0) luaL_argerror(L, 1, lua_pushfstring(L, "an array says that it has %I elements",
+                                                                (lua_Integer)walk->shape[d]));
+    bytes = gpt_size_multiply(bytes, (size_t)walk->shape[d]);
+  }
+  if (!gpt_memory_fits(bind_env(L), bytes < SIZE_MAX / 2 ? bytes : SIZE_MAX / 2)) bind_raise(L, bind_env(L));
 }
 
 /* The array on top of the stack must have the length found first at its depth, and no other keys. */
@@ -126,6 +139,7 @@ int bind_tensor_of(lua_State *L) {
   bind_making_options(L, 2, "tensor", &options);
   lua_settop(L, 1);
   find_shape(L, &walk);
+  check_numbers(L, &walk);
   visit(L, &walk);
   if (!options.dtype_given) options.dtype = walk.has_integer && !walk.has_float ? GPT_I64 : GPT_F32;
   GptTensor **box = bind_new_tensor(L);

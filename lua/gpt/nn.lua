@@ -2,6 +2,7 @@
 -- @module gpt.nn
 local core = require "gpt.core"
 local config = require "gpt.config"
+local items = require "gpt.support.items"
 
 local nn = core.nn
 nn.parameter = core._parameter
@@ -94,7 +95,7 @@ local function check_list(who, layers)
   if type(layers) ~= "table" then
     core._raise(("%s: a table of layers expected, got %s: %s { a, b }"):format(who, core._typename(layers), who))
   end
-  for i, layer in ipairs(layers) do
+  for i, layer in items(layers) do
     local name = constructor_name(layer)
     if name then core._raise(CONSTRUCTOR:format(who, i, name, name)) end
   end
@@ -108,7 +109,7 @@ end
 function nn.Sequential(layers)
   check_list("nn.Sequential", layers)
   local list = {}
-  for i, layer in ipairs(layers) do list[i] = type(layer) == "function" and Function(layer) or layer end
+  for i, layer in items(layers) do list[i] = type(layer) == "function" and Function(layer) or layer end
   return core._sequential(list)
 end
 

@@ -7,6 +7,7 @@ local draw_line = require "gpt.plot.line"
 local name_list = require "gpt.support.name_list"
 local validate = require "gpt.support.validate"
 local neutral = require "gpt.support.neutral"
+local items = require "gpt.support.items"
 
 local plot = {}
 
@@ -73,7 +74,7 @@ local function numbers_of(who, where, value)
   if type(value) ~= "table" then
     fail(who, "%s: a list of numbers or a tensor of one dimension expected, got %s", where, validate.show(value))
   end
-  for i, item in ipairs(value) do
+  for i, item in items(value) do
     if type(item) ~= "number" then fail(who, "%s[%d]: a number expected, got %s", where, i, validate.show(item)) end
   end
   if #value == 0 then fail(who, "%s: at least one number expected", where) end
@@ -152,7 +153,7 @@ function plot.line(file, options)
   end
   local alone = o.series == nil
   o.series = {}
-  for i, one in ipairs(given) do
+  for i, one in items(given) do
     o.series[i] = read_series(who, o, alone and "options" or ("series[%d]"):format(i), one)
   end
   write(file, draw_line(o))
@@ -164,7 +165,7 @@ local function check_rows(who, where, rows)
   if type(rows) ~= "table" or #rows == 0 then
     fail(who, "%s: rows of numbers expected, got %s", where, validate.show(rows))
   end
-  for i, row in ipairs(rows) do
+  for i, row in items(rows) do
     numbers_of(who, ("%s[%d]"):format(where, i), row)
     if #row ~= #rows[1] then
       fail(who, "%s[%d]: a row of %d numbers expected, got %d", where, i, #rows[1], #row)
@@ -191,7 +192,7 @@ local function read_panels(who, values)
   end
   local many = type(values[1][1]) == "table"
   local panels = {}
-  for i, rows in ipairs(many and values or { values }) do
+  for i, rows in items(many and values or { values }) do
     local where = many and ("values[%d]"):format(i) or "values"
     check_rows(who, where, rows)
     local first = panels[1] and panels[1].rows
@@ -207,7 +208,7 @@ local function check_labels(who, where, labels, count)
   if labels == nil then return end
   if type(labels) ~= "table" then fail(who, "%s: a list of text expected, got %s", where, validate.show(labels)) end
   if #labels ~= count then fail(who, "%s: %d expected, got %d", where, count, #labels) end
-  for i, label in ipairs(labels) do
+  for i, label in items(labels) do
     if type(label) ~= "string" then fail(who, "%s[%d]: text expected, got %s", where, i, validate.show(label)) end
   end
 end

@@ -4,11 +4,13 @@
  * ended before; state is the number of one's own, from 1.
  * in_child(f) calls f in a fork of the process and returns whether that
  * ended well. short_of_memory(n, f, ...) calls f(...) while Lua's own allocator refuses the n-th request for more and all
- * behind it; returns whether f ended well, what it returned or raised (one value), and whether a request was refused.
+ * behind it; returns whether f ended well, what it returned or raised (one value), whether a request was refused, and
+ * how many there were.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +38,14 @@ typedef struct Allocator {
   void *data;
   lua_Integer left; /* requests for more that are met before the first that is not; negative: no end */
   int refused;
+  lua_Integer requests;
 } Allocator;
 
 static void *allocate(void *state, void *block, size_t before, size_t after) {
   Allocator *allocator = state;
-  if (after > (block != NULL ? before : 0) && allocator->left >= 0) {
+  bool more = after > (block != NULL ? before : 0);
+  if (more) allocator->requests++;
+  if (more && allocator->left >= 0) {
     if (allocator->left == 0) {
       allocator->refused = 1;
       return NULL;
@@ -58,13 +63,16 @@ static int short_of_memory(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_remove(L, 1);
   allocator->refused = 0;
+  allocator->requests = 0;
   allocator->left = n - 1;
   int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
   allocator->left = -1;
+  lua_Integer requests = allocator->requests;
   lua_pushboolean(L, status == LUA_OK);
   lua_insert(L, 1);
   lua_pushboolean(L, allocator->refused);
-  return 3;
+  lua_pushinteger(L, requests);
+  return 4;
 }
 
 /* Where states wait for each other: `arrived` of `states` are there; `round` counts the meetings. */

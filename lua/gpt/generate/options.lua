@@ -2,6 +2,7 @@
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local neutral = require "gpt.support.neutral"
+local items = require "gpt.support.items"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
@@ -68,7 +69,7 @@ end
 local function read_stop(what, value)
   local stop = { ids = {}, strings = {}, none = value == false }
   if type(value) == "table" then
-    for _, each in ipairs(value) do add_stop(what, stop, each) end
+    for _, each in items(value) do add_stop(what, stop, each) end
   elseif value ~= nil and value ~= false then
     add_stop(what, stop, value)
   end

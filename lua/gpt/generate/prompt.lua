@@ -8,6 +8,7 @@ local validate = require "gpt.support.validate"
 local neutral = require "gpt.support.neutral"
 
 local tokenizers = require "gpt.generate.tokenizers"
+local items = require "gpt.support.items"
 
 local prompt = {}
 
@@ -18,7 +19,7 @@ end
 -- name: how messages call this prompt, "gpt.generate: prompt" or "gpt.generate: prompt 2"
 local function check_ids(name, list, vocab)
   local ids = {}
-  for i, value in ipairs(list) do
+  for i, value in items(list) do
     local id = type(value) == "number" and math.tointeger(value)
     if not id then raise("%s: a token id expected at position %d, got %s", name, i, validate.show(value)) end
     if id < 0 or vocab and id >= vocab then
@@ -76,7 +77,7 @@ function prompt.read(what, value, model)
     return one.rows and one or { form = one.form, rows = { one } }
   end
   local rows = {}
-  for i, each in ipairs(value) do
+  for i, each in items(value) do
     rows[i] = read_one(("%s %d"):format(name, i), each, model)
     if rows[i].rows then raise("%s %d: one prompt expected, got a tensor of several", name, i) end
   end
