@@ -175,6 +175,9 @@ describe("a call whose argument is freed while it runs", function()
       } do
         sweep(name, ids, call)
       end
+      local function heads() return { gpt.ones(1, 2, 1, 2), gpt.ones(1, 2, 1, 2), gpt.ones(1, 2, 1, 2) } end
+      assert(sweep("attention", heads, function(v) return gpt.attention(v[1], v[2], v[3]) end))
+      trapped(heads, function(v, options) return gpt.attention(v[1], v[2], v[3], options) end)
       for _, name in ipairs { "sample", "probabilities" } do
         trapped(floats, function(v, options) return gpt[name](v[1], options) end)
         trapped(floats, function(v)

@@ -149,9 +149,21 @@ describe("integers at their limits", function()
     all(function(n) gpt.linspace(0, 1, n) end)
     all(function(n) gpt.linspace(n, -n, 3) end)
     all(function(n) gpt.tensor { n } end)
+    assert.same({ math.mininteger, -1, math.maxinteger - 1 },
+      gpt.arange(math.mininteger, math.maxinteger, math.maxinteger):totable())
+    for _, dim in ipairs { 1, 2 } do
+      all(function(n) gpt.tensor({ { n, n }, { n, n } }):sum(dim) end)
+      all(function(n) gpt.tensor({ { n, n }, { n, n } }):max(dim) end)
+    end
+    all(function(n) gpt.tensor({ n, n }):sum() end)
+    all(function(n) gpt.tensor({ n, n }):float() end)
+    all(function(n) gpt.tensor({ n, n }):eq(n) end)
+    all(function(n) gpt.tensor({ n + 0.0, 1.0 }):to("i64") end)
     all(function(n) gpt.from_bytes("12345678", n) end)
     all(function(n) gpt.from_bytes("12345678", { n, n }) end)
     all(function(n) gpt.cat({ other, other }, n) end)
+    local heads = gpt.ones(1, 2, 1, 2)
+    all(function(n) gpt.attention(heads, heads, heads, { window = n }) end)
     all(function(n) gpt.stack({ other, other }, n) end)
     all(function(n) gpt.seed(n) end)
     all(function(n) return other[n] end)
@@ -161,7 +173,10 @@ describe("integers at their limits", function()
     all(function(n) gpt.nn.LayerNorm(n) end)
     all(function(n) gpt.nn.FeedForward { emb_dim = n } end)
     all(function(n) gpt.nn.FeedForward { emb_dim = 2, hidden_dim = n } end)
-    for _, key in ipairs { "emb_dim", "n_heads", "context_length" } do
+    local _, message = pcall(gpt.nn.MultiHeadAttention,
+      { emb_dim = 4, n_heads = 1 << 32, context_length = 4, head_dim = 1 << 32 })
+    assert.truthy(message:find("MultiHeadAttention: 4294967296 heads of 4294967296 numbers are too large", 1, true))
+    for _, key in ipairs { "emb_dim", "n_heads", "context_length", "head_dim", "n_kv_heads", "sliding_window" } do
       local options = { emb_dim = 4, n_heads = 2, context_length = 4 }
       all(function(n) options[key] = n; gpt.nn.MultiHeadAttention(options) end)
     end
@@ -200,7 +215,7 @@ describe("integers at their limits", function()
     all(function(n) gpt.dataset({ 1, 2, 3, 4 }, { context_length = n }) end)
     for _, key in ipairs { "stride", "batch_size", "seed" } do
       all(function(n)
-        for batch in gpt.dataset({ 1, 2, 3, 4 }, { context_length = 1, [key] = n }):batches() do return batch end
+        return gpt.dataset({ 1, 2, 3, 4 }, { context_length = 1, [key] = n }):batches()()
       end)
     end
     all(function(n) core._tokens():append { n } end)

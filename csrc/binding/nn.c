@@ -212,7 +212,8 @@ static int feed_forward(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, what, names);
   int64_t emb_dim = bind_integer_field(L, 1, what, "emb_dim", 1);
-  int64_t hidden_dim = bind_opt_integer_field(L, 1, what, "hidden_dim", 1, 4 * emb_dim);
+  int64_t hidden_dim = bind_opt_integer_field(L, 1, what, "hidden_dim", 1,
+                                              emb_dim < INT64_MAX / 4 ? 4 * emb_dim : INT64_MAX);
   GptActivation activation = bind_activation_field(L, 1, what);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_feed_forward_new(bind_env(L), emb_dim, hidden_dim, activation, gpt_init_torch, gpt_init_torch);

@@ -9,12 +9,15 @@
 #include "core/base/memory.h"
 #include "core/ops/binary.h"
 
-/* Parameters of a plain model of that config, the tied head once. */
+/* Parameters of a plain model of that config, the tied head once; exact up to 2^53, and at most 2^60, which no memory
+ * holds: sizes may be anything. */
 static int64_t config_parameters(const GptConfig *c) {
-  int64_t dim = c->emb_dim, qkv = 3 * dim * dim + (c->qkv_bias ? 3 * dim : 0), output = dim * dim + dim;
-  int64_t feed_forward = 2 * dim * c->hidden_dim + c->hidden_dim + dim, norms = 4 * dim;
-  int64_t embeddings = (c->vocab_size + c->context_length) * dim, head = c->tie_weights ? 0 : c->vocab_size * dim;
-  return embeddings + c->n_layers * (qkv + output + feed_forward + norms) + 2 * dim + head;
+  double dim = (double)c->emb_dim, hidden = (double)c->hidden_dim, vocab = (double)c->vocab_size;
+  double qkv = 3 * dim * dim + (c->qkv_bias ? 3 * dim : 0), output = dim * dim + dim;
+  double feed_forward = 2 * dim * hidden + hidden + dim, norms = 4 * dim;
+  double embeddings = (vocab + (double)c->context_length) * dim, head = c->tie_weights ? 0 : vocab * dim;
+  double all = embeddings + (double)c->n_layers * (qkv + output + feed_forward + norms) + 2 * dim + head;
+  return all < 0x1p60 ? (int64_t)all : (int64_t)1 << 60;
 }
 
 bool gpt_layer_is_model(const GptLayer *layer) { return layer->kind == &gpt_model_kind; }

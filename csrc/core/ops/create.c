@@ -48,7 +48,8 @@ GptTensor *gpt_arange_integers(GptEnv *env, int64_t first, int64_t last, int64_t
     return gpt_fail_null(env, "arange: %llu elements are too many", (unsigned long long)steps);
   int64_t n = reaches ? (int64_t)steps + 1 : 0;
   GptTensor *y = gpt_tensor_new(env, GPT_I64, 1, &n);
-  for (int64_t i = 0; y != NULL && i < n; i++) gpt_integers(y)[i] = first + i * step;
+  for (int64_t i = 0; y != NULL && i < n; i++) /* the sum has room where the product has none */
+    gpt_integers(y)[i] = (int64_t)((uint64_t)first + (uint64_t)i * (uint64_t)step);
   return y;
 }
 

@@ -164,6 +164,9 @@ static bool complete_options(GptEnv *env, GptAttentionOptions *o) {
                     (long long)o->n_heads);
   if (o->head_dim == 0) o->head_dim = o->emb_dim / o->n_heads;
   if (o->n_kv_heads == 0) o->n_kv_heads = o->n_heads;
+  if (o->head_dim > INT64_MAX / o->n_heads)
+    return gpt_fail(env, "MultiHeadAttention: %lld heads of %lld numbers are too large", (long long)o->n_heads,
+                    (long long)o->head_dim);
   return o->n_heads % o->n_kv_heads == 0 ||
          gpt_fail(env, "MultiHeadAttention: n_heads (%lld) must be divisible by n_kv_heads (%lld)", (long long)o->n_heads,
                   (long long)o->n_kv_heads);

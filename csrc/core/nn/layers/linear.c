@@ -58,8 +58,15 @@ static GptTensor *slice(GptEnv *env, const GptTensor *whole, int64_t first, int6
   return part;
 }
 
+/* Sizes may be anything: a sum that has no room is a size that no memory has. */
+static int64_t sum_of(const int64_t sizes[3]) {
+  int64_t sum;
+  bool wraps = __builtin_add_overflow(sizes[0], sizes[1], &sum) || __builtin_add_overflow(sum, sizes[2], &sum);
+  return wraps ? INT64_MAX : sum;
+}
+
 bool gpt_linear_new_three(GptEnv *env, int64_t in, const int64_t outs[3], bool bias, GptInit init, GptLayer *layers[3]) {
-  int64_t all = outs[0] + outs[1] + outs[2], first = 0;
+  int64_t all = sum_of(outs), first = 0;
   GptTensor *weight = gpt_weight_new(env, init, 2, (int64_t[]){all, in});
   GptTensor *biases = weight != NULL && bias ? gpt_weight_new(env, init, 1, (int64_t[]){all}) : NULL;
   bool done = weight != NULL && (biases != NULL || !bias);
