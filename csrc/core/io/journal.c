@@ -128,8 +128,10 @@ static bool sync_beside(GptEnv *env, const char *target, const char *directory) 
 }
 
 static bool fail_to_place(GptEnv *env, const char *directory, const char *name) {
-  return gpt_fail(env, "%s: the files that were saved are whole, but %s could not take its name: %s; gpt.load reads the "
-                       "new ones, and the next load or save there tries again", directory, name, strerror(errno));
+  return gpt_fail(env,
+                  "%s: the files that were saved are whole, but %s could not take its name: %s; gpt.load reads the new "
+                  "ones, and the next load or save there tries again",
+                  directory, name, strerror(errno));
 }
 
 /* No temporary: the file has its name already. */

@@ -44,8 +44,10 @@ static size_t string_bytes(const char *string) { return string != NULL ? strlen(
 /* What a document takes. cJSON asks malloc itself; a hook would be the whole process's, and the host may use it too. */
 static size_t tree_bytes(const cJSON *json) {
   size_t bytes = 0;
-  for (const cJSON *at = json; at != NULL; at = at->next)
-    bytes += sizeof *at + VALUE_SHARE + string_bytes(at->string) + string_bytes(at->valuestring) + tree_bytes(at->child);
+  for (const cJSON *at = json; at != NULL; at = at->next) {
+    bytes += sizeof *at + VALUE_SHARE + string_bytes(at->string) + string_bytes(at->valuestring);
+    bytes += tree_bytes(at->child);
+  }
   return bytes;
 }
 

@@ -7,10 +7,11 @@
 #include "core/base/env.h"
 #include "core/base/text.h"
 
-/* The document in a text that a zero byte follows; gpt_json_free frees it, and until then it counts as live. What is not JSON, not UTF-8, cut short or
-   nested more than 1,000 deep, and a NUL in a string (cJSON would end the string there), is an error that begins with
-   `what` and says near which line and column. More lenient than RFC 8259, as cJSON is: numbers like 01 and 1., control
-   characters inside strings and as white space, a byte order mark; a key may come twice. */
+/* The document in a text that a zero byte follows; gpt_json_free frees it, and until then it counts as live. What is
+   not JSON, not UTF-8, cut short or nested more than 1,000 deep, and a NUL in a string (cJSON would end the string
+   there), is an error that begins with `what` and says near which line and column. Memory that runs out is another one.
+   More lenient than RFC 8259, as cJSON is: numbers like 01 and 1., control characters inside strings and as white
+   space, a byte order mark; a key may come twice. */
 cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t size);
 
 /* The same of a file. */
