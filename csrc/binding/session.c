@@ -50,16 +50,28 @@ Begins a conversation with the model: it keeps the tokens fed so far and their k
 parameter of this model is exchanged, the next feed runs the whole conversation again. Weights that are written to in
 place (an optimizer's step, `t:copy`) count for new tokens only, until `rewind(0)`.
 @function Model:session
-@tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true)
+@tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true);
+`cache_dtype` ("f32"): "f16" keeps keys and values in half the memory, rounded to about three digits
 @treturn Session
 @usage local session = model:session { seed = 1 }
 print(session:feed { 3, 1, 2 })
 */
+static GptDtype check_cache_dtype(lua_State *L, int index) {
+  GptDtype dtype = GPT_F32;
+  bool given = lua_getfield(L, index, "cache_dtype") != LUA_TNIL;
+  const char *name = luaL_tolstring(L, -1, NULL);
+  if (given && (!gpt_dtype_find(name, &dtype) || (dtype != GPT_F32 && dtype != GPT_F16)))
+    bind_error(L, "session: cache_dtype: 'f32' or 'f16' expected, got '%s'", name);
+  lua_pop(L, 2);
+  return dtype;
+}
+
 static int new_session(lua_State *L) {
-  static const char *const names[] = {"seed", "use_cache", NULL};
+  static const char *const names[] = {"seed", "use_cache", "cache_dtype", NULL};
   GptModel *model = bind_model(L, 1);
   uint64_t seed = 0;
   bool seeded = false, cached = true;
+  GptDtype dtype = GPT_F32;
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TTABLE);
     bind_check_options(L, 2, "session", names);
@@ -67,6 +79,7 @@ static int new_session(lua_State *L) {
     lua_pop(L, 1);
     if (seeded) seed = (uint64_t)bind_integer_field(L, 2, "session", "seed", 0);
     cached = bind_opt_boolean_field(L, 2, "session", "use_cache", true);
+    dtype = check_cache_dtype(L, 2);
   }
   GptSession **box = (GptSession **)bind_push_box(L, SESSION, 1);
   lua_pushvalue(L, 1);
@@ -74,6 +87,7 @@ static int new_session(lua_State *L) {
   *box = gpt_session_new(bind_env(L), model, seeded ? &seed : NULL);
   if (*box == NULL) return bind_raise(L, bind_env(L));
   (*box)->uncached = !cached;
+  (*box)->cache.dtype = dtype;
   return 1;
 }
 

@@ -19,26 +19,28 @@ static void free_slot(GptEnv *env, GptKvSlot *slot) {
 void gpt_kv_cache_free(GptKvCache *cache) {
   for (int i = 0; i < cache->n_slots; i++) free_slot(cache->env, &cache->slots[i]);
   gpt_free(cache->env, cache->slots);
-  gpt_kv_cache_init(cache, cache->env, cache->most);
+  *cache = (GptKvCache){.env = cache->env, .most = cache->most, .dtype = cache->dtype};
 }
 
-/* Copies the slot's tokens of every head. */
-static void copy_tokens(float *to, int64_t to_capacity, const float *from, const GptKvSlot *slot) {
-  for (int64_t h = 0; slot->length > 0 && h < slot->n_heads; h++)
-    memcpy(to + h * to_capacity * slot->head_dim, from + h * slot->capacity * slot->head_dim,
-           (size_t)(slot->length * slot->head_dim) * sizeof *to);
+/* Copies the slot's tokens of every head; token: bytes of a token in one head. */
+static void copy_tokens(char *to, int64_t to_capacity, const char *from, const GptKvSlot *slot, size_t token) {
+  for (size_t h = 0; slot->length > 0 && h < (size_t)slot->n_heads; h++)
+    memcpy(to + h * (size_t)to_capacity * token, from + h * (size_t)slot->capacity * token,
+           (size_t)slot->length * token);
 }
 
 /* Makes *to like from, whatever its arrays are, with room for `capacity` tokens and a copy of those it holds. */
-static bool new_slot(GptEnv *env, GptKvSlot *to, const GptKvSlot *from, int64_t capacity) {
-  size_t bytes = gpt_size_multiply((size_t)(from->n_heads * from->head_dim) * sizeof(float), (size_t)capacity);
-  float *keys = gpt_alloc(env, bytes), *values = keys != NULL ? gpt_alloc(env, bytes) : NULL;
+static bool new_slot(const GptKvCache *cache, GptKvSlot *to, const GptKvSlot *from, int64_t capacity) {
+  GptEnv *env = cache->env;
+  size_t token = gpt_dtype_bytes(cache->dtype, from->head_dim);
+  size_t bytes = gpt_size_multiply((size_t)from->n_heads * token, (size_t)capacity);
+  void *keys = gpt_alloc(env, bytes), *values = keys != NULL ? gpt_alloc(env, bytes) : NULL;
   if (values == NULL) {
     gpt_free(env, keys);
     return false;
   }
-  copy_tokens(keys, capacity, from->keys, from);
-  copy_tokens(values, capacity, from->values, from);
+  copy_tokens(keys, capacity, from->keys, from, token);
+  copy_tokens(values, capacity, from->values, from, token);
   *to = *from;
   to->capacity = capacity;
   to->keys = keys;
@@ -56,7 +58,7 @@ bool gpt_kv_cache_reserve(GptKvCache *cache, int64_t tokens) {
   for (int i = 0; i < cache->n_slots; i++) {
     GptKvSlot grown;
     if (cache->slots[i].capacity >= capacity) continue;
-    if (!new_slot(cache->env, &grown, &cache->slots[i], capacity)) return false;
+    if (!new_slot(cache, &grown, &cache->slots[i], capacity)) return false;
     free_slot(cache->env, &cache->slots[i]);
     cache->slots[i] = grown;
   }
@@ -90,7 +92,7 @@ static GptKvSlot *new_run(GptKvCache *cache, int likely, GptKvSlot like) {
   GptKvSlot fresh;
   int n = likely < cache->n_slots && cache->slots[likely].owner == NULL ? likely : cache->n_slots;
   if (!GPT_GROW(cache->env, cache->slots, cache->slots_capacity, cache->n_slots, 1)) return NULL;
-  if (!new_slot(cache->env, &fresh, &like, cache->capacity)) return NULL;
+  if (!new_slot(cache, &fresh, &like, cache->capacity)) return NULL;
   if (n < cache->n_slots) free_slot(cache->env, &cache->slots[n]);
   else cache->n_slots++;
   cache->slots[n] = fresh;
@@ -99,10 +101,11 @@ static GptKvSlot *new_run(GptKvCache *cache, int likely, GptKvSlot like) {
 
 /* A run that was not there for the tokens before has no keys of them. */
 static GptKvSlot *missing(const GptKvCache *cache) {
-  return gpt_fail_null(cache->env,
-                       "attention: this layer did not run, or not as often, for the %lld tokens before, so that their keys "
-                       "are missing; a forward that runs its parts now and then cannot be positionwise",
-                       (long long)cache->length);
+  return gpt_fail_null(
+      cache->env,
+      "attention: this layer did not run, or not as often, for the %lld tokens before, so that their keys "
+      "are missing; a forward that runs its parts now and then cannot be positionwise",
+      (long long)cache->length);
 }
 
 GptKvSlot *gpt_kv_cache_claim(GptKvCache *cache, uint64_t pass, int likely, const void *owner, int64_t n_heads,
@@ -143,9 +146,10 @@ void gpt_kv_cache_forget(GptKvCache *cache) {
 
 bool gpt_kv_cache_copy(GptKvCache *copy, const GptKvCache *cache) {
   gpt_kv_cache_init(copy, cache->env, cache->most);
+  copy->dtype = cache->dtype;
   bool done = GPT_GROW(copy->env, copy->slots, copy->slots_capacity, 0, cache->n_slots);
   for (int i = 0; i < cache->n_slots && done; i++) {
-    done = new_slot(cache->env, &copy->slots[i], &cache->slots[i], cache->capacity);
+    done = new_slot(cache, &copy->slots[i], &cache->slots[i], cache->capacity);
     if (done) copy->n_slots++;
   }
   copy->length = cache->length;

@@ -1,11 +1,12 @@
 /*
- * The key-value cache of one conversation. A slot belongs to a layer and one of its runs in a pass: a layer that is used
- * twice has two. In whatever order layers run, each finds its own.
+ * The key-value cache of one conversation. A slot belongs to a layer and one of its runs in a pass: a layer that is
+ * used twice has two. In whatever order layers run, each finds its own.
  */
 #ifndef GPT_KV_CACHE_H
 #define GPT_KV_CACHE_H
 
 #include "core/base/env.h"
+#include "core/kernels/dtype.h"
 
 typedef struct GptKvSlot {
   const void *owner; /* the layer it serves; NULL: none now, it is free */
@@ -13,12 +14,13 @@ typedef struct GptKvSlot {
   uint64_t pass;     /* the last pass that claimed it */
   int64_t length;    /* tokens it holds */
   int64_t n_heads, head_dim;
-  int64_t capacity;     /* tokens there is room for */
-  float *keys, *values; /* [n_heads, capacity, head_dim] */
+  int64_t capacity;    /* tokens there is room for */
+  void *keys, *values; /* [n_heads, capacity, head_dim] of the cache's dtype */
 } GptKvSlot;
 
 typedef struct GptKvCache {
   GptEnv *env;
+  GptDtype dtype;   /* of keys and values: f32, or f16 in half the memory; to be set before the first use */
   int64_t length;   /* tokens held by every slot that was claimed in all passes */
   int64_t capacity; /* tokens every slot has room for */
   int64_t most;     /* the context length: capacity never grows past it */

@@ -12,7 +12,12 @@ static bool claim_slots(const GptPass *pass, const GptLayer *owner, const GptTen
     GptKvSlot *slot = gpt_kv_cache_claim(segment->cache, pass->number, pass->attention_calls, owner, k->shape[2],
                                          k->shape[3]);
     if (slot == NULL) return false;
-    rows[s] = (GptCachedRows){slot->keys, slot->values, slot->capacity, segment->first, segment->count};
+    rows[s] = (GptCachedRows){.keys = slot->keys,
+                              .values = slot->values,
+                              .dtype = segment->cache->dtype,
+                              .capacity = slot->capacity,
+                              .length = segment->first,
+                              .count = segment->count};
   }
   return true;
 }
@@ -58,7 +63,8 @@ static bool part_packed(GptEnv *env, const GptTensor *qkv, int64_t n_heads, int6
 
 GptTensor *gpt_pass_attend_packed(GptEnv *env, GptPass *pass, const GptLayer *owner, GptTensor *qkv, int64_t n_heads,
                                   int64_t n_kv_heads, const GptAttentionRule *rule) {
-  if (pass->segments == NULL && pass->observer == NULL) return gpt_attention_packed(env, qkv, n_heads, n_kv_heads, rule);
+  if (pass->segments == NULL && pass->observer == NULL)
+    return gpt_attention_packed(env, qkv, n_heads, n_kv_heads, rule);
   GptTensor *parts[3], *y = NULL;
   if (part_packed(env, qkv, n_heads, n_kv_heads, parts))
     y = gpt_pass_attend(env, pass, owner, parts[0], parts[1], parts[2], rule);

@@ -39,7 +39,8 @@ GptTensor *gpt_attention_part(GptEnv *env, const GptTensor *qkv, int which, int6
 /* Rows of one sequence in a pass, and where their keys and values go: [n_kv_heads, capacity, head_dim] each, behind the
    `length` tokens that are there. */
 typedef struct GptCachedRows {
-  float *keys, *values; /* [n_kv_heads, capacity, head_dim] */
+  void *keys, *values; /* [n_kv_heads, capacity, head_dim] */
+  GptDtype dtype;      /* of both: f32, or another plain one, which is converted as it is read */
   int64_t capacity, length;
   int64_t count; /* rows in this pass; length + count <= capacity */
 } GptCachedRows;

@@ -1,6 +1,4 @@
 /* Attention over sequences whose earlier keys and values lie in caches. */
-#include <string.h>
-
 #include "core/base/parallel.h"
 #include "core/base/scratch.h"
 #include "core/kernels/kernels.h"
@@ -16,32 +14,55 @@ typedef struct CachedJob {
   int64_t n_heads, n_kv_heads, head_dim;
   int64_t together; /* queries of one token that read the same keys at once */
   const GptAttentionRule *rule;
+  int64_t tile_floats; /* of scratch for a tile; converted keys and values lie behind them */
   GptScratch scratch;
 } CachedJob;
 
+/* Where number `at` of a cache's keys or values lies. */
+static char *cached_at(const GptCachedRows *rows, void *data, int64_t at) {
+  return (char *)data + gpt_dtype_bytes(rows->dtype, at);
+}
+
 /* Puts a sequence's new keys and values, from that row on, behind those it has. */
 static void append_rows(const CachedJob *job, const GptCachedRows *rows, int64_t row) {
-  size_t bytes = (size_t)job->head_dim * sizeof(float);
+  void (*from_floats)(void *, const float *, int64_t) = gpt_dtype(rows->dtype)->from_floats;
   for (int64_t h = 0; h < job->n_kv_heads; h++) {
     GptHeadRows k = gpt_head_rows(job->k, 0, h, row), v = gpt_head_rows(job->v, 0, h, row);
     int64_t at = (h * rows->capacity + rows->length) * job->head_dim;
     for (int64_t i = 0; i < rows->count; i++, at += job->head_dim) {
-      memcpy(rows->keys + at, k.data + i * k.stride, bytes);
-      memcpy(rows->values + at, v.data + i * v.stride, bytes);
+      from_floats(cached_at(rows, rows->keys, at), k.data + i * k.stride, job->head_dim);
+      from_floats(cached_at(rows, rows->values, at), v.data + i * v.stride, job->head_dim);
     }
   }
 }
 
-/* Queries from row `first` of a sequence on, of head h, whose keys begin where the first one's window does. */
+/* Keys or values from number `at` on, as floats: where they lie, or converted into scratch. */
+static GptHeadRows cached_floats(const CachedJob *job, const GptCachedRows *rows, void *data, int64_t at, int64_t count,
+                                 float *scratch) {
+  if (rows->dtype == GPT_F32) return (GptHeadRows){(float *)data + at, job->head_dim};
+  gpt_dtype(rows->dtype)->to_floats(scratch, cached_at(rows, data, at), count * job->head_dim);
+  return (GptHeadRows){scratch, job->head_dim};
+}
+
+/* Gives a tile, whose `past` and `keys` are known, the keys and values that its queries see: of head h, for queries
+   from row `first` of the sequence on. */
+static void set_keys(const CachedJob *job, const GptCachedRows *rows, int64_t first, int64_t h, GptAttentionTile *t,
+                     float *scratch) {
+  int64_t kv = h / (job->n_heads / job->n_kv_heads), low = rows->length + first - t->past;
+  int64_t at = (kv * rows->capacity + low) * job->head_dim;
+  float *converted = scratch + job->tile_floats;
+  t->k = cached_floats(job, rows, rows->keys, at, t->keys, converted);
+  t->v = cached_floats(job, rows, rows->values, at, t->keys, converted + t->keys * job->head_dim);
+}
+
+/* Queries from row `first` of a sequence on, of head h, whose keys begin where the first one's window does; without the
+   keys. */
 static GptAttentionTile cached_tile(const CachedJob *job, const GptCachedRows *rows, int64_t row, int64_t first,
                                     int64_t h) {
   GptAttentionTile t = gpt_attention_tile_of(job->rule, job->head_dim);
   int64_t past = rows->length + first, low = t.window > 0 && past + 1 > t.window ? past + 1 - t.window : 0;
-  int64_t kv = h / (job->n_heads / job->n_kv_heads), at = (kv * rows->capacity + low) * job->head_dim;
   t.q = gpt_head_rows(job->q, 0, h, row + first);
   t.out = gpt_head_rows(job->out, 0, h, row + first);
-  t.k = (GptHeadRows){rows->keys + at, job->head_dim};
-  t.v = (GptHeadRows){rows->values + at, job->head_dim};
   t.past = past - low;
   return t;
 }
@@ -50,12 +71,14 @@ static GptAttentionTile cached_tile(const CachedJob *job, const GptCachedRows *r
 static void attend_token(const CachedJob *job, const GptCachedRows *rows, int64_t row, int64_t piece, float *scratch) {
   int64_t group = job->n_heads / job->n_kv_heads, pieces = (group + job->together - 1) / job->together;
   int64_t first = piece % pieces * job->together, left = group - first;
-  GptAttentionTile t = cached_tile(job, rows, row, 0, piece / pieces * group + first);
+  int64_t h = piece / pieces * group + first;
+  GptAttentionTile t = cached_tile(job, rows, row, 0, h);
   t.queries = left < job->together ? left : job->together;
   t.step = 0;
   t.keys = t.past + 1;
   t.q.stride = job->q.head;
   t.out.stride = job->out.head;
+  set_keys(job, rows, 0, h, &t, scratch);
   gpt_attention_tile(&t, scratch);
 }
 
@@ -65,6 +88,7 @@ static void attend_tokens(const CachedJob *job, const GptCachedRows *rows, int64
   GptAttentionTile t = cached_tile(job, rows, row, first, item % job->n_heads);
   t.queries = left < GPT_QUERY_TILE ? left : GPT_QUERY_TILE;
   t.keys = t.past + t.queries;
+  set_keys(job, rows, first, item % job->n_heads, &t, scratch);
   gpt_attention_tile(&t, scratch);
 }
 
@@ -91,17 +115,20 @@ static void cached_items(void *context, int64_t first, int64_t last) {
   gpt_scratch_put(&job->scratch, scratch);
 }
 
-/* Room for the scores of any sequence's tile. It follows the capacities, so that it stays the same from token to
- * token. */
-static int64_t cached_scratch_floats(const CachedJob *job) {
-  int64_t most = 0;
+/* Room for the scores of any sequence's tile, and for its keys and values where they are converted. It follows the
+ * capacities, so that it stays the same from token to token. */
+static int64_t cached_scratch_floats(CachedJob *job) {
+  int64_t most = 0, converted = 0;
   for (int64_t s = 0; s < job->n; s++) {
     int64_t count = job->sequences[s].count, queries = count < GPT_QUERY_TILE ? count : GPT_QUERY_TILE;
     int64_t keys = gpt_attention_most_keys(job->rule, queries, job->sequences[s].capacity);
     int64_t floats = gpt_attention_scratch(count == 1 ? job->together : queries, keys, job->head_dim);
     if (floats > most) most = floats;
+    if (job->sequences[s].dtype != GPT_F32 && 2 * keys * job->head_dim > converted)
+      converted = 2 * keys * job->head_dim;
   }
-  return most;
+  job->tile_floats = most;
+  return most + converted;
 }
 
 static bool run_cached(GptEnv *env, CachedJob *job) {
