@@ -65,7 +65,7 @@ describe("view and reshape", function()
     check_messages {
       { "view: shape [2, 3] with 6 elements does not fit into shape [4]", function() t:view(4) end },
       { "view: shape [2, 3] with 6 elements does not fit into shape [4, -1]", function() t:view(4, -1) end },
-      { "view: shape [2, 3] with 6 elements does not fit into shape [-1, -1]", function() t:view(-1, -1) end },
+      { "view: only one size may be -1, got [-1, -1]", function() t:view(-1, -1) end },
       { "view: shape [2, 3] with 6 elements does not fit into shape [-2, -3]", function() t:view(-2, -3) end },
       { "view: shape [0] with 0 elements does not fit into shape [-1, 0]", function() gpt.zeros(0):view(-1, 0) end },
       { "reshape: shape [2, 3] with 6 elements does not fit into shape [7]", function() t:reshape(7) end },

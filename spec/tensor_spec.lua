@@ -209,7 +209,7 @@ describe("a tensor", function()
 
   it("refuses misuse", function()
     local cases = {
-      { "item: a tensor with one element expected, got shape [2, 3]", function() t:item() end },
+      { "item: a tensor with one element expected, got shape [2, 3]; t[1]:item() takes one element, t:totable() all", function() t:item() end },
       { "t[i]: position 3 out of range 1..2 (shape [2, 3]); a loop over all: for i = 1, #t do", function() return t[3] end },
       { "t[i]: position 0 out of range 1..2 (shape [2, 3])", function() return t[0] end },
       { "t[i]: position -3 out of range 1..2 (shape [2, 3])", function() return t[-3] end },

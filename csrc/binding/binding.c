@@ -7,8 +7,8 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/base/hints.h"
 #include "core/base/numbers.h"
-#include "core/base/suggest.h"
 
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
 #define STEP_GROWTH ((size_t)8 << 20) /* bytes, as the others: bind_account */
@@ -235,14 +235,18 @@ static size_t collect_names(lua_State *L, int table, const char **names, size_t 
 }
 
 static int unknown_name(lua_State *L) {
+  char hint[GPT_HINT_SIZE];
   const char *names[MOST_NAMES], *word = bind_tostring(L, 2);
   size_t count = collect_names(L, lua_upvalueindex(TYPE_METHODS), names, 0);
   count = collect_names(L, lua_upvalueindex(TYPE_FIELDS), names, count);
-  const char *near = gpt_suggest(word, names, count), *type = lua_tostring(L, lua_upvalueindex(TYPE_NAME));
-  if (near == NULL && lua_type(L, 2) == LUA_TNUMBER && !lua_isnil(L, lua_upvalueindex(TYPE_ELEMENT)))
+  const char *type = lua_tostring(L, lua_upvalueindex(TYPE_NAME));
+  bool has_elements = !lua_isnil(L, lua_upvalueindex(TYPE_ELEMENT));
+  if (has_elements && lua_type(L, 2) == LUA_TNUMBER)
     return bind_error(L, "%s[i]: a whole number expected, got %s", type, word);
-  if (near == NULL) return bind_error(L, "a %s has no field or method '%s'", type, word);
-  return bind_error(L, "a %s has no field or method '%s'; did you mean '%s'?", type, word, near);
+  if (has_elements && lua_istable(L, 2))
+    return bind_error(L, "%s[i]: a whole number expected, got a table; t[1][2] goes down two dims, "
+                      "t:index(1, { 1, 2 }) takes several rows", type);
+  return bind_error(L, "a %s has no field or method '%s'%s", type, word, gpt_hint(word, names, count, hint));
 }
 
 /* __index */
@@ -297,6 +301,7 @@ void bind_push_methods(lua_State *L, const char *type) {
 }
 
 void bind_check_options(lua_State *L, int index, const char *what, const char *const names[]) {
+  char hint[GPT_HINT_SIZE] = "";
   size_t count = 0;
   while (names[count] != NULL) count++;
   index = lua_absindex(L, index);
@@ -307,9 +312,7 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
     size_t i = 0;
     while (key != NULL && i < count && strcmp(key, names[i]) != 0) i++;
     if (key != NULL && i < count) continue;
-    const char *near = key != NULL ? gpt_suggest(key, names, count) : NULL;
-    key = bind_tostring(L, -1);
-    if (near == NULL) bind_error(L, "%s: unknown option '%s'", what, key);
-    bind_error(L, "%s: unknown option '%s'; did you mean '%s'?", what, key, near);
+    if (key != NULL) gpt_hint(key, names, count, hint);
+    bind_error(L, "%s: unknown option '%s'%s", what, bind_tostring(L, -1), hint);
   }
 }

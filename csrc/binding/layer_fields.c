@@ -4,6 +4,7 @@
 
 #include "binding/layer.h"
 #include "binding/tensor.h"
+#include "core/base/hints.h"
 #include "core/base/suggest.h"
 #include "core/nn/layers/kinds.h"
 
@@ -37,13 +38,11 @@ static size_t collect_layer_names(lua_State *L, const GptLayer *layer, const cha
 }
 
 static int unknown_field(lua_State *L, const GptLayer *layer, const char *key) {
+  char hint[GPT_HINT_SIZE];
   const char *names[MOST_NAMES];
   size_t count = collect_layer_names(L, layer, names);
-  const char *near = gpt_suggest(key, names, count), *kind = gpt_layer_name(layer);
-  if (strcmp(key, "forward") == 0)
-    return bind_error(L, "%s has no method 'forward'; call the layer itself: layer(x)", kind);
-  if (near == NULL) return bind_error(L, "%s has no field or method '%s'", kind, key);
-  return bind_error(L, "%s has no field or method '%s'; did you mean '%s'?", kind, key, near);
+  return bind_error(L, "%s has no field or method '%s'%s", gpt_layer_name(layer), key,
+                    gpt_hint(key, names, count, hint));
 }
 
 /* A field of a layer written in Lua that was never assigned is nil, as in a table, unless its name looks

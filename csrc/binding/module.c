@@ -6,6 +6,7 @@
 #include <lualib.h>
 
 #include "binding/binding.h"
+#include "core/base/hints.h"
 #include "core/base/suggest.h"
 
 #define ENV_TYPE "gpt.Env"
@@ -79,14 +80,21 @@ static int set_home(lua_State *L) {
 /* _raise(message): an error at the user's line, for the package's Lua files. */
 static int raise_message(lua_State *L) { return bind_error(L, "%s", luaL_checkstring(L, 1)); }
 
-static int push_near(lua_State *L, const char *(*near)(const char *, const char *const *, size_t)) {
-  const char *names[MOST_NAMES], *word = luaL_checkstring(L, 1);
-  luaL_checktype(L, 2, LUA_TTABLE);
+/* The strings of the list at index, NULL behind them; the list keeps them. */
+static size_t read_names(lua_State *L, int index, const char *names[MOST_NAMES + 1]) {
   size_t count = 0;
-  for (lua_Integer i = 1; count < MOST_NAMES && lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
-    names[count++] = lua_tostring(L, -1); /* the list keeps it */
+  luaL_checktype(L, index, LUA_TTABLE);
+  for (lua_Integer i = 1; count < MOST_NAMES && lua_rawgeti(L, index, i) == LUA_TSTRING; i++) {
+    names[count++] = lua_tostring(L, -1);
     lua_pop(L, 1);
   }
+  names[count] = NULL;
+  return count;
+}
+
+static int push_near(lua_State *L, const char *(*near)(const char *, const char *const *, size_t)) {
+  const char *names[MOST_NAMES + 1], *word = luaL_checkstring(L, 1);
+  size_t count = read_names(L, 2, names);
   lua_pushstring(L, near(word, names, count)); /* nil for NULL */
   return 1;
 }
@@ -94,6 +102,24 @@ static int push_near(lua_State *L, const char *(*near)(const char *, const char 
 /* _suggest(word, list): the near one of a list of strings, or nil. _suggest_typo: for a word that may be meant so. */
 static int suggest(lua_State *L) { return push_near(L, gpt_suggest); }
 static int suggest_typo(lua_State *L) { return push_near(L, gpt_suggest_typo); }
+
+/* _hint(word, list): the end of a message about a word that is not in the list, or "": see gpt_hint. */
+static int push_hint(lua_State *L) {
+  char hint[GPT_HINT_SIZE];
+  const char *names[MOST_NAMES + 1], *word = luaL_checkstring(L, 1);
+  size_t count = read_names(L, 2, names);
+  lua_pushstring(L, gpt_hint(word, names, count, hint));
+  return 1;
+}
+
+/* _check_options(options, what, names): raises where the table has another key; `what` begins the message. */
+static int check_options(lua_State *L) {
+  const char *names[MOST_NAMES + 1], *what = luaL_checkstring(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  read_names(L, 3, names);
+  bind_check_options(L, 1, what, names);
+  return 0;
+}
 
 /* _typename(value): what it is, as messages say it. */
 static int typename(lua_State *L) {
@@ -113,7 +139,7 @@ static int methods(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"_methods", methods}, {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest},
-    {"_suggest_typo", suggest_typo},
+    {"_suggest_typo", suggest_typo}, {"_hint", push_hint}, {"_check_options", check_options},
     {"_typename", typename}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */

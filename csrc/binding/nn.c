@@ -31,7 +31,7 @@ static GptDtype check_weight_dtype(lua_State *L, int index, const char *what, in
   GptDtype dtype = GPT_F32;
   size_t bytes;
   if (!lua_istable(L, index) || lua_getfield(L, index, "dtype") == LUA_TNIL) return dtype;
-  const char *name = luaL_tolstring(L, -1, NULL);
+  const char *name = bind_tostring(L, -1);
   if (!gpt_dtype_find(name, &dtype)) bind_error(L, "%s: dtype: %s", what, bind_no_dtype(L, name));
   if (!gpt_tensor_bytes(bind_env(L), dtype, 2, (int64_t[]){rows, row}, &bytes)) bind_raise(L, bind_env(L));
   lua_pop(L, 2);

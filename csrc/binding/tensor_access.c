@@ -17,7 +17,8 @@ static int item(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   char text[GPT_SHAPE_TEXT];
   if (gpt_tensor_numel(tensor) != 1)
-    return bind_error(L, "item: a tensor with one element expected, got shape %s", gpt_tensor_shape_text(tensor, text));
+    return bind_error(L, "item: a tensor with one element expected, got shape %s; t[1]:item() takes one element, t:totable() all",
+                      gpt_tensor_shape_text(tensor, text));
   if (tensor->storage->dtype == GPT_I64) lua_pushinteger(L, *gpt_integers(tensor));
   else lua_pushnumber(L, (lua_Number)gpt_tensor_float_at(tensor, 0));
   return 1;

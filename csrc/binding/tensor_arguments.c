@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/base/hints.h"
 #include "core/base/suggest.h"
 
 int bind_dim(lua_State *L, int index, int ndim) {
@@ -113,7 +114,9 @@ static const char *near_dtype(const char *name) {
 }
 
 const char *bind_no_dtype(lua_State *L, const char *name) {
+  char hint[GPT_HINT_SIZE];
   const char *near = near_dtype(name);
+  if (gpt_hint(name, NULL, 0, hint)[0] != '\0') return lua_pushfstring(L, "there is no dtype '%s'%s", name, hint);
   if (near != NULL) return lua_pushfstring(L, "there is no dtype '%s'; did you mean '%s'?", name, near);
   lua_pushfstring(L, "there is no dtype '%s'; there are %s", name, gpt_dtype_name((GptDtype)0));
   for (int i = 1; i < GPT_DTYPES; i++) {

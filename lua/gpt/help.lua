@@ -18,6 +18,7 @@ local PARTS = { nn = true, optim = true, plot = true }
 -- Values that are told of where they come from.
 local ANSWERED_BY = { RandomState = "random_state", Trace = "Layer:trace", Training = "train" }
 
+local gpt -- the module
 local texts -- the entries by name, ":Tensor" for the page of a class, read when help is first asked for
 local sorted -- the names of functions and fields
 
@@ -91,9 +92,9 @@ end
 -- The function of that name, or nil.
 local function value_of(name)
   local owner, plain = texts[name].owner, bare(name)
-  if owner == "gpt" then return rawget(package.loaded.gpt, plain) end
+  if owner == "gpt" then return rawget(gpt, plain) end
   if owner:find("^%l") then
-    local part = rawget(package.loaded.gpt, owner)
+    local part = rawget(gpt, owner)
     return part and rawget(part, plain)
   end
   return methods_of(owner)[plain]
@@ -154,7 +155,7 @@ end
 
 local function of_string(given)
   local word = given:gsub("^gpt%.(.)", "%1"):gsub("%(.*$", "")
-  if given == package.loaded.gpt._VERSION then word = "_VERSION" end
+  if given == gpt._VERSION then word = "_VERSION" end
   if OPERATORS[word] then word = "Tensor:" .. OPERATORS[word] end
   if texts[word] then return texts[word].text end
   if texts[":" .. word] or PARTS[word] then return overview(word) end
@@ -177,16 +178,22 @@ local function of_layer(layer)
   return first .. "\n\n" .. overview "Layer"
 end
 
+-- What a value's metatable calls it; that of a userdata is hidden.
+local function type_name(value)
+  if type(value) == "userdata" then return core._typename(value) end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__name")
+end
+
 local function of_value(value)
-  local meta = debug.getmetatable(value)
-  local name = type(meta) == "table" and rawget(meta, "__name")
+  local name = type_name(value)
   local class = type(name) == "string" and name:match("^gpt%.(.*)")
   if class == "Layer" then return of_layer(value) end
   if ANSWERED_BY[class] then return texts[ANSWERED_BY[class]].text end
   if class and (texts[":" .. class] or #members(class, "function") > 0) then return overview(class) end
-  if value == package.loaded.gpt then return topics() end
+  if value == gpt then return topics() end
   for part in pairs(PARTS) do
-    if value ~= nil and value == rawget(package.loaded.gpt, part) then return overview(part) end
+    if value ~= nil and value == rawget(gpt, part) then return overview(part) end
   end
   if type(value) == "table" and rawget(value, "emb_dim") then return texts.config.text end
   core._raise(("gpt.help: nothing is known of this %s; a function or value of luagpt, or a name, expected"):format(
@@ -200,7 +207,7 @@ end
 -- @treturn string the text, which the prompt shows; in a script print it
 -- @usage gpt.help "Tensor:softmax"
 -- gpt.help(gpt.nn.Linear)
-function help.help(...)
+local function tell(...)
   load_texts()
   local x = ...
   if select("#", ...) == 0 then return topics() end
@@ -209,6 +216,12 @@ function help.help(...)
   local name = name_of_function(x)
   if not name then core._raise("gpt.help: this function is none of luagpt's; gpt.help() lists what there is") end
   return texts[name].text
+end
+
+--- The function help of that module.
+function help.of(module)
+  gpt = module
+  return tell
 end
 
 return help

@@ -2,8 +2,11 @@
 -- @module gpt
 local core = require "gpt.core"
 
-local source = debug.getinfo(1, "S").source
-core._set_home(source:match("^@.*[/\\]") or source)
+-- Where the package's own Lua files lie. `require` tells each the path of its file; debug is a library that hosts leave
+-- out.
+local _, path = ...
+local folder = type(path) == "string" and path:match "^.*[/\\]"
+if folder then core._set_home("@" .. folder) end
 
 --- The version of luagpt.
 -- @tfield string _VERSION
@@ -30,7 +33,7 @@ gpt.train_tokenizer = require "gpt.train_tokenizer"
 gpt.train = require "gpt.train"
 gpt.lr_schedule = require "gpt.lr_schedule"
 gpt.evaluate = require "gpt.evaluate"
-gpt.help = require("gpt.help").help
+gpt.help = require("gpt.help").of(gpt)
 
 local known_fields = require "gpt.support.known_fields"
 for _, part in ipairs { "nn", "optim", "plot" } do known_fields.module(gpt[part], "gpt." .. part) end

@@ -28,7 +28,9 @@ static bool resolve_shape(GptEnv *env, const GptTensor *x, int ndim, const int64
   bool fits = true;
   for (int d = 0; d < ndim; d++) {
     shape[d] = wanted[d];
-    if (wanted[d] == -1 && open < 0) open = d;
+    if (wanted[d] == -1 && open >= 0)
+      return gpt_fail(env, "%s: only one size may be -1, got %s", what, gpt_shape_text(ndim, wanted, to));
+    if (wanted[d] == -1) open = d;
     else if (wanted[d] < 0 || __builtin_mul_overflow(known, wanted[d], &known)) fits = false;
   }
   if (fits && open >= 0 && known > 0 && n % known == 0) shape[open] = n / known;

@@ -15,23 +15,15 @@ local function raise(what, ...)
   core._raise(what .. ": " .. neutral.format(...))
 end
 
-local KNOWN = {}
-for _, name in ipairs(NAMES) do KNOWN[name] = true end
-
-local function refuse_name(what, given, name)
-  if type(name) == "number" then
-    local advice = what:find "^session" and "; session:feed(ids) takes token ids" or ""
-    raise(what, "options are names, as in { max_new_tokens = 5 }, got %s at position %s%s", validate.show(given[name]),
-      name, advice)
-  end
-  local near = core._suggest(tostring(name), NAMES)
-  raise(what, "unknown option '%s'%s", name, near and ("; did you mean '%s'?"):format(near) or "")
-end
-
 local function check_names(what, given)
-  for name in pairs(given) do
-    if not KNOWN[name] then refuse_name(what, given, name) end
+  for name, value in pairs(given) do
+    if type(name) == "number" then
+      local advice = what:find "^session" and "; session:feed(ids) takes token ids" or ""
+      raise(what, "options are names, as in { max_new_tokens = 5 }, got %s at position %s%s", validate.show(value),
+        name, advice)
+    end
   end
+  core._check_options(given, what, NAMES)
 end
 
 local function whole(what, given, name, otherwise, least)

@@ -113,6 +113,6 @@ return function(model, dir, options)
   local made = core._make_directory(dir)
   local done, message = pcall(write, model, dir, config, items)
   if done then return remove_shards(dir) end
-  if made then os.remove(dir) end
+  if made and os then os.remove(dir) end
   error(message, 0)
 end

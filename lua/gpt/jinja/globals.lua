@@ -63,6 +63,7 @@ end
 -- `now` (seconds since 1970) makes the date the same every time.
 local function strftime(now)
   return function(positional)
+    if not os then fault.raise(nil, "strftime_now: needs Lua's library os, which this host leaves out") end
     local ok, text = pcall(os.date, values.text(positional[1]), now)
     if not ok then fault.raise(nil, "strftime_now: '%s' is no format of a date", values.text(positional[1])) end
     return text

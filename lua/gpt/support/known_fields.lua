@@ -20,13 +20,13 @@ function known_fields.names(...)
   return names
 end
 
---- Raises: `what` ("gpt.nn", "a gpt.Dataset") has no such name; it suggests the near one of `names`, and says
--- `otherwise` where none is near.
+--- Raises: `what` ("gpt.nn", "a gpt.Dataset") has no such name; it suggests the near one of `names`, or what other
+-- libraries' users look for, and says `otherwise` where there is none.
 -- @param kind "field ", "field or method ", or "" before the name
 function known_fields.refuse(what, kind, name, names, otherwise)
-  local near = core._suggest(name, names)
-  local advice = near and ("; did you mean '%s'?"):format(near) or otherwise and "; " .. otherwise or ""
-  core._raise(("%s has no %s'%s'%s"):format(what, kind, name, advice))
+  local hint = core._hint(name, names)
+  if hint == "" and otherwise then hint = "; " .. otherwise end
+  core._raise(("%s has no %s'%s'%s"):format(what, kind, name, hint))
 end
 
 --- An __index for values with fields of their own and methods (none: nil). `optional` lists fields that may be nil. A
@@ -47,6 +47,8 @@ end
 function known_fields.module(module, title)
   return setmetatable(module, {
     __index = function(_, name)
+      local method = title == "gpt" and core._methods("gpt.Tensor")[name]
+      if method then core._raise(("gpt has no '%s'; it is a method of tensors: x:%s(...)"):format(name, name)) end
       known_fields.refuse(title, "", tostring(name), known_fields.names(module), "gpt.help() lists what there is")
     end,
     __tostring = function()

@@ -84,10 +84,10 @@ end
 
 local function unknown_problem(key, names, others)
   if type(key) ~= "string" then return ("[%s]: unknown key"):format(validate.show(key)) end
-  local near = others and others[key] or core._suggest(key, names)
+  local near = others and others[key]
+  local hint = near and ("; did you mean '%s'?"):format(near) or core._hint(key, names)
   local shown = key:find("^[%a_][%w_]*$") and #key <= LONGEST_WORD and key or validate.show(key)
-  if not near then return shown .. ": unknown key" end
-  return ("%s: unknown key; did you mean '%s'?"):format(shown, near)
+  return ("%s: unknown key%s"):format(shown, hint)
 end
 
 --- Adds a problem for every key of given that names does not hold.

@@ -1,5 +1,6 @@
 -- The metrics file: a line a step, JSON or, where the name ends in .csv, comma-separated values.
 local core = require "gpt.core"
+local needs = require "gpt.support.needs"
 local json = require "gpt.support.json"
 
 local COLUMNS = { "step", "loss", "lr", "grad_norm", "tokens", "seconds", "validation_loss" }
@@ -45,6 +46,7 @@ end
 
 --- Opens the file after that step: nothing that an earlier run wrote up to it is lost.
 function Metrics.open(path, step)
+  needs("io", "gpt.train: metrics")
   core._check_writable(path)
   local is_csv = path:find "%.csv$" ~= nil
   local goes_on = step > 0 and core._file_exists(path)

@@ -57,7 +57,7 @@ local function above_or_false(value)
 end
 
 local function progress(value)
-  if type(value) == "boolean" or io.type(value) == "file" then return value end
+  if type(value) == "boolean" or io and io.type(value) == "file" then return value end
   return nil, "true, false or an open file"
 end
 
@@ -105,7 +105,7 @@ local NEEDS = {
 -- What says the same twice, or has no effect beside the other.
 local EXCLUDES = {
   { "steps", "epochs" }, { "optimizer", "lr" }, { "optimizer", "betas" }, { "optimizer", "eps" },
-  { "optimizer", "weight_decay" }, { "schedule", "warmup" }, { "schedule", "min_lr" },
+  { "optimizer", "weight_decay" }, { "schedule", "lr" }, { "schedule", "warmup" }, { "schedule", "min_lr" },
 }
 
 local function check_together(given, problems)

@@ -12,7 +12,9 @@ local REDRAW = 0.1 -- seconds between two pictures on a terminal
 local LINES = 20   -- plain lines in all, where nothing is said
 local BAR, SPARK = 20, 16
 
+-- Without the library os nobody knows: then plain text.
 local function speaks_utf8()
+  if not os then return false end
   local name = os.getenv "LC_ALL" or ""
   if name == "" then name = os.getenv "LC_CTYPE" or "" end
   if name == "" then name = os.getenv "LANG" or "" end
@@ -27,12 +29,14 @@ local function clock(seconds)
 end
 Progress.clock = clock
 
---- @param target true (standard error), false (nothing), or an open file
+--- @param target true (standard error, where the host has the library io), false (nothing), or an open file
 -- @param steps how many there are in all
 -- @param log_every steps between two plain lines
 function Progress.new(target, steps, log_every)
-  local file = target == true and io.stderr or target or nil
-  local width = file and os.getenv "TERM" ~= "dumb" and core._terminal_width(file) or nil
+  local file = target
+  if target == true then file = io and io.stderr end
+  file = file or nil
+  local width = file and os and os.getenv "TERM" ~= "dumb" and core._terminal_width(file) or nil
   return setmetatable({
     file = file, width = width, steps = steps, log_every = log_every or math.max(1, steps // LINES),
     utf8 = speaks_utf8(), drawn = false, next_time = 0,
