@@ -302,8 +302,9 @@ describe("a file that is read", function()
     local model = model_of()
     local tokenizer = gpt.train_tokenizer("a b a b", { vocab_size = 258 })
     for _, fn in ipairs {
-      gpt.load, gpt.tokenizer, readers.load_parameters, writers.save_parameters, writers.write_tokens,
+      gpt.load, gpt.read_gguf, gpt.read_safetensors, gpt.tokenizer, readers.load_parameters, writers.save_parameters, writers.write_tokens,
       writers["plot.line"], writers.metrics, function(at) model:save(at) end, function(at) tokenizer:save(at) end,
+      function(at) gpt.write_safetensors(at, {}) end, function(at) model:save(at .. ".gguf") end,
       function(at) train { checkpoints = at, resume = true } end, function(at) train { checkpoints = at } end,
     } do
       assert.equal(told, message_of(fn, name))
@@ -315,8 +316,8 @@ describe("a file that is read", function()
       function(at) tokenizer:save(at) end } do
       assert.equal(nothing, message_of(fn, ""))
     end
-    assert.equal('gpt.load: a directory\'s name expected, got ""', message_of(gpt.load, ""))
-    assert.equal('save: a directory\'s name expected, got ""', message_of(model.save, model, ""))
+    assert.equal('gpt.load: the name of a directory or of a .gguf file expected, got ""', message_of(gpt.load, ""))
+    assert.equal('save: the name of a directory or of a .gguf file expected, got ""', message_of(model.save, model, ""))
   end)
 end)
 
@@ -334,7 +335,7 @@ describe("gpt.load of something else names the call for it", function()
         .. "once in Python: transformers.AutoModelForCausalLM.from_pretrained(dir).save_pretrained(dir)",
         message_of(gpt.load, dir .. "/" .. name))
     end
-    assert.equal("gpt.load: DIR/notes.txt is a file, and a model's directory is expected",
+    assert.equal("gpt.load: DIR/notes.txt is a file, and a model's directory or a GGUF file is expected",
       message_of(gpt.load, dir .. "/notes.txt"))
     assert.equal("gpt.load: /dev/null is a device; a model's directory is expected", message_of(gpt.load, "/dev/null"))
   end)

@@ -361,7 +361,7 @@ DIR/model.safetensors does not fit DIR/config.json
 
   describe("refuses", function()
     it("arguments of another kind", function()
-      assert.equal("gpt.load: a directory's name expected, got nil", raised(function() gpt.load() end))
+      assert.equal("gpt.load: the name of a directory or of a .gguf file expected, got nil", raised(function() gpt.load() end))
       assert.equal("gpt.load: a table of options expected, got 3", raised(function() gpt.load("x", 3) end))
       assert.equal("gpt.load: mapp: unknown key; did you mean 'map'?",
         raised(function() gpt.load("x", { mapp = true }) end))
@@ -651,7 +651,8 @@ describe("model:save", function()
     model = model_of()
     model:replace("blocks.1.norm2", gpt.nn.LayerNorm(12, { eps = 1e-3 }))
     assert.equal(start .. "blocks.1.norm2 is LayerNorm(12, { eps = 0.001 }) where GPT-2 has LayerNorm(12)" .. hint, message(model))
-    assert.equal("save: a directory's name expected, got nil", raised(function() model_of():save() end))
+    assert.equal("save: the name of a directory or of a .gguf file expected, got nil",
+      raised(function() model_of():save() end))
   end)
 end)
 

@@ -131,9 +131,9 @@ describe("safetensors", function()
     end)
 
     it("refuses dtypes that it cannot read, and too many dimensions, by name", function()
-      build({ a = entry("U8", { 2 }, 0, 2) }, "ab")
+      build({ a = entry("U64", { 2 }, 0, 16) }, ("ab"):rep(8))
       assert.error_matches(function() read("a", true) end,
-        'model.safetensors: tensor "a" is U8; what can be read is F32, F16, BF16, F64 and I64', 1, true)
+        'model.safetensors: tensor "a" is U64, which is not implemented', 1, true)
       build({ a = entry("F32", { 1, 1, 1, 1, 1, 1, 1, 1, 1 }, 0, 4) }, "abcd")
       assert.error_matches(function() read("a", true) end,
         'model.safetensors: tensor "a" has 9 dimensions, more than 8', 1, true)
@@ -363,7 +363,7 @@ describe("safetensors", function()
     } do
       assert.error_matches(function() file:tensor(0, "F32", shape, true) end, message, 1, true)
     end
-    assert.error_matches(function() file:tensor(0, "U8", { 1 }, true) end, "F32, F16, BF16, F64 or I64 expected", 1,
+    assert.error_matches(function() file:tensor(0, "U64", { 1 }, true) end, "a type of safetensors files expected", 1,
       true)
     file:close()
     assert.error_matches(function() file:bytes(0, 1) end, "this gpt.MappedFile was freed", 1, true)

@@ -34,6 +34,8 @@ typedef struct BindType {
  */
 extern char bind_orphans;
 
+#define BIND_TOKENIZER "gpt.Tokenizer" /* the type that gpt.tokenizer returns */
+
 /* The environment of the running state: upvalue 1 of every function of the binding. */
 GptEnv *bind_env(lua_State *L);
 
@@ -137,6 +139,7 @@ void bind_open_tensor_list(lua_State *L);
 void bind_open_sample(lua_State *L);
 void bind_open_files(lua_State *L);
 void bind_open_new_files(lua_State *L);
+void bind_open_gguf(lua_State *L);
 void bind_open_tokenizer(lua_State *L);
 void bind_open_tokens(lua_State *L);
 void bind_open_terminal(lua_State *L);

@@ -66,13 +66,11 @@ static int mapped_file_bytes(lua_State *L) {
   return 1;
 }
 
-/* A dtype as safetensors files call it, "F32". */
-static GptDtype check_file_dtype(lua_State *L, int index) {
-  const char *name = luaL_checkstring(L, index);
-  GptDtype dtype = GPT_FILE_F64;
-  if (strcmp(name, "F64") != 0 && !gpt_dtype_find_safetensors(name, &dtype))
-    luaL_argerror(L, index, "F32, F16, BF16, F64 or I64 expected");
-  return dtype;
+static GptFileType check_file_type(lua_State *L, int index) {
+  GptFileType type = {0};
+  bool known = gpt_file_type_safetensors(luaL_checkstring(L, index), &type);
+  luaL_argcheck(L, known, index, "a type of safetensors files expected");
+  return type;
 }
 
 static int check_file_shape(lua_State *L, int index, int64_t *shape) {
@@ -93,12 +91,12 @@ static int mapped_file_tensor(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
   GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
   lua_Integer offset = luaL_checkinteger(L, 2);
-  GptDtype dtype = check_file_dtype(L, 3);
+  GptFileType type = check_file_type(L, 3);
   int ndim = check_file_shape(L, 4, shape);
   luaL_argcheck(L, offset >= 0, 2, "a byte's position expected");
   GptTensor **box = bind_new_tensor(L);
   file = bind_check(L, 1, MAPPED_FILE);
-  *box = gpt_mapped_file_tensor(env, file, (size_t)offset, dtype, ndim, shape, lua_toboolean(L, 5));
+  *box = gpt_mapped_file_tensor(env, file, (size_t)offset, &type, ndim, shape, lua_toboolean(L, 5));
   return bind_tensor_done(L, box);
 }
 

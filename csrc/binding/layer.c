@@ -39,6 +39,11 @@ The tokenizer that reads string prompts; nil where there is none. It may be set.
 */
 
 /***
+The template that makes the text of a chat, as the model's files have it (Jinja), or nil. It may be set, and is saved.
+@tfield string|nil Model.chat_template
+*/
+
+/***
 The config that the model was made from, a copy.
 @tfield table Model.config
 */

@@ -29,7 +29,7 @@ static size_t collect_layer_names(lua_State *L, const GptLayer *layer, const cha
   for (int i = 0; i < layer->n_parameters && count < MOST_NAMES / 2; i++) names[count++] = layer->parameters[i].name;
   names[count++] = "training";
   if (!layer->kind->host) names[count++] = "kind";
-  if (gpt_layer_is_model(layer)) names[count++] = "tokenizer";
+  if (gpt_layer_is_model(layer)) names[count++] = "tokenizer", names[count++] = "chat_template";
   for (int value = BIND_LAYER_FIELDS; value <= BIND_LAYER_CLASS; value++) { /* the layer holds both */
     if (lua_getiuservalue(L, 1, value) == LUA_TTABLE) count = collect_keys(L, lua_gettop(L), names, count);
     lua_pop(L, 1);
@@ -82,11 +82,16 @@ static bool found_in_table(lua_State *L) {
 /* Stands among the fields for a nil that was assigned: the name is meant so. */
 static char assigned_nil;
 
+/* What a Model holds beside its parts, for its host. */
+static bool is_model_field(const char *key) {
+  return strcmp(key, "tokenizer") == 0 || strcmp(key, "chat_template") == 0;
+}
+
 /* Parts and fields that a layer of that kind may have: nil where it has none. */
 static bool may_lack(const GptLayer *layer, const char *key) {
   if (strcmp(key, "bias") == 0) return layer->kind == &gpt_linear_kind;
   if (strcmp(key, "position_embedding") == 0) return gpt_layer_is_model(layer);
-  return strcmp(key, "tokenizer") == 0;
+  return is_model_field(key);
 }
 
 static bool found_field(lua_State *L, bool *known) {
@@ -202,7 +207,7 @@ static int assign(lua_State *L) {
   size_t bytes;
   const char *key = luaL_checklstring(L, 2, &bytes);
   if (strlen(key) != bytes) return bind_error(L, "%s: a field's name cannot hold a zero byte", gpt_layer_name(layer));
-  if (strcmp(key, "tokenizer") == 0 && gpt_layer_is_model(layer)) return set_field(L, 3), 0;
+  if (is_model_field(key) && gpt_layer_is_model(layer)) return set_field(L, 3), 0;
   if (strcmp(key, "training") == 0)
     return bind_error(L, "%s.training is read-only: call train() or eval()", gpt_layer_name(layer));
   if (strcmp(key, "kind") == 0 && !layer->kind->host)

@@ -170,6 +170,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_sample(L);
   bind_open_files(L);
   bind_open_new_files(L);
+  bind_open_gguf(L);
   bind_open_tokenizer(L);
   bind_open_tokens(L);
   bind_open_terminal(L);

@@ -9,7 +9,7 @@
 #include "binding/tensor.h"
 #include "core/tokenizer/train.h"
 
-#define TYPE "gpt.Tokenizer"
+#define TYPE BIND_TOKENIZER
 #define IDS "gpt.Ids" /* scratch, seen by no user */
 #define TRAINER "gpt.TokenizerTrainer" /* seen by lua/gpt/train_tokenizer.lua only */
 

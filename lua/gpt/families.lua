@@ -1,8 +1,23 @@
--- The model families that files may hold. Each is one table, a file of lua/gpt/families: what its tensors are called in
--- each format and where they stand in a Model.
+-- The model families that files may hold. Each is one table, a file of lua/gpt/families: what its config and its
+-- tensors are called in each format, and where they stand in a Model.
 local families = { gpt2 = require "gpt.families.gpt2" }
 
-local COLUMN = { huggingface = 3, gguf = 4 } -- of a family's names
+local ALL = { families.gpt2 }
+local COLUMN = { huggingface = 3, gguf = 4 } -- of a tensor's names
+
+-- The family that files of that format call so, or nil.
+function families.find(format, name)
+  for _, family in ipairs(ALL) do
+    if family[format].name == name then return family end
+  end
+end
+
+-- What there is, for messages.
+function families.names()
+  local names = {}
+  for i, family in ipairs(ALL) do names[i] = family.name end
+  return table.concat(names, ", ")
+end
 
 -- The tensors that a file of that format has for a model of that config.
 -- @tparam table family

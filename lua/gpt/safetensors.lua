@@ -14,7 +14,10 @@ local BITS = {
   F8_E4M3FNUZ = 8, F8_E5M2FNUZ = 8, I16 = 16, U16 = 16, F16 = 16, BF16 = 16, I32 = 32, U32 = 32, F32 = 32,
   C64 = 64, F64 = 64, I64 = 64, U64 = 64,
 }
-local READABLE = { F32 = true, F16 = true, BF16 = true, F64 = true, I64 = true }
+local READABLE = {
+  F32 = true, F16 = true, BF16 = true, F64 = true, I64 = true, I32 = true, I16 = true, I8 = true, U32 = true,
+  U16 = true, U8 = true, BOOL = true,
+}
 local FILE_DTYPES = { f32 = "F32", f16 = "F16", bf16 = "BF16", i64 = "I64" }
 
 -- A name from a file, fit for a message.
@@ -165,13 +168,13 @@ function safetensors.holds(dtype)
   return FILE_DTYPES[dtype] ~= nil
 end
 
--- The tensor of an entry, in its own dtype; F64 becomes f32.
+-- The tensor of an entry, in its own dtype; F64 becomes f32, smaller whole numbers and truth values i64.
 -- @tparam table entry of an opened file
 -- @bool view aligned ones as views of the file (a write touches only this process's copy), else all copied
 function safetensors.read(entry, view)
   local path = entry.source.path
   if not READABLE[entry.dtype] then
-    refuse(path, "tensor %s is %s; what can be read is F32, F16, BF16, F64 and I64", shown(entry.name), entry.dtype)
+    refuse(path, "tensor %s is %s, which is not implemented", shown(entry.name), entry.dtype)
   end
   if #entry.shape > 8 then refuse(path, "tensor %s has %d dimensions, more than 8", shown(entry.name), #entry.shape) end
   return entry.source.file:tensor(entry.offset, entry.dtype, entry.shape, view)

@@ -89,19 +89,12 @@ void gpt_mapped_file_close(GptMappedFile *file) {
   release(file);
 }
 
-static void f64_to_floats(float *to, const char *from, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    double value;
-    memcpy(&value, from + 8 * i, sizeof value);
-    to[i] = (float)value;
-  }
-}
-
 /* The reading of one tensor, in pieces. */
 typedef struct Reading {
   const GptMappedFile *file;
   size_t offset;
-  void *to;
+  const GptFileType *type;
+  char *to;
   _Atomic int problem; /* errno of a failed read; -1 where the file was cut short meanwhile */
 } Reading;
 
@@ -113,20 +106,20 @@ static void read_bytes(Reading *reading, void *to, size_t offset, size_t count) 
 /* Items are bytes. */
 static void read_plain(void *context, int64_t first, int64_t last) {
   Reading *reading = context;
-  size_t at = (size_t)first;
-  read_bytes(reading, (char *)reading->to + at, reading->offset + at, (size_t)(last - first));
+  read_bytes(reading, reading->to + first, reading->offset + (size_t)first, (size_t)(last - first));
 }
 
-/* Items are 64-bit floats. */
-static void read_doubles(void *context, int64_t first, int64_t last) {
+/* Items are numbers. */
+static void read_converted(void *context, int64_t first, int64_t last) {
   Reading *reading = context;
   char buffer[BUFFER];
-  int64_t most = BUFFER / 8;
+  size_t size = reading->type->size, made = gpt_dtype(reading->type->dtype)->bytes;
+  int64_t most = (int64_t)(BUFFER / size);
   for (int64_t i = first; i < last; i += most) {
     int64_t n = last - i < most ? last - i : most;
-    read_bytes(reading, buffer, reading->offset + (size_t)i * 8, (size_t)n * 8);
+    read_bytes(reading, buffer, reading->offset + (size_t)i * size, (size_t)n * size);
     if (reading->problem != 0) return;
-    f64_to_floats((float *)reading->to + i, buffer, n);
+    reading->type->convert(reading->to + (size_t)i * made, buffer, n);
   }
 }
 
@@ -155,22 +148,25 @@ static GptTensor *view_of(GptEnv *env, GptMappedFile *file, char *data, GptDtype
 
 /* What is read from a file, and in which state of the file. False where that may not be told from another state: a file
    that has just been changed could be changed again within the tick of the clock that stamps it. */
-static bool shared_key(const GptMappedFile *file, size_t offset, GptDtype dtype, size_t bytes, GptSharedKey *key) {
+static bool shared_key(const GptMappedFile *file, size_t offset, const GptFileType *type, size_t bytes,
+                       GptSharedKey *key) {
   struct stat about;
   struct timespec now;
   if (fstat(file->fd, &about) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
   int64_t changed = (int64_t)about.st_ctim.tv_sec * SECOND + about.st_ctim.tv_nsec;
   *key = (GptSharedKey){{(uint64_t)about.st_dev, (uint64_t)about.st_ino, (uint64_t)about.st_size, (uint64_t)changed,
                          (uint64_t)about.st_mtim.tv_sec * SECOND + (uint64_t)about.st_mtim.tv_nsec, offset,
-                         (uint64_t)dtype, bytes}};
+                         gpt_file_type_number(type), bytes}};
   return (int64_t)now.tv_sec * SECOND + now.tv_nsec - changed > SETTLED;
 }
 
-/* Reads bytes (doubles: as many 64-bit floats, into 32 bits each); false and a message where that fails. */
-static bool read_into(GptEnv *env, const GptMappedFile *file, size_t offset, bool doubles, const GptStorage *storage) {
+/* Fills a storage; false and a message where that fails. */
+static bool read_into(GptEnv *env, const GptMappedFile *file, size_t offset, const GptFileType *type,
+                      const GptStorage *storage) {
   prefer_huge_pages(storage->data, storage->bytes);
-  Reading reading = {.file = file, .offset = offset, .to = storage->data};
-  if (doubles) gpt_parallel_for((int64_t)(storage->bytes / sizeof(float)), PIECE, read_doubles, &reading);
+  Reading reading = {.file = file, .offset = offset, .type = type, .to = storage->data};
+  int64_t numbers = (int64_t)(storage->bytes / gpt_dtype(type->dtype)->bytes);
+  if (type->convert != NULL) gpt_parallel_for(numbers, PIECE, read_converted, &reading);
   else gpt_parallel_for((int64_t)storage->bytes, 4 * PIECE, read_plain, &reading);
   if (reading.problem == 0) return true;
   fail_to_read(env, reading.problem);
@@ -178,35 +174,34 @@ static bool read_into(GptEnv *env, const GptMappedFile *file, size_t offset, boo
 }
 
 /* The bytes as a storage: one that this process has read already, or a fresh one, which is offered to others then. */
-static GptStorage *read_storage(GptEnv *env, const GptMappedFile *file, size_t offset, GptDtype dtype, size_t bytes) {
+static GptStorage *read_storage(GptEnv *env, const GptMappedFile *file, size_t offset, const GptFileType *type,
+                                size_t bytes) {
   GptSharedKey key, after;
-  GptDtype own = dtype == GPT_FILE_F64 ? GPT_F32 : dtype;
-  bool shares = bytes >= SHARED_LEAST && shared_key(file, offset, dtype, bytes, &key);
-  GptStorage *storage = shares ? gpt_shared_find(env, own, &key) : NULL;
+  bool shares = bytes >= SHARED_LEAST && shared_key(file, offset, type, bytes, &key);
+  GptStorage *storage = shares ? gpt_shared_find(env, type->dtype, &key) : NULL;
   if (storage != NULL) return storage;
-  storage = shares ? gpt_shared_new(env, own, bytes) : NULL;
+  storage = shares ? gpt_shared_new(env, type->dtype, bytes) : NULL;
   bool offers = storage != NULL;
-  if (!offers) storage = gpt_storage_new(env, own, bytes, false);
+  if (!offers) storage = gpt_storage_new(env, type->dtype, bytes, false);
   if (storage == NULL) return NULL;
-  if (!read_into(env, file, offset, dtype == GPT_FILE_F64, storage)) return gpt_storage_release(storage), NULL;
-  bool same = offers && shared_key(file, offset, dtype, bytes, &after) && memcmp(&key, &after, sizeof key) == 0;
+  if (!read_into(env, file, offset, type, storage)) return gpt_storage_release(storage), NULL;
+  bool same = offers && shared_key(file, offset, type, bytes, &after) && memcmp(&key, &after, sizeof key) == 0;
   if (same) gpt_shared_offer(storage, &key);
   return storage;
 }
 
-static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, GptDtype dtype, size_t bytes, int ndim,
-                          const int64_t *shape) {
-  GptStorage *storage = read_storage(env, file, offset, dtype, bytes);
+static GptTensor *copy_of(GptEnv *env, const GptMappedFile *file, size_t offset, const GptFileType *type, size_t bytes,
+                          int ndim, const int64_t *shape) {
+  GptStorage *storage = read_storage(env, file, offset, type, bytes);
   GptTensor *tensor = storage != NULL ? gpt_tensor_over(env, storage, 0, ndim, shape) : NULL;
   gpt_storage_release(storage);
   return tensor;
 }
 
-/* Bytes of such a tensor in the file, and in memory. */
-static bool count_file_bytes(GptEnv *env, GptDtype dtype, int ndim, const int64_t *shape, size_t *bytes, size_t *own) {
-  bool doubles = dtype == GPT_FILE_F64; /* as large as an i64 */
-  return gpt_tensor_bytes(env, doubles ? GPT_I64 : dtype, ndim, shape, bytes) &&
-         gpt_tensor_bytes(env, doubles ? GPT_F32 : dtype, ndim, shape, own);
+/* Whether a tensor that has so many bytes in memory lies in the file from there on. */
+static bool lies_inside(const GptMappedFile *file, size_t offset, const GptFileType *type, size_t bytes) {
+  size_t items = bytes / gpt_dtype(type->dtype)->bytes; /* numbers, or blocks */
+  return offset <= file->size && items <= (file->size - offset) / type->size;
 }
 
 /* Where numbers of that dtype may lie: what is read as floats and integers at their own size, the rest, which is read
@@ -215,15 +210,15 @@ static bool lies_aligned(size_t offset, GptDtype dtype) {
   return (dtype != GPT_F32 && dtype != GPT_I64) || offset % gpt_dtype(dtype)->bytes == 0;
 }
 
-GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
+GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, const GptFileType *type, int ndim,
                                   const int64_t *shape, bool view) {
-  size_t bytes, own;
-  if (!count_file_bytes(env, dtype, ndim, shape, &bytes, &own)) return NULL;
-  if (offset > file->size || bytes > file->size - offset)
+  size_t bytes;
+  if (!gpt_tensor_bytes(env, type->dtype, ndim, shape, &bytes)) return NULL;
+  if (!lies_inside(file, offset, type, bytes))
     return gpt_fail_null(env, "a tensor that lies outside its file");
-  if (view && dtype != GPT_FILE_F64 && lies_aligned(offset, dtype) && bytes > 0) {
+  if (view && type->convert == NULL && lies_aligned(offset, type->dtype) && bytes > 0) {
     if (gpt_mapped_file_data(file) == NULL) return NULL;
-    return view_of(env, file, file->data + offset, dtype, bytes, ndim, shape);
+    return view_of(env, file, file->data + offset, type->dtype, bytes, ndim, shape);
   }
-  return copy_of(env, file, offset, dtype, own, ndim, shape);
+  return copy_of(env, file, offset, type, bytes, ndim, shape);
 }

@@ -11,6 +11,7 @@
 #ifndef GPT_MAPPED_FILE_H
 #define GPT_MAPPED_FILE_H
 
+#include "core/io/file_type.h"
 #include "core/tensor/tensor.h"
 
 typedef struct GptMappedFile {
@@ -21,9 +22,6 @@ typedef struct GptMappedFile {
   size_t size;
   char path[];
 } GptMappedFile;
-
-/* A dtype that files alone have: 64-bit floats, which become f32. */
-#define GPT_FILE_F64 GPT_DTYPES
 
 /* An open file, to be closed; views of it keep the mapping for longer. NULL and a message where path is no readable
    regular file. */
@@ -42,12 +40,12 @@ bool gpt_mapped_file_same(const GptMappedFile *a, size_t at_a, const GptMappedFi
 bool gpt_mapped_file_zero(const GptMappedFile *file, size_t offset, size_t size, bool *zero);
 
 /*
- * The tensor of that dtype (a GptDtype, or GPT_FILE_F64) that begins at byte `offset` of the file. With `view`, one
- * that lies aligned is a view of the mapping, which keeps it; all else is copied, in parallel. A large one that the
- * process has read already, from a file that is the same since, shares that memory (core/tensor/shared.h). The bytes
- * must lie inside the file.
+ * The tensor of that type that begins at byte `offset` of the file. With `view`, one that needs no conversion and lies
+ * aligned is a view of the mapping, which keeps it; all else is read, in parallel. A large one that the process has read
+ * already, from a file that is the same since, shares that memory (core/tensor/shared.h). The bytes must lie inside the
+ * file.
  */
-GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, GptDtype dtype, int ndim,
+GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offset, const GptFileType *type, int ndim,
                                   const int64_t *shape, bool view);
 
 #endif

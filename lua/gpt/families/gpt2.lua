@@ -30,13 +30,15 @@ end
 
 -- The tensors of a model of that config, in the order of its layers.
 -- @tparam table config with every key
--- @treturn {table,...} each as in `block`, with whole paths and names; `role`: "token_embedding", "head", "qkv_bias"
+-- @treturn {table,...} each as in `block`, with whole paths and names; `role`: "token_embedding", "position_embedding",
+-- "head", "qkv_bias"
 function gpt2.tensors(config)
   local list, width = {}, config.emb_dim
   local function add(item) list[#list + 1] = item end
   add { { "token_embedding.weight" }, { config.vocab_size, width }, gpt2.token_embedding.huggingface,
     gpt2.token_embedding.gguf, role = "token_embedding" }
-  add { { "position_embedding.weight" }, { config.context_length, width }, "wpe.weight", "position_embd.weight" }
+  add { { "position_embedding.weight" }, { config.context_length, width }, "wpe.weight", "position_embd.weight",
+    role = "position_embedding" }
   for i = 1, config.n_layers do
     for _, item in ipairs(block(config)) do
       for j, path in ipairs(item[1]) do item[1][j] = ("blocks.%d.%s"):format(i, path) end
@@ -52,7 +54,23 @@ function gpt2.tensors(config)
   return list
 end
 
-gpt2.huggingface = { prefix = "transformer." } -- of all names but the head's, or of none
+gpt2.huggingface = {
+  name = "gpt2",           -- model_type in config.json
+  prefix = "transformer.", -- of all tensors' names but the head's, or of none
+}
+
+-- The config's keys in a GGUF file's metadata, with their types there; last, what a key is where it may be missing.
+gpt2.gguf = {
+  name = "gpt2", -- general.architecture
+  keys = {
+    { "context_length", "gpt2.context_length", "u32" },
+    { "emb_dim", "gpt2.embedding_length", "u32" },
+    { "n_layers", "gpt2.block_count", "u32" },
+    { "hidden_dim", "gpt2.feed_forward_length", "u32", function(config) return 4 * config.emb_dim end },
+    { "n_heads", "gpt2.attention.head_count", "u32" },
+    { "norm_eps", "gpt2.attention.layer_norm_epsilon", "f32" },
+  },
+}
 
 -- Whether a name, without its prefix, is of a causal mask, which old files hold and nobody needs.
 function gpt2.huggingface.is_ignored(name)

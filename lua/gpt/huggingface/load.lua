@@ -1,15 +1,14 @@
 -- A model directory as Hugging Face's tools write it.
 local core = require "gpt.core"
-local mismatch = require "gpt.support.mismatch"
 local name_list = require "gpt.support.name_list"
 local model_config = require "gpt.huggingface.config"
 local families = require "gpt.families"
 local build = require "gpt.model_files.build"
+local fit = require "gpt.model_files.fit"
 local hints = require "gpt.model_files.hints"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
-local tokenizers = require "gpt.generate.tokenizers"
 local warning = require "gpt.support.warning"
 local neutral = require "gpt.support.neutral"
 
@@ -89,36 +88,13 @@ local function open_weights(place, dir)
   error(problem, 0)
 end
 
-local function is_bias(name)
-  return name:find "%.bias$" ~= nil
-end
-
--- The names that are no biases.
-local function without_biases(names)
-  local rest = {}
-  for _, name in ipairs(names) do
-    if not is_bias(name) then rest[#rest + 1] = name end
-  end
-  return rest
-end
-
-local LENIENT = "\n  strict = false leaves unexpected tensors out, and takes missing biases for zeros"
-
--- Holds what the files have against what the config asks for; all that differs comes in one error. Not strict: what is
--- unexpected and biases that are missing do not matter.
+-- Holds what the files have against what the config asks for.
 local function check_fit(weights, list, config_path, strict)
   local there = {}
   for name, entry in pairs(weights.entries) do
     if not family.huggingface.is_ignored(name) then there[name] = entry end
   end
-  local found = mismatch.compare(list, there)
-  local missing = without_biases(found.missing)
-  local would_do = #missing == 0 and #found.misshaped == 0
-  if not strict then found.missing, found.unexpected = missing, {} end
-  local text = mismatch.text(found)
-  if text then
-    core._raise(("%s does not fit %s%s%s"):format(weights.path, config_path, text, would_do and LENIENT or ""))
-  end
+  fit(("%s does not fit %s"):format(weights.path, config_path), list, there, strict)
 end
 
 -- Whether two tensors of the files hold the same bytes.
@@ -160,28 +136,9 @@ local function has_tokenizer(place)
   return false
 end
 
--- The directory's tokenizer; or nil, and why it could not be read where there is one.
-local function load_tokenizer(place, dir)
-  if not has_tokenizer(place) then return nil end
-  local read, result = pcall(core.tokenizer, dir)
-  if read then return result end
-  return nil, (tostring(result):gsub("^[^\n]-:%d+: ", "", 1))
-end
-
--- A model takes its tokenizer along. One that cannot be read is a warning, and the reason why string prompts fail.
-local function bring_tokenizer(model, tokenizer, problem)
-  if problem then
-    tokenizers.note(model, problem)
-    warning("gpt.load: the model comes without its tokenizer: %s", problem)
-  end
-  model.tokenizer = tokenizer
-end
-
--- Matrices that will be converted are read from the mapping; what stays is copied then, so that the file is let go of.
 local function read_tensor(weights, item, options)
   local entry = weights.entries[item.name]
-  local view = options.map and (options.dtype == nil or options.dtype == "f32" or #item.shape == 2)
-  return entry and safetensors.read(entry, view) or core.zeros(item.shape)
+  return entry and safetensors.read(entry, build.wants_view(item, options)) or core.zeros(item.shape)
 end
 
 local function read_config(place, dir)
@@ -202,13 +159,13 @@ return function(dir, options)
   local config, config_path = read_config(place, dir)
   local weights <close> = open_weights(place, dir)
   local tokenizer, problem
-  if options.tokenizer then tokenizer, problem = load_tokenizer(place, dir) end
+  if options.tokenizer and has_tokenizer(place) then tokenizer, problem = build.tokenizer(core.tokenizer, dir) end
   place:close()
   heed_weights(weights, config, config_path)
   local list = families.layout(family, config, "huggingface")
   check_fit(weights, list, config_path, options.strict)
   local model = build.empty(config)
   build.fill(model, list, config, function(item) return read_tensor(weights, item, options) end)
-  bring_tokenizer(model, tokenizer, problem)
+  build.bring_tokenizer(model, tokenizer, problem)
   return model:eval(), tokenizer
 end

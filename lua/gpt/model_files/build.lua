@@ -1,6 +1,8 @@
 -- A Model made of the tensors of files.
 local configs = require "gpt.config"
 local core = require "gpt.core"
+local tokenizers = require "gpt.generate.tokenizers"
+local warning = require "gpt.support.warning"
 
 local build = {}
 
@@ -50,6 +52,32 @@ function build.fill(model, list, config, read)
       free_all(tensor, parts)
     end
   end
+end
+
+-- Whether a tensor is to be a view of its file. Matrices that will be converted are read from the mapping; what stays
+-- is copied then, so that the file is let go of.
+-- @tparam table item of a layout
+-- @tparam table options of gpt.load
+function build.wants_view(item, options)
+  return options.map and (options.dtype == nil or options.dtype == "f32" or #item.shape == 2)
+end
+
+-- A file's tokenizer; or nil, and why it could not be read.
+-- @func read returns the tokenizer, or raises
+-- @param source its argument
+function build.tokenizer(read, source)
+  local done, result = pcall(read, source)
+  if done then return result end
+  return nil, (tostring(result):gsub("^[^\n]-:%d+: ", "", 1))
+end
+
+-- A model takes its tokenizer along. One that could not be read is a warning, and the reason why string prompts fail.
+function build.bring_tokenizer(model, tokenizer, problem)
+  if problem then
+    tokenizers.note(model, problem)
+    warning("gpt.load: the model comes without its tokenizer: %s", problem)
+  end
+  model.tokenizer = tokenizer
 end
 
 return build

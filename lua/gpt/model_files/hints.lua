@@ -26,7 +26,7 @@ function hints.check_directory(path)
   if PICKLES[ending] then
     raise("gpt.load: %s is a file of PyTorch's, which is read by running code in it; %s", path, CONVERT)
   end
-  raise("gpt.load: %s is a file, and a model's directory is expected", path)
+  raise("gpt.load: %s is a file, and a model's directory or a GGUF file is expected", path)
 end
 
 local function base_of(path)

@@ -1,0 +1,110 @@
+-- A model as one GGUF file, which llama.cpp runs.
+local core = require "gpt.core"
+local families = require "gpt.families"
+local model_config = require "gpt.gguf.config"
+local name_list = require "gpt.support.name_list"
+local tree = require "gpt.model_files.tree"
+local warning = require "gpt.support.warning"
+local write = require "gpt.gguf.write"
+
+local QUANTIZATION_VERSION = 2
+local ENCODINGS = core._gguf_encodings()
+
+-- general.file_type, by what most of the weights are.
+local FILE_TYPES = {
+  f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q8_0 = 7, q5_0 = 8, q5_1 = 9, q4_k = 15, q5_k = 17, q6_k = 18, bf16 = 32,
+}
+
+-- What a tensor is written as: norms and biases in f32, position embeddings as they are, as llama.cpp's tools do.
+local function dtype_of(item, tensors, wanted, unfit)
+  if #item.shape == 1 or not tensors[1] then return "f32" end
+  local own = tensors[1]:dtype()
+  for _, tensor in ipairs(tensors) do
+    if tensor:dtype() ~= own then own = "f32" end
+  end
+  local dtype = item.role ~= "position_embedding" and wanted or own
+  if item.shape[2] % ENCODINGS[dtype].block == 0 then return dtype end
+  unfit[#unfit + 1] = ("%s (%d)"):format(item.name, item.shape[2])
+  return "f16"
+end
+
+-- One of the file's tensors, from the parts that lie in it one after the other. Biases that a model lacks are zeros.
+local function parts_of(item, tensors, dtype)
+  if #tensors == 0 then return { core.zeros(item.shape) } end
+  local parts = {}
+  for i, tensor in ipairs(tensors) do
+    parts[i] = tensor:dtype() == dtype and tensor or core.no_grad(tensor.to, tensor, dtype)
+  end
+  return parts
+end
+
+local function items_of(family, config, parameters, wanted)
+  local items, unfit = {}, {}
+  for i, place in ipairs(families.layout(family, config, "gguf")) do
+    local tensors = {}
+    for j, path in ipairs(place.paths) do tensors[j] = parameters[path] end
+    local dtype = dtype_of(place, tensors, wanted, unfit)
+    items[i] = { name = place.name, shape = place.shape, dtype = dtype,
+      make = function() return parts_of(place, tensors, dtype) end }
+  end
+  return items, unfit
+end
+
+local function file_type(items)
+  local count, most = {}, "f32"
+  for _, item in ipairs(items) do
+    if #item.shape > 1 then
+      count[item.dtype] = (count[item.dtype] or 0) + item.shape[1] * item.shape[2]
+      if count[item.dtype] > (count[most] or 0) then most = item.dtype end
+    end
+  end
+  return FILE_TYPES[most]
+end
+
+-- The tokenizer's own keys; without one, that there is none.
+local function tokenizer_pair(tokenizer, config)
+  if not tokenizer then return { "tokenizer.ggml.model", "string", "none" } end
+  if tokenizer.vocab_size > config.vocab_size then
+    core._raise(("save: the tokenizer has %d tokens, the model's vocabulary only %d"):format(tokenizer.vocab_size,
+      config.vocab_size))
+  end
+  local bytes, count = core._gguf_tokenizer(tokenizer, config.vocab_size)
+  return { bytes = bytes, count = count }
+end
+
+local function metadata_of(model, path, family, config, items)
+  local list = {
+    { "general.architecture", "string", family.name }, { "general.type", "string", "model" },
+    { "general.name", "string", path:match("([^/\\]+)%.[^.]*$") or path },
+    { "general.file_type", "u32", file_type(items) },
+    { "general.quantization_version", "u32", QUANTIZATION_VERSION },
+  }
+  table.move(model_config.metadata(config, family), 1, 1000, #list + 1, list)
+  list[#list + 1] = tokenizer_pair(model.tokenizer, config)
+  local template = model.chat_template
+  if template then list[#list + 1] = { "tokenizer.chat_template", "string", template } end
+  return list
+end
+
+-- What llama.cpp will not do as this model does.
+local function warn_of(path, config, unfit, wanted)
+  if config.activation ~= "gelu" then
+    warning('save: %s: of this family llama.cpp knows no other activation than "gelu", and will compute that '
+      .. "instead of %q", path, config.activation)
+  end
+  if #unfit > 0 then
+    warning("save: %s: rows that are no multiple of %s's block, %d, are written as f16: %s", path, wanted,
+      ENCODINGS[wanted].block, name_list.line(unfit))
+  end
+end
+
+-- @tparam Layer model
+-- @string path
+-- @tparam table options `dtype`
+return function(model, path, options)
+  local config, parameters = tree(model)
+  local family = families.gpt2
+  local items, unfit = items_of(family, config, parameters, options.dtype)
+  write(path, metadata_of(model, path, family, config, items), items)
+  warn_of(path, config, unfit, options.dtype)
+end
