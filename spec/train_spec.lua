@@ -38,6 +38,15 @@ local function weights(model)
   return table.concat(list)
 end
 
+-- Checks that two models have nearly the same weights.
+local function check_close(one, other)
+  local expected = {}
+  for path, tensor in one:parameters() do expected[path] = tensor end
+  for path, tensor in other:parameters() do
+    assert.is_true((tensor - expected[path]):abs():max():item() < 1e-4, path)
+  end
+end
+
 -- The error that fn raises, as it is.
 local function error_of(fn, ...)
   local ok, problem = pcall(fn, ...)
@@ -98,11 +107,7 @@ describe("gpt.train", function()
   it("adds up the gradients of several batches to those of a large one", function()
     local _, large = train { model = new_model { drop_rate = 0 }, data = new_data(8), steps = 1 }
     local _, small = train { model = new_model { drop_rate = 0 }, steps = 1, accumulate = 2 }
-    local expected = {}
-    for path, tensor in large:parameters() do expected[path] = tensor end
-    for path, tensor in small:parameters() do
-      assert.is_true((tensor - expected[path]):abs():max():item() < 1e-4, path)
-    end
+    check_close(large, small)
   end)
 
   it("weighs each target alike, however many a batch has", function()
@@ -113,11 +118,7 @@ describe("gpt.train", function()
     local one, large = train { model = new_model { drop_rate = 0 }, data = whole, steps = 1 }
     local two, small = train { model = new_model { drop_rate = 0 }, data = data, steps = 1, accumulate = 2 }
     assert.near(one.loss, two.loss, 1e-5)
-    local expected = {}
-    for path, tensor in large:parameters() do expected[path] = tensor end
-    for path, tensor in small:parameters() do
-      assert.is_true((tensor - expected[path]):abs():max():item() < 1e-4, path)
-    end
+    check_close(large, small)
   end)
 
   it("lets neither evaluation nor samples change the training", function()

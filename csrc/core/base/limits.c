@@ -24,7 +24,7 @@ static FILE *open_below(const char *root, const char *name) {
 }
 
 /* Is the word one of a list that commas separate? */
-static bool is_listed(const char *list, const char *word) {
+static bool names_word(const char *list, const char *word) {
   size_t length = strlen(word);
   for (const char *at = list; at != NULL; at = strchr(at, ',')) {
     if (*at == ',') at++;
@@ -47,7 +47,7 @@ static int find_group(const char *root, const char *controller, char *path) {
     *name++ = '\0';
     name[strcspn(name, "\n")] = '\0';
     bool unified = list[1] == '\0';
-    if ((!unified && !is_listed(list + 1, controller)) || strlen(name) >= PATH_SIZE) continue;
+    if ((!unified && !names_word(list + 1, controller)) || strlen(name) >= PATH_SIZE) continue;
     version = unified ? UNIFIED : 1;
     memcpy(path, name, strlen(name) + 1);
   }
@@ -87,7 +87,7 @@ static bool find_mount(const char *root, int version, const char *controller, Mo
   while (in != NULL && !found && fgets(line, sizeof line, in) != NULL) {
     if (!read_mount(line, mount)) continue;
     bool unified = strcmp(mount->type, "cgroup2") == 0;
-    found = version == UNIFIED ? unified : strcmp(mount->type, "cgroup") == 0 && is_listed(mount->options, controller);
+    found = version == UNIFIED ? unified : strcmp(mount->type, "cgroup") == 0 && names_word(mount->options, controller);
   }
   if (in != NULL) fclose(in);
   return found;

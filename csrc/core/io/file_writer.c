@@ -46,7 +46,7 @@ static bool keep_owner(GptFileWriter *file, const struct stat *old) {
 }
 
 /* A lock that tells a later save, for as long as the file is open, that it is none of a killed one. */
-static bool hold(GptFileWriter *file) {
+static bool hold_temporary(GptFileWriter *file) {
   struct stat about;
   if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false; /* being swept */
   return fstat(file->fd, &about) != 0 || about.st_nlink > 0;
@@ -62,7 +62,7 @@ static bool create(GptFileWriter *file, mode_t mode) {
     file->fd = gpt_system_open(file->env, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     file->exists = file->fd >= 0;
     if (!file->exists && errno != EEXIST) break;
-    if (file->exists && hold(file)) return true;
+    if (file->exists && hold_temporary(file)) return true;
     if (file->exists) close(file->fd);
     file->exists = false;
   }

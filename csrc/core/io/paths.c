@@ -11,7 +11,7 @@
 
 #define MOST_LINKS 40 /* as the kernel counts */
 
-static char *copy_part(GptEnv *env, const char *text, size_t length) {
+static char *copy_beginning(GptEnv *env, const char *text, size_t length) {
   char *copy = gpt_alloc(env, length + 1);
   if (copy == NULL) return NULL;
   memcpy(copy, text, length);
@@ -33,14 +33,14 @@ const char *gpt_path_name(const char *path) {
 
 char *gpt_path_directory(GptEnv *env, const char *path) {
   size_t length = (size_t)(gpt_path_name(path) - path);
-  if (length == 0) return copy_part(env, ".", 1);
+  if (length == 0) return copy_beginning(env, ".", 1);
   while (length > 1 && path[length - 1] == '/') length--;
-  return copy_part(env, path, length);
+  return copy_beginning(env, path, length);
 }
 
 /* Where a link that stands at `path` leads: its text, which counts from the link's own directory. */
 static char *step_along(GptEnv *env, const char *path, const char *link) {
-  if (link[0] == '/') return copy_part(env, link, strlen(link));
+  if (link[0] == '/') return copy_beginning(env, link, strlen(link));
   char *directory = gpt_path_directory(env, path);
   char *next = directory != NULL ? gpt_path_join(env, directory, link) : NULL;
   gpt_free(env, directory);
@@ -49,7 +49,7 @@ static char *step_along(GptEnv *env, const char *path, const char *link) {
 
 char *gpt_path_follow(GptEnv *env, const char *path) {
   char link[PATH_MAX];
-  char *at = copy_part(env, path, strlen(path));
+  char *at = copy_beginning(env, path, strlen(path));
   for (int i = 0; at != NULL && i < MOST_LINKS; i++) {
     ssize_t length = readlink(at, link, sizeof link - 1);
     if (length < 0) return at;

@@ -14,9 +14,13 @@ extern const GptKernels gpt_kernel_table_generic;
 extern const GptKernels gpt_kernel_table_avx2, gpt_kernel_table_avxvnni, gpt_kernel_table_avx512,
     gpt_kernel_table_avx512vnni, gpt_kernel_table_avx512bf16;
 
-static bool has_avx2(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+/* clang knows no such name for __builtin_cpu_supports. */
+static bool has_f16c(void) {
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
+
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
 
 /* Compilers know no name for it: leaf 7.1, EAX, bit 4. */
 static bool has_avxvnni(void) {

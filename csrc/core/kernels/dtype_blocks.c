@@ -42,7 +42,7 @@ static inline void read_block(const Layout *layout, float *y, const uint8_t *blo
 }
 
 /* q = value cut to 0 .. most; NaN is 0 */
-static int cut(float value, int most) { return !(value >= 0) ? 0 : value >= (float)most ? most : (int)value; }
+static int cut_to_range(float value, int most) { return !(value >= 0) ? 0 : value >= (float)most ? most : (int)value; }
 
 static inline void write_block(const Layout *layout, uint8_t *block, const float *x, float scale, float less,
                                float more) {
@@ -51,7 +51,7 @@ static inline void write_block(const Layout *layout, uint8_t *block, const float
   memset(block + layout->low, 0, HALF);
   for (int i = 0; i < BLOCK; i++) {
     float scaled = (x[i] - less) * inverse;
-    int q = cut(scaled + more, (1 << layout->bits) - 1);
+    int q = cut_to_range(scaled + more, (1 << layout->bits) - 1);
     block[layout->low + i % HALF] |= (uint8_t)((q & 15) << (i < HALF ? 0 : 4));
     high |= (uint32_t)(q >> 4) << i;
   }

@@ -128,7 +128,7 @@ static const GptWeightPanels *bf16_panels(const GptEnv *env, const GptProduct *p
   return env->bf16_products && (p->bias == NULL || !p->add) ? gpt_kernels()->weights[GPT_F32].panels : NULL;
 }
 
-static bool multiply_bf16(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels) {
+static bool multiply_rounded(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels) {
   const GptMatrix columns = gpt_matrix_transposed(p->b);
   const GptPacked packed = {.y = p->c, .x = rows_as_lines(&p->a), .w = rows_as_lines(&columns), .w_size = sizeof(float),
                             .k = p->a.columns, .bias = p->bias, .add = p->add};
@@ -140,7 +140,7 @@ bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, con
   if (c.rows <= 0 || c.columns <= 0) return true;
   if (!is_skinny(&p)) {
     const GptWeightPanels *panels = bf16_panels(env, &p);
-    return panels != NULL ? multiply_bf16(env, &p, panels) : multiply_wide(env, &p);
+    return panels != NULL ? multiply_rounded(env, &p, panels) : multiply_wide(env, &p);
   }
   gpt_parallel_for(c.columns, skinny_grain(&p), multiply_skinny, &p);
   return true;

@@ -23,7 +23,7 @@ typedef struct Converting {
   GptTensor **converted; /* [count] */
 } Converting;
 
-static bool is_listed(const Converting *c, const GptTensor *weight) {
+static bool converts_weight(const Converting *c, const GptTensor *weight) {
   for (size_t i = 0; i < c->count; i++)
     if (c->weights[i] == weight) return true;
   return false;
@@ -37,7 +37,7 @@ static GptDtype fitting_dtype(GptDtype dtype, const GptTensor *weight) {
 static bool list_weights(GptEnv *env, const GptLayerList *layers, Converting *c) {
   for (int64_t i = 0; i < layers->count; i++) {
     GptTensor *weight = holds_any(layers->layers[i]) ? gpt_layer_parameter(layers->layers[i], "weight") : NULL;
-    if (weight == NULL || is_listed(c, weight)) continue;
+    if (weight == NULL || converts_weight(c, weight)) continue;
     if (weight->storage->dtype == fitting_dtype(c->dtype, weight)) continue;
     if (weight->node != NULL)
       return gpt_fail(env,
@@ -92,7 +92,7 @@ static bool convert_weights(GptEnv *env, Converting *c) {
 static void commit_weights(GptEnv *env, const GptLayerList *layers, const Converting *c) {
   for (int64_t i = 0; i < layers->count; i++) {
     GptTensor *weight = holds_any(layers->layers[i]) ? gpt_layer_parameter(layers->layers[i], "weight") : NULL;
-    if (weight != NULL && is_listed(c, weight)) gpt_layer_set_parameter(env, layers->layers[i], "weight", weight);
+    if (weight != NULL && converts_weight(c, weight)) gpt_layer_set_parameter(env, layers->layers[i], "weight", weight);
   }
   for (size_t i = 0; i < c->count; i++) {
     gpt_tensor_assume(c->weights[i], c->converted[i]);

@@ -60,7 +60,7 @@ static bool copy_part(GptEnv *env, GptTensor *y, GptTensor *part, int dim, int64
   return done;
 }
 
-static bool check_plain(GptEnv *env, int count, GptTensor *const *list) {
+static bool check_computable(GptEnv *env, int count, GptTensor *const *list) {
   for (int i = 0; i < count; i++)
     if (!gpt_tensor_check_plain(env, "cat", list[i])) return false;
   return true;
@@ -68,7 +68,7 @@ static bool check_plain(GptEnv *env, int count, GptTensor *const *list) {
 
 static GptTensor *join(GptEnv *env, int count, GptTensor *const *list, int dim, GptTensor *sizes) {
   int64_t shape[GPT_MAX_DIMS], first = 0;
-  if (!check_plain(env, count, list) || !cat_shape(env, count, list, dim, shape, gpt_integers(sizes))) return NULL;
+  if (!check_computable(env, count, list) || !cat_shape(env, count, list, dim, shape, gpt_integers(sizes))) return NULL;
   GptTensor *y = gpt_tensor_new(env, common_dtype(count, list), list[0]->ndim, shape);
   for (int i = 0; y != NULL && i < count; i++) {
     y = gpt_tensor_if(copy_part(env, y, list[i], dim, first), y);

@@ -41,22 +41,12 @@ typedef struct Batches {
   GptScratch scratch;
 } Batches;
 
-/* Where the batch-th matrix of t begins. */
-static int64_t batch_at(const GptTensor *t, int64_t batch) {
-  int64_t at = 0;
-  for (int d = t->ndim - 3; d >= 0; d--) {
-    at += batch % t->shape[d] * t->stride[d];
-    batch /= t->shape[d];
-  }
-  return at;
-}
-
 static void multiply_batches(void *context, int64_t first, int64_t last) {
   Batches *m = context;
   float *scratch = gpt_scratch_take(&m->scratch);
   for (int64_t i = first; i < last; i++)
-    gpt_matrix_multiply_serial(gpt_matrix_at(m->y, batch_at(m->y, i)), gpt_matrix_at(m->a, batch_at(m->a, i)),
-                               gpt_matrix_at(m->b, batch_at(m->b, i)), false, (GptCausal){0}, scratch);
+    gpt_matrix_multiply_serial(gpt_matrix_at(m->y, gpt_tensor_matrix(m->y, i)), gpt_matrix_at(m->a, gpt_tensor_matrix(m->a, i)),
+                               gpt_matrix_at(m->b, gpt_tensor_matrix(m->b, i)), false, (GptCausal){0}, scratch);
   gpt_scratch_put(&m->scratch, scratch);
 }
 
@@ -79,8 +69,8 @@ static bool multiply_batched(GptEnv *env, Batches m) {
   if (count == 0) return true;
   if (count >= FEW || work < LARGE) return share_batches(env, &m, count, work);
   for (int64_t i = 0; i < count && done; i++)
-    done = gpt_matrix_multiply(env, gpt_matrix_at(m.y, batch_at(m.y, i)), gpt_matrix_at(m.a, batch_at(m.a, i)),
-                               gpt_matrix_at(m.b, batch_at(m.b, i)), NULL, false);
+    done = gpt_matrix_multiply(env, gpt_matrix_at(m.y, gpt_tensor_matrix(m.y, i)), gpt_matrix_at(m.a, gpt_tensor_matrix(m.a, i)),
+                               gpt_matrix_at(m.b, gpt_tensor_matrix(m.b, i)), NULL, false);
   return done;
 }
 

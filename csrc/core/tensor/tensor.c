@@ -23,6 +23,15 @@ int64_t gpt_tensor_numel(const GptTensor *tensor) {
   return n;
 }
 
+int64_t gpt_tensor_matrix(const GptTensor *tensor, int64_t i) {
+  int64_t offset = 0;
+  for (int d = tensor->ndim - 3; d >= 0; d--) {
+    offset += i % tensor->shape[d] * tensor->stride[d];
+    i /= tensor->shape[d];
+  }
+  return offset;
+}
+
 bool gpt_tensor_adjoins(const GptTensor *a, const GptTensor *b) {
   return a->storage == b->storage && a->stride[0] == b->stride[0] && a->stride[1] == b->stride[1] &&
          a->shape[1] == b->shape[1] && b->offset == a->offset + a->shape[0] * a->stride[0];

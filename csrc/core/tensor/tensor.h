@@ -100,6 +100,10 @@ int64_t *gpt_integers(const GptTensor *tensor);
 float gpt_tensor_float_at(const GptTensor *tensor, int64_t at);
 
 int64_t gpt_tensor_numel(const GptTensor *tensor);
+
+/* Where matrix i of [..., rows, columns] begins, in elements from the first one. */
+int64_t gpt_tensor_matrix(const GptTensor *tensor, int64_t i);
+
 bool gpt_tensor_contiguous(const GptTensor *tensor);
 bool gpt_tensor_wants_grad(const GptTensor *tensor); /* a leaf with requires_grad, or recorded */
 /* Does matrix b begin where matrix a ends, along the first dimension, in the same storage with the same strides? */

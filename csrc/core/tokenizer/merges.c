@@ -2,6 +2,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/tokenizer/slots.h"
 
 #define RANK_BITS 24
 #define RANK_MASK (((uint32_t)1 << RANK_BITS) - 1)
@@ -47,11 +48,7 @@ static bool reserve_merge(GptEnv *env, GptMerges *m) {
   if (!GPT_GROW(env, m->list, m->capacity, m->count, 1)) return false;
   if ((m->count + 1) * 2 <= m->slot_count) return true;
   size_t count = m->slot_count == 0 ? 1024 : m->slot_count * 2;
-  uint32_t *slots = gpt_alloc_array_zeroed(env, count, sizeof *slots);
-  if (slots == NULL) return false;
-  gpt_free(env, m->slots);
-  m->slots = slots;
-  m->slot_count = count;
+  if (!gpt_slots_renew(env, &m->slots, &m->slot_count, count)) return false;
   for (size_t rank = 0; rank < m->count; rank++) fill_merge_slot(m, rank);
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/tokenizer/slots.h"
 
 void gpt_pairs_free(GptPairs *pairs) {
   for (size_t i = 0; i < pairs->count; i++) gpt_free(pairs->env, pairs->list[i].words);
@@ -23,13 +24,9 @@ static size_t find_pair_slot(const GptPairs *pairs, uint32_t left, uint32_t righ
 
 static bool grow_pair_slots(GptPairs *pairs) {
   size_t count = pairs->slot_count == 0 ? 4096 : 2 * pairs->slot_count;
-  uint32_t *slots = gpt_alloc_array_zeroed(pairs->env, count, sizeof *slots);
-  if (slots == NULL) return false;
-  gpt_free(pairs->env, pairs->slots);
-  pairs->slots = slots;
-  pairs->slot_count = count;
+  if (!gpt_slots_renew(pairs->env, &pairs->slots, &pairs->slot_count, count)) return false;
   for (size_t i = 0; i < pairs->count; i++)
-    slots[find_pair_slot(pairs, pairs->list[i].left, pairs->list[i].right)] = (uint32_t)i + 1;
+    pairs->slots[find_pair_slot(pairs, pairs->list[i].left, pairs->list[i].right)] = (uint32_t)i + 1;
   return true;
 }
 

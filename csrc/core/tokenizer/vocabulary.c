@@ -5,6 +5,7 @@
 #include "core/io/json.h"
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/tokenizer/slots.h"
 
 #define ID_MASK (((uint32_t)1 << 24) - 1)
 
@@ -63,11 +64,7 @@ static void fill_token_slot(GptVocabulary *v, size_t id) {
 static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
   if ((v->present + 1) * 2 <= v->slot_count) return true;
   size_t count = v->slot_count == 0 ? 1024 : v->slot_count * 4;
-  uint32_t *slots = gpt_alloc_array_zeroed(env, count, sizeof *slots);
-  if (slots == NULL) return false;
-  gpt_free(env, v->slots);
-  v->slots = slots;
-  v->slot_count = count;
+  if (!gpt_slots_renew(env, &v->slots, &v->slot_count, count)) return false;
   for (size_t id = 0; id < v->size; id++)
     if (v->tokens[id].flags != 0) fill_token_slot(v, id);
   return true;

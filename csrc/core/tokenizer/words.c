@@ -4,6 +4,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/tokenizer/slots.h"
 
 #define LONGEST_WORD ((size_t)1 << 20) /* a longer one is cut: nothing is learned from such */
 
@@ -38,15 +39,11 @@ static size_t find_word_slot(const GptWords *words, const uint8_t *bytes, size_t
 
 static bool grow_word_slots(GptWords *words) {
   size_t count = words->slot_count == 0 ? 4096 : 2 * words->slot_count;
-  uint32_t *slots = gpt_alloc_array_zeroed(words->env, count, sizeof *slots);
-  if (slots == NULL) return false;
-  gpt_free(words->env, words->slots);
-  words->slots = slots;
-  words->slot_count = count;
+  if (!gpt_slots_renew(words->env, &words->slots, &words->slot_count, count)) return false;
   for (size_t i = 0; i < words->count; i++) {
     size_t at = words->list[i].hash & (count - 1);
-    while (slots[at] != 0) at = (at + 1) & (count - 1);
-    slots[at] = (uint32_t)i + 1;
+    while (words->slots[at] != 0) at = (at + 1) & (count - 1);
+    words->slots[at] = (uint32_t)i + 1;
   }
   return true;
 }

@@ -96,16 +96,6 @@ typedef struct Step {
   int64_t count;
 } Step;
 
-/* Where matrix i of a strided weight begins. */
-static int64_t matrix_offset(const GptTensor *tensor, int64_t i) {
-  int64_t offset = 0;
-  for (int d = tensor->ndim - 3; d >= 0; d--) {
-    offset += i % tensor->shape[d] * tensor->stride[d];
-    i /= tensor->shape[d];
-  }
-  return offset;
-}
-
 typedef struct Tile {
   float *w; /* [rows, columns] with these strides */
   int64_t rows, columns, row_stride, column_stride;
@@ -129,7 +119,7 @@ static void update_tile(const Update *u, int64_t item) {
   float buffer[TILE * TILE];
   int64_t column = item % u->column_tiles * TILE, row = item / u->column_tiles % u->row_tiles * TILE;
   int64_t matrix = item / u->column_tiles / u->row_tiles, rows = u->rows - row, columns = u->columns - column;
-  Tile tile = {u->w + matrix_offset(u->tensor, matrix) + row * u->row_stride + column * u->column_stride,
+  Tile tile = {u->w + gpt_tensor_matrix(u->tensor, matrix) + row * u->row_stride + column * u->column_stride,
                rows < TILE ? rows : TILE, columns < TILE ? columns : TILE, u->row_stride, u->column_stride};
   move_tile(&tile, buffer, false);
   for (int64_t i = 0; i < tile.rows; i++) {

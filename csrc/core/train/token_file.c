@@ -35,7 +35,7 @@ static size_t read_header(GptTokens *tokens, const uint8_t *begin) {
   return 0;
 }
 
-static bool read_tokens(const GptMappedFile *file, size_t offset, void *to, size_t count) {
+static bool read_file_part(const GptMappedFile *file, size_t offset, void *to, size_t count) {
   return gpt_mapped_file_read(file, offset, to, count) || gpt_fail_at(file->env, "%s", file->path);
 }
 
@@ -43,7 +43,7 @@ static bool read_tokens(const GptMappedFile *file, size_t offset, void *to, size
 static bool find_tokens(GptTokens *tokens, const GptMappedFile *file, size_t *header) {
   uint8_t begin[HEADER_BYTES] = {0};
   bool long_enough = file->size >= HEADER_BYTES;
-  if (long_enough && !read_tokens(file, 0, begin, HEADER_BYTES)) return false;
+  if (long_enough && !read_file_part(file, 0, begin, HEADER_BYTES)) return false;
   *header = long_enough ? read_header(tokens, begin) : 0;
   size_t bytes = file->size - *header, width = (size_t)tokens->width;
   if (*header > 0 && id_at(begin + 8, 4) * (int64_t)width != (int64_t)bytes)
@@ -64,7 +64,7 @@ static bool map_tokens(GptTokens *tokens, GptMappedFile *file, size_t header) {
 
 static bool read_all_tokens(GptTokens *tokens, const GptMappedFile *file, size_t header) {
   tokens->data = gpt_alloc(tokens->env, file->size - header);
-  return tokens->data != NULL && read_tokens(file, header, tokens->data, file->size - header);
+  return tokens->data != NULL && read_file_part(file, header, tokens->data, file->size - header);
 }
 
 GptTokens *gpt_tokens_open(GptEnv *env, const char *path, int width, bool map) {
