@@ -32,7 +32,7 @@ static int release_gguf(lua_State *L) {
 /* gguf:close(): tensors that are views of the file keep what they need. */
 static int close_file(lua_State *L) {
   luaL_checkudata(L, 1, TYPE);
-  return release_gguf(L);
+  return bind_free(L);
 }
 
 static int file_path(lua_State *L) {
@@ -162,7 +162,7 @@ static int tokenizer_bytes(lua_State *L) {
   lua_Integer size = luaL_checkinteger(L, 2);
   GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
   gpt_text_init(text, env);
-  luaL_setmetatable(L, TEXT);
+  bind_set_type(L, TEXT);
   const GptTokenizer *tokenizer = bind_check(L, 1, BIND_TOKENIZER);
   luaL_argcheck(L, size >= (lua_Integer)gpt_tokenizer_size(tokenizer), 2, "the tokenizer has more tokens");
   int keys = gpt_tokenizer_write_gguf(tokenizer, (size_t)size, text);
@@ -196,7 +196,7 @@ static const luaL_Reg functions[] = {{"_gguf_open", open_file}, {"_gguf_tokenize
 static const luaL_Reg methods[] = {{"value", gguf_value}, {"metadata", gguf_metadata}, {"tensors", gguf_tensors}, {"tensor", gguf_tensor},
                                    {"tokenizer", gguf_tokenizer}, {"close", close_file}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"path", file_path}, {NULL, NULL}};
-static const luaL_Reg meta[] = {{"__gc", release_gguf}, {"__close", release_gguf}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__gc", release_gguf}, {"__close", bind_free}, {NULL, NULL}};
 static const luaL_Reg text_meta[] = {{"__gc", free_gguf_text}, {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
 
