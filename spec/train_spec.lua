@@ -353,6 +353,11 @@ describe("gpt.train", function()
     end })
     assert.is_truthy(message:find "^gpt%.train: the .- at step 1 ", message)
     assert.equal(before, weights(model))
+    message = raised(train, { model = model, loss = function(m, ids, targets) -- a loss of numbers, with a gradient of nan
+      return m:loss(ids, targets) + (m.final_norm.weight:sum() * 0):sqrt()
+    end })
+    assert.is_truthy(message:find "^gpt%.train: the norm of the gradients is nan at step 1 ", message)
+    assert.equal(before, weights(model))
   end)
 end)
 
