@@ -49,7 +49,7 @@ static int set_precision(lua_State *L) {
   const char *name = lua_tostring(L, 1);
   const bool bf16 = name != NULL && strcmp(name, "bf16") == 0;
   if (!bf16 && (name == NULL || strcmp(name, "f32") != 0))
-    return bind_error(L, "gpt.set_precision: \"f32\" or \"bf16\" expected, got %s", luaL_tolstring(L, 1, NULL));
+    return bind_error(L, "gpt.set_precision: \"f32\" or \"bf16\" expected, got %s", bind_tostring(L, 1));
   bind_env(L)->bf16_products = bf16;
   return 0;
 }

@@ -59,7 +59,7 @@ print(session:feed { 3, 1, 2 })
 static GptDtype check_cache_dtype(lua_State *L, int index) {
   GptDtype dtype = GPT_F32;
   bool given = lua_getfield(L, index, "cache_dtype") != LUA_TNIL;
-  const char *name = luaL_tolstring(L, -1, NULL);
+  const char *name = bind_tostring(L, -1);
   if (given && (!gpt_dtype_find(name, &dtype) || (dtype != GPT_F32 && dtype != GPT_F16)))
     bind_error(L, "session: cache_dtype: 'f32' or 'f16' expected, got '%s'", name);
   lua_pop(L, 2);

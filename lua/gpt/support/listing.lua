@@ -1,4 +1,6 @@
 -- Tables by name that come from files, and how they print: a name a line, long values and long tables folded.
+local neutral = require "gpt.support.neutral"
+
 local MOST_NAMES, EDGE = 60, 20 -- of a longer table both edges are shown
 local MOST_TEXT = 60            -- bytes of a value
 
@@ -33,7 +35,7 @@ end
 function show(value)
   local kind = type(value)
   if kind == "string" then return show_string(value) end
-  if math.type(value) == "float" then return ("%.6g"):format(value) end
+  if math.type(value) == "float" then return neutral.format("%.6g", value) end
   if kind == "table" then return show_list(value) end
   return (tostring(value):gsub("\n.*", "")) -- of a tensor, what it is
 end
