@@ -8,14 +8,14 @@ local x = gpt.tensor {
   { 0.1, 0.2, 0.1 }, { 0.9, 0.1, 0.6 }, { 0.7, 0.2, 0.9 }, { 0.2, 0.1, 0.4 }, { 0.1, 0.2, 0.1 }, { 0.4, 0.9, 0.2 },
 }
 
--- The plainest attention: how alike are two tokens? Their dot product says it; softmax makes shares of a row.
+-- The simplest attention: how alike are two tokens? Their dot product measures it; softmax turns each row into weights.
 local scores = x:matmul(x:transpose(1, 2))
 local weights = scores:softmax(-1)
 print("What 'ship' takes from each token:", weights[2])
 print("The mixture that stands for it now:", weights[2]:matmul(x))
 
--- Attention that learns: each token asks a question (query), offers an answer to be found by (key), and has
--- something to say (value). All three are linear maps of the token, and their weights are what is learned.
+-- Attention that learns: each token has a query (what it looks for), a key (what it is found by) and a value (what it
+-- passes on). All three are linear maps of the token, and training learns the weights of these maps.
 gpt.seed(123)
 local dim, heads = 4, 2
 local layer = gpt.nn.MultiHeadAttention { emb_dim = dim, n_heads = heads, context_length = 6 }
@@ -27,15 +27,16 @@ local query = split(layer.query(tokens))
 local key = split(layer.key(tokens))
 local value = split(layer.value(tokens))
 
--- Dot products grow with the number of terms: dividing by its square root keeps softmax from hardening.
+-- Dot products grow with the number of terms. Divided by its square root, they do not saturate softmax.
 scores = query:matmul(key:transpose(2, 3)) / math.sqrt(dim / heads)
 
--- Who writes from left to right must not read what comes later: those scores become minus infinity, their shares 0.
+-- A model that writes from left to right must not see later tokens: their scores become minus infinity, their weights
+-- 0.
 local future = gpt.ones(6, 6):triu(1)
 weights = scores:masked_fill(future, -math.huge):softmax(-1)
-print("\nThe shares of the first head:", weights[1])
+print("\nThe weights of the first head:", weights[1])
 
--- The shares mix the values; the heads' results stand side by side again; a last linear map mixes the heads.
+-- The weights mix the values; the heads' results are concatenated; a last linear map mixes the heads.
 local mixed = weights:matmul(value):transpose(1, 2):reshape(6, dim)
 local by_hand = layer.output(mixed)
 
@@ -44,7 +45,7 @@ print(("\nBy hand and by the layer, the largest difference: %.1e"):format(differ
 assert(difference < 1e-5)
 print "by hand equals nn.MultiHeadAttention"
 
--- The layer never holds these shares: it works them out tile by tile. A trace does, for whoever wants to see them.
+-- The layer never holds all these weights: it computes them tile by tile. A trace keeps them, to look at.
 local trace = layer:trace(tokens)
 assert((trace[""].weights - weights):abs():max():item() < 1e-5)
 gpt.plot.heatmap(picture "attention.svg", {

@@ -1,9 +1,9 @@
--- 4. GELU beside ReLU: the bend that makes a network more than one large linear map.
+-- 4. GELU beside ReLU: the nonlinearity, without which a network would be one large linear map.
 local gpt = require "gpt"
 local picture = dofile((arg[0]:match "^.*/" or "") .. "support/pictures.lua")
 
--- ReLU cuts everything below 0 away: there it has no slope, and a unit that got there learns no more. GELU is smooth,
--- and lets a little through below 0.
+-- ReLU is 0 below 0: it has no slope there, so a unit that is always below 0 stops learning. GELU is smooth and lets a
+-- little through below 0.
 local x = gpt.linspace(-3, 3, 121)
 local gelu, relu = gpt.nn.GELU(), gpt.nn.ReLU()
 
@@ -13,7 +13,7 @@ for _, value in ipairs { -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3 } do
   print(("%6.1f  %6.3f  %7.4f"):format(value, relu(point):item(), gelu(point):item()))
 end
 
--- GPT-2 uses an approximation by tanh; the exact one, by the normal distribution, hardly differs.
+-- GPT-2 uses an approximation with tanh. The exact form, with the normal distribution, hardly differs.
 local exact = gpt.nn.GELU { exact = true }
 print(("\nThe tanh form and the exact one differ by at most %.5f"):format((gelu(x) - exact(x)):abs():max():item()))
 

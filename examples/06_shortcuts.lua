@@ -1,4 +1,4 @@
--- 6. Shortcuts and vanishing gradients: why deep stacks add each layer's answer to its input.
+-- 6. Shortcuts and vanishing gradients: why deep networks add each layer's output to its input.
 local gpt = require "gpt"
 local picture = dofile((arg[0]:match "^.*/" or "") .. "support/pictures.lua")
 local nn = gpt.nn
@@ -17,7 +17,7 @@ local function network(with_shortcuts)
   return nn.Sequential(layers)
 end
 
--- One example, one wished-for answer; how large are the gradients that reach each layer's weights?
+-- One example, one target: how large are the gradients that reach each layer's weights?
 local function mean_gradients(net)
   local miss = net(gpt.tensor { { 1.0, 0.0, -1.0 } }) - gpt.tensor { { 0.0 } }
   local loss = (miss * miss):mean()
@@ -36,8 +36,8 @@ print "\nMean absolute gradient of each layer's weights:"
 print "layer   without shortcuts   with shortcuts"
 for i = 1, #without do print(("%5d %19.6f %16.4f"):format(i, without[i], with[i])) end
 
--- Without them the first layer hears some 25 times less than the last, and hardly learns; with them every layer
--- hears. These are the numbers that PyTorch gives for this experiment.
+-- Without shortcuts the gradient of the first layer is about 25 times smaller than that of the last, so it hardly
+-- learns. With shortcuts every layer gets a gradient. PyTorch gives the same numbers for this experiment.
 local PUBLISHED = {
   without = { 0.000202, 0.000120, 0.000715, 0.001399, 0.005050 }, with = { 0.2217, 0.2069, 0.3290, 0.2666, 1.3259 },
 }

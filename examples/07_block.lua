@@ -11,7 +11,7 @@ local x = gpt.rand(2, 4, 768)
 local y = gpt.no_grad(block, x)
 print(("\n[%s] in, [%s] out"):format(table.concat(x:shape(), ", "), table.concat(y:shape(), ", ")))
 
--- The block's forward, in two lines: each part sees a normed copy, and what it returns is added to what came in.
+-- The block's forward, in two lines: each part gets a normed copy, and its output is added to its input.
 local by_hand = gpt.no_grad(function()
   local h = x + block.attention(block.norm1(x))
   return h + block.feed_forward(block.norm2(h))
@@ -19,7 +19,7 @@ end)
 assert((by_hand - y):abs():max():item() < 1e-5)
 print "x + attention(norm1(x)), then x + feed_forward(norm2(x)): the same"
 
--- The same block as a new kind of layer in Lua. It stands wherever the other one does: in a Sequential, or as the block
+-- The same block as a new kind of layer in Lua. Use it wherever the other one can be: in a Sequential, or as the block
 -- of a Model. `positionwise` says that this forward mixes no positions itself (its parts may): generation stays fast.
 local Block = nn.layer("Block", {
   init = function(self, c)

@@ -1,10 +1,10 @@
--- 10. Generating text: a token after the other, each drawn from what the model says may follow.
+-- 10. Generating text: one token after the other, each drawn from the model's distribution over the next token.
 local gpt = require "gpt"
 local here = (arg[0]:match "^.*/" or "") .. "support/"
 local picture, verses = dofile(here .. "pictures.lua"), dofile(here .. "verses.lua")
 
--- A small world to learn: verses whose words are the tokens (support/verses.lua). With 6 verses, each as likely as the
--- others, the only thing that cannot be known is which beast comes next.
+-- Something small to learn: verses whose words are the tokens (support/verses.lua). There are 6 verses, all equally
+-- likely, so the only thing that cannot be predicted is which beast comes next.
 gpt.seed(123)
 local model = gpt.Model {
   vocab_size = verses.vocab_size, context_length = 24, emb_dim = 32, n_heads = 4, n_layers = 2, drop_rate = 0,
@@ -13,8 +13,8 @@ local model = gpt.Model {
 local prompt = verses.encode "the owl"
 print("untrained: " .. verses.decode(model:generate(prompt, { max_new_tokens = 12, temperature = 1, seed = 1 })))
 
--- Training by hand. A dataset cuts the text into windows; the targets are the same windows, one token on. Each time
--- through the batches is an epoch, in an order of its own.
+-- A training loop. A dataset cuts the text into windows; the targets are the same windows, shifted by one token. Each
+-- pass through the batches is an epoch, in a different order.
 local data = gpt.dataset(verses.text(600), { context_length = 24, batch_size = 16 })
 local optimizer = gpt.optim.AdamW(model, { lr = 5e-3 })
 local losses = {}
@@ -28,12 +28,13 @@ for _ = 1, 15 do
     table.insert(losses, loss:item())
   end
 end
--- A verse has 7 words; by chance alone one cannot do better than ln 6 / 7 a word, about 0.26.
+-- A verse has 7 words, and its beast is random: no model can do better than ln 6 / 7 a word, about 0.26.
 print(("%d steps: loss %.2f at first, %.2f at last; the floor is %.2f"):format(#losses, losses[1], losses[#losses],
   math.log(6) / 7))
 model:eval()
 
--- Greedy: always the likeliest token. Temperature makes a draw of it: low ones are careful, high ones bold.
+-- Greedy decoding takes the likeliest token each time. With a temperature tokens are drawn: low ones are careful, high
+-- ones bold.
 local function show(what, options)
   options.max_new_tokens = 12
   print(("%-10s %s"):format(what, verses.decode(model:generate(prompt, options))))
@@ -41,12 +42,12 @@ end
 show("greedy:", {})
 show("t = 1:", { temperature = 1, seed = 7 })
 show("t = 5:", { temperature = 5, seed = 7 })
--- top_k draws from the k likeliest only, top_p from the likeliest that together have that probability.
+-- top_k draws only from the k likeliest tokens, top_p from the likeliest that together have that probability.
 show("top_k = 2:", { temperature = 5, top_k = 2, seed = 7 })
 show("top_p:", { temperature = 2, top_p = 0.8, seed = 7 })
 assert(verses.decode(model:generate(prompt, { max_new_tokens = 5 })) == "the owl flies to the tree .")
 
--- A stream returns each token as soon as there is one, and may be left at any time.
+-- A stream returns each token as soon as it is there; leave the loop at any time.
 io.write "streamed:  the fish"
 for id in model:stream(verses.encode "the fish", { max_new_tokens = 40 }) do
   io.write(" ", verses.decode { id })
@@ -54,12 +55,12 @@ for id in model:stream(verses.encode "the fish", { max_new_tokens = 40 }) do
 end
 print()
 
--- What was read is kept in a cache of keys and values. Without it the same comes out, only slower.
+-- Generation keeps keys and values of earlier tokens in a cache. Without it the result is the same, only slower.
 local cached = model:generate(prompt, { max_new_tokens = 20 })
 assert(verses.decode(cached) == verses.decode(model:generate(prompt, { max_new_tokens = 20, use_cache = false })))
 
 -- Where does it look? A trace keeps what every layer returns, and every head's weights. To know that the owl flies "to
--- the tree", one has to look back at the owl.
+-- the tree", the model has to look back at the owl.
 local line = verses.encode "the bee hums to the rose . the owl flies to the"
 local trace = model:trace(line)
 local weights, labels = trace["blocks.1.attention"].weights, {}

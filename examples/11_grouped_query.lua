@@ -25,7 +25,7 @@ local GroupedQueryAttention = nn.layer("GroupedQueryAttention", {
   end,
 })
 
--- With as many heads of keys as of queries it is the attention of chapter 2: the same weights give the same answer.
+-- With as many heads of keys as of queries it is the attention of chapter 2: the same weights give the same output.
 gpt.seed(123)
 local plain = nn.MultiHeadAttention { emb_dim = 32, n_heads = 4, context_length = 24 }
 local same = GroupedQueryAttention(32, 4, 4)
@@ -35,7 +35,7 @@ local difference = gpt.no_grad(function() return (same(x) - plain(x)):abs():max(
 print(("4 heads of 4: differs from nn.MultiHeadAttention by %.1e"):format(difference))
 assert(difference < 1e-5)
 
--- It takes the place of a block's attention, and the block's that of a Model.
+-- Use it as the attention of a block, and that block as the block of a Model.
 local config = {
   vocab_size = verses.vocab_size, context_length = 24, emb_dim = 32, n_heads = 4, n_layers = 2, drop_rate = 0,
   qkv_bias = false,
@@ -48,8 +48,8 @@ local model = gpt.Model(config, {
 print(model.blocks[1])
 verses.report(verses.train(model, 160))
 
--- Its forward mixes positions, and does not use the core's cache: generating runs the whole text for each token, which
--- for a model of this size is no matter.
+-- Its forward mixes positions and does not use the KV cache, so generating runs the whole text for each token. For a
+-- model of this size that does not matter; `pass:attention` would use the cache.
 local text = verses.decode(model:generate(verses.encode "the hare", { max_new_tokens = 5 }))
 print(text)
 assert(text == "the hare hops to the den .")

@@ -1,11 +1,11 @@
 -- 12. Not GPT-2: attention through a sliding window (Beltagy et al. 2020). A token sees itself and the few before it;
--- what lies further back reaches it through the layers, a window a layer.
+-- tokens further back reach it through the layers, one window per layer.
 local gpt = require "gpt"
 local here = (arg[0]:match "^.*/" or "") .. "support/"
 local picture, verses = dofile(here .. "pictures.lua"), dofile(here .. "verses.lua")
 local nn = gpt.nn
 
--- 1 where token i must not look at token j: later ones, and those window or more places back.
+-- 1 where token i must not look at token j: at later tokens, and at those `window` or more positions back.
 local function hidden(tokens, window)
   local ones = gpt.ones(tokens, tokens)
   return ones:triu(1) + ones:tril(-window)
@@ -32,8 +32,8 @@ local WindowAttention = nn.layer("WindowAttention", {
 
 print("Who sees whom, 6 tokens, a window of 3:", 1 - hidden(6, 3))
 
--- How far back does the last token hear? The gradient of its answer says it: one layer hears 4 tokens, and each
--- further layer 3 more.
+-- How far back does the last token see? The gradient of its output shows it: one layer sees 4 tokens, and each further
+-- layer 3 more.
 gpt.seed(123)
 local window = 4
 local series = {}
@@ -45,18 +45,18 @@ for depth = 1, 3 do
   last:backward()
   local heard = x.grad:abs():sum(3)[1]
   local reach = heard:gt(0):sum():item()
-  print(("layers: %d; the last of 14 tokens hears %d"):format(depth, reach))
+  print(("layers: %d; the last of 14 tokens sees %d"):format(depth, reach))
   assert(reach == 1 + depth * (window - 1))
   local shown = heard:masked_fill(heard:eq(0), 0 / 0) -- 0 has no place on a logarithmic scale: nan leaves a gap
   series[depth] = { name = depth == 1 and "1 layer" or depth .. " layers", y = shown, points = true }
 end
 gpt.plot.line(picture "sliding_window.svg", {
-  title = "What the last token hears, through windows of 4", x_label = "token", y_label = "size of the gradient",
+  title = "What the last token sees, through windows of 4", x_label = "token", y_label = "size of the gradient",
   y_scale = "log",
   series = series,
 })
 
--- In a Model: two blocks with windows of 4 reach back 7 tokens, which is enough to rhyme a verse.
+-- In a Model: two blocks with windows of 4 see 7 tokens, which is enough for a verse.
 local config = {
   vocab_size = verses.vocab_size, context_length = 24, emb_dim = 32, n_heads = 4, n_layers = 2, drop_rate = 0,
   qkv_bias = false,

@@ -1,5 +1,5 @@
 -- 13. Not GPT-2: a mixture of experts (Shazeer et al. 2017) in place of the feed-forward layer. A router sends each
--- token to the two experts that suit it best: more parameters, not more work for a token.
+-- token to the two experts with the best scores: more parameters, but not more work per token.
 local gpt = require "gpt"
 local verses = dofile((arg[0]:match "^.*/" or "") .. "support/verses.lua")
 local nn = gpt.nn
@@ -12,13 +12,14 @@ local MixtureOfExperts = nn.layer("MixtureOfExperts", {
     for i = 1, n_experts do experts[i] = nn.FeedForward { emb_dim = dim, hidden_dim = hidden_dim } end
     self.experts = nn.List(experts) -- a List: a plain table would hide their parameters
   end,
-  -- Each token's shares in the experts: softmax over the scores of the best, 0 for all others.
+  -- Each token's share of each expert: softmax over the best scores, 0 for all other experts.
   shares = function(self, x)
     local scores = self.router(x)
     local worst_kept = scores:topk(self.n_active, -1):narrow(-1, self.n_active, 1)
     return scores:masked_fill(scores:lt(worst_kept), -math.huge):softmax(-1)
   end,
-  -- Here every expert sees every token, and shares of 0 leave it out; where time matters, each one sees its own only.
+  -- Here every expert computes every token, and a share of 0 drops the result. Where time matters, give each expert
+  -- only its own tokens.
   forward = function(self, x)
     local shares, y = self:shares(x), nil
     for i, expert in ipairs(self.experts) do
@@ -63,7 +64,7 @@ for i = 1, 2 do
   print(("block %d, word:expert  %s"):format(i, table.concat(parts, "  ")))
 end
 
--- The stack is saved and loaded by name, as any other.
+-- Parameters are saved and loaded by path, like those of any layer.
 local file = os.tmpname()
 model:save_parameters(file)
 local copy = gpt.Model(config, { block = block })

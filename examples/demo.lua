@@ -1,4 +1,4 @@
--- A GPT from nothing: sizes, a small model, a minute of training, and text that it writes.
+-- A GPT from scratch: sizes, a small model, a minute of training, and text that it writes.
 --
 --   make demo              trains on short tales that a grammar writes (support/tales.lua)
 --   make demo TEXT=file    trains on a text of your own
@@ -82,7 +82,7 @@ local model = gpt.Model(config)
 model.tokenizer = tokenizer
 print(model)
 
--- Windows of the text to train on. The model is judged by what it has not seen: whole new tales, or the text's end.
+-- Windows of the text to train on. The model is evaluated on text it has not seen: whole new tales, or the text's end.
 local window = { tokenizer = tokenizer, special = true, context_length = 192, batch_size = 6, seed = 1 }
 local long_enough, training, validation = pcall(function() return gpt.dataset(text, window):split(0.95) end)
 if not long_enough then
@@ -92,7 +92,7 @@ if not long_enough then
 end
 if not file then validation = tales.sequences(160, 2, tokenizer) end
 
--- As many steps as this machine makes in the time there is, told by a few on a model that is thrown away.
+-- As many steps as this machine can make in the time; a few steps of a throw-away model measure that.
 local function count_steps()
   local times = {}
   gpt.train {
