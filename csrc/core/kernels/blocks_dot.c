@@ -114,12 +114,8 @@ INLINE void dot_rows(const Kind kind, const GptFewRows *o, int64_t i, int64_t j,
 INLINE void dot_inputs(const Kind kind, const GptFewRows *o, int64_t j, int64_t apart) {
   int64_t i = 0;
   for (; i + MOST <= o->m; i += MOST) dot_rows(kind, o, i, j, apart, MOST);
-  switch (o->m - i) {
-    case 3: dot_rows(kind, o, i, j, apart, 3); break;
-    case 2: dot_rows(kind, o, i, j, apart, 2); break;
-    case 1: dot_rows(kind, o, i, j, apart, 1); break;
-    default: break;
-  }
+  if (i + 2 <= o->m) dot_rows(kind, o, i, j, apart, 2), i += 2;
+  if (i < o->m) dot_rows(kind, o, i, j, apart, 1);
 }
 
 /* Of an odd number of rows the middle one is computed twice. */
@@ -132,6 +128,6 @@ INLINE void multiply(const Kind kind, const GptFewRows *o, int64_t first, int64_
   static int64_t input_bytes_##name(int64_t k) { return input_bytes(kind, k); }                                 \
   static void prepare_##name(void *to, const float *x, int64_t k) { prepare(kind, to, x, k); }                  \
   static void multiply_##name(const GptFewRows *o, int64_t first, int64_t last) { multiply(kind, o, first, last); } \
-  const GptFewRowsKernels gpt_kernel(few_##name) = {MANY, input_bytes_##name, prepare_##name, multiply_##name, NULL};
+  const GptFewRowsKernels gpt_kernel(few_##name) = {MANY, 0, input_bytes_##name, prepare_##name, multiply_##name, NULL};
 
 GPT_BLOCK_KINDS(DEFINE)

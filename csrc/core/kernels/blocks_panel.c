@@ -98,6 +98,9 @@ INLINE void pack(const Kind kind, uint8_t *panel, const GptLines *w, int64_t row
   }
 }
 
+/* How many rows a group of m stands for: there is code for some sizes only. */
+INLINE int64_t group_size(int64_t m) { return m <= 2 ? 2 : m <= 4 ? 4 : m <= 8 ? 8 : 12; }
+
 /* One block of one row of the input, row t of m. */
 INLINE void put_input(const Kind kind, uint8_t *record, const int8_t *bytes, float scale, int64_t t, int64_t m) {
   int32_t sum = 0;
@@ -111,22 +114,26 @@ INLINE void put_input(const Kind kind, uint8_t *record, const int8_t *bytes, flo
 }
 
 INLINE int64_t group_bytes(const Kind kind, int64_t m, int64_t k) {
-  return (k / SHARED(kind) * INPUT_RECORD(kind, m) + 63) / 64 * 64;
+  return (k / SHARED(kind) * INPUT_RECORD(kind, group_size(m)) + 63) / 64 * 64;
 }
 
+/* What is in the rows beyond m is not used. */
 INLINE void pack_input(const Kind kind, uint8_t *to, const GptLines *x, int64_t m, int64_t k) {
+  const int64_t size = group_size(m);
   int8_t bytes[32];
   for (int64_t t = 0; t < m; t++)
     for (int64_t b = 0; b < k / 32; b++) {
       float scale = quantise_block(bytes, (const float *)((const char *)x->data + t * x->bytes) + 32 * b);
       for (int i = 0; i < 32; i += SHARED(kind))
-        put_input(kind, to + (32 * b + i) / SHARED(kind) * INPUT_RECORD(kind, m), bytes + i, scale, t, m);
+        put_input(kind, to + (32 * b + i) / SHARED(kind) * INPUT_RECORD(kind, size), bytes + i, scale, t, size);
     }
 }
 
 /* M rows of the input by a panel of n rows of the weight */
-INLINE void multiply(const Kind kind, float *y, int64_t ldy, const uint8_t *panel, const uint8_t *x, const float *bias,
-                     int64_t n, int64_t k, const int M) {
+INLINE void multiply(const Kind kind, const GptPanelProduct *o, const int M) {
+  const uint8_t *panel = o->panel, *x = o->x;
+  const float *bias = o->bias;
+  const int64_t n = o->n, k = o->k;
   Vec sums[MOST_TALL], first = {0};
   if (bias != NULL) first = n >= WIDTH ? load(bias) : load_part(bias, n, first);
   UNROLL for (int t = 0; t < M; t++) sums[t] = first;
@@ -150,32 +157,23 @@ INLINE void multiply(const Kind kind, float *y, int64_t ldy, const uint8_t *pane
     }
   }
   UNROLL for (int t = 0; t < M; t++) {
-    if (n >= WIDTH) store(y + t * ldy, sums[t]);
-    else store_part(y + t * ldy, n, sums[t]);
+    float *to = o->y + t * o->ldy;
+    if (t >= o->m) break;
+    if (n >= WIDTH) store(to, sums[t]);
+    else store_part(to, n, sums[t]);
   }
 }
 
 INLINE void multiply_any(const Kind kind, const GptPanelProduct *o) {
-#define CASE(M)                                                                                        \
-  case M:                                                                                              \
-    if (M <= TALL) multiply(kind, o->y, o->ldy, o->panel, o->x, o->bias, o->n, o->k, M <= TALL ? M : 1); \
-    break
-  switch (o->m) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    CASE(6);
-    CASE(7);
-    CASE(8);
-    CASE(9);
-    CASE(10);
-    CASE(11);
-    CASE(12);
+  switch (group_size(o->m)) {
+    case 2: multiply(kind, o, 2); break;
+    case 4: multiply(kind, o, 4); break;
+#if WIDTH == 16
+    case 8: multiply(kind, o, 8); break;
+    case 12: multiply(kind, o, 12); break;
+#endif
     default: break;
   }
-#undef CASE
 }
 
 /* Packed, many kinds look alike. */

@@ -7,7 +7,12 @@
 
 #define MOST 4 /* rows of the input at once, */
 #define ROWS 2 /* by so many of the weight */
-#define MANY 8 /* rows up to which this is faster than panels, as measured */
+#if defined(__AVX512BF16__)
+#define MANY 2 /* rows up to which this is as fast as pairs (pairs_dot.c) */
+#else
+#define MANY 8 /* rows up to which this is faster than converting the weight, */
+#endif
+#define MANY_ACROSS 8 /* and where it lies across, than panels */
 
 typedef Vec (*Widen)(Halves);
 
@@ -46,12 +51,8 @@ INLINE void dot_rows(const Widen widen_halves, const GptFewRows *o, int64_t i, i
 INLINE void dot_inputs(const Widen widen_halves, const GptFewRows *o, int64_t j, int64_t apart) {
   int64_t i = 0;
   for (; i + MOST <= o->m; i += MOST) dot_rows(widen_halves, o, i, j, apart, MOST);
-  switch (o->m - i) {
-    case 3: dot_rows(widen_halves, o, i, j, apart, 3); break;
-    case 2: dot_rows(widen_halves, o, i, j, apart, 2); break;
-    case 1: dot_rows(widen_halves, o, i, j, apart, 1); break;
-    default: break;
-  }
+  if (i + 2 <= o->m) dot_rows(widen_halves, o, i, j, apart, 2), i += 2;
+  if (i < o->m) dot_rows(widen_halves, o, i, j, apart, 1);
 }
 
 /* Of an odd number of rows the middle one is computed twice. */
@@ -63,5 +64,5 @@ INLINE void multiply(const Widen widen_halves, const GptFewRows *o, int64_t firs
 static void multiply_f16(const GptFewRows *o, int64_t first, int64_t last) { multiply(from_f16, o, first, last); }
 static void multiply_bf16(const GptFewRows *o, int64_t first, int64_t last) { multiply(from_bf16, o, first, last); }
 
-const GptFewRowsKernels gpt_kernel(few_f16) = {MANY, NULL, NULL, multiply_f16, gpt_kernel(columns_f16)},
-                        gpt_kernel(few_bf16) = {MANY, NULL, NULL, multiply_bf16, gpt_kernel(columns_bf16)};
+const GptFewRowsKernels gpt_kernel(few_f16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_f16, gpt_kernel(columns_f16)},
+                        gpt_kernel(few_bf16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_bf16, gpt_kernel(columns_bf16)};

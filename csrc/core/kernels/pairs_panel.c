@@ -23,6 +23,9 @@ INLINE __m512i load_bf16(const void *low, const void *high, const GptDtype dtype
   return _mm512_inserti64x4(_mm512_castsi256_si512((__m256i)load_halves(low)), (__m256i)load_halves(high), 1);
 }
 
+/* How many rows a group of m stands for: there is code for some sizes only. What is in the rows beyond is not used. */
+static int64_t group_size(int64_t m) { return m <= 2 ? 2 : m <= 4 ? 4 : m <= 8 ? 8 : TALL; }
+
 INLINE int64_t size_of(const GptDtype dtype) { return dtype == GPT_F32 ? 4 : 2; }
 
 /* The pairs of up to 2 * WIDTH numbers that stand side by side; zeros follow. */
@@ -87,16 +90,16 @@ INLINE void pack(void *panel, const GptLines *from, int64_t lines, int64_t k, co
 
 /* What stands in lanes beyond the last line is never used. */
 INLINE void multiply(const GptPanelProduct *o, const int M) {
-  const int64_t n = o->n;
+  const int64_t n = o->n, m = o->m;
   const char *panel = o->panel, *x = (const char *)o->x + o->first / 2 * 4 * M;
   Vec sums[TALL][2];
   UNROLL for (int t = 0; t < M; t++)
     UNROLL for (int v = 0; v < 2; v++) {
       const int64_t count = n - v * WIDTH;
       const float *from = o->add ? o->y + t * o->ldy : o->bias;
-      sums[t][v] = from == NULL || count <= 0 ? (Vec){0}
-                   : count >= WIDTH           ? load(from + v * WIDTH)
-                                              : load_part(from + v * WIDTH, count, (Vec){0});
+      sums[t][v] = from == NULL || count <= 0 || t >= m ? (Vec){0}
+                   : count >= WIDTH                     ? load(from + v * WIDTH)
+                                                        : load_part(from + v * WIDTH, count, (Vec){0});
     }
   for (int64_t p = 0; p < o->k; p += 2, panel += sizeof(Vec[2]), x += 4 * M) {
     const __m512bh w[2] = {(__m512bh)load((const float *)panel), (__m512bh)load((const float *)panel + WIDTH)};
@@ -109,7 +112,7 @@ INLINE void multiply(const GptPanelProduct *o, const int M) {
   }
   UNROLL for (int t = 0; t < M; t++)
     UNROLL for (int v = 0; v < 2; v++) {
-      const int64_t count = n - v * WIDTH;
+      const int64_t count = t < m ? n - v * WIDTH : 0;
       float *to = o->y + t * o->ldy + v * WIDTH;
       if (count >= WIDTH) store(to, sums[t][v]);
       else if (count > 0) store_part(to, count, sums[t][v]);
@@ -117,28 +120,21 @@ INLINE void multiply(const GptPanelProduct *o, const int M) {
 }
 
 static void multiply_pairs(const GptPanelProduct *o) {
-  switch (o->m) {
-    case 1: multiply(o, 1); break;
+  switch (group_size(o->m)) {
     case 2: multiply(o, 2); break;
-    case 3: multiply(o, 3); break;
     case 4: multiply(o, 4); break;
-    case 5: multiply(o, 5); break;
-    case 6: multiply(o, 6); break;
-    case 7: multiply(o, 7); break;
     case 8: multiply(o, 8); break;
-    case 9: multiply(o, 9); break;
-    case 10: multiply(o, 10); break;
-    case 11: multiply(o, 11); break;
-    case 12: multiply(o, 12); break;
-    default: break;
+    default: multiply(o, TALL); break;
   }
 }
 
 static int64_t panel_bytes(int64_t k) { return (k + 1) / 2 * (int64_t)sizeof(Vec[2]); }
-static int64_t group_bytes(int64_t m, int64_t k) { return ((k + 1) / 2 * 4 * m + 2 * (int64_t)sizeof(Vec) - 1) / 64 * 64; }
+static int64_t group_bytes(int64_t m, int64_t k) {
+  return ((k + 1) / 2 * 4 * group_size(m) + 2 * (int64_t)sizeof(Vec) - 1) / 64 * 64;
+}
 
 static void pack_input(void *group, const GptLines *x, int64_t m, int64_t k) {
-  pack_lines(group, 4 * m, x, m, k, GPT_F32);
+  pack_lines(group, 4 * group_size(m), x, m, k, GPT_F32);
 }
 
 static void pack_f32(void *panel, const GptLines *w, int64_t lines, int64_t k) { pack(panel, w, lines, k, GPT_F32); }

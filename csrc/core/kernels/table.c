@@ -5,16 +5,16 @@
 #define TEXT_OF_EXPANDED(name) TEXT_OF(name)
 
 #if defined(__AVX512BF16__)
-#define PAIRS(name) &gpt_kernel(panels_##name)
+#define PAIRS(name) &gpt_kernel(name)
 #else
 #define PAIRS(name) NULL
 #endif
-#define BLOCKS(name) {&gpt_kernel(few_##name), &gpt_kernel(panels_##name)}
+#define BLOCKS(name) {&gpt_kernel(few_##name), NULL, &gpt_kernel(panels_##name)}
 
 static const GptWeightKernels weights[GPT_DTYPES] = {
-    [GPT_F32] = {NULL, PAIRS(f32)},
-    [GPT_F16] = {&gpt_kernel(few_f16), PAIRS(f16)},
-    [GPT_BF16] = {&gpt_kernel(few_bf16), PAIRS(bf16)},
+    [GPT_F32] = {NULL, NULL, PAIRS(panels_f32)},
+    [GPT_F16] = {&gpt_kernel(few_f16), PAIRS(some_f16), PAIRS(panels_f16)},
+    [GPT_BF16] = {&gpt_kernel(few_bf16), PAIRS(some_bf16), PAIRS(panels_bf16)},
     [GPT_Q8_0] = BLOCKS(q8_0),
     [GPT_Q4_0] = BLOCKS(q4_0),
     [GPT_Q4_1] = BLOCKS(q4_1),

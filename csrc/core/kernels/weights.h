@@ -22,7 +22,8 @@ typedef struct GptFewRows {
 } GptFewRows;
 
 typedef struct GptFewRowsKernels {
-  int64_t most; /* rows up to which they are faster than panels */
+  int64_t most;        /* rows up to which they are faster than others */
+  int64_t most_across; /* the same where the weight lies across */
   /* What a row of k floats becomes, and its bytes, a multiple of 64; NULL: it stays as it is. */
   int64_t (*input_bytes)(int64_t k);
   void (*prepare)(void *to, const float *x, int64_t k);
@@ -65,6 +66,7 @@ typedef struct GptWeightPanels {
 
 typedef struct GptWeightKernels {
   const GptFewRowsKernels *few;
+  const GptFewRowsKernels *some; /* for a few more rows, rounded as by the panels */
   const GptWeightPanels *panels;
 } GptWeightKernels;
 

@@ -98,12 +98,21 @@ static GptPacked as_packed(GptMatrix y, GptMatrix x, const GptWeight *w, const f
   };
 }
 
+/* The kernels for so few rows, or NULL. */
+static const GptFewRowsKernels *few_rows_kernels(const GptWeightKernels *kernels, const GptPacked *p) {
+  const int64_t rows = p->y.rows;
+  if (kernels->few == NULL || p->x.across) return NULL;
+  if (p->w.across) return rows <= kernels->few->most_across ? kernels->few : NULL;
+  if (rows <= kernels->few->most) return kernels->few;
+  return kernels->some != NULL && rows <= kernels->some->most ? kernels->some : NULL;
+}
+
 bool gpt_weight_multiply(GptEnv *env, GptMatrix y, GptMatrix x, GptWeight w, const float *bias) {
   if (w.dtype == GPT_F32) return gpt_matrix_multiply(env, y, x, gpt_matrix_transposed(matrix_of(&w)), bias, false);
   const GptWeightKernels *kernels = &gpt_kernels()->weights[w.dtype];
   GptPacked product = as_packed(y, x, &w, bias);
-  if (kernels->few != NULL && !product.x.across && x.rows <= kernels->few->most)
-    return gpt_few_rows_multiply(env, &product, kernels->few);
+  const GptFewRowsKernels *few = few_rows_kernels(kernels, &product);
+  if (few != NULL) return gpt_few_rows_multiply(env, &product, few);
   if (kernels->panels != NULL && (!product.x.across || !gpt_dtype_blocked(w.dtype)))
     return gpt_panels_multiply(env, &product, kernels->panels);
   return each_panel(env, &w, multiply_panel, &(Forward){y, x, bias});
