@@ -156,8 +156,8 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 
 # Products beside their bounds, then GPT-2 small beside other systems; a training step is a run of its own
 # (docs/performance.md says how to get the others):
-# make bench BENCH='--python venv/bin/python --ggml ggml/build/bin/gpt-2-backend'
-# make bench-train BENCH='--python venv/bin/python --llmc llm.c'
+# make bench BENCH='--python venv/bin/python'
+# make bench-train BENCH='--python venv/bin/python'
 PRODUCTS = $(BUILD)/bench/products
 TRAIN_BOUND = $(BUILD)/bench/train_bound
 BENCH =
@@ -172,7 +172,7 @@ bench: $(CORE) $(PRODUCTS)
 	@$(PRODUCTS)
 	@$(RUN) $(LUA) bench/gpt2.lua --products $(PRODUCTS) --work $(BUILD)/bench $(BENCH)
 bench-train: $(CORE) $(TRAIN_BOUND)
-	@$(RUN) $(LUA) bench/train.lua --bound $(TRAIN_BOUND) --work $(BUILD)/bench $(BENCH)
+	@$(RUN) $(LUA) bench/train.lua --bound $(TRAIN_BOUND) $(BENCH)
 
 # The whole suite under the address, leak and undefined-behaviour sanitizers.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

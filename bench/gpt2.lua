@@ -1,8 +1,7 @@
--- GPT-2 small in float32 with random weights: luagpt beside PyTorch, ggml and the machine's own bounds, in one run.
+-- GPT-2 small in float32 with random weights: luagpt beside PyTorch and the machine's own bounds, in one run.
 --
--- lua5.4 bench/gpt2.lua [--threads N] [--rounds N] [--python FILE] [--ggml FILE] [--products FILE] [--work DIR]
+-- lua5.4 bench/gpt2.lua [--threads N] [--rounds N] [--python FILE] [--products FILE] [--work DIR]
 --   --python    a Python that has torch and transformers (without it PyTorch is left out)
---   --ggml      gpt-2-backend of ggml's examples (without it ggml is left out); needs --python too, for its weights
 --   --products  the program of bench/products.c, for the bounds
 --   --work      where the weights are put
 -- The systems take turns, each in a process of its own; figures are medians over the rounds.
@@ -16,7 +15,6 @@ for i = 1, #arg, 2 do
 end
 
 local dir = options.work .. "/gpt2-small"
-local ggml_file = options.work .. "/gpt2-small.ggml"
 
 local function exists(file)
   local handle = io.open(file)
@@ -35,9 +33,6 @@ local function make_weights()
     gpt.seed(1)
     gpt.Model(gpt.config("gpt2-small", { qkv_bias = true, tie_weights = true })):save(dir)
   end
-  if options.ggml and not exists(ggml_file) then
-    run(options.python, "bench/peers/ggml_gpt2_weights.py", dir, ggml_file)
-  end
 end
 
 -- What a system told, added to its lists: results[name] = { value, ... }
@@ -50,21 +45,10 @@ local function add_lines(results, output)
   for name, value in output:gmatch("([%w_]+) ([%d.]+)\n") do add(results, name, value) end
 end
 
--- ggml's example times its own passes. A prompt of n tokens is " a" n times, fed 64 at a time: at once it is slower.
-local function run_ggml(results, prompt, tokens)
-  local text = (" a"):rep(prompt)
-  local output = run("/usr/bin/time -f 'peak %M'", options.ggml, "-m", ggml_file, "-t", options.threads, "-b 64",
-    "-n", tokens, "-s 1 -p '" .. text .. "'", "2>&1")
-  local total = tonumber(output:match("predict time =%s*([%d.]+) ms"))
-  add(results, "load", tonumber(output:match("load time =%s*([%d.]+) ms")) / 1000)
-  add(results, "peak", tonumber(output:match("peak (%d+)")) * 1024)
-  return total / 1000
-end
-
 local systems = {
   {
     name = "bound",
-    run = function(results) add_lines(results, run(options.products, "gpt2", options.threads, 1)) end,
+    run = function(results) add_lines(results, run(options.products, "gpt2 --threads", options.threads)) end,
   },
   {
     name = "luagpt",
@@ -77,18 +61,6 @@ if options.python then
     name = "PyTorch",
     run = function(results)
       add_lines(results, run(options.python, "bench/peers/pytorch_gpt2.py", dir, options.threads, 1, "2>/dev/null"))
-    end,
-  })
-end
-
-if options.ggml then
-  table.insert(systems, {
-    name = "ggml",
-    run = function(results)
-      local begun = run_ggml(results, 4, 64)
-      add(results, "decode", 64 / (run_ggml(results, 4, 128) - begun))
-      add(results, "prompt_512", 512 / run_ggml(results, 512, 1))
-      add(results, "prompt_1000", 1000 / run_ggml(results, 1000, 1))
     end,
   })
 end

@@ -1,19 +1,16 @@
--- One training step: luagpt beside the machine's bound, PyTorch and llm.c, in one run.
+-- One training step: luagpt beside the machine's bound and PyTorch, in one run.
 --
--- lua5.4 bench/train.lua [--python FILE] [--llmc DIR] [--threads N] [--rounds N] [--steps N]
---   [--cases small,64,256,1024] [--bound FILE] [--work DIR]
+-- lua5.4 bench/train.lua [--python FILE] [--threads N] [--rounds N] [--steps N]
+--   [--cases small,64,256,1024] [--bound FILE]
 --   --python  a Python that has torch (without it PyTorch is left out)
 --   --compile 1 also runs torch.compile's model, where it has a compiler to work with
---   --llmc    llm.c's directory with its program train_gpt2, built as docs/performance.md says (without it left out)
 --   --bound   the program of bench/train_bound.c
---   --work    where llm.c's weights are put
 -- The systems take turns, each in a process of its own. Figures are medians over all steps but the first of each
 -- process; memory is the process's peak, interpreter and libraries included.
 local json = require "gpt.support.json"
 
 local options = {
   threads = 2, rounds = 3, steps = 3, cases = "small,64,256,1024", bound = "build/bench/train_bound",
-  work = "build/bench",
 }
 for i = 1, #arg, 2 do
   local name = arg[i]:match "^%-%-(%l+)$"
@@ -38,11 +35,6 @@ if options.python then
   local program = options.python .. " bench/peers/pytorch_train.py"
   table.insert(systems, { name = "PyTorch", program = program })
   if options.compile then table.insert(systems, { name = "compiled", program = program, more = "compile" }) end
-end
-if options.llmc then
-  table.insert(systems, {
-    name = "llm.c", program = "lua5.4 bench/peers/llmc_train.lua", more = options.llmc .. " " .. options.work,
-  })
 end
 
 local function run(...)

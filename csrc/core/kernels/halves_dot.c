@@ -61,8 +61,8 @@ INLINE void multiply(const Widen widen_halves, const GptFewRows *o, int64_t firs
   for (int64_t j = first; j < last - half; j++) dot_inputs(widen_halves, o, j, half);
 }
 
-static void multiply_f16(const GptFewRows *o, int64_t first, int64_t last) { multiply(from_f16, o, first, last); }
-static void multiply_bf16(const GptFewRows *o, int64_t first, int64_t last) { multiply(from_bf16, o, first, last); }
+static void multiply_halves_f16(const GptFewRows *o, int64_t first, int64_t last) { multiply(from_f16, o, first, last); }
+static void multiply_halves_bf16(const GptFewRows *o, int64_t first, int64_t last) { multiply(from_bf16, o, first, last); }
 
-const GptFewRowsKernels gpt_kernel(few_f16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_f16, gpt_kernel(columns_f16)},
-                        gpt_kernel(few_bf16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_bf16, gpt_kernel(columns_bf16)};
+const GptFewRowsKernels gpt_kernel(few_f16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_halves_f16, gpt_kernel(columns_f16)},
+                        gpt_kernel(few_bf16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_halves_bf16, gpt_kernel(columns_bf16)};

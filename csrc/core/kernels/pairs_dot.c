@@ -25,7 +25,7 @@ INLINE __m512bh load_pairs(const char *p, const bool f16) {
 static int64_t input_bytes(int64_t k) { return (k + STEP - 1) / STEP * STEP * 2; }
 
 /* A row in bf16, zeros up to a whole step */
-static void prepare(void *to, const float *x, int64_t k) {
+static void prepare_pairs(void *to, const float *x, int64_t k) {
   float rest[STEP] = {0};
   int64_t p = 0;
   for (; p + STEP <= k; p += STEP) _mm512_storeu_si512((char *)to + 2 * p, (__m512i)round_pairs(x + p));
@@ -80,7 +80,7 @@ INLINE void multiply(const bool f16, const GptFewRows *o, int64_t first, int64_t
 static void multiply_pairs_f16(const GptFewRows *o, int64_t first, int64_t last) { multiply(true, o, first, last); }
 static void multiply_pairs_bf16(const GptFewRows *o, int64_t first, int64_t last) { multiply(false, o, first, last); }
 
-const GptFewRowsKernels gpt_kernel(some_f16) = {MANY, 0, input_bytes, prepare, multiply_pairs_f16, NULL},
-                        gpt_kernel(some_bf16) = {MANY, 0, input_bytes, prepare, multiply_pairs_bf16, NULL};
+const GptFewRowsKernels gpt_kernel(some_f16) = {MANY, 0, input_bytes, prepare_pairs, multiply_pairs_f16, NULL},
+                        gpt_kernel(some_bf16) = {MANY, 0, input_bytes, prepare_pairs, multiply_pairs_bf16, NULL};
 
 #endif
