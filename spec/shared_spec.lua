@@ -64,6 +64,20 @@ describe("two readings of a file", function()
     assert.equal(101, read()[2][1]:item())
   end)
 
+  it("share it where the limit of memory has no room for another copy", function()
+    write(1)
+    os.execute "sleep 0.15"
+    local a <close> = read()
+    collectgarbage()
+    collectgarbage()
+    gpt.memory { limit = gpt.memory().live + BYTES // 2 }
+    local ok, b = pcall(read)
+    gpt.memory { limit = 0 }
+    assert.is_true(ok, not ok and b or nil)
+    assert.equal(101, b[2][1]:item())
+    assert.equal(1, a[1][1]:item())
+  end)
+
   it("are of one state of the file", function()
     write(1)
     local a = read()

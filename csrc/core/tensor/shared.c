@@ -35,10 +35,22 @@ static void unlock_shared(void) { pthread_mutex_unlock(&shared_lock); }
 /* A child of fork must not find the lock held by a thread that it does not have. */
 static void prepare_shared(void) { pthread_atfork(lock_shared, unlock_shared, unlock_shared); }
 
-/* Under the lock: one storage more of env's. False without memory. */
-static bool hold(Entry *entry, GptEnv *env) {
+/* Under the lock: env's entry among the holders; NULL where it is none. */
+static Holder *holder_of(const Entry *entry, const GptEnv *env) {
   Holder *holder = entry->holders;
   while (holder != NULL && holder->env != env) holder = holder->next;
+  return holder;
+}
+
+/* Under the lock: may env hold it within its limit? What it holds already is counted. */
+static bool fits(const Entry *entry, const GptEnv *env) {
+  const GptMemory *memory = &env->memory;
+  return holder_of(entry, env) != NULL || memory->limit == 0 || memory->live + entry->bytes <= memory->limit;
+}
+
+/* Under the lock: one storage more of env's. False without memory. */
+static bool hold(Entry *entry, GptEnv *env) {
+  Holder *holder = holder_of(entry, env);
   if (holder == NULL) {
     holder = malloc(sizeof *holder);
     if (holder == NULL) return false;
@@ -98,8 +110,7 @@ GptStorage *gpt_shared_find(GptEnv *env, GptDtype dtype, const GptSharedKey *key
   lock_shared();
   Entry *entry = offered;
   while (entry != NULL && !is_key(entry, key)) entry = entry->next;
-  bool held = entry != NULL && (env->memory.limit == 0 || env->memory.live + entry->bytes <= env->memory.limit) &&
-              hold(entry, env);
+  bool held = entry != NULL && fits(entry, env) && hold(entry, env);
   unlock_shared();
   return held ? storage_over(env, dtype, entry) : NULL;
 }
