@@ -37,11 +37,12 @@ GptWalkStep gpt_walk_next(GptWalk *walk) {
 }
 
 GptLayer *gpt_walk_next_layer(GptWalk *walk) {
-  for (;;) {
-    GptWalkStep step = gpt_walk_next(walk);
-    if (step == GPT_WALK_LAYER) return walk->layer;
-    if (step == GPT_WALK_END) return NULL;
-  }
+  GptWalkStep step;
+  do step = gpt_walk_next(walk);
+  while (step != GPT_WALK_LAYER && step != GPT_WALK_END);
+  if (step == GPT_WALK_END) return NULL;
+  walk->layer->mark.parameters = walk->layer->n_parameters; /* none is reached */
+  return walk->layer;
 }
 
 /* The name of the part that the walk went down to from a layer. */

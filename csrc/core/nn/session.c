@@ -71,6 +71,7 @@ GptSession *gpt_session_fork(const GptSession *session) {
   fork->seeded = session->seeded;
   fork->random = session->random;
   fork->stamp = session->stamp;
+  fork->changes = session->changes;
   if (reserve_ids(fork, session->length) && gpt_kv_cache_copy(&fork->cache, &session->cache)) {
     if (session->length > 0) memcpy(fork->ids, session->ids, (size_t)session->length * sizeof *session->ids);
     fork->length = session->length;
@@ -139,12 +140,20 @@ static GptTensor *rows_tensor(GptEnv *env, int64_t n, const int64_t *const *ids,
   return tensor;
 }
 
-/* Tokens that a cache has not seen yet: after a rewind or a fork none, after uncached feeding all, and all where
- * parts of the model were exchanged since. */
-static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids, int64_t *count) {
+/* A cache of a model whose parts were exchanged since is begun anew. Where no layer changed since the last look, the
+ * model is not walked over for every token. */
+static void check_stamp(GptSession *session) {
+  if (session->changes == session->env->changes) return;
+  session->changes = session->env->changes;
   uint64_t stamp = gpt_layer_stamp(session->model);
   if (session->stamp != stamp) gpt_kv_cache_forget(&session->cache);
   session->stamp = stamp;
+}
+
+/* Tokens that a cache has not seen yet: after a rewind or a fork none, after uncached feeding all, and all where
+ * parts of the model were exchanged since. */
+static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids, int64_t *count) {
+  check_stamp(session);
   *ids = session->ids + session->cache.length;
   *count = session->length + fresh - session->cache.length;
 }

@@ -19,6 +19,7 @@ typedef struct GptSession {
   bool running;       /* being fed now: its model's layers cannot change it */
   bool abandoned;     /* freed while running */
   uint64_t stamp;     /* the model's when the cache was begun: under another one it is filled anew */
+  uint64_t changes;   /* the environment's when the stamp was taken */
   bool seeded;      /* random is the session's own; otherwise it draws from the environment's */
   GptRandom random;
 } GptSession;
