@@ -252,6 +252,6 @@ describe("a module", function()
     for line in tostring(gpt):gmatch "[^\n]+" do assert.is_true(#line <= 79, line) end
     assert.truthy(tostring(gpt):find("^gpt: Model arange"), tostring(gpt))
     assert.truthy(tostring(gpt.nn):find("gpt.nn: Dropout Embedding", 1, true))
-    assert.truthy(tostring(gpt):find('gpt.help "NAME" tells more of one.', 1, true))
+    assert.truthy(tostring(gpt):find('gpt.help "NAME" shows one of them.', 1, true))
   end)
 end)

@@ -26,7 +26,7 @@ Scaled dot-product attention (Vaswani et al. 2017) over heads: softmax(scale q k
 tokens x tokens, forward or backward.
 With fewer heads of keys than of queries, which they must divide, neighbouring heads of queries share one (Ainslie et
 al. 2023). With fewer queries than keys, the queries are the last ones. Layers written in Lua call `pass:attention`,
-which goes on over a KV cache.
+which uses the KV cache.
 @function attention
 @tparam Tensor q `[batch, queries, n_heads, head_dim]`
 @tparam Tensor k `[batch, keys, n_kv_heads, head_dim]`

@@ -14,37 +14,37 @@
 #define NAMED_BELOW 2 /* parts of parts that failures are named by: those of a List, say */
 
 /***
-What gpt.nn makes: called with a tensor it returns a tensor. Its parts and parameters are fields, by name or, in a List
-or Sequential, by number; assigning one puts another in its place.
+A layer, made by the functions of gpt.nn: called with a tensor it returns a tensor. Its parts and parameters are fields,
+by name or, in a List or Sequential, by number; assign to a field to replace one.
 @classmod Layer
 @usage local layer = gpt.nn.Sequential { gpt.nn.Linear(2, 3), gpt.nn.GELU() }
 print(layer(gpt.ones(1, 2)), layer[1].weight)
 */
 
 /***
-Is the layer in training? Read-only: train() and eval() set it.
+Is the layer in training mode? Read-only: train() and eval() set it.
 @tfield boolean Layer.training
 */
 
 /***
-What it is: "Linear", "Model", or the name that a layer written in Lua was given. Read-only, but a layer written in Lua
-may have a field of its own of that name.
+The kind of layer: "Linear", "Model", or the name of a layer written in Lua. Read-only, except that a layer written in
+Lua may have its own field of that name.
 @tfield string Layer.kind
 @usage layer:apply(function(each) if each.kind == "Dropout" then print(each) end end)
 */
 
 /***
-The tokenizer that reads string prompts; nil where there is none. It may be set.
+The tokenizer for string prompts, or nil. You may set it.
 @tfield Tokenizer|nil Model.tokenizer
 */
 
 /***
-The template that makes the text of a chat, as the model's files have it (Jinja), or nil. It may be set, and is saved.
+The chat template from the model's files (Jinja), or nil. You may set it; it is saved with the model.
 @tfield string|nil Model.chat_template
 */
 
 /***
-The config that the model was made from, a copy.
+A copy of the config that the model was made from.
 @tfield table Model.config
 */
 

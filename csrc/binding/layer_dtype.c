@@ -21,18 +21,19 @@ static lua_Integer push_unfit(lua_State *L, const GptLayer *layer, GptDtype dtyp
 }
 
 /***
-Converts the weights of every Linear and Embedding below to another dtype, in place; all other parameters are f32 and
-stay it. Tied weights stay tied. Products with smaller weights read less memory, so tokens come faster: bf16 in about
-half the time of f32, q8_0 and q4_0 in less, for numbers that are rounded more. Training needs f32: weights of another
-dtype have no gradient, but gradients flow through them to what is before, so that small f32 layers can be trained over
-them. Weights that become f32 again want gradients.
+Converts the weights of every Linear and Embedding in the tree to another dtype, in place; all other parameters stay
+f32. Tied weights stay tied. Smaller weights are read faster: with bf16 a token takes about half the time of f32, with
+q8_0 and q4_0 less, but numbers are rounded more. Training needs f32: weights of another dtype have no gradient, but
+gradients flow through them, so you can train small f32 layers together with them. Weights that become f32 again require
+gradients.
 
-Blocks of 32 numbers lie along a weight's rows (its last dimension). A weight whose rows are no whole blocks becomes f16
-in their place, and its path is returned.
+Blocks of 32 numbers run along a weight's rows (its last dimension). A weight whose rows do not divide into blocks
+becomes f16 instead, and its path is returned.
 @function Layer:to
 @string dtype "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0" or "q5_1"
 @treturn Layer the layer itself
-@treturn {string,...} the paths of weights that became f16 because their rows do not fit; nil where there are none
+@treturn {string,...} the paths of weights that became f16 because their rows do not divide into blocks; nil if there
+are none
 @usage model:to "q8_0"
 */
 int bind_layer_to(lua_State *L) {

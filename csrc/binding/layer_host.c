@@ -154,8 +154,8 @@ static int new_layer(lua_State *L) {
 }
 
 /***
-Makes a tensor a parameter: it wants a gradient, and registers itself where it is assigned to a field of a layer written
-in Lua.
+Makes a tensor a parameter: it requires a gradient, and becomes part of a layer written in Lua when it is assigned to a
+field.
 @function nn.parameter
 @tparam Tensor tensor of f32, not the result of a recorded op
 @treturn Tensor the same

@@ -25,7 +25,7 @@ static int next_parameter(lua_State *L) {
 }
 
 /***
-Iterates over all parameters, in creation order, a shared one once: `for path, tensor in layer:parameters() do`.
+Iterates over all parameters, in creation order, shared ones once: `for path, tensor in layer:parameters() do`.
 @function Layer:parameters
 @treturn function iterator of path ("blocks.3.attention.query.weight") and tensor
 @usage for path, tensor in layer:parameters() do print(path, tensor:numel()) end
@@ -46,7 +46,7 @@ static int parameters(lua_State *L) {
 }
 
 /***
-How many numbers all parameters hold, shared ones counted once.
+The number of elements of all parameters; shared ones count once.
 @function Layer:num_parameters
 @treturn integer
 @usage print(layer:num_parameters())
@@ -84,7 +84,7 @@ static int children(lua_State *L) {
 }
 
 /***
-The layer at a path: `model:find("blocks.3.attention")`.
+Returns the layer at a path: `model:find("blocks.3.attention")`.
 @function Layer:find
 @tparam string path names joined by dots
 @treturn Layer
@@ -99,7 +99,7 @@ static int layer_find(lua_State *L) {
 }
 
 /***
-Puts another layer at a path: `model:replace("blocks.3.feed_forward", other)`.
+Replaces the layer at a path: `model:replace("blocks.3.feed_forward", other)`.
 @function Layer:replace
 @tparam string path of the part to replace
 @tparam Layer layer to stand there
@@ -133,8 +133,8 @@ static const GptLayerList *push_layers(lua_State *L, GptLayer *root) {
 }
 
 /***
-Calls a function with every layer of the tree, parts before the whole, each once; they are those that were there when it
-began.
+Calls a function with every layer of the tree, once each, parts before the whole. Layers that the function adds are not
+visited.
 @function Layer:apply
 @tparam function fn called with a layer
 @treturn Layer the layer itself
@@ -155,7 +155,7 @@ static int layer_apply(lua_State *L) {
 }
 
 /***
-Takes all parameters out of training: they want no gradient any more, and lose the one they have.
+Excludes all parameters from training: they no longer require a gradient, and lose the one they have.
 @function Layer:freeze
 @treturn Layer the layer itself
 @usage model.blocks[1]:freeze()
@@ -171,7 +171,7 @@ static int freeze(lua_State *L) {
 }
 
 /***
-Puts all parameters back into training, after freeze: they want gradients.
+Makes all parameters trainable again, after freeze: they require gradients.
 @function Layer:unfreeze
 @treturn Layer the layer itself
 @usage model:freeze()
@@ -192,7 +192,7 @@ static int layer_set_mode(lua_State *L, bool training) {
 }
 
 /***
-Puts the layer and all below it into training: dropout drops.
+Sets the layer and all its parts to training mode: dropout is active.
 @function Layer:train
 @treturn Layer the layer itself
 @usage layer:train()
@@ -207,7 +207,7 @@ static int train(lua_State *L) {
 }
 
 /***
-Takes the layer and all below it out of training: dropout passes everything.
+Sets the layer and all its parts to evaluation mode: dropout does nothing.
 @function Layer:eval
 @treturn Layer the layer itself
 @usage layer:eval()

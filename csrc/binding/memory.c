@@ -23,9 +23,9 @@ static void set_limit(lua_State *L, GptEnv *env) {
 /***
 Bytes held by this state's tensors.
 @function memory
-@tparam[opt] table options `limit`: live bytes may not grow past it (0: no limit)
-@treturn table `live` (what something still holds), `peak`, `cached` (kept for reuse), `mapped` (files), `limit`,
-and `system_calls`: how often the system was asked for memory
+@tparam[opt] table options `limit`: an allocation past this many live bytes is an error (0: no limit)
+@treturn table `live` (in use), `peak`, `cached` (kept for reuse), `mapped` (files), `limit`, and `system_calls`: the
+number of allocations from the system
 @usage print(gpt.memory().live)
 gpt.memory { limit = 8 << 30 }   -- 8 GiB
 */
@@ -44,7 +44,7 @@ static int memory(lua_State *L) {
 }
 
 /***
-Returns the memory kept for reuse to the system.
+Returns memory that is kept for reuse to the system.
 @function trim
 @usage gpt.trim()
 */

@@ -100,12 +100,12 @@ static int model(lua_State *L) {
 
 /***
 The mean cross-entropy of the model's logits against targets, without ever holding all the logits: the same value and
-gradients as `gpt.cross_entropy(model(ids), targets)`, in less memory and time. A head that is no plain Linear runs as
-it is, with all its logits.
+gradients as `gpt.cross_entropy(model(ids), targets)`, in less memory and time. A head that is not a Linear runs as it
+is, with all its logits.
 @function Model:loss
 @param ids an array of token ids, an array of equally long arrays, or an i64 tensor [batch, tokens]
-@param targets as ids, of the same shape: for each position the id that follows; -1, or -100, leaves a position out
-@treturn Tensor one number, to go `backward` from
+@param targets as ids, of the same shape: for each position the id that follows; -1 or -100 ignores a position
+@treturn Tensor one number, on which to call `backward`
 @usage model:loss({ 5, 3, 9 }, { 3, 9, 2 }):backward()
 */
 static int loss(lua_State *L) {

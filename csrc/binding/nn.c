@@ -152,7 +152,7 @@ static int nn_relu(lua_State *L) {
 }
 
 /***
-Passes its input through.
+Returns its input unchanged.
 @function nn.Identity
 @treturn Layer any shape -> the same
 @usage model:replace("final_norm", gpt.nn.Identity())
@@ -164,12 +164,12 @@ static int identity(lua_State *L) {
 }
 
 /***
-Causal multi-head attention (Vaswani et al. 2017): every token sees itself and those before it.
-Its parts are the Linear layers `query`, `key`, `value` and `output`.
+Causal multi-head attention (Vaswani et al. 2017): every token sees itself and earlier tokens. Its parts are the Linear
+layers `query`, `key`, `value` and `output`.
 @function nn.MultiHeadAttention
-@tparam table options `emb_dim`, `n_heads`, `context_length` (the most tokens), `drop_rate` (0) of the attention weights,
-`qkv_bias` (false), `bias` (true) of the output; `n_kv_heads` (n_heads) of keys and values, `head_dim` (emb_dim /
-n_heads); `scale`, `softcap` and `sliding_window`, which are those of `gpt.attention`
+@tparam table options `emb_dim`, `n_heads`, `context_length` (maximum of tokens), `drop_rate` (0) of the attention
+weights, `qkv_bias` (false), `bias` (true) of the output; `n_kv_heads` (n_heads) of keys and values, `head_dim` (emb_dim
+/ n_heads); `scale`, `softcap` and `sliding_window`, which are those of `gpt.attention`
 @treturn Layer [batch, tokens, emb_dim] -> the same
 @usage local attention = gpt.nn.MultiHeadAttention { emb_dim = 8, n_heads = 2, context_length = 16 }
 print(attention(gpt.randn(1, 4, 8)))
@@ -231,7 +231,7 @@ static int block(lua_State *L) {
 }
 
 /***
-x + layer(x), where the layer must keep the shape of x.
+x + layer(x); the layer must keep the shape of x.
 @function nn.Shortcut
 @tparam Layer layer
 @treturn Layer any shape -> the same

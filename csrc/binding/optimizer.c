@@ -86,11 +86,11 @@ static void add_parameter(lua_State *L, void *context, int64_t group, const char
 }
 
 /***
-The optimizer AdamW (Loshchilov and Hutter 2019), which computes as torch.optim.AdamW does: Adam with a decay of the
-weights that is decoupled from the gradient.
+The optimizer AdamW (Loshchilov and Hutter 2019), which computes what torch.optim.AdamW does: Adam with weight decay
+that is decoupled from the gradient.
 @function optim.AdamW
 @param what a layer; a list of tensors (or layers); or a list of groups `{params = layer or list, lr, betas, eps,
-weight_decay}`, each with its own rates where it gives them. Parameters without gradient are passed over.
+weight_decay}`, each with its own settings if given. Parameters without a gradient are skipped.
 @tparam[opt] table options `lr` (0.001), `betas` ({0.9, 0.999}), `eps` (1e-8), `weight_decay` (0.01)
 @treturn AdamW
 @usage
@@ -129,7 +129,7 @@ static int optimizer_collect(lua_State *L) {
 }
 
 /***
-Changes every parameter that has a gradient by one step.
+Updates every parameter that has a gradient.
 @function AdamW:step
 @usage model:loss({ 3, 1, 2 }, { 1, 2, 5 }):backward()
 optimizer:step()
@@ -143,7 +143,7 @@ static int optimizer_step(lua_State *L) {
 }
 
 /***
-Lets go of all gradients: they become nil, and their memory serves the next ones.
+Sets all gradients to nil; their memory is reused for the next ones.
 @function AdamW:zero_grad
 @usage optimizer:zero_grad()
 */
@@ -153,7 +153,7 @@ static int zero_grad(lua_State *L) {
 }
 
 /***
-The learning rate. A group that was given its own keeps its proportion to it, so that one schedule moves all.
+The learning rate. A group with its own rate keeps its proportion to this one, so one schedule sets all.
 @tfield number AdamW.lr
 */
 static int get_lr(lua_State *L) {
@@ -193,9 +193,9 @@ static void set_moment(lua_State *L, const char *prefix, int64_t i, bool square)
 }
 
 /***
-What the optimizer remembers, as plain tables: `step` (the most steps that a parameter made), `lr`, `steps` (of each
-parameter by name: its path in a layer, or its place in the list) and `tensors` (by `exp_avg.NAME` and
-`exp_avg_sq.NAME`, f32 of the parameter's shape). The tensors are the optimizer's own: save or clone them before the
+The optimizer's state, as plain tables: `step` (the largest number of steps of any parameter), `lr`, `steps` (of each
+parameter by name: its path in a layer, or its position in the list) and `tensors` (by `exp_avg.NAME` and
+`exp_avg_sq.NAME`, f32 of the parameter's shape). The optimizer still uses these tensors: save or clone them before the
 next step.
 @function AdamW:state
 @treturn table
@@ -267,8 +267,8 @@ static GptAdamMoments read_moments(lua_State *L, int tensors, BindTensorList *he
 }
 
 /***
-Takes over a copy of what `state()` returned, of an optimizer with the same parameters under the same names. All of it
-or, where something does not fit, nothing.
+Loads a copy of a state that `state()` returned, from an optimizer with the same parameters under the same names. If
+anything does not match, nothing is loaded.
 @function AdamW:load_state
 @tparam table state
 @usage optimizer:load_state(optimizer:state())
@@ -375,9 +375,9 @@ static void list_optimizer_parameter(lua_State *L, void *context, int64_t group,
 }
 
 /***
-Clips all gradients together: where their common norm is above max, every one of them is multiplied by
-max / (norm + 1e-6), in place, as torch.nn.utils.clip_grad_norm_ does (Pascanu, Mikolov and Bengio 2013). Parameters
-without gradient do not count.
+Clips all gradients together: if their common norm is above max, each of them is multiplied by max / (norm + 1e-6), in
+place, as torch.nn.utils.clip_grad_norm_ does (Pascanu, Mikolov and Bengio 2013). Parameters without gradient do not
+count.
 @function clip_grad_norm
 @param what as for gpt.optim.AdamW
 @tparam number max the norm to clip to; math.huge only measures

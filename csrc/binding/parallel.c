@@ -7,8 +7,8 @@
 #include "binding/binding.h"
 
 /***
-Sets how many threads compute, the calling one included. It holds for the whole process, from the next operation
-on; results do not depend on it.
+Sets how many threads compute, the calling one included. It applies to the whole process, from the next operation on;
+results do not depend on it.
 @function set_threads
 @tparam[opt=0] integer n 0 or nil: as many as the process may use (its processor affinity and its cgroup's quota)
 @usage gpt.set_threads(2)
@@ -37,10 +37,10 @@ static int threads(lua_State *L) {
 }
 
 /***
-Sets in what products of many rows are multiplied: prompts, and in training the forward pass and the gradients of inputs
-and weights. With "bf16" both sides are rounded to bf16 (8 bits of precision instead of 24) on processors that multiply
-it (AVX-512 with BF16), where that takes half the time; sums, weights, gradients and the optimizer stay f32. Other
-processors go on in f32. It holds for this Lua state, from the next operation on.
+Sets the precision of products of many rows: prompts, and in training the forward pass and the gradients of inputs and
+weights. With "bf16", processors with bf16 products (AVX-512 with BF16) round both sides to bf16 (8 bits of precision
+instead of 24) and take half the time; sums, weights, gradients and the optimizer stay f32. Other processors use f32. It
+applies to this Lua state, from the next operation on.
 @function set_precision
 @tparam string precision "f32", the default, or "bf16"
 @usage gpt.set_precision "bf16"
@@ -55,7 +55,7 @@ static int set_precision(lua_State *L) {
 }
 
 /***
-In what products of many rows are multiplied.
+The precision of products of many rows.
 @function precision
 @treturn string "f32" or "bf16"
 @usage print(gpt.precision())

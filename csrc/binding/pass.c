@@ -6,8 +6,8 @@
 #include "core/nn/pass_attention.h"
 
 /***
-What a forward pass carries through its layers. A layer written in Lua gets it behind its input:
-`forward = function(self, x, pass, ...)`. It belongs to the pass that runs, and cannot be used after that.
+A forward pass on its way through the layers. A layer written in Lua gets it after its input: `forward = function(self,
+x, pass, ...)`. It is valid only while that pass runs.
 @classmod Pass
 @usage
 local Noisy = gpt.nn.layer("Noisy", {
@@ -49,7 +49,7 @@ static GptPass *check_pass(lua_State *L) {
 }
 
 /***
-Is the pass in training? What drops or adds noise does so only then.
+Is the pass in training mode? Dropout and noise belong in training only.
 @tfield boolean Pass.training
 */
 static int get_training(lua_State *L) {
@@ -59,8 +59,8 @@ static int get_training(lua_State *L) {
 
 /***
 The positions of the tokens in the layer's input x, counted from 1: an i64 tensor [tokens] for an x of
-[batch, tokens, ...] or [tokens, dim], [1, tokens] where x holds the tokens of several conversations, or of one that
-goes on (in sessions, `gpt.feed` and generating with a cache).
+[batch, tokens, ...] or [tokens, dim], [1, tokens] if x holds the tokens of several conversations, or of one that
+continues (in sessions, `gpt.feed` and generation with a cache).
 @tfield Tensor Pass.positions
 */
 static int get_positions(lua_State *L) {
@@ -71,10 +71,9 @@ static int get_positions(lua_State *L) {
 }
 
 /***
-Attention as `gpt.attention` computes it, for a layer that takes part in generating: in a pass with a KV cache the keys
-and values of x's tokens go behind those of the tokens before, and the queries see all of them. A forward that mixes
-positions only through this says `positionwise = true`. It may be called several times in a forward. `dropout` drops in
-training only.
+Attention as `gpt.attention` computes it, with the KV cache: in a pass with a cache the keys and values of x's tokens
+are appended to those of earlier tokens, and the queries see all of them. If a forward mixes positions only through
+this, set `positionwise = true`. You may call it several times in a forward. `dropout` is active in training only.
 @function Pass:attention
 @tparam Tensor q `[batch, tokens, n_heads, head_dim]`
 @tparam Tensor k `[batch, tokens, n_kv_heads, head_dim]`

@@ -4,8 +4,8 @@
 #include "binding/binding.h"
 
 /***
-Seeds the random numbers of this Lua state. From here on they are PyTorch's on a CPU after `torch.manual_seed(n)`.
-A state that was never seeded begins as after `gpt.seed(0)`.
+Seeds the random numbers of this Lua state: they are then PyTorch's on a CPU after `torch.manual_seed(n)`. A state that
+was never seeded begins as after `gpt.seed(0)`.
 @function seed
 @tparam integer n any whole number; PyTorch's generator uses its lower 32 bits
 @usage gpt.seed(123)

@@ -172,9 +172,9 @@ static void sample_row(lua_State *L, GptSampler *sampler, Rows rows, int64_t row
 }
 
 /***
-Draws token ids from logits. With the default temperature, 0, the id with the greatest logit (the first of equals);
-else, in this order, as transformers does: repetition penalty, temperature, top_k, top_p, min_p, and a draw from the
-softmax of what is left.
+Draws token ids from logits. With the default temperature, 0, it returns the id with the greatest logit (the first of
+equals). Otherwise it applies, in transformers' order, repetition penalty, temperature, top_k, top_p and min_p, and
+draws from the softmax of what is left.
 @function sample
 @tparam Tensor logits `[vocab]`, or `[batch, vocab]`
 @tparam[opt] table options
@@ -184,11 +184,11 @@ softmax of what is left.
 `min_p` (0 to 1): only ids at least this part as likely as the most likely one (Nguyen et al. 2024);
 `repetition_penalty` (above 0): the logits of the ids in `ids`, an array (for a batch one array per row), are divided by
 it where positive and multiplied where negative (CTRL, Keskar et al. 2019);
-`seed`: for this call's own random numbers; without it those of the state go on;
-`logprobs`: return the log probabilities too
+`seed`: for this call's own random numbers; without it those of the Lua state are used; `logprobs`: return the log
+probabilities too
 @treturn integer|table the id, from 0; for a batch an array of ids
 @treturn number|table with `logprobs`, the log probability of each id under the model's own distribution: the
-log-softmax of the logits as they are given, whatever the other options
+log-softmax of the given logits, whatever the other options
 @raise for logits with nan or inf, or of -inf alone
 @usage gpt.sample(gpt.tensor { 0.1, 2.5, -1.0 })  --> 1
 gpt.sample(logits, { temperature = 0.8, top_k = 50, seed = 1 })
@@ -214,8 +214,8 @@ static int sample(lua_State *L) {
 }
 
 /***
-The distribution that `gpt.sample` draws from with the same options, where the temperature is 1 unless they say
-otherwise: of logits alone it is their softmax.
+The distribution that `gpt.sample` draws from with the same options, except that the default temperature is 1: without
+options it is the softmax of the logits.
 @function probabilities
 @tparam Tensor logits `[vocab]`, or `[batch, vocab]`
 @tparam[opt] table options as for `gpt.sample`

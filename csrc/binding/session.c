@@ -15,7 +15,7 @@
 GptSession *bind_test_session(lua_State *L, int index) { return bind_test(L, index, SESSION); }
 
 /***
-One conversation with a model: the tokens so far, their KV cache and random numbers of its own.
+One conversation with a model: the tokens so far, their KV cache and its own random numbers.
 @classmod Session
 @usage local session = model:session { seed = 1 }
 session:feed { 3, 1, 2 }
@@ -23,22 +23,22 @@ print(session:generate { max_new_tokens = 5 })
 */
 
 /***
-How many tokens it holds.
+The number of tokens so far.
 @tfield integer Session.length
 */
 
 /***
-How many tokens it may hold: the model's context_length.
+The maximum number of tokens: the model's context_length.
 @tfield integer Session.context_length
 */
 
 /***
-The model it talks with.
+The model of this session.
 @tfield Model Session.model
 */
 
 /***
-Lets go of the session's memory at once, without waiting for the collector.
+Frees the session's memory at once, without waiting for the collector.
 @function Session:free
 @usage session:free()
 */
@@ -46,12 +46,12 @@ Lets go of the session's memory at once, without waiting for the collector.
 static GptSession *check_session(lua_State *L, int index) { return bind_check(L, index, SESSION); }
 
 /***
-Begins a conversation with the model: it keeps the tokens fed so far and their keys and values. Where a part or a
-parameter of this model is exchanged, the next feed runs the whole conversation again. Weights that are written to in
-place (an optimizer's step, `t:copy`) count for new tokens only, until `rewind(0)`.
+Begins a conversation with the model: it keeps the tokens fed so far and their keys and values. If you replace a part or
+a parameter of this model, the next feed runs the whole conversation again. Writing to weights in place (an optimizer's
+step, `t:copy`) affects new tokens only, until `rewind(0)`.
 @function Model:session
-@tparam[opt] table options `seed` of its own random numbers (without it the state's go on); `use_cache` (true);
-`cache_dtype` ("f32"): "f16" keeps keys and values in half the memory, rounded to about three digits
+@tparam[opt] table options `seed` of its own random numbers (without it those of the Lua state are used); `use_cache`
+(true); `cache_dtype` ("f32"): "f16" keeps keys and values in half the memory, rounded to about three digits
 @treturn Session
 @usage local session = model:session { seed = 1 }
 print(session:feed { 3, 1, 2 })
@@ -114,7 +114,8 @@ static int as_vector(lua_State *L, GptTensor **rows) {
 }
 
 /***
-Feeds token ids to the session, behind those it has; a long prompt may come in slices. On an error nothing was fed.
+Appends token ids to the session and runs the model over them; feed a long prompt in slices if you like. After an error
+nothing was fed.
 @function Session:feed
 @tparam {integer,...}|Tensor ids at least one
 @treturn Tensor the logits after the last one, [vocab_size]
@@ -153,7 +154,7 @@ Feeds several sessions of one model in one pass over its weights.
 @function feed
 @tparam {Session,...} sessions
 @tparam {{integer,...},...} lists token ids, a list for each session, of any lengths
-@treturn Tensor the logits after each one's last token, [sessions, vocab_size]
+@treturn Tensor the logits after the last token of each session, [sessions, vocab_size]
 @usage local one, two = model:session(), model:session()
 print(gpt.feed({ one, two }, { { 3, 1, 2 }, { 4 } }))   -- [2, vocab_size]
 */
@@ -179,7 +180,7 @@ static int feed_many(lua_State *L) {
 }
 
 /***
-Forgets all but the first n tokens.
+Removes all but the first n tokens.
 @function Session:rewind
 @tparam integer n from 0 to the session's length
 @treturn Session itself
@@ -192,7 +193,7 @@ static int rewind_session(lua_State *L) {
 }
 
 /***
-A session that goes on from the same tokens, on its own.
+Returns a new session that continues independently from the same tokens.
 @function Session:fork
 @treturn Session
 @usage local other = session:fork()
@@ -209,7 +210,7 @@ static int fork_session(lua_State *L) {
 }
 
 /***
-Makes room for that many tokens in all, so that feeding up to there asks the system for no more memory.
+Allocates memory for that many tokens in all, so that feeding up to there allocates no more.
 @function Session:reserve
 @tparam integer tokens
 @treturn Session itself

@@ -9,9 +9,9 @@
 #define MOST_METHODS 256
 
 /***
-Numbers in up to eight dimensions, f32 or i64, that remember how they came about where a gradient is wanted.
+Numbers in up to eight dimensions. Ops on tensors that require a gradient are recorded in a graph, for `backward`.
 
-Dims and positions count from 1, -1 is the last. `t[i]` is a view of a slice, `t[i] = v` writes it; `+ - * / ^`
+Dims and positions count from 1; -1 is the last. `t[i]` returns a view of a slice, `t[i] = v` writes to it; `+ - * / ^`
 broadcast.
 @classmod Tensor
 @usage local t = gpt.tensor { { 1.0, 2.0 }, { 3.0, 4.0 } }
@@ -78,8 +78,8 @@ static int tensor_collect(lua_State *L) {
 }
 
 /***
-Lets go of the tensor's memory at once, without waiting for the collector. Views of it, and a graph that needs it, keep
-what they use. Any later use of this value raises; freeing it twice does not.
+Frees the tensor's memory at once, without waiting for the collector. Views of it, and a graph that needs it, keep what
+they use. Any later use of this value raises an error; freeing it twice does not.
 @function Tensor:free
 @usage t:free()
 */
@@ -91,8 +91,8 @@ static int free_tensor(lua_State *L) {
 static const luaL_Reg life[] = {{"free", free_tensor}, {NULL, NULL}};
 
 /***
-The gradient that backward accumulated, of the tensor's shape; nil where there is none. `t.grad = nil` drops it,
-`t.grad = other` sets it.
+The gradient that backward accumulated, of the tensor's shape; nil if there is none. `t.grad = nil` drops it, `t.grad =
+other` sets it.
 @tfield Tensor|nil Tensor.grad
 @usage local w = gpt.tensor({ 1.0, 2.0 }, { requires_grad = true })
 local loss = (w * w):sum()

@@ -25,7 +25,7 @@ static int item(lua_State *L) {
 }
 
 /***
-The elements as raw little-endian numbers, row by row, in blocks where the dtype has those; gpt.from_bytes reads them.
+The elements as raw little-endian numbers, row by row, in blocks if the dtype has blocks; gpt.from_bytes reads them.
 @function Tensor:bytes
 @treturn string
 @usage print(#gpt.zeros(2, 3):bytes())  --> 24
@@ -72,7 +72,7 @@ static int size_of(lua_State *L) {
 }
 
 /***
-How many dimensions there are.
+The number of dimensions.
 @function Tensor:dim
 @treturn integer
 @usage print(t:dim())  --> 2
@@ -83,7 +83,7 @@ static int dim(lua_State *L) {
 }
 
 /***
-How many elements there are.
+The number of elements.
 @function Tensor:numel
 @treturn integer
 @usage print(t:numel())  --> 6
@@ -94,7 +94,7 @@ static int numel(lua_State *L) {
 }
 
 /***
-What the elements are: "f32" or "i64".
+The type of the elements: "f32", "i64", or one of the smaller ones that `to` has.
 @function Tensor:dtype
 @treturn string
 @usage print(gpt.tensor({ 1, 2 }):dtype())  --> i64
@@ -105,7 +105,7 @@ static int dtype(lua_State *L) {
 }
 
 /***
-A contiguous copy. Recorded: gradients flow through it.
+A contiguous copy. Gradients flow through it.
 @function Tensor:clone
 @treturn Tensor
 @usage local own = t[1]:clone()
@@ -117,7 +117,7 @@ static int clone(lua_State *L) {
 }
 
 /***
-The tensor in f32: itself where it is f32 already, else a copy.
+The tensor in f32: itself if it is f32 already, else a copy.
 @function Tensor:float
 @treturn Tensor
 @usage print(gpt.tensor({ 1, 2 }):float())
@@ -130,13 +130,13 @@ static int to_float(lua_State *L) {
 }
 
 /***
-The tensor in another dtype: itself where it has it already, else a copy, unrecorded. Numbers are rounded to the nearest
-that the dtype has; i64 cuts towards 0. Blocks of 32 numbers along the last dimension share a scale: q8_0 keeps about
-two digits of each, q4_0 about one. q4_k, q5_k and q6_k can be read, not written.
+The tensor in another dtype: itself if it has that dtype already, else a copy, without a graph. Numbers are rounded to
+the nearest that the dtype has; i64 truncates towards 0. Blocks of 32 numbers along the last dimension share a scale:
+q8_0 keeps about two digits of each, q4_0 about one. q4_k, q5_k and q6_k can be read, not written.
 @function Tensor:to
 @string dtype "f32", "i64", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0" or "q5_1"
 @treturn Tensor
-@raise where rows (the last dimension) are no whole blocks of the dtype
+@raise if rows (the last dimension) do not divide into blocks of the dtype
 @usage print(gpt.rand(2, 32):to("q8_0"):dtype())  --> q8_0
 */
 static int to(lua_State *L) {
@@ -149,7 +149,7 @@ static int to(lua_State *L) {
 }
 
 /***
-The tensor with its elements side by side in memory, row by row: itself where they are, else a copy.
+The tensor with its elements side by side in memory, row by row: itself if it is contiguous already, else a copy.
 @function Tensor:contiguous
 @treturn Tensor
 @usage t:transpose(1, 2):contiguous():view(6)
@@ -161,7 +161,7 @@ static int contiguous(lua_State *L) {
 }
 
 /***
-The same elements (the memory is shared), cut off from the graph: no gradient flows through.
+The same elements (the memory is shared), detached from the graph: no gradient flows through.
 @function Tensor:detach
 @treturn Tensor
 @usage local x = gpt.ones(2):requires_grad(true)
@@ -205,10 +205,10 @@ static int fill(lua_State *L) {
 }
 
 /***
-Asks, or decides, whether backward accumulates a gradient for this tensor.
+Returns, or sets, whether backward accumulates a gradient for this tensor.
 @function Tensor:requires_grad
 @tparam[opt] boolean wanted sets it; only for an f32 tensor that was not computed from others that require a gradient
-@return itself where it was set; without an argument a boolean: does a gradient reach it?
+@return itself if it was set; without an argument a boolean: does a gradient reach it?
 @usage local w = gpt.randn(2, 2):requires_grad(true)
 print(w:requires_grad())  --> true
 */
@@ -278,8 +278,8 @@ const luaL_Reg bind_tensor_access[] = {{"item", item},
                                        {NULL, NULL}};
 
 /***
-Calls a function with nothing being recorded, and returns what it returns. Its error is passed on as it is; recording
-goes on as before in any case. The function must not yield.
+Calls a function without recording a graph, and returns its results. Its errors are raised unchanged, and recording
+continues as before in any case. The function must not yield.
 @function no_grad
 @tparam function|Layer fn
 @param ... its arguments

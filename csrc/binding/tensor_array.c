@@ -124,7 +124,7 @@ static void visit(lua_State *L, Nested *walk) {
 
 /***
 A tensor from numbers: one number, an array, or arrays in arrays, equally long at each depth. Integers alone (Lua's
-integer subtype) make an i64 tensor, any float makes it f32 (as does having none); `dtype` decides otherwise.
+integer subtype) make an i64 tensor; any float makes it f32, and so does an empty array. `dtype` overrides that.
 @function tensor
 @param nested a number, or nested arrays of numbers
 @tparam[opt] table options `dtype` (as in from_bytes, but those that end in k), `requires_grad`

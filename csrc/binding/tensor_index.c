@@ -59,7 +59,7 @@ static GptTensor *push_positions(lua_State *L, int index, int64_t size) {
 }
 
 /***
-The slices at given positions along a dimension, copied. A position may come more than once; its gradients add up.
+A copy of the slices at given positions along a dimension. A position may be given more than once; its gradients add up.
 @function Tensor:index
 @tparam integer dim
 @param positions an array, or an i64 tensor of any shape, which takes the dimension's place; from 1, -1 is the last

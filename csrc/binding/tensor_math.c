@@ -66,7 +66,7 @@ static int add(lua_State *L) { return pair(L, gpt_add); }
 static int sub(lua_State *L) { return pair(L, gpt_sub); }
 
 /***
-`a * b`, element by element; see add. The product of matrices is matmul.
+`a * b`, element by element; see add. For the matrix product use matmul.
 @function Tensor:mul
 @tparam Tensor|number other
 @treturn Tensor
@@ -93,8 +93,8 @@ static int divide(lua_State *L) { return pair(L, gpt_div); }
 static int power(lua_State *L) { return pair(L, gpt_pow); }
 
 /***
-Comparison, element by element; likewise `ne lt le gt ge`. The shapes broadcast. (Lua's own `==` asks whether two
-values are the same tensor.) Two i64 are compared as integers, all else as f32; nan equals nothing.
+Comparison, element by element; likewise `ne lt le gt ge`. The shapes broadcast. (Lua's own `==` is true if two values
+are the same tensor.) Two i64 are compared as integers, all else as f32; nan equals nothing.
 @function Tensor:eq
 @tparam Tensor|number other
 @treturn Tensor i64: 1 where it is true, 0 elsewhere
@@ -221,7 +221,7 @@ The Gaussian error linear unit itself: x times the normal distribution function 
 static int gelu_exact(lua_State *L) { return single(L, gpt_gelu_exact); }
 
 /***
-Each element, but no less than low and no more than high. The gradient passes where low < x < high.
+Limits each element to at least low and at most high. The gradient passes where low < x < high.
 @function Tensor:clamp
 @tparam[opt] number low nil leaves this side open
 @tparam[opt] number high nil leaves this side open
@@ -253,7 +253,7 @@ static int reduce(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, boo
 }
 
 /***
-The sum of all elements, or along one dimension. An i64 stays one.
+The sum of all elements, or along one dimension. An i64 stays i64.
 @function Tensor:sum
 @tparam[opt] integer dim from 1; -1 is the last; without it all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
@@ -319,8 +319,8 @@ static int extreme(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bo
 }
 
 /***
-The largest element, or the largest ones along a dimension and where they are. A nan counts as the largest. Of equal
-ones the first is taken along a dimension; over all elements they share the gradient.
+The largest element, or the largest ones along a dimension and their positions. A nan counts as the largest. Along a
+dimension the first of equal ones is returned; over all elements they share the gradient.
 @function Tensor:max
 @tparam[opt] integer dim from 1; -1 is the last; without it all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
@@ -332,7 +332,7 @@ print(values, positions)
 static int max(lua_State *L) { return extreme(L, gpt_max); }
 
 /***
-The least element, or the least ones along a dimension and where they are; see max.
+The least element, or the least ones along a dimension and their positions; see max.
 @function Tensor:min
 @tparam[opt] integer dim from 1; -1 is the last; without it all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
@@ -348,8 +348,8 @@ static int extreme_position(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *
 }
 
 /***
-Where the (first) largest element is. Positions count from 1: from logits to token ids, which count from 0, gpt.sample
-is the way.
+The position of the (first) largest element. Positions count from 1; to get token ids, which count from 0, from logits,
+use gpt.sample.
 @function Tensor:argmax
 @tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
@@ -359,7 +359,7 @@ is the way.
 static int argmax(lua_State *L) { return extreme_position(L, gpt_argmax); }
 
 /***
-Where the (first) least element is; see argmax.
+The position of the (first) least element; see argmax.
 @function Tensor:argmin
 @tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
@@ -396,7 +396,7 @@ static int log_softmax(lua_State *L) { return along(L, gpt_log_softmax); }
 
 /***
 The loss of a language model: the mean over all positions of -log(softmax(logits)[target]), in nats.
-A target of -1, or of -100 as PyTorch's labels have it, is left out; an error where none is left.
+Targets of -1, or of -100 as in PyTorch, are ignored; it is an error if no other is left.
 @function cross_entropy
 @tparam Tensor logits [..., vocabulary]
 @tparam Tensor targets [...], i64 token ids, from 0

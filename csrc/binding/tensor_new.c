@@ -142,7 +142,7 @@ static int64_t check_length(lua_State *L, int index) {
 }
 
 /***
-The numbers 1 .. n in random order: torch.randperm's, plus 1, since positions count from 1.
+The numbers 1 .. n in random order: torch.randperm's, plus 1, because positions count from 1.
 @function randperm
 @tparam integer n
 @treturn Tensor i64 [n]
@@ -164,8 +164,7 @@ static int arange_floats(lua_State *L) {
 }
 
 /***
-The numbers first, first + step, ... up to last, which is included, as in Lua's own for. i64 where all three are
-integers.
+The numbers first, first + step, ... up to last, which is included, as in Lua's for. i64 if all three are integers.
 @function arange
 @tparam number first
 @tparam number last
@@ -190,7 +189,7 @@ static int arange(lua_State *L) {
 }
 
 /***
-n numbers at equal distances from first to last, both included.
+n numbers evenly spaced from first to last, both included.
 @function linspace
 @tparam number first
 @tparam number last

@@ -149,7 +149,7 @@ static void add_header(Print *print) {
 }
 
 /***
-The tensor as text: shape and dtype, whether it requires a gradient or which op it was recorded from, and its numbers.
+The tensor as text: shape and dtype, whether it requires a gradient or which op recorded it, and its numbers.
 @function Tensor:__tostring
 @usage print(gpt.tensor {{1, 2}, {3, 4.5}})
 -- tensor [2, 2] f32

@@ -14,7 +14,7 @@ static int change_shape(lua_State *L, GptTensor *(*change)(GptEnv *, GptTensor *
 }
 
 /***
-The same elements, in the same memory, in another shape; fails where the strides do not allow it.
+The same elements, in the same memory, in another shape; an error if the strides do not allow it.
 @function Tensor:view
 @param ... the shape: sizes, or one array of them; one size may be -1, which is worked out
 @treturn Tensor
@@ -127,9 +127,9 @@ static int select(lua_State *L) {
 }
 
 /***
-A view with a dimension of size 1 put in.
+A view with a new dimension of size 1.
 @function Tensor:unsqueeze
-@tparam integer dim where the new dimension will be; -1 is behind the last
+@tparam integer dim where the new dimension will be; -1 is after the last
 @treturn Tensor
 @usage print(gpt.ones(3):unsqueeze(1))   -- [1, 3]
 */
@@ -182,7 +182,7 @@ static BindTensorList *push_list(lua_State *L) {
 }
 
 /***
-Tensors one behind the other along a dimension; their other sizes must be equal.
+Concatenates tensors along a dimension; their other sizes must be equal.
 @function cat
 @tparam {Tensor,...} list
 @tparam[opt=1] integer dim
@@ -199,7 +199,7 @@ static int cat(lua_State *L) {
 }
 
 /***
-Tensors of one shape, one behind the other along a new dimension.
+Joins tensors of one shape along a new dimension.
 @function stack
 @tparam {Tensor,...} list
 @tparam[opt=1] integer dim where the new dimension will be

@@ -26,8 +26,8 @@ and `config.json`.
 @function gpt.tokenizer
 @tparam string dir
 @treturn Tokenizer
-@raise where a file is missing, cut short or contradicts itself (the message names it), and where `tokenizer.json`
-asks for something that would change the ids and is not GPT-2's way
+@raise if a file is missing, truncated or inconsistent (the message names it), or if `tokenizer.json` has settings that
+would change the ids and are not GPT-2's
 @usage
 local tokenizer = gpt.tokenizer("gpt2")
 tokenizer:encode("Hello, I am")  --> { 15496, 11, 314, 716 }
@@ -123,12 +123,12 @@ static void push_id_list(lua_State *L, const GptIds *ids) {
 }
 
 /***
-The token ids of a text. Any string of bytes will do; `decode` gives the same bytes back.
+The token ids of a text. Any string of bytes is allowed; `decode` returns the same bytes.
 @function Tokenizer:encode
 @tparam string text
-@tparam[opt] table options `special`: true makes marks such as `<|endoftext|>`, where they stand in the text, their own
-ids; otherwise they are text like any other. Added tokens that the files do not call special always match. `bos`: true
-puts the token before the text with which the model's files say that a prompt begins, where they do
+@tparam[opt] table options `special`: true turns marks in the text, such as `<|endoftext|>`, into their ids; otherwise
+they are plain text. Added tokens that the files do not call special always match. `bos`: true puts the BOS token before
+the text, if the model's files say that a prompt begins with it
 @treturn {integer,...} ids
 @usage local ids = tokenizer:encode("Hello, world")
 print(table.concat(ids, " "))
@@ -198,12 +198,12 @@ static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
 }
 
 /***
-The text that ids stand for. A text cut at any token may end amid a UTF-8 character. An id without a token stands for
-nothing: a model's vocabulary may be padded beyond its tokenizer's.
+The text of ids. If ids are cut off at a token, the text may end inside a UTF-8 character. An id without a token decodes
+to nothing: a model's vocabulary may be padded beyond its tokenizer's.
 @function Tokenizer:decode
 @tparam {integer,...}|Tensor ids an array, or an i64 tensor of one dimension
 @treturn string
-@raise where an id is negative or no number
+@raise if an id is negative or not a number
 @usage print(tokenizer:decode(tokenizer:encode("Hello")))  --> Hello
 */
 static int tokenizer_decode(lua_State *L) {
@@ -239,8 +239,8 @@ static int token(lua_State *L) {
 
 /***
 Writes `tokenizer.json`, `vocab.json`, `merges.txt` and `tokenizer_config.json`, which `gpt.tokenizer` and Hugging
-Face's tools read. The directory is made if absent. Whatever fails or is killed, it has the old tokenizer or the new
-one (see `Model:save`). Old special_tokens_map.json and added_tokens.json are written too, where they are there.
+Face's tools read. The directory is made if absent. After an error or a kill it has the old tokenizer or the new one
+(see `Model:save`). Existing special_tokens_map.json and added_tokens.json are written again, too.
 @function Tokenizer:save
 @tparam string dir
 @usage tokenizer:save("my-tokenizer")
@@ -286,8 +286,8 @@ static int eos(lua_State *L) {
 }
 
 /***
-All ids that end a text: `eos`, then those that `generation_config.json` and `config.json` name beside it. Each of them
-ends what a string prompt generates.
+All ids that end a text: `eos`, then the others that `generation_config.json` and `config.json` name. Each of them ends
+generation from a string prompt.
 @tfield {integer,...} Tokenizer.end_tokens
 */
 static int end_tokens(lua_State *L) {

@@ -198,19 +198,19 @@ function config.check(given, who)
   return setmetatable(fill(read(find(given, who), who)), metatable)
 end
 
---- A fresh config table of a GPT-2 or GPT-3 size, to be changed as one likes and given to `gpt.Model` or `gpt.size`.
+--- Returns a new config table of a GPT-2 or GPT-3 size. Change it as you like and pass it to `gpt.Model` or `gpt.size`.
 --
 -- Names: `gpt2-small` (`gpt2`, `124M`), `gpt2-medium` (`345M`, `355M`), `gpt2-large` (`762M`, `774M`),
 -- `gpt2-xl` (`1542M`, `1558M`), `gpt3` (`175B`). The sizes are those of Radford et al. 2019 (table 2) and Brown et
--- al. 2020 (table 2.1), with dropout 0.1, no bias on query, key and value, and an output head of its own.
+-- al. 2020 (table 2.1), with dropout 0.1, no bias on query, key and value, and an output head that is not tied.
 --
--- Keys: `vocab_size`, `context_length`, `emb_dim`, `n_heads`, `n_layers`, `drop_rate`, `qkv_bias`; and, where they
--- are to differ from their defaults, `hidden_dim` (4 x emb_dim), `activation` ("gelu", the tanh form; "gelu_exact";
--- "relu"), `tie_weights` (false), `norm_eps` (1e-5), `init` ("gpt2"; "torch"), `emb_drop_rate`, `attn_drop_rate`,
--- `shortcut_drop_rate` (each as drop_rate). Whole numbers may be given as floats (12.0), and become integers.
+-- Keys: `vocab_size`, `context_length`, `emb_dim`, `n_heads`, `n_layers`, `drop_rate`, `qkv_bias`; and, to change their
+-- defaults, `hidden_dim` (4 x emb_dim), `activation` ("gelu", the tanh form; "gelu_exact"; "relu"), `tie_weights`
+-- (false), `norm_eps` (1e-5), `init` ("gpt2"; "torch"), `emb_drop_rate`, `attn_drop_rate`, `shortcut_drop_rate` (each
+-- as drop_rate). Floats with an integer value (12.0) become integers.
 -- @function config
 -- @tparam string|table name a preset's name, or a config table: then a checked copy
--- @tparam[opt] table overrides keys that replace the preset's or come to them
+-- @tparam[opt] table overrides keys that replace or extend the preset's
 -- @treturn table a plain table that prints as Lua
 -- @raise one error with everything that is wrong: unknown and missing keys, wrong types, values out of range
 -- @usage local config = gpt.config("gpt2-small", { context_length = 256, drop_rate = 0 })

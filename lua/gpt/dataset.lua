@@ -66,16 +66,16 @@ local function new(what, tokens, first, count, settings)
   }, metatable)
 end
 
---- Token ids cut into windows: window i takes `context_length` tokens from token (i - 1) * stride + 1 on, and its
--- targets are the same moved on by one.
+--- Token ids cut into windows: window i is the `context_length` tokens from token (i - 1) * stride + 1 on, and its
+-- targets are the same, shifted by one token.
 --
--- A string that names a file is that file: a token file where its name ends in .bin or .u16 (2 bytes an id) or .u32
--- (4), or where `dtype` is given, else text. A token file is mapped, so it may be larger than memory
--- (`gpt.write_tokens` makes one), and must not be cut short while it is used: reading what is gone ends the process.
--- With `map = false` it is read into memory. Where it begins with the header of llm.c's files, that says how long an
--- id is. Any other string is itself the text, unless it looks like a file's name: a path that begins with `/`, `./`,
--- `../` or `~/`, or one word with a slash in it or an extension behind it. That is an error; `{ text = "..." }` is a
--- text for sure. A text is encoded slice by slice, and its ids are those of the whole.
+-- A string that names a file means that file: a token file if its name ends in .bin or .u16 (2 bytes an id) or .u32
+-- (4), or if `dtype` is given, else text. A token file is mapped, so it may be larger than memory (`gpt.write_tokens`
+-- makes one). Do not truncate it while it is used: reading a page that no longer exists ends the process. `map = false`
+-- reads it into memory. If it begins with the header of llm.c's files, the header decides the size of an id. Any other
+-- string is the text itself, unless it looks like a file name: a path that begins with `/`, `./`, `../` or `~/`, or one
+-- word with a slash or an extension. That is an error; `{ text = "..." }` is always text. A text is encoded in slices,
+-- with the same ids as in one piece.
 -- @function gpt.dataset
 -- @param source a text, a file's name, `{ text = "..." }`, or ids: an array or an i64 tensor [n]
 -- @tparam table options `context_length`; `stride` (context_length: windows that do not overlap), `batch_size` (8),
@@ -83,7 +83,8 @@ end
 -- (for texts), `special` (true: special tokens in a text, such as `<|endoftext|>`, become their ids), `dtype` ("u16"
 -- or "u32") and `map` (true), for token files
 -- @treturn Dataset with the fields `tokens`, `windows`, `n_batches`, and the options
--- @raise where there are fewer tokens than one window takes, and where no file has a name that looks like one
+-- @raise if there are fewer tokens than one window takes, or if a string looks like a file name and there is no such
+-- file
 -- @usage local data = gpt.dataset("book.txt", { tokenizer = tokenizer, context_length = 64 })
 -- for ids, targets in data:batches() do print(ids, targets) break end
 local function dataset(source, options)
@@ -100,8 +101,7 @@ local function dataset(source, options)
   return new("gpt.dataset", tokens, 0, tokens.count, settings)
 end
 
---- One batch of an epoch.
--- The order follows from seed and epoch alone, so any batch can be had at any time.
+--- Returns one batch of an epoch. The order depends on seed and epoch alone, so you can ask for any batch at any time.
 -- @tparam integer epoch from 1
 -- @tparam integer i from 1 to n_batches
 -- @treturn Tensor ids, i64 [windows, context_length]
@@ -123,7 +123,7 @@ function Dataset:batch(epoch, i)
   return self.store:windows(starts, self.context_length)
 end
 
---- The batches of one epoch, for `for ... in`. Every call goes on to the next epoch, which has an order of its own.
+--- The batches of one epoch, for `for ... in`. Every call begins the next epoch, in a different order.
 -- @tparam[opt] table position `epoch`: that epoch instead; `first`: begin with that batch
 -- @treturn function iterator of ids and targets, see `batch`
 -- @usage for ids, targets in data:batches() do print(model:loss(ids, targets)) end

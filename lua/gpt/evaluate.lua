@@ -21,13 +21,13 @@ local function mean_loss(model, data, most)
   return sum / count, count
 end
 
---- The mean loss of a model over data, without dropping or recording anything, whatever the model's mode.
--- Every target counts the same, and the same batches are taken at every call. The perplexity is math.exp of it.
+--- The mean loss of a model over data, without dropout and without a graph, whatever the model's mode. Every target
+-- counts the same, and every call uses the same batches. math.exp of it is the perplexity.
 -- @function evaluate
 -- @param model a model, or any layer or function from ids to logits
 -- @param data a dataset; or a table with a function `batches`, which returns an iterator of ids and targets (a target
 -- of -1 or -100 does not count)
--- @tparam[opt] table options `batches`: at most so many of them
+-- @tparam[opt] table options `batches`: at most this many batches
 -- @treturn number mean cross-entropy per token, in nats
 -- @treturn integer how many tokens that was
 -- @usage print(("validation loss %.3f"):format(gpt.evaluate(model, validation)))

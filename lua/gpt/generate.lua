@@ -112,25 +112,25 @@ local function iterator(run, single)
   return function() return run:next_of(output) end, nil, nil, run
 end
 
---- Goes on from a prompt. Also `model:generate(prompt, options)`.
+--- Continues a prompt. Also `model:generate(prompt, options)`.
 -- @function generate
 -- @param model a model; or any function from ids, an array, to logits `[tokens, vocab_size]` or `[1, tokens,
 -- vocab_size]` (the last row counts), with the option `context_length`
--- @param prompt token ids (an array, or an i64 tensor `[tokens]`), or a string where the model has a tokenizer, or
--- a list of either, of any lengths (or an i64 tensor `[batch, tokens]`)
+-- @param prompt token ids (an array, or an i64 tensor `[tokens]`), or a string if the model has a tokenizer, or a list
+-- of either, of any lengths (or an i64 tensor `[batch, tokens]`)
 -- @tparam[opt] table options what follows
 -- @tparam[opt=50] integer options.max_new_tokens how many tokens at most
 -- @tparam[opt=0] number options.temperature 0 is greedy; and `top_k`, `top_p`, `min_p`, `repetition_penalty` (over
 -- the prompt and what is new): see `gpt.sample`
--- @tparam[opt] integer options.seed without it the state's random numbers go on. Row i of a batch draws as the call
--- alone would with seed + i - 1
--- @param[opt] options.stop a token id, a string, or a list of these; what stopped it is left out. For a string prompt
--- the tokenizer's end tokens stop too, unless this is false
+-- @tparam[opt] integer options.seed without it the Lua state's random numbers are used. Row i of a batch draws as it
+-- would alone with seed + i - 1
+-- @param[opt] options.stop a token id, a string, or a list of these; the stop itself is not returned. For a string
+-- prompt the tokenizer's end tokens stop too, unless this is false
 -- @tparam[opt=true] boolean options.use_cache false runs the whole context for each token; the tokens are the same
--- @tparam[opt="crop"] string options.overflow "crop": past context_length only the last context_length tokens are
--- seen, exactly as if run afresh; "error": what may go past it is not begun
+-- @tparam[opt="crop"] string options.overflow "crop": past context_length the model sees only the last context_length
+-- tokens, exactly as in a new run; "error": a call that may go past it raises an error before it begins
 -- @tparam[opt=false] boolean options.logprobs returns a second value
--- @tparam[opt] integer options.context_length at most the model's own; needed for a function
+-- @tparam[opt] integer options.context_length at most the model's; required for a function
 -- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
 -- @tparam[opt=false] boolean options.special true: marks such as `<|endoftext|>` in a string prompt become their ids
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor that end with
@@ -148,15 +148,15 @@ function generate.generate(model, prompt, options)
   return whole
 end
 
---- Goes on from a prompt as `gpt.generate` does, one piece after the other. Also `model:stream(prompt, options)`.
--- The loop may be left early, and the iterator may be called from any coroutine.
+--- Continues a prompt as `gpt.generate` does, piece by piece. Also `model:stream(prompt, options)`. You may leave the
+-- loop early, and call the iterator from any coroutine.
 -- @function stream
 -- @param model as for `gpt.generate`
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`
 -- @treturn function an iterator, for `for ... in`: over new ids, or for a string over pieces of text that are whole
--- UTF-8; for a list over tables from the prompt's place to what is new there. What may be the beginning of a stop
--- string is held back until that is known. With `logprobs` a second value: the id's log probability, or the array of
+-- UTF-8; for a list over tables from the prompt's index to its new ids or text. Text that may begin a stop string is
+-- returned only when it turns out not to. With `logprobs` a second value: the id's log probability, or the array of
 -- those of the tokens that end in the piece
 -- @usage for piece in model:stream("Hello,", { max_new_tokens = 100 }) do io.write(piece) io.flush() end
 function generate.stream(model, prompt, options)
@@ -164,8 +164,8 @@ function generate.stream(model, prompt, options)
   return iterator(run, read.form ~= "list" and read.form ~= "tensors")
 end
 
---- Goes on with a session's conversation; the new tokens stay in it.
--- Without a seed it draws from the session's random numbers.
+--- Continues the session's conversation; the new tokens stay in it. Without a seed it draws from the session's random
+-- numbers.
 -- @function Session:generate
 -- @tparam[opt] table options as for `gpt.generate`
 -- @treturn {integer,...} the new ids
@@ -180,8 +180,8 @@ function generate.session_generate(session, options)
   return printed(output.ids)
 end
 
---- Goes on as `session:generate` does: an iterator over the new ids. Where the loop is left early, the ids that it
--- returned stay.
+--- Continues as `session:generate` does: an iterator over the new ids. If you leave the loop early, the ids that it
+-- returned stay in the session.
 -- @function Session:stream
 -- @tparam[opt] table options as for `gpt.generate`
 -- @treturn function an iterator, for `for ... in`
@@ -191,7 +191,7 @@ function generate.session_stream(session, options)
   return iterator(start_session("session:stream", session, options), true)
 end
 
---- Goes on from a prompt: `gpt.generate` with this model.
+--- Continues a prompt: `gpt.generate` with this model.
 -- @function Model:generate
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
@@ -200,7 +200,7 @@ end
 -- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
 -- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))
 
---- Goes on from a prompt, piece by piece: `gpt.stream` with this model.
+--- Continues a prompt, piece by piece: `gpt.stream` with this model.
 -- @function Model:stream
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`

@@ -58,17 +58,17 @@ local function overview(name)
   local page = texts[":" .. name]
   local parts = { page and page.text or "gpt." .. name }
   add_members(parts, name)
-  if name == "Model" then table.insert(parts, "A model has all that a Layer has: gpt.help \"Layer\".") end
+  if name == "Model" then table.insert(parts, "A model also has everything of a Layer: gpt.help \"Layer\".") end
   local one = members(name, "function")[1]
   if one then
     local example = name == "gpt" and one or name .. (name:find("^%l") and "." or ":") .. one
-    table.insert(parts, ("gpt.help %q tells more of one."):format(example))
+    table.insert(parts, ("gpt.help %q shows one of them."):format(example))
   end
   return table.concat(parts, "\n\n")
 end
 
 local function topics()
-  local parts = { "gpt.help(x) tells of x: a function, a layer, a tensor, any value of luagpt, or\n"
+  local parts = { "gpt.help(x) describes x: a function, a layer, a tensor, any value of luagpt, or\n"
     .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0.\n" }
   local owners, seen = { "gpt", "nn", "optim", "plot" }, {}
   for _, name in ipairs(sorted) do
@@ -200,10 +200,10 @@ local function of_value(value)
     type(value)))
 end
 
---- Tells about a function, a value or a name: signature, what it does, an example. The text is that of the reference.
+--- Describes a function, a value or a name: signature, what it does, an example. The text is that of the reference.
 -- @function help
 -- @param[opt] x a function (`gpt.cat`, `t.softmax`), a tensor, layer, session or other value, or a name: "generate",
--- "nn.Linear", "Tensor:softmax", "softmax", "+". Without it: the list of all there is
+-- "nn.Linear", "Tensor:softmax", "softmax", "+". Without it: a list of everything
 -- @treturn string the text, which the prompt shows; in a script print it
 -- @usage gpt.help "Tensor:softmax"
 -- gpt.help(gpt.nn.Linear)

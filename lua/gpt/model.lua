@@ -12,10 +12,9 @@ local model = {}
 -- A new model is in training mode, as in PyTorch.
 -- @function Model
 -- @tparam table|string given a config table, or a preset's name
--- @tparam[opt] table parts replaces pieces: `token_embedding`, `position_embedding` (false leaves it out),
--- `block`, `final_norm`, `head`, each a layer,
--- or a function that makes one; they are called in construction order with the config, `block` also with the
--- block's number
+-- @tparam[opt] table parts replaces parts: `token_embedding`, `position_embedding` (false omits it), `block`,
+-- `final_norm`, `head`, each a layer or a function that returns one. Functions are called in construction order with
+-- the config, `block` also with the block's number
 -- @treturn Model model(ids) returns logits [batch, tokens, vocab_size]
 -- @usage local model = gpt.Model(gpt.config("gpt2-small", { n_layers = 2 }))
 -- print(model { 1, 2, 3 })

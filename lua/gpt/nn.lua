@@ -44,17 +44,17 @@ end
 --
 -- Layers and `gpt.nn.parameter(tensor)`s that are assigned to fields of `self` become its parts, in the order of
 -- assignment; other values are plain fields. Further functions in `definition` are methods of the layer. A field that
--- was never assigned is nil, as in any table; but a name that looks like one of the layer's, misspelt, is an error,
+-- was never assigned is nil, as in any table; but a name that looks like a misspelt field of the layer is an error,
 -- unless nil was assigned to it.
 --
--- `layer(x, ...)` hands what follows x to `forward`, behind the pass, and returns all that forward returns. Layers of
--- the core hand on x alone: a Sequential or Shortcut calls its parts with x, and drops what they return behind it.
+-- `layer(x, ...)` passes further arguments to `forward`, after the pass, and returns everything that forward returns.
+-- Layers of the core pass on only x: a Sequential or Shortcut calls its parts with x, and ignores further results.
 -- @function nn.layer
--- @tparam string name what it is called when it prints
+-- @tparam string name the name that prints
 -- @tparam table definition `forward = function(self, x, pass, ...)` returns a tensor, and maybe more (see
 -- `gpt.help "Pass"`, and below); `init = function(self, ...)` takes the constructor's arguments;
--- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that a KV cache stays
--- usable; `describe = function(self)` returns a string that stands in the layer's brackets when it is printed
+-- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that generation can use
+-- the KV cache; `describe = function(self)` returns what the printed layer shows in its brackets
 -- @treturn function the constructor
 -- @usage
 -- local Scale = gpt.nn.layer("Scale", {
@@ -101,7 +101,7 @@ local function check_list(who, layers)
   end
 end
 
---- Layers in turn, each fed what the one before it made; plain functions are welcome.
+--- Runs layers in turn, each on the output of the one before it. Plain functions may be among them.
 -- @function nn.Sequential
 -- @tparam {Layer|function,...} layers
 -- @treturn Layer
@@ -113,7 +113,7 @@ function nn.Sequential(layers)
   return core._sequential(list)
 end
 
---- Layers that something else calls, as `list[i](x)`; a field of layers that counts, trains and saves with its owner.
+--- A list of layers that another layer calls, as `list[i](x)`. They count, train and save with their owner.
 -- @function nn.List
 -- @tparam {Layer,...} layers
 -- @treturn Layer
@@ -124,8 +124,8 @@ function nn.List(layers)
   return core._list(layers)
 end
 
---- A transformer block as GPT-2's (Radford et al. 2019): x + attention(norm1(x)), then x + feed_forward(norm2(x)),
--- with dropout on both.
+--- GPT-2's transformer block (Radford et al. 2019): x + attention(norm1(x)), then x + feed_forward(norm2(x)), with
+-- dropout on both.
 -- @function nn.TransformerBlock
 -- @tparam table|string given a config, as for gpt.Model
 -- @treturn Layer [batch, tokens, emb_dim] -> the same

@@ -24,11 +24,11 @@ function parameter_files.items(layer)
   return items
 end
 
---- Writes a layer's parameters by path (`blocks.3.attention.query.weight`) into a safetensors file, a shared one once.
--- Each is written in its own dtype: f32, f16 or bf16. An error, a full disk or a kill leaves the old file as it was.
+--- Writes a layer's parameters by path (`blocks.3.attention.query.weight`) into a safetensors file, shared ones once.
+-- Each is written in its own dtype: f32, f16 or bf16. After an error, a full disk or a kill the old file is unchanged.
 -- @function Layer:save_parameters
 -- @tparam string file
--- @raise where it cannot be written, and where a weight is of a block type (layer:to), which the format does not have
+-- @raise if the file cannot be written, or if a weight has a block type (layer:to), which the format does not have
 -- @usage model.head:save_parameters "head.safetensors"
 function parameter_files.save(layer, file)
   check_name("save_parameters", file)
@@ -42,15 +42,15 @@ function parameter_files.save(layer, file)
   safetensors.write(file, items)
 end
 
---- Copies parameters from a safetensors file into a layer, by path, converted to the dtypes that the layer has. Nothing
--- is copied unless all match.
+--- Copies parameters from a safetensors file into a layer, by path, converted to the layer's dtypes. If one does not
+-- match, nothing is copied.
 -- @function Layer:load_parameters
 -- @tparam string file
--- @tparam[opt] table options `strict` (true): the file has exactly the layer's parameters; false leaves out what only
--- one of them has
+-- @tparam[opt] table options `strict` (true): the file must have exactly the layer's parameters; false ignores those
+-- that only one of them has
 -- @treturn {string,...} the paths that the file lacks
 -- @treturn {string,...} the names that the layer lacks
--- @raise where the file is not what its format allows, and where names or shapes do not fit: all of them in one error
+-- @raise if the file is not valid, or if names or shapes do not match: all of them in one error
 -- @usage layer:save_parameters("layer.safetensors")
 -- layer:load_parameters("layer.safetensors")
 function parameter_files.load(layer, file, options)

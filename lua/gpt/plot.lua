@@ -1,5 +1,4 @@
---- Pictures: line charts and heat maps as SVG files that need nothing outside themselves, and that are readable on a
--- light and on a dark page.
+--- Pictures: line charts and heat maps as self-contained SVG files, readable on light and on dark pages.
 -- @module gpt.plot
 local core = require "gpt.core"
 local draw_heatmap = require "gpt.plot.heatmap"
@@ -129,13 +128,13 @@ end
 
 --- A line chart, written as SVG.
 --
--- Numbers that are not finite leave a gap. Six series are told apart by their colours, more of them also by dashes.
+-- Numbers that are not finite leave a gap. Up to six series differ by colour, more of them also by dashes.
 -- @function plot.line
 -- @tparam string file to write, all of it or nothing
 -- @tparam table options `series`: a list of `{ y, x, name, points = true }`, where x and y are lists of numbers or
--- tensors of one dimension, and x counts from 1 where it is absent; or, for one series, `y` and `x` themselves; `x`
--- may also stand for all series. `title`, `x_label`, `y_label`; `x_scale` and `y_scale` ("linear", or "log");
--- `width` (720) and `height` (420) in pixels
+-- tensors of one dimension, and x counts from 1 if absent; or, for one series, `y` and `x` themselves; `x` may also be
+-- given once for all series. `title`, `x_label`, `y_label`; `x_scale` and `y_scale` ("linear", or "log"); `width` (720)
+-- and `height` (420) in pixels
 -- @treturn string the file's name
 -- @usage
 -- local x = gpt.linspace(-3, 3, 100)
@@ -215,13 +214,13 @@ end
 
 --- A heat map, or several side by side with one scale, written as SVG.
 --
--- The colour is the stronger the larger the number; numbers below 0 have another colour. NaN is grey.
+-- Larger numbers have a stronger colour; numbers below 0 have another colour. NaN is grey.
 -- @function plot.heatmap
 -- @tparam string file to write, all of it or nothing
 -- @tparam table options `values`: [rows, columns] or [panels, rows, columns], nested lists or a tensor, at most 256
 -- rows and columns; `title`, `titles` (of the panels), `x_label`, `y_label`, `row_labels`, `column_labels`; `low` and
--- `high`, the numbers of the weakest and of the strongest colour (0, or the least below it, and the greatest);
--- `numbers = true` writes them into the cells; `width` (720) in pixels, the most it may take
+-- `high`, the numbers of the weakest and of the strongest colour (0, or the least below it, and the greatest); `numbers
+-- = true` writes the numbers into the cells; `width` (720), the maximum in pixels
 -- @treturn string the file's name
 -- @usage gpt.plot.heatmap("mask.svg", { title = "who sees whom", values = gpt.ones(8, 8):tril() })
 function plot.heatmap(file, options)

@@ -14,13 +14,13 @@ function RandomState:__tostring()
   return ("RandomState { seed %s, word %s of 624, block ...%s }"):format(seed, word, self.text:sub(-8))
 end
 
---- Where the random numbers of this Lua state are, or back to there: what was drawn after it is drawn again.
+--- Returns the state of this Lua state's random numbers, or restores one: the same numbers are drawn again.
 --
--- The state is a table with one field, `text`, a string of some 5,000 characters, which may be kept in a file and given
--- back to `gpt.random_state` in another process.
+-- The state is a table with one field, `text`, a string of some 5,000 characters. You may keep it in a file and pass it
+-- to `gpt.random_state` in another process.
 -- @function random_state
 -- @tparam[opt] table|string state what an earlier call returned, or its text
--- @treturn table the state, where none was given; equal (==) to one that draws the same
+-- @treturn table the state, if none was given; equal (==) to one that draws the same
 -- @usage local state = gpt.random_state()
 -- local a = gpt.randn(3)
 -- gpt.random_state(state)

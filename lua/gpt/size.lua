@@ -89,12 +89,12 @@ end
 local TIME_FIELDS = { { "tokens", validate.positive() }, { "flops_per_second", validate.positive() } }
 
 --- Seconds that training takes: 6 x parameters x tokens / flops_per_second, the estimate of Kaplan et al., "Scaling
--- Laws for Neural Language Models", 2020 (2 operations per parameter forward, 4 backward). A token embedding with a
--- head of its own is looked up, not multiplied, so the parameters are those of the tied model; for gpt3 that gives
+-- Laws for Neural Language Models", 2020 (2 operations per parameter forward, 4 backward). A token embedding that is
+-- not tied to the head is looked up, not multiplied, so the parameters are those of the tied model; for gpt3 that gives
 -- the 3.14e23 operations of Brown et al. 2020, table D.1.
 -- @function Size:training_time
--- @tparam table options `tokens`: how many are trained on; `flops_per_second`: operations that the machine really
--- gets done
+-- @tparam table options `tokens`: how many to train on; `flops_per_second`: operations per second that the machine
+-- really reaches
 -- @treturn number seconds
 -- @usage local seconds = gpt.size("gpt3"):training_time { tokens = 300e9, flops_per_second = 28e12 }
 -- print(seconds // (365.25 * 24 * 3600))  --> 355.0
@@ -112,10 +112,10 @@ local MEMORY_FIELDS = {
 
 --- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations:
 -- what the forward pass of `model:loss` keeps for the backward pass. These grow with the number of tokens;
--- lua/gpt/size/activations.lua lists them tensor by tensor. `total` is all four at once. A step on one batch peaks
--- lower where the weights are most of it, because gradients come as activations go. Where activations are (a tiny
--- model, many tokens) it peaks higher, by what the backward pass of one layer works with: by 4% for 4 layers of
--- emb_dim 128, by 9% for 2 layers of 64.
+-- lua/gpt/size/activations.lua lists them tensor by tensor. `total` is the sum of all four. If most of it is weights,
+-- the real peak of a step on one batch is lower, because activations are freed as gradients are made. If most of it is
+-- activations (a tiny model, many tokens), the peak is higher, by what the backward pass of one layer needs: by 4% for
+-- 4 layers of emb_dim 128, by 9% for 2 layers of 64.
 -- @function Size:training_memory
 -- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length)
 -- @treturn table `activations`, `parameters`, `gradients`, `moments` and `total`, in bytes
@@ -262,13 +262,13 @@ local function size_of_model(model)
   return self
 end
 
---- The size of a config's model, without allocating anything; or of a model that is there, with the parts that it has.
+--- The size of a config's model, without allocating anything; or of an existing model, with the parts that it has.
 -- Prints as a table.
 --
 -- - `.parameters`, and `.parameters_tied`: with a head that shares the token embedding's matrix
 -- - `.bytes`: of the weights, by dtype: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_1`, `q5_0`, `q5_1`. Matrices are in
---   that dtype; biases and norms stay f32. Those with a q keep each row in blocks of 32 numbers, from 34 (q8_0) to 18
---   bytes (q4_0) each; a matrix whose rows are no whole blocks is counted as f16, as `model:to` leaves it.
+-- that dtype; biases and norms stay f32. Those with a q keep each row in blocks of 32 numbers, from 34 (q8_0) to 18
+--   bytes (q4_0) each; a matrix whose rows do not divide into blocks counts as f16, as `model:to` converts it.
 -- - `.kv_cache_bytes`: keys and values of one sequence of context_length tokens, in f32
 -- - `.flops`: floating-point operations per token, `forward` and `training`. Matrix products alone, a multiplication
 --   and an addition counted as two, attention over the whole context included (4 x context_length x emb_dim per
@@ -276,7 +276,7 @@ end
 -- - `.parts`: a list with the same for each part (also by name): `token_embedding`, `position_embedding`,
 --   `attention`, `feed_forward` and `norms` (of all layers), `final_norm`, `head`; `.block`: the same for one
 --   transformer block, with its `attention`, `feed_forward` and `norms`. A model whose blocks are not all
---   TransformerBlocks has the part `blocks` instead; a matrix of its own counts as multiplied once per token
+-- TransformerBlocks has the part `blocks` instead; matrices of your own layers count as multiplied once per token
 -- - `.config`: the config with its defaults filled in
 -- - `:training_time{...}`, `:training_memory{...}`
 -- @function size

@@ -12,17 +12,16 @@ local function check_name(who, file)
   core._raise(("%s: a file's name expected, got %s"):format(who, validate.show(file)))
 end
 
---- What is in a GGUF file.
+--- Reads everything in a GGUF file.
 --
--- The tensors are mapped, not read, in the types that they have there; writing to one changes this process's copy.
--- Their shapes are [out, in], the other way round than the format lists them. Those of type f64 become f32, those of
--- small whole numbers i64. Metadata is Lua's: arrays are tables, strings may hold any bytes, and a whole number past
--- 2^63 is a float.
+-- The tensors are mapped, not read, in the types of the file; writing to one changes only this process's copy. Their
+-- shapes are [out, in], the reverse of the format's order. Tensors of f64 become f32, those of small integers i64.
+-- Metadata are Lua values: arrays are tables, strings may hold any bytes, and an integer past 2^63 is a float.
 -- @function read_gguf
 -- @string file
--- @treturn table `metadata` by key, `tensors` by name; it prints
--- @raise where the file is not what its format allows (the message says what and where), where it is one of several
--- that a model is split into, and where a tensor is of a type that is not implemented
+-- @treturn table `metadata` by key, `tensors` by name; print it
+-- @raise if the file is not valid (the message says what is wrong and where), if it is one of several that a model is
+-- split into, or if a tensor has a type that is not implemented
 -- @usage model:save "small.gguf"
 -- local file = gpt.read_gguf "small.gguf"
 -- print(file.metadata["general.architecture"], file.tensors["token_embd.weight"])
@@ -34,12 +33,12 @@ function tensor_files.read_gguf(file)
   return listing(opened:metadata(), tensors)
 end
 
---- What is in a safetensors file: the same form as `gpt.read_gguf` returns.
+--- Reads everything in a safetensors file; returns what `gpt.read_gguf` does.
 -- @function read_safetensors
 -- @string file
--- @treturn table `metadata`, strings by name; `tensors` by name; it prints
--- @raise where the file is not what its format allows (the message says what and where), and where a tensor is of a
--- type that is not implemented
+-- @treturn table `metadata`, strings by name; `tensors` by name; print it
+-- @raise if the file is not valid (the message says what is wrong and where), or if a tensor has a type that is not
+-- implemented
 -- @usage local file = gpt.read_safetensors "gpt2/model.safetensors"
 -- print(file.tensors["wte.weight"])
 function tensor_files.read_safetensors(file)
@@ -83,13 +82,13 @@ local function check_metadata(who, metadata)
   end
 end
 
---- Writes tensors into a safetensors file, in the order of their names. An error, a full disk or a kill leaves the old
--- file as it was.
+--- Writes tensors into a safetensors file, in the order of their names. After an error, a full disk or a kill the old
+-- file is unchanged.
 -- @function write_safetensors
 -- @string file
 -- @tparam table tensors by name
 -- @tparam[opt] table metadata strings by name
--- @raise where it cannot be written, and where a tensor is of a type that the format does not have
+-- @raise if it cannot be written, or if a tensor has a type that the format does not have
 -- @usage gpt.write_safetensors("mean.safetensors", { mean = gpt.zeros(768) })
 function tensor_files.write_safetensors(file, tensors, metadata)
   local who = "gpt.write_safetensors"

@@ -53,19 +53,18 @@ local function is_single(layer, x)
   return is_model and type(x[1]) ~= "table"
 end
 
---- Runs a layer once and keeps what every layer in it returned, and how every attention weighed.
+--- Runs a layer once and keeps the output of every layer in it, and the weights of every attention.
 --
--- The trace's entries stand under the layers' paths: `trace["blocks.1.attention"]`; the layer itself is
--- `trace[""]`. An entry has `kind`, `layer`, `output` (the tensor that the layer returned), and for a
--- MultiHeadAttention `weights`, [heads, tokens, tokens], or for a batch [batch, heads, tokens, tokens]: row i
--- says how much token i takes from each token; a row's sum is 1, and nothing comes from later tokens. `pairs(trace)`
--- goes through all paths in the order of the pass. A layer that runs a second time in the pass stands under its
--- path with `#2` behind it, and so on.
--- What a layer written in Lua runs is kept too, if it is one of its parts.
+-- Entries have the layers' paths: `trace["blocks.1.attention"]`; the layer itself is `trace[""]`. An entry has `kind`,
+-- `layer`, `output` (the tensor that the layer returned), and for a MultiHeadAttention `weights`, [heads, tokens,
+-- tokens], or for a batch [batch, heads, tokens, tokens]: row i says how much token i takes from each token; a row's
+-- sum is 1, and nothing comes from later tokens. `pairs(trace)` iterates over all paths in the order of the pass. The
+-- second run of a layer in the pass has `#2` after its path, and so on. Layers that a layer written in Lua calls are
+-- kept too, if they are its parts.
 --
--- As in generate, nothing is dropped and nothing recorded, whatever the layer's mode.
+-- As in generate, there is no dropout and no graph, whatever the layer's mode.
 -- @function Layer:trace
--- @tparam Tensor|table x what the layer would be called with: for a Model, token ids
+-- @tparam Tensor|table x the argument of the layer: for a Model, token ids
 -- @treturn table the trace; printed, it lists paths, kinds and shapes
 -- @usage
 -- local model = gpt.Model(gpt.config("gpt2-small", { vocab_size = 10, emb_dim = 8, n_heads = 2 }))

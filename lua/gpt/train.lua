@@ -55,30 +55,30 @@ end
 
 --- Trains a model.
 --
--- A step takes `accumulate` batches, clips their gradients and lets the optimizer step. Stopped at any step and
--- resumed, a run has, bit for bit, the losses of one that was not stopped; Ctrl-C saves the last whole step.
+-- A step takes `accumulate` batches, clips their gradients and runs the optimizer. A run that is stopped at any step
+-- and resumed has, bit for bit, the losses of one that was not stopped. Ctrl-C saves the last whole step.
 --
 -- - `model`; `data`: a dataset, or a function from a number to ids and targets
 -- - `steps`, or `epochs` (1.5 is one and a half)
--- - `lr` (3e-4), `warmup`, `min_lr` (see `gpt.lr_schedule`; without these the rate stays), or `schedule`, from a step
+-- - `lr` (3e-4), `warmup`, `min_lr` (see `gpt.lr_schedule`; default: constant), or `schedule`, a function from a step
 --   to its rate
--- - `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only); or `optimizer`, one of your own
+-- - `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only); or `optimizer`, your own
 -- - `accumulate` (1) batches per step; `clip` (1.0, or false): the gradients' norm; `loss`: function(model, ids,
 --   targets)
 -- - `validation`: a dataset; `evaluate_every`, `evaluate_batches` (all)
 -- - `sample`: a prompt, or `{ prompt = ..., temperature = ... }`; `sample_every`
--- - `checkpoints`: a directory; `checkpoint_every`, `keep` (3); the best weights are its best.safetensors. What has no
---   `_every` is done at the end
--- - `resume`: true goes on after the last checkpoint; false removes what is there
+-- - `checkpoints`: a directory; `checkpoint_every`, `keep` (3); best.safetensors has the best weights. What has no
+--   `_every` happens at the end
+-- - `resume`: true continues after the last checkpoint; false removes all
 -- - `metrics`: a file with a line a step: CSV (.csv) or JSON
--- - `progress` (true, false, or a file); every `log_every` steps if no terminal
--- - `on_step`, `on_evaluate`, `on_sample`, `on_checkpoint`, `on_interrupt`, `on_finish`: functions of a table (print
---   it); false from one ends the training
+-- - `progress` (true, false, or a file); no terminal: every `log_every` steps
+-- - `on_step`, `on_evaluate`, `on_sample`, `on_checkpoint`, `on_interrupt`, `on_finish`: functions of a table
+--   (print it); return false to end training
 -- @function train
 -- @tparam table options the options above
 -- @treturn table `steps`, `loss` (the last), `losses`, `evaluations`, `validation_loss`, `best`, `tokens`, `seconds`,
 -- `checkpoint`; prints as a curve
--- @raise where an option is wrong, a checkpoint does not fit, or the loss is no longer finite: then the weights are
+-- @raise if an option is wrong, a checkpoint does not match, or the loss is no longer finite: then the weights are
 -- those of the step before
 -- @usage
 -- local training, validation = data:split(0.8)

@@ -6,17 +6,17 @@ local token_source = require "gpt.token_source"
 
 local FIELDS = { { "vocab_size", validate.whole(257) }, { "min_frequency", validate.whole(1), optional = true } }
 
---- Learns a byte-level BPE tokenizer (Sennrich et al. 2016, arXiv:1508.07909) from text.
+--- Trains a byte-level BPE tokenizer (Sennrich et al. 2016, arXiv:1508.07909) on text.
 --
 -- Ids 0 to 255 are the bytes in GPT-2's order, then come the merges in the order in which they were learned, and last
--- `<|endoftext|>`; where that mark stands in the text it parts texts, and is not learned from. The same text always
+-- `<|endoftext|>`; in the text this mark separates documents, and no merges are learned from it. The same text always
 -- gives the same tokenizer: of equally frequent pairs the one of the lowest ids is merged first, as by Hugging Face's
 -- trainer. `tokenizer:save(dir)` writes files that Hugging Face's tools read.
 -- @function train_tokenizer
--- @param text the text, the name of a text file, `{ text = "..." }` (see `gpt.dataset`), or a function that returns a
--- piece of text at every call and nil at the end
--- @tparam table options `vocab_size`, `<|endoftext|>` included (257 or more; where the text has too few pairs, the
--- tokenizer has fewer tokens); `min_frequency` (1): pairs that occur less often are not merged
+-- @param text the text, the name of a text file, `{ text = "..." }` (see `gpt.dataset`), or a function that returns the
+-- next piece of text at every call, and nil at the end
+-- @tparam table options `vocab_size`, `<|endoftext|>` included (257 or more; if the text has too few pairs, the
+-- tokenizer has fewer tokens); `min_frequency` (1): rarer pairs are not merged
 -- @treturn Tokenizer
 -- @usage local tokenizer = gpt.train_tokenizer("book.txt", { vocab_size = 8000 })
 return function(text, options)

@@ -15,11 +15,11 @@ local FIELDS = {
 -- @function write_tokens
 -- @string file the file to write; its name decides the dtype: .bin and .u16, or .u32
 -- @param source a text, the name of a text file, `{ text = "..." }` (see `gpt.dataset`), an array or i64 tensor of ids,
--- or a function that returns texts, or ids, a piece at every call and nil at the end
+-- or a function that returns the next piece, text or ids, at every call, and nil at the end
 -- @tparam[opt] table options `tokenizer` (for texts), `special` (true: special tokens in a text, such as
 -- `<|endoftext|>`, become their ids), `dtype` ("u16" or "u32")
 -- @treturn integer how many tokens were written
--- @raise where an id does not fit the dtype, and where the file cannot be written
+-- @raise if an id does not fit the dtype, or if the file cannot be written
 -- @usage gpt.write_tokens("train.bin", "book.txt", { tokenizer = gpt.tokenizer "gpt2" })
 return function(file, source, options)
   local what = "gpt.write_tokens"

@@ -48,27 +48,27 @@ end
 
 --- Loads a GPT-2: a directory as Hugging Face's tools write it, or a GGUF file as llama.cpp's do.
 --
--- A directory holds config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string
--- prompts, a tokenizer; a GGUF file all of it, and the chat template (`model.chat_template`). Linear and Embedding keep
--- their weights as they are in the file (float64 becomes float32), all else becomes float32, and so does what is
--- computed. Weights that lie aligned in their file are mapped, not read: loading takes milliseconds, several processes
--- share one copy, and training (in float32 only) changes only this process's copy. Do not shorten or overwrite such a
--- file in place while it is in use (a rename over it, as `model:save` does, is fine): the system ends a process that
--- reads a page which is gone. With `map = false` nothing is mapped. All files of a directory are those of one save.
+-- A directory has config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts,
+-- a tokenizer; a GGUF file has all of these, and the chat template (`model.chat_template`). Linear and Embedding keep
+-- the dtype of their weights in the file (float64 becomes float32); all other parameters become float32, and results
+-- are float32. Weights that are aligned in their file are mapped, not read: loading takes milliseconds, processes share
+-- one copy, and training (in float32 only) changes only this process's copy. Do not truncate or overwrite such a file
+-- in place while it is in use (a rename over it, as `model:save` does, is fine): the system ends a process that reads a
+-- page which no longer exists. With `map = false` nothing is mapped. All files of a directory are from one save.
 --
--- Where config.json's `tie_word_embeddings` disagrees with the weights, the weights win, and `warn` says so. Tensors'
--- names may carry what wrappers put before them (`_orig_mod.`, `module.`, `base_model.model.`). A tokenizer that is not
--- implemented, or cannot be read, does not stop the model: `warn` tells the reason (Lua shows warnings after `warn
--- "@on"`), and so does the error of a string prompt.
+-- If config.json's `tie_word_embeddings` disagrees with the weights, the weights decide, and `warn` says so. Names may
+-- have the prefixes of wrappers (`_orig_mod.`, `module.`, `base_model.model.`). If a tokenizer is not implemented, or
+-- cannot be read, the model still loads: `warn` says why (Lua shows warnings after `warn "@on"`), and so does the error
+-- of a string prompt.
 -- @function load
 -- @string path
 -- @tparam[opt] table options `dtype` converts Linear's and Embedding's weights as `model:to` does (`warn` names those
--- that become f16), `map` (true; false copies all weights), `tokenizer` (true; false leaves it out), `strict` (true;
--- false leaves unexpected tensors out, such as a head of another kind, and takes missing biases for zeros)
+-- that become f16), `map` (true; false copies all weights), `tokenizer` (true; false loads none), `strict` (true; false
+-- ignores unexpected tensors, such as a head of another kind, and uses zeros for missing biases)
 -- @treturn Model in eval mode
--- @treturn Tokenizer or nil, where there is none that can be read; also the model's field `tokenizer`
--- @raise where a file is missing, cut short or not what its format allows, where it is of another architecture, and
--- where weights are missing, unexpected or of another shape: all of them in one error
+-- @treturn Tokenizer or nil if none can be read; also the model's field `tokenizer`
+-- @raise if a file is missing, truncated or not valid, if the model has another architecture, or if weights are
+-- missing, unexpected or of another shape: all of them in one error
 -- @usage local model, tokenizer = gpt.load("gpt2", { dtype = "bf16" })
 -- print(model:generate("Hello, I am", { max_new_tokens = 20 }))
 return function(path, options)

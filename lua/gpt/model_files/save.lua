@@ -23,24 +23,24 @@ end
 --- Writes a model's files: a directory that `gpt.load` and Hugging Face's tools read, or, where the name ends in
 -- `.gguf`, one file that `gpt.load` and llama.cpp read.
 --
--- A directory gets config.json, model.safetensors and, where `model.tokenizer` is set, the tokenizer's files. It is the
--- old save or the new one, whatever the moment of an error or a kill, for `gpt.load` and `gpt.tokenizer`; other
--- programs may see some new files beside old ones for the instant in which they take their names. What a killed save
--- leaves (`.NAME.gpt-...`) the next one removes. Other files in the directory stay; only shards of an earlier save go
--- (model.safetensors.index.json and those it names), and a tokenizer's stay where the model has none.
+-- A directory gets config.json, model.safetensors and, if `model.tokenizer` is set, the tokenizer's files. After an
+-- error or a kill at any moment, `gpt.load` and `gpt.tokenizer` find the old save or the new one; other programs may
+-- briefly see new files beside old ones while they take their names. The next save removes what a killed one left
+-- (`.NAME.gpt-...`). Other files in the directory stay, also an old tokenizer's if the model has none; only shards of
+-- an earlier save are removed (model.safetensors.index.json and the files it names).
 --
--- A GGUF file holds the weights, the config, the tokenizer and `model.chat_template`, all of it or nothing. Norms and
--- biases are always float32 there, position embeddings as they are. Rows that are no multiple of a block type's block
--- are written as f16, and `warn` names them.
+-- A GGUF file holds the weights, the config, the tokenizer and `model.chat_template`; it appears whole or not at all.
+-- Norms and biases are always float32 there, position embeddings as they are. Weights whose rows do not divide into
+-- blocks are written as f16, and `warn` names them.
 --
--- A symbolic link is followed. A model without query, key and value biases is written with zeros, and the config says
+-- Symbolic links are followed. A model without query, key and value biases is written with zeros, and the config says
 -- that it has none.
 -- @function Model:save
 -- @tparam string path a directory is made if absent (the one above it must exist)
 -- @tparam[opt] table options `dtype`: what a GGUF file's matrices are stored as ("f32", "f16", "bf16", "q8_0", "q4_0",
 -- "q4_1", "q5_0", "q5_1"), or all tensors of a directory ("f32", "f16", "bf16": no blocks fit there); without it each
 -- weight is written as it is
--- @raise where the model's tree is not GPT-2's (then `layer:save_parameters` does), and where a file cannot be written
+-- @raise if the model's layers are not GPT-2's (use `layer:save_parameters` then), or if a file cannot be written
 -- @usage model:save "my-gpt2"
 -- model:save("my-gpt2.gguf", { dtype = "q8_0" })
 return function(model, path, options)

@@ -52,7 +52,7 @@ function known_fields.module(module, title)
       known_fields.refuse(title, "", tostring(name), known_fields.names(module), "gpt.help() lists what there is")
     end,
     __tostring = function()
-      return name_list.flow(known_fields.names(module), title .. ":") .. "\ngpt.help \"NAME\" tells more of one."
+      return name_list.flow(known_fields.names(module), title .. ":") .. "\ngpt.help \"NAME\" shows one of them."
     end,
   })
 end
