@@ -1,7 +1,6 @@
 /* Dropout's mask: a hash of a seed and an element's index, made again wherever it is needed. */
 #include "core/kernels/table.h"
 
-typedef uint32_t Words __attribute__((vector_size(WIDTH * 4)));
 
 /* A mixing of 32 bits in which every bit of x changes half the bits of the result (Wellons, Prospecting for hash
    functions, 2018: lowbias32). */

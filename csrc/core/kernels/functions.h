@@ -58,10 +58,10 @@ INLINE Vec gelu_slope(Vec x) {
 /* ln x = e ln 2 + ln m, x = 2^e m, m in [sqrt(1/2), sqrt(2)). With f = m - 1 and s = f / (2 + f),
    ln m = f - (f^2 / 2 - s (f^2 / 2 + r)), where r = 2/3 s^2 + 2/5 s^4 + .. is fitted within 1e-11. */
 INLINE Vec log_vector(Vec x) {
-  const Ints half = (Ints)all(0x1.6a09e6p-1f);
+  const Words half = (Words)all(0x1.6a09e6p-1f);
   Ints subnormal = x < 0x1p-126f;
-  Ints bits = (Ints)choose(subnormal, x * 0x1p25f, x), above = bits - half;
-  Ints exponent = (above >> 23) - (subnormal & 25);
+  Words above = (Words)choose(subnormal, x * 0x1p25f, x) - half; /* of negative numbers, below the least integer */
+  Ints exponent = ((Ints)above >> 23) - (subnormal & 25);
   Vec f = (Vec)((above & 0x007fffff) + half) - 1.0f, e = __builtin_convertvector(exponent, Vec);
   Vec s = f / (2.0f + f), z = s * s, h = 0.5f * f * f;
   Vec r = z * (((0x1.e2f99ep-3f * z + 0x1.2438c4p-2f) * z + 0x1.999a7ap-2f) * z + 0x1.555554p-1f);

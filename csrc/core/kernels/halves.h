@@ -8,7 +8,6 @@
 #include <immintrin.h>
 #endif
 
-typedef uint32_t Words __attribute__((vector_size(WIDTH * 4)));
 typedef uint16_t Halves __attribute__((vector_size(WIDTH * 2)));
 typedef Halves HalvesInMemory __attribute__((aligned(1), may_alias));
 

@@ -33,6 +33,7 @@
 
 typedef float Vec __attribute__((vector_size(WIDTH * 4)));
 typedef int32_t Ints __attribute__((vector_size(WIDTH * 4)));
+typedef uint32_t Words __attribute__((vector_size(WIDTH * 4)));
 typedef float VecInMemory __attribute__((vector_size(WIDTH * 4), aligned(4), may_alias));
 
 INLINE Vec load(const float *p) { return *(const VecInMemory *)p; }

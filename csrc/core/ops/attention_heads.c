@@ -51,6 +51,6 @@ GptAttentionTile gpt_attention_tile_of(const GptAttentionRule *rule, int64_t hea
 }
 
 int64_t gpt_attention_most_keys(const GptAttentionRule *rule, int64_t queries, int64_t keys) {
-  int64_t most = rule->window > 0 ? rule->window - 1 + queries : keys;
-  return most < keys ? most : keys;
+  bool fewer = rule->window > 0 && rule->window <= keys - queries; /* a window may be any number: no sum with it */
+  return fewer ? rule->window - 1 + queries : keys;
 }
