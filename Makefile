@@ -54,11 +54,14 @@ LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) -lpthread -lm
 # The kernels are written once and compiled for each instruction set, but for these few; dispatch.c chooses among them.
 ONCE = csrc/core/kernels/dispatch.c $(wildcard csrc/core/kernels/dtype*.c)
 KERNELS = $(filter-out $(ONCE),$(wildcard csrc/core/kernels/*.c))
-KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avxvnni avx512 avx512vnni avx512bf16)
+KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avxvnni avx512 avx512vnni avx512bf16) \
+  $(if $(filter aarch64-%,$(MACHINE)),dotprod i8mm)
 KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
 KERNEL_FLAGS_avxvnni = $(KERNEL_FLAGS_avx2) -mavxvnni
 KERNEL_FLAGS_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 KERNEL_FLAGS_avx512vnni = $(KERNEL_FLAGS_avx512) -mavx512vnni -mavx512vbmi
+KERNEL_FLAGS_dotprod = -march=armv8.2-a+dotprod
+KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
 SOURCES = $(filter-out $(KERNELS),$(shell find csrc -name '*.c' | LC_ALL=C sort))
@@ -184,13 +187,14 @@ run-asan: $(CORE) $(MADE) $(BUILD)/states
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
 
-# For aarch64: built by Debian's cross compiler, run by qemu's user emulation, once as a plain ARMv8.0 processor and once
-# as one with all extensions. No figure of speed comes from here. A spec that starts another lua5.4 stays out.
+# For aarch64: built by Debian's cross compiler, run by qemu's user emulation, as a plain ARMv8.0 processor, as one with
+# dot products, and as one with all extensions. No figure of speed comes from here. A spec that starts another lua5.4 stays out.
 ARM = $(abspath $(BUILD))/arm
 ARM_ROOT = $(ARM)/root
 ARM_LIB = $(ARM_ROOT)/usr/lib/aarch64-linux-gnu
-ARM_CPUS = cortex-a53 max
-ARM_SPECS = products ops functions arithmetic reduce shape gradients layers tokenizer sample random model cross_entropy
+ARM_CPUS = cortex-a53 neoverse-n1 max
+ARM_SPECS = products ops functions arithmetic reduce shape gradients layers tokenizer sample random model cross_entropy dtype dtype_ops dtype_weights \
+  weight_kernels attention
 ARM_LUA = qemu-aarch64-static -E LD_LIBRARY_PATH='$(ARM_LIB):$(ARM_ROOT)/lib/aarch64-linux-gnu'
 test-arm: setup-arm
 	@.ci/arm-root '$(ARM_ROOT)'

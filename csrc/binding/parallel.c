@@ -1,5 +1,6 @@
 /* How products are computed: gpt.set_threads, gpt.threads, gpt.set_precision, gpt.precision. */
 #include "core/base/parallel.h"
+#include "core/kernels/kernels.h"
 
 #include <limits.h>
 #include <string.h>
@@ -38,9 +39,9 @@ static int threads(lua_State *L) {
 
 /***
 Sets the precision of products of many rows: prompts, and in training the forward pass and the gradients of inputs and
-weights. With "bf16", processors with bf16 products (AVX-512 with BF16) round both sides to bf16 (8 bits of precision
-instead of 24) and take half the time; sums, weights, gradients and the optimizer stay f32. Other processors use f32. It
-applies to this Lua state, from the next operation on.
+weights. With "bf16", processors with bf16 products (AVX-512 or ARM with BF16) round both sides to bf16 (8 bits of
+precision instead of 24) and take half the time; sums, weights, gradients and the optimizer stay f32. Other processors
+use f32. It applies to this Lua state, from the next operation on.
 @function set_precision
 @tparam string precision "f32", the default, or "bf16"
 @usage gpt.set_precision "bf16"
@@ -65,7 +66,14 @@ static int precision(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"set_threads", set_threads},
+/* _kernels(): the name of the set of kernels that computes. */
+static int kernels(lua_State *L) {
+  lua_pushstring(L, gpt_kernels()->name);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"_kernels", kernels},
+                                     {"set_threads", set_threads},
                                      {"threads", threads},
                                      {"set_precision", set_precision},
                                      {"precision", precision},

@@ -10,7 +10,11 @@
 #include "core/kernels/transpose.h"
 
 /* Rows of the input at once: two sums for each, a vector of weights and some more fit in 32 registers, or in 16. */
-#define TALL (WIDTH == 16 ? 12 : 4)
+#if WIDTH == 16 || defined(__aarch64__)
+#define TALL 12
+#else
+#define TALL 4
+#endif
 #define MOST_TALL 12
 
 /* Numbers that share a scale */
@@ -129,6 +133,46 @@ INLINE void pack_input(const Kind kind, uint8_t *to, const GptLines *x, int64_t 
     }
 }
 
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+/* Numbers 4 i .. 4 i + 7 of rows t and t + 1 of the input */
+INLINE int8x16_t two_eights(const uint8_t *x, int i, int t, const int M) {
+  const int32x2_t first = vld1_s32((const int32_t *)(const void *)(x + 4 * (i * M + t)));
+  const int32x2_t second = vld1_s32((const int32_t *)(const void *)(x + 4 * ((i + 1) * M + t)));
+  return (int8x16_t)vcombine_s32(vzip1_s32(first, second), vzip2_s32(first, second));
+}
+
+/* The panel's rows 0 and 1, then 2 and 3, by rows t and t + 1 of the input: eight numbers of each are one instruction. */
+INLINE void dot_square(const Kind kind, Ints *whole, const uint8_t *panel, const uint8_t *x, int t, const int M) {
+  Ints low = __builtin_shufflevector(whole[t], whole[t + 1], 0, 4, 1, 5);
+  Ints high = __builtin_shufflevector(whole[t], whole[t + 1], 2, 6, 3, 7);
+  UNROLL for (int i = 0; i < SHARED(kind) / 4; i += 2) {
+    const Ints a = load_ints(panel + i * BYTES), b = load_ints(panel + (i + 1) * BYTES);
+    const Ints first = __builtin_shufflevector(a, b, 0, 4, 1, 5), second = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const int8x16_t two = two_eights(x, i, t, M);
+    low = (Ints)vmmlaq_s32((int32x4_t)low, (int8x16_t)first, two);
+    high = (Ints)vmmlaq_s32((int32x4_t)high, (int8x16_t)second, two);
+  }
+  whole[t] = __builtin_shufflevector(low, high, 0, 2, 4, 6);
+  whole[t + 1] = __builtin_shufflevector(low, high, 1, 3, 5, 7);
+}
+
+INLINE void dot_block(const Kind kind, Ints *whole, const uint8_t *panel, const uint8_t *x, const int M) {
+  UNROLL for (int t = 0; t < M; t += 2) dot_square(kind, whole, panel, x, t, M);
+}
+#else
+/* whole[t] += the products of a block of the panel's rows by that of row t of the input */
+INLINE void dot_block(const Kind kind, Ints *whole, const uint8_t *panel, const uint8_t *x, const int M) {
+  UNROLL for (int i = 0; i < 8; i++) {
+    if (i == SHARED(kind) / 4) break;
+    const Bytes w = load_bytes(panel + i * BYTES);
+    UNROLL for (int t = 0; t < M; t++) {
+      const Bytes four = repeat_four(x + 4 * (i * M + t));
+      whole[t] = kind.whole_bytes ? dot_weight(whole[t], w, four) : dot_small(whole[t], w, four);
+    }
+  }
+}
+#endif
+
 /* M rows of the input by a panel of n rows of the weight */
 INLINE void multiply(const Kind kind, const GptPanelProduct *o, const int M) {
   const uint8_t *panel = o->panel, *x = o->x;
@@ -141,14 +185,7 @@ INLINE void multiply(const Kind kind, const GptPanelProduct *o, const int M) {
     const float *scales = (const float *)(x + SHARED(kind) * M), *rest = scales + M;
     Ints whole[MOST_TALL];
     UNROLL for (int t = 0; t < M; t++) whole[t] = kind.zero != 0 ? (Ints)repeat_four(rest + t) : (Ints){0};
-    UNROLL for (int i = 0; i < 8; i++) {
-      if (i == SHARED(kind) / 4) break;
-      const Bytes w = load_bytes(panel + i * BYTES);
-      UNROLL for (int t = 0; t < M; t++) {
-        const Bytes four = repeat_four(x + 4 * (i * M + t));
-        whole[t] = kind.whole_bytes ? dot_weight(whole[t], w, four) : dot_small(whole[t], w, four);
-      }
-    }
+    dot_block(kind, whole, panel, x, M);
     const Vec scale = load((const float *)(panel + SHARED(kind) * WIDTH));
     UNROLL for (int t = 0; t < M; t++) sums[t] += to_floats(whole[t]) * (scale * scales[t]);
     if (kind.minima) {
@@ -168,7 +205,7 @@ INLINE void multiply_any(const Kind kind, const GptPanelProduct *o) {
   switch (group_size(o->m)) {
     case 2: multiply(kind, o, 2); break;
     case 4: multiply(kind, o, 4); break;
-#if WIDTH == 16
+#if TALL > 4
     case 8: multiply(kind, o, 8); break;
     case 12: multiply(kind, o, 12); break;
 #endif

@@ -70,6 +70,13 @@ INLINE Ints dot_small(Ints sums, Bytes u, Bytes x) {
 }
 INLINE Bytes weight_bytes(Bytes w) { return w ^ 128; }
 INLINE Ints dot_weight(Ints sums, Bytes u, Bytes x) { return dot_small(sums, u, x); }
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define WEIGHT_START 0
+INLINE Bytes weight_bytes(Bytes w) { return w; }
+INLINE Ints dot_weight(Ints sums, Bytes w, Bytes x) {
+  return (Ints)vdotq_s32((int32x4_t)sums, (int8x16_t)w, (int8x16_t)x);
+}
+INLINE Ints dot_small(Ints sums, Bytes u, Bytes x) { return dot_weight(sums, u, x); }
 #else
 #define WEIGHT_START 0
 INLINE Bytes weight_bytes(Bytes w) { return w; }

@@ -1,6 +1,8 @@
 /* Chooses the set of kernels for this processor. */
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 #include <pthread.h>
 #include <stdlib.h>
@@ -40,6 +42,20 @@ static bool has_avx512vnni(void) {
 static bool has_avx512bf16(void) { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 
+#if defined(__aarch64__)
+extern const GptKernels gpt_kernel_table_dotprod, gpt_kernel_table_i8mm;
+
+/* Bits of Linux's AT_HWCAP and AT_HWCAP2, which older headers lack. */
+#define ASIMDDP (1ul << 20)
+#define I8MM (1ul << 13)
+#define BF16 (1ul << 14)
+
+static bool has_dotprod(void) { return (getauxval(AT_HWCAP) & ASIMDDP) != 0; }
+
+/* With the products of pairs of bf16, which processors that have the one have too. */
+static bool has_i8mm(void) { return has_dotprod() && (getauxval(AT_HWCAP2) & (I8MM | BF16)) == (I8MM | BF16); }
+#endif
+
 static bool runs_everywhere(void) { return true; }
 
 /* The best set comes first. */
@@ -51,6 +67,8 @@ static const struct {
     {has_avx512bf16, &gpt_kernel_table_avx512bf16}, {has_avx512vnni, &gpt_kernel_table_avx512vnni},
     {has_avx512, &gpt_kernel_table_avx512},         {has_avxvnni, &gpt_kernel_table_avxvnni},
     {has_avx2, &gpt_kernel_table_avx2},
+#elif defined(__aarch64__)
+    {has_i8mm, &gpt_kernel_table_i8mm},             {has_dotprod, &gpt_kernel_table_dotprod},
 #endif
     {runs_everywhere, &gpt_kernel_table_generic},
 };

@@ -6,6 +6,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 typedef uint16_t Halves __attribute__((vector_size(WIDTH * 2)));
@@ -31,6 +33,8 @@ INLINE Vec from_f16(Halves h) {
   return (Vec)_mm512_cvtph_ps((__m256i)h);
 #elif WIDTH == 8
   return (Vec)_mm256_cvtph_ps((__m128i)h);
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+  return (Vec)vcvt_f32_f16((float16x4_t)h);
 #else
   /* Shifted into a float's place, an f16 is 2^-112 of its value; infinity and NaN have the greatest exponent. */
   Words bits = widen(h), rest = (bits & 0x7fff) << 13;

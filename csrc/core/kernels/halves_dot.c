@@ -2,12 +2,12 @@
  * Products of few rows with weights of 16 bits stored [out, in]. Two rows of weights far apart run side by side, as for
  * blocks (blocks_dot.c). The order of an element's sum depends on k alone.
  */
-#include "core/kernels/halves.h"
+#include "core/kernels/pairs.h"
 #include "core/kernels/table.h"
 
 #define MOST 4 /* rows of the input at once, */
 #define ROWS 2 /* by so many of the weight */
-#if defined(__AVX512BF16__)
+#if defined(HAS_PAIRS)
 #define MANY 2 /* rows up to which this is as fast as pairs (pairs_dot.c) */
 #else
 #define MANY 8 /* rows up to which this is faster than converting the weight, */

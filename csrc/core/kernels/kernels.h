@@ -69,7 +69,7 @@ typedef struct GptPanels {
 typedef struct GptKernels {
   const char *name; /* of the set: dispatch.c lists them */
 
-  const GptPanels *panels; /* NULL in the generic set: OpenBLAS knows more processors */
+  const GptPanels *panels; /* NULL: OpenBLAS does all products */
 
   /* For weights of each dtype. Those of f32 are for products in bf16. */
   const GptWeightKernels *weights;
@@ -139,7 +139,7 @@ typedef struct GptKernels {
 #define GPT_SKINNY_ROWS 8
 
 /* The best table for this processor. The environment variable LUAGPT_KERNELS chooses a lesser one by name: generic,
-   avx2, avxvnni, avx512, avx512vnni, avx512bf16. */
+   avx2, avxvnni, avx512, avx512vnni, avx512bf16; on aarch64, where generic is NEON: dotprod, i8mm. */
 const GptKernels *gpt_kernels(void);
 
 #endif

@@ -3,24 +3,26 @@
  * is rounded to bf16, f16 weights are on the way. Fewer rows take no time worth it and stay f32 (halves_dot.c). The
  * order of an element's sum depends on k alone.
  */
-#include "core/kernels/halves.h"
+#include "core/kernels/pairs.h"
 #include "core/kernels/table.h"
 
-#if defined(__AVX512BF16__)
+#if defined(HAS_PAIRS)
 
 #define MOST 8  /* rows of the input at once, */
 #define ROWS 2  /* by so many of the weight, far apart */
 #define MANY 16 /* rows up to which this is faster than panels, as measured */
 #define STEP (2 * WIDTH)
 
-INLINE __m512bh round_pairs(const float *p) {
-  return _mm512_cvtne2ps_pbh((__m512)load(p + WIDTH), (__m512)load(p));
+INLINE Ints round_pairs(const float *p) { return to_bf16(load(p), load(p + WIDTH)); }
+
+INLINE Ints load_pairs(const char *p, const bool f16) {
+  Ints pairs;
+  if (f16) return to_bf16(from_f16(load_halves(p)), from_f16(load_halves(p + 2 * WIDTH)));
+  memcpy(&pairs, p, sizeof pairs);
+  return pairs;
 }
 
-INLINE __m512bh load_pairs(const char *p, const bool f16) {
-  if (!f16) return (__m512bh)_mm512_loadu_si512(p);
-  return _mm512_cvtne2ps_pbh((__m512)from_f16(load_halves(p + 2 * WIDTH)), (__m512)from_f16(load_halves(p)));
-}
+INLINE void store_pairs(char *to, Ints pairs) { memcpy(to, &pairs, sizeof pairs); }
 
 static int64_t input_bytes(int64_t k) { return (k + STEP - 1) / STEP * STEP * 2; }
 
@@ -28,19 +30,19 @@ static int64_t input_bytes(int64_t k) { return (k + STEP - 1) / STEP * STEP * 2;
 static void prepare_pairs(void *to, const float *x, int64_t k) {
   float rest[STEP] = {0};
   int64_t p = 0;
-  for (; p + STEP <= k; p += STEP) _mm512_storeu_si512((char *)to + 2 * p, (__m512i)round_pairs(x + p));
+  for (; p + STEP <= k; p += STEP) store_pairs((char *)to + 2 * p, round_pairs(x + p));
   if (p == k) return;
   memcpy(rest, x + p, (size_t)(k - p) * sizeof *rest);
-  _mm512_storeu_si512((char *)to + 2 * p, (__m512i)round_pairs(rest));
+  store_pairs((char *)to + 2 * p, round_pairs(rest));
 }
 
 INLINE void add_pairs(const bool f16, Vec sums[MOST][ROWS], const GptFewRows *o, const char *x,
                       const char *const w[ROWS], const int M) {
-  __m512bh pairs[ROWS];
+  Ints pairs[ROWS];
   UNROLL for (int r = 0; r < ROWS; r++) pairs[r] = load_pairs(w[r], f16);
   UNROLL for (int i = 0; i < M; i++) {
-    const __m512bh row = (__m512bh)_mm512_loadu_si512(x + i * o->x_bytes);
-    UNROLL for (int r = 0; r < ROWS; r++) sums[i][r] = (Vec)_mm512_dpbf16_ps((__m512)sums[i][r], pairs[r], row);
+    const Ints row = load_pairs(x + i * o->x_bytes, false);
+    UNROLL for (int r = 0; r < ROWS; r++) sums[i][r] = dot_pairs(sums[i][r], pairs[r], row);
   }
 }
 

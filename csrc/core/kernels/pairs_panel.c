@@ -3,24 +3,20 @@
  * rounded to bf16 while it is packed. A panel is two vectors of columns, pair after pair of their numbers along k; up to
  * TALL rows of the input stand together in the same way. The order of an element's sum depends on k alone.
  */
-#include "core/kernels/halves.h"
+#include "core/kernels/pairs.h"
 #include "core/kernels/table.h"
 #include "core/kernels/transpose.h"
 
-#if defined(__AVX512BF16__)
+#if defined(HAS_PAIRS)
 
 #define TALL 12 /* rows by two vectors: 24 sums, 2 vectors of the panel and some more fit in 32 registers */
 #define PANEL (2 * WIDTH)
 
-typedef uint16_t Shorts __attribute__((vector_size(WIDTH * 4)));
-
-INLINE __m512i to_bf16(Vec low, Vec high) { return (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low); }
-
 /* 2 * WIDTH numbers that stand side by side, from two places for WIDTH each */
-INLINE __m512i load_bf16(const void *low, const void *high, const GptDtype dtype) {
+INLINE Ints load_bf16(const void *low, const void *high, const GptDtype dtype) {
   if (dtype == GPT_F32) return to_bf16(load(low), load(high));
   if (dtype == GPT_F16) return to_bf16(from_f16(load_halves(low)), from_f16(load_halves(high)));
-  return _mm512_inserti64x4(_mm512_castsi256_si512((__m256i)load_halves(low)), (__m256i)load_halves(high), 1);
+  return join_halves(load_halves(low), load_halves(high));
 }
 
 /* How many rows a group of m stands for: there is code for some sizes only. What is in the rows beyond is not used. */
@@ -35,20 +31,18 @@ INLINE Ints pairs_along(const char *p, int64_t count, const GptDtype dtype) {
     memset(part, 0, sizeof part);
     p = memcpy(part, p, (size_t)(count * size_of(dtype)));
   }
-  return (Ints)load_bf16(p, p + WIDTH * size_of(dtype), dtype);
+  return load_bf16(p, p + WIDTH * size_of(dtype), dtype);
 }
 
 /* The pairs of up to WIDTH numbers of one line with those of the next, or with zeros. */
 INLINE Ints pairs_across(const char *p, const char *next, int64_t count, const GptDtype dtype) {
-  const Shorts turns = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
-                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   char part[2][4 * WIDTH];
   if (count < WIDTH || next == NULL) {
     memset(part, 0, sizeof part);
     p = memcpy(part[0], p, (size_t)(count * size_of(dtype)));
     next = next != NULL ? memcpy(part[1], next, (size_t)(count * size_of(dtype))) : part[1];
   }
-  return (Ints)_mm512_permutexvar_epi16((__m512i)turns, load_bf16(p, next, dtype));
+  return zip_halves(load_bf16(p, next, dtype));
 }
 
 /* Pair p of `lines` lines (at most WIDTH) goes to `to + p * step`, a vector of which the first `lines` lanes count. Each
@@ -74,18 +68,19 @@ INLINE void pack_across(char *to, int64_t step, const GptLines *from, int64_t li
   }
 }
 
+/* WIDTH lines at a time, the last ones first: a store of fewer may not write over what is there. */
 INLINE void pack_lines(char *to, int64_t step, const GptLines *from, int64_t lines, int64_t k, const GptDtype dtype) {
-  if (from->across) pack_across(to, step, from, lines, k, dtype);
-  else pack_along(to, step, from, lines, k, dtype);
+  const int64_t line_bytes = from->across ? size_of(dtype) : from->bytes;
+  for (int64_t first = (lines - 1) / WIDTH * WIDTH; first >= 0; first -= WIDTH) {
+    const GptLines strip = {(const char *)from->data + first * line_bytes, from->bytes, from->across};
+    const int64_t count = lines - first < WIDTH ? lines - first : WIDTH;
+    if (strip.across) pack_across(to + 4 * first, step, &strip, count, k, dtype);
+    else pack_along(to + 4 * first, step, &strip, count, k, dtype);
+  }
 }
 
-/* The second vector of columns first: a store of the first may not write over it. */
 INLINE void pack(void *panel, const GptLines *from, int64_t lines, int64_t k, const GptDtype dtype) {
-  const int64_t vector = (int64_t)sizeof(Vec), rest = lines - WIDTH;
-  GptLines second = *from;
-  second.data = (const char *)from->data + WIDTH * (from->across ? size_of(dtype) : from->bytes);
-  if (rest > 0) pack_lines((char *)panel + vector, 2 * vector, &second, rest, k, dtype);
-  pack_lines(panel, 2 * vector, from, rest > 0 ? WIDTH : lines, k, dtype);
+  pack_lines(panel, (int64_t)sizeof(Vec[2]), from, lines, k, dtype);
 }
 
 /* What stands in lanes beyond the last line is never used. */
@@ -102,12 +97,11 @@ INLINE void multiply(const GptPanelProduct *o, const int M) {
                                                         : load_part(from + v * WIDTH, count, (Vec){0});
     }
   for (int64_t p = 0; p < o->k; p += 2, panel += sizeof(Vec[2]), x += 4 * M) {
-    const __m512bh w[2] = {(__m512bh)load((const float *)panel), (__m512bh)load((const float *)panel + WIDTH)};
+    const Ints w[2] = {(Ints)load((const float *)panel), (Ints)load((const float *)panel + WIDTH)};
     UNROLL for (int t = 0; t < M; t++) {
       int32_t pair;
       memcpy(&pair, x + 4 * t, sizeof pair);
-      UNROLL for (int v = 0; v < 2; v++)
-        sums[t][v] = (Vec)_mm512_dpbf16_ps((__m512)sums[t][v], w[v], (__m512bh)_mm512_set1_epi32(pair));
+      UNROLL for (int v = 0; v < 2; v++) sums[t][v] = dot_pairs(sums[t][v], w[v], pair - (Ints){0});
     }
   }
   UNROLL for (int t = 0; t < M; t++)
@@ -130,7 +124,7 @@ static void multiply_pairs(const GptPanelProduct *o) {
 
 static int64_t panel_bytes(int64_t k) { return (k + 1) / 2 * (int64_t)sizeof(Vec[2]); }
 static int64_t group_bytes(int64_t m, int64_t k) {
-  return ((k + 1) / 2 * 4 * group_size(m) + 2 * (int64_t)sizeof(Vec) - 1) / 64 * 64;
+  return ((k + 1) / 2 * 4 * group_size(m) + (int64_t)sizeof(Vec) + 63) / 64 * 64;
 }
 
 static void pack_input(void *group, const GptLines *x, int64_t m, int64_t k) {

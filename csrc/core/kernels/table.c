@@ -1,15 +1,23 @@
 /* The table of one set of kernels. */
+#include "core/kernels/pairs.h"
 #include "core/kernels/table.h"
 
 #define TEXT_OF(name) #name
 #define TEXT_OF_EXPANDED(name) TEXT_OF(name)
 
-#if defined(__AVX512BF16__)
+#if defined(HAS_PAIRS)
 #define PAIRS(name) &gpt_kernel(name)
 #else
 #define PAIRS(name) NULL
 #endif
 #define BLOCKS(name) {&gpt_kernel(few_##name), NULL, &gpt_kernel(panels_##name)}
+
+/* With registers enough; elsewhere OpenBLAS, which knows more processors, does all products. */
+#if WIDTH >= 8 || defined(__aarch64__)
+#define HAS_PANELS 1
+#else
+#define HAS_PANELS 0
+#endif
 
 static const GptWeightKernels weights[GPT_DTYPES] = {
     [GPT_F32] = {NULL, NULL, PAIRS(panels_f32)},
@@ -29,7 +37,7 @@ extern const GptKernels gpt_kernel(table);
 
 const GptKernels gpt_kernel(table) = {
     .name = TEXT_OF_EXPANDED(GPT_KERNELS),
-    .panels = WIDTH >= 8 ? &gpt_kernel(panels) : NULL,
+    .panels = HAS_PANELS ? &gpt_kernel(panels) : NULL,
     .weights = weights,
     .dot = gpt_kernel(dot),
     .skinny_rows = gpt_kernel(skinny_rows),
