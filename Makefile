@@ -204,7 +204,7 @@ test-arm: setup-arm
 	  CFLAGS='-O2 -isystem $(ARM_ROOT)/usr/include -isystem $(ARM_ROOT)/usr/include/aarch64-linux-gnu' \
 	  LDFLAGS='-L$(ARM_LIB) -Wl,-rpath-link,$(ARM_LIB)'
 run-test-arm: $(CORE) $(MADE)
-	@export QEMU_LD_PREFIX='$(ARM_ROOT)' LUA_CPATH='$(ARM_LIB)/lua/5.4/?.so;;'; for cpu in $(ARM_CPUS); do \
+	@export LUAGPT_EMULATED=1 QEMU_LD_PREFIX='$(ARM_ROOT)' LUA_CPATH='$(ARM_LIB)/lua/5.4/?.so;;'; for cpu in $(ARM_CPUS); do \
 	  echo "aarch64, $$cpu:"; export LUAGPT_LUA="$(ARM_LUA) -cpu $$cpu '$(ARM_ROOT)/usr/bin/lua5.4'"; \
 	  eval "$$LUAGPT_LUA" spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so' $(ARM_SPECS:%=spec/%_spec.lua) \
 	  || exit 1; done

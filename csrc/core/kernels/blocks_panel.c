@@ -145,7 +145,8 @@ INLINE int8x16_t two_eights(const uint8_t *x, int i, int t, const int M) {
 INLINE void dot_square(const Kind kind, Ints *whole, const uint8_t *panel, const uint8_t *x, int t, const int M) {
   Ints low = __builtin_shufflevector(whole[t], whole[t + 1], 0, 4, 1, 5);
   Ints high = __builtin_shufflevector(whole[t], whole[t + 1], 2, 6, 3, 7);
-  UNROLL for (int i = 0; i < SHARED(kind) / 4; i += 2) {
+  UNROLL for (int i = 0; i < 8; i += 2) {
+    if (i == SHARED(kind) / 4) break;
     const Ints a = load_ints(panel + i * BYTES), b = load_ints(panel + (i + 1) * BYTES);
     const Ints first = __builtin_shufflevector(a, b, 0, 4, 1, 5), second = __builtin_shufflevector(a, b, 2, 6, 3, 7);
     const int8x16_t two = two_eights(x, i, t, M);
