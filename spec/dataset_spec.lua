@@ -125,7 +125,7 @@ describe("a dataset", function()
     assert.equal("token id -1 at position 2 does not fit into u32 (0 to 4294967295)",
       raised(gpt.dataset, { 0, -1 }, { context_length = 1 }))
     assert.equal("gpt.dataset: a text needs the option tokenizer (gpt.tokenizer(dir) or gpt.train_tokenizer(text) "
-      .. 'makes one), or was "no such.txt" to be a file? There is none of that name',
+      .. 'makes one), or was "no such.txt" meant as a file? There is none of that name',
       raised(gpt.dataset, "no such.txt", { context_length = 4 }))
     assert.equal("gpt.dataset: 2 windows are less than one batch of 8, and drop_last leaves that out",
       raised(gpt.dataset, ids, { context_length = 4, drop_last = true }))
@@ -245,7 +245,7 @@ describe("a token file", function()
     local _, targets = data:batch(1, 1)
     assert.same({ { 50256, 9 }, { 10, 11 } }, targets:totable())
     assert.same({ 7, 9 }, firsts(write(20240801, 7, 5, string.pack("<I4I4I4I4I4", 7, 128000, 9, 10, 11))))
-    assert.equal(dir .. "/h.bin: its header tells of 6 tokens of 2 bytes each, and 4 bytes follow",
+    assert.equal(dir .. "/h.bin: its header says 6 tokens of 2 bytes each, and 4 bytes follow",
       raised(write, 20240520, 1, 6, "abcd"))
     assert.equal(512 + 2, write(20240520, 2, 2, "abcd").tokens) -- no such version: plain ids
     assert.equal("gpt.dataset: 0 tokens are shorter than one window: context_length 2 takes 3, the last one as a target",

@@ -75,7 +75,7 @@ describe("json.decode", function()
     finally(function() gpt.memory { limit = limit } end)
     gpt.memory { limit = gpt.memory().live + 1000000 }
     assert.error_matches(function() json.decode("[" .. ("1,"):rep(20000) .. "1]") end,
-      "not enough memory: 1.56 MiB wanted", 1, true)
+      "not enough memory: 1.56 MiB requested", 1, true)
   end)
 end)
 

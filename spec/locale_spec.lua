@@ -63,7 +63,7 @@ refusal(gpt.lr_schedule, { lr = 0.5, min_lr = 1.5, steps = 3 })
 refusal(model.generate, model, { 1.5 })
 refusal(gpt.plot.heatmap, dir .. "/x.svg", { values = { { 1 } }, low = 1.5, high = 0.5 })
 gpt.memory { limit = 1 << 30 }
-out((select(2, pcall(gpt.zeros, 20000, 20000)):gsub("^.-:%d+:", ""):gsub("wanted, .- live", "wanted, LIVE")))
+out((select(2, pcall(gpt.zeros, 20000, 20000)):gsub("^.-:%d+:", ""):gsub("requested, .- live", "requested, LIVE")))
 gpt.memory { limit = 0 }
 refusal(function() return gpt.zeros(3)[1.5] end)
 refusal(function() return { gpt.zeros(3) < 1.5 } end)

@@ -164,7 +164,7 @@ describe("a model", function()
     collectgarbage()
     local before = gpt.memory().live
     assert.error_matches(function() gpt.Model "gpt3" end,
-      "Model: 175218278400 parameters in float32 need 652.74 GiB: not enough memory: 652.74 GiB wanted, the machine has", 1, true)
+      "Model: 175218278400 parameters in float32 need 652.74 GiB: not enough memory: 652.74 GiB requested, the machine has", 1, true)
     assert.equal(before, gpt.memory().live)
   end)
 

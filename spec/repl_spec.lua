@@ -48,7 +48,7 @@ describe("a mistake at the prompt", function()
     ["x = config.n_layer"] = "a config has no key 'n_layer'; did you mean 'n_layers'?",
     ["x = config.n_embd"] = "a config has no key 'n_embd'; did you mean 'emb_dim'?",
     ["x = model.config.dropout"] = "a config has no key 'dropout'; did you mean 'drop_rate'?",
-    ["x = config.xyzzyxyzzy"] = "a config has no key 'xyzzyxyzzy'; gpt.help \"config\" tells of the keys",
+    ["x = config.xyzzyxyzzy"] = "a config has no key 'xyzzyxyzzy'; gpt.help \"config\" lists the keys",
     ["x = size.paramters"] = "a gpt.Size has no field or method 'paramters'; did you mean 'parameters'?",
     ["x = size:training_tim()"] = "a gpt.Size has no field or method 'training_tim'; did you mean 'training_time'?",
     ["x = size.bytes.fp32"] = "this table has no field 'fp32'; did you mean 'f32'?",

@@ -69,7 +69,7 @@ describe("view and reshape", function()
       { "view: shape [2, 3] with 6 elements does not fit into shape [-2, -3]", function() t:view(-2, -3) end },
       { "view: shape [0] with 0 elements does not fit into shape [-1, 0]", function() gpt.zeros(0):view(-1, 0) end },
       { "reshape: shape [2, 3] with 6 elements does not fit into shape [7]", function() t:reshape(7) end },
-      { "view: shape [3, 2], as it lies in memory, cannot be seen as [6]; reshape() copies where it must",
+      { "view: shape [3, 2], with its strides, has no view of shape [6]; reshape() copies if needed",
         function() t:transpose(1, 2):view(6) end },
       { "bad argument #1 to 'view' (a shape expected, as numbers or as one array, got no value)",
         function() t:view() end },

@@ -170,7 +170,7 @@ training   3.00 GiB: activations 582.76 MiB, weights, gradients and moments 2.43
     assert.equal(2, size.parts.blocks.count)
     assert.is_nil(tostring(size):find("training  ", 1, true))
     assert.equal("size:training_memory: this model has parts of its own, and no config says what they keep for the "
-      .. "backward pass; gpt.memory().peak says it after a step", raised(function() size:training_memory() end))
+      .. "backward pass; gpt.memory().peak has it after a step", raised(function() size:training_memory() end))
     assert.is_true(size:training_time { tokens = 1, flops_per_second = 1 } > 0)
     model = gpt.Model(config)
     model:replace("blocks.2.feed_forward", gpt.nn.FeedForward { emb_dim = 24, hidden_dim = 7 })

@@ -161,12 +161,12 @@ describe("making tensors", function()
   end)
 
   it("says how much memory is missing", function()
-    assert.match("^not enough memory: 4%.00 TiB wanted, the machine has .* left$",
+    assert.match("^not enough memory: 4%.00 TiB requested, the machine has .* left$",
       raised(function() gpt.zeros(1 << 40) end))
     gpt.memory { limit = gpt.memory().live + 100000 }
     local message = raised(function() gpt.zeros(1 << 20) end)
     gpt.memory { limit = 0 }
-    assert.match("^not enough memory: 4%.00 MiB wanted, .* live, the limit is .* "
+    assert.match("^not enough memory: 4%.00 MiB requested, .* live, the limit is .* "
       .. "%(gpt%.memory{limit = bytes} sets it%)$", message)
   end)
 end)
@@ -548,7 +548,7 @@ describe("memory", function()
       gpt.memory { limit = 0 }
       if not ok then
         failures = failures + 1
-        assert.match("not enough memory: .* wanted, .* live, the limit is ", result)
+        assert.match("not enough memory: .* requested, .* live, the limit is ", result)
       end
       collectgarbage()
       collectgarbage()

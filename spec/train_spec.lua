@@ -301,7 +301,7 @@ describe("gpt.train", function()
       refusal { model = {}, data = data, steps = 1 })
     assert.equal('gpt.train: data: a dataset (gpt.dataset makes one), or a function from a number to ids and targets, '
       .. 'expected, got "text"', refusal { model = model, data = "text", steps = 1 })
-    assert.equal("gpt.train: model: no parameter wants a gradient: all are frozen, or there is none",
+    assert.equal("gpt.train: model: no parameter requires a gradient: all are frozen, or there is none",
       refusal { model = new_model():freeze(), data = data, steps = 1 })
   end)
 

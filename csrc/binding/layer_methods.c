@@ -102,7 +102,7 @@ static int layer_find(lua_State *L) {
 Replaces the layer at a path: `model:replace("blocks.3.feed_forward", other)`.
 @function Layer:replace
 @tparam string path of the part to replace
-@tparam Layer layer to stand there
+@tparam Layer layer that takes its place
 @treturn Layer the layer itself
 @usage model:replace("blocks.1.feed_forward.activation", gpt.nn.ReLU())
 */

@@ -290,7 +290,7 @@ The variance: the sum of (x - mean)^2, divided by the number of elements less th
 @function Tensor:var
 @tparam[opt] integer dim from 1; -1 is the last; without it all elements
 @tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@tparam[opt] table options the last argument, wherever it stands: `correction` (1)
+@tparam[opt] table options always the last argument: `correction` (1)
 @treturn Tensor
 @usage print(gpt.randn(2, 3):var(-1, true, { correction = 0 }))   -- as layer norm has it
 */

@@ -19,7 +19,7 @@ Text to token ids and back, by GPT-2's byte-level byte-pair encoding.
 */
 
 /***
-Reads a tokenizer from a directory: `tokenizer.json` if it is there, otherwise `vocab.json` and `merges.txt`, or
+Reads a tokenizer from a directory: `tokenizer.json` if there is one, otherwise `vocab.json` and `merges.txt`, or
 `encoder.json` and `vocab.bpe`; special tokens also from `tokenizer_config.json`, `special_tokens_map.json` and
 `added_tokens.json` (those that the vocabulary lacks get the next ids); further end tokens from `generation_config.json`
 and `config.json`.

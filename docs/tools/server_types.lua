@@ -25,14 +25,14 @@ function server_types.convert(kind)
   return table.concat(words, "|")
 end
 
---- The type of a field or an answer. Where it may be one thing or another, or nil, it is any too: so the server knows
+--- The type of a field or a result. Where it may be one thing or another, or nil, it is any too: so the server knows
 -- the fields, but asks for no check of what the caller knows.
 function server_types.given(kind)
   local converted = server_types.convert(kind)
   return converted:find("|") and converted:gsub("|nil$", "") .. "|any" or converted
 end
 
---- What LDoc's types cannot say: what iterators and functions that are made answer, or an answer that follows from the
+--- What LDoc's types cannot say: what iterators and functions that are made return, or a result that follows from the
 -- arguments.
 server_types.answers = {
   ["Layer:parameters"] = { "fun(): string, gpt.Tensor" },
@@ -46,7 +46,7 @@ server_types.answers = {
   lr_schedule = { "fun(step: integer): number" },
 }
 
---- The methods that answer the layer itself: of the class it is known by.
+--- The methods that return the layer itself: of the class it is known by.
 server_types.answers_self = {
   ["Layer:apply"] = true, ["Layer:eval"] = true, ["Layer:freeze"] = true, ["Layer:replace"] = true,
   ["Layer:train"] = true, ["Layer:unfreeze"] = true,

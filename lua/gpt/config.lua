@@ -111,7 +111,7 @@ local function missing(self, key)
   if type(key) ~= "string" or KNOWN[key] then return nil end
   local other = OTHER_NAMES[key]
   if other then core._raise(("a config has no key '%s'; did you mean '%s'?"):format(key, other)) end
-  known_fields.refuse("a config", "key ", key, known_fields.names(KNOWN, self), "gpt.help \"config\" tells of the keys")
+  known_fields.refuse("a config", "key ", key, known_fields.names(KNOWN, self), "gpt.help \"config\" lists the keys")
 end
 
 local metatable = { __name = "gpt.config", __index = missing, __tostring = format_config }

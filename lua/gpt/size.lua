@@ -126,7 +126,7 @@ function methods.training_memory(self, options)
   local values, c = read_options(who, options == nil and {} or options, MEMORY_FIELDS), self.config
   if unknown_activations[self] then
     core._raise(("%s: this model has parts of its own, and no config says what they keep for the backward pass; "
-      .. "gpt.memory().peak says it after a step"):format(who))
+      .. "gpt.memory().peak has it after a step"):format(who))
   end
   local tokens = values.tokens or c.context_length
   if tokens > c.context_length then

@@ -189,7 +189,7 @@ end
 local function need_tokenizer(what, text, settings)
   if settings.tokenizer then return settings.tokenizer end
   local hint = text and could_be_name(text) and #text < 200
-    and (", or was %s to be a file? There is none of that name"):format(validate.show(text)) or ""
+    and (", or was %s meant as a file? There is none of that name"):format(validate.show(text)) or ""
   return raise("%s: a text needs the option tokenizer (gpt.tokenizer(dir) or gpt.train_tokenizer(text) makes one)%s",
     what, hint)
 end

@@ -83,7 +83,7 @@ static bool within_limit(GptEnv *env, size_t bytes) {
   char wanted[32], live[32], limit[32];
   const GptMemory *memory = &env->memory;
   if (memory->limit == 0 || (memory->live <= memory->limit && bytes <= memory->limit - memory->live)) return true;
-  return gpt_fail(env, "not enough memory: %s wanted, %s live, the limit is %s (gpt.memory{limit = bytes} sets it)",
+  return gpt_fail(env, "not enough memory: %s requested, %s live, the limit is %s (gpt.memory{limit = bytes} sets it)",
                   gpt_format_bytes(bytes, wanted), gpt_format_bytes(memory->live, live),
                   gpt_format_bytes(memory->limit, limit));
 }
@@ -93,7 +93,7 @@ static bool within_machine(GptEnv *env, size_t bytes) {
   if (bytes < LARGE) return true;
   size_t available = gpt_memory_left();
   if (bytes <= available) return true;
-  return gpt_fail(env, "not enough memory: %s wanted, the machine has %s left", gpt_format_bytes(bytes, wanted),
+  return gpt_fail(env, "not enough memory: %s requested, the machine has %s left", gpt_format_bytes(bytes, wanted),
                   gpt_format_bytes(available, left));
 }
 

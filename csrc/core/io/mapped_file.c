@@ -215,7 +215,7 @@ GptTensor *gpt_mapped_file_tensor(GptEnv *env, GptMappedFile *file, size_t offse
   size_t bytes;
   if (!gpt_tensor_bytes(env, type->dtype, ndim, shape, &bytes)) return NULL;
   if (!lies_inside(file, offset, type, bytes))
-    return gpt_fail_null(env, "a tensor that lies outside its file");
+    return gpt_fail_null(env, "a tensor outside its file");
   if (view && type->convert == NULL && lies_aligned(offset, type->dtype) && bytes > 0) {
     if (gpt_mapped_file_data(file) == NULL) return NULL;
     return view_of(env, file, file->data + offset, type->dtype, bytes, ndim, shape);

@@ -85,7 +85,7 @@ GptTensor *gpt_view(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted) 
   if (x == NULL || !resolve_shape(env, x, ndim, wanted, shape, "view")) return NULL;
   if (view_strides(x, ndim, shape, stride)) return add_view(env, x, ndim, shape, stride);
   return gpt_fail_null(env,
-                       "view: shape %s, as it lies in memory, cannot be seen as %s; reshape() copies where it must",
+                       "view: shape %s, with its strides, has no view of shape %s; reshape() copies if needed",
                        gpt_tensor_shape_text(x, from), gpt_shape_text(ndim, shape, to));
 }
 

@@ -5,8 +5,8 @@
  *
  *   return gpt_graph_add(env, y, (GptOpCall){.op = &exp_op, GPT_INPUTS(x), GPT_SAVES(y)});
  *
- * which returns y (or NULL, with y released, where memory is short or y is NULL already) and costs nothing when nobody
- * wants a gradient. Saved tensors are kept without their own graph, so an op that saves its own output
+ * which returns y (or NULL, with y released, where memory is short or y is NULL already) and costs nothing when no
+ * gradient is required. Saved tensors are kept without their own graph, so an op that saves its own output
  * does not keep itself alive; and with their version, so that a later write into one is an error, not a wrong gradient.
  */
 #ifndef GPT_GRAPH_H

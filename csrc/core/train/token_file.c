@@ -47,7 +47,7 @@ static bool find_tokens(GptTokens *tokens, const GptMappedFile *file, size_t *he
   *header = long_enough ? read_header(tokens, begin) : 0;
   size_t bytes = file->size - *header, width = (size_t)tokens->width;
   if (*header > 0 && id_at(begin + 8, 4) * (int64_t)width != (int64_t)bytes)
-    return gpt_fail(tokens->env, "%s: its header tells of %lld tokens of %zu bytes each, and %zu bytes follow",
+    return gpt_fail(tokens->env, "%s: its header says %lld tokens of %zu bytes each, and %zu bytes follow",
                     file->path, (long long)id_at(begin + 8, 4), width, bytes);
   if (bytes % width != 0)
     return gpt_fail(tokens->env, "%s: %zu bytes are no whole number of u%zu tokens of %zu bytes each", file->path,

@@ -73,7 +73,7 @@ function Output:add(id, logprob)
   end
 end
 
--- Will the last token not be part of the answer?
+-- Will the last token not be part of the result?
 function Output:dropped()
   return self.done and #self.ids < self.drawn
 end

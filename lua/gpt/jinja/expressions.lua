@@ -162,7 +162,7 @@ function expressions:arguments()
       self:next()
       table.insert(named, { name = name, value = self:expression() })
     else
-      if #named > 0 then fault.raise(self:peek().line, "an argument by position stands after one by name") end
+      if #named > 0 then fault.raise(self:peek().line, "an argument by position comes after one by name") end
       table.insert(positional, self:expression())
     end
     if not self:accept("operator", ",") then

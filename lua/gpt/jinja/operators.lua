@@ -10,7 +10,7 @@ local function number(value, operator)
   if kind == "number" then return value end
   if kind == "boolean" then return value and 1 or 0 end
   if kind == "undefined" then fault.raise(nil, "'%s' is undefined", value.name) end
-  fault.raise(nil, "'%s' wants numbers, got a %s", operator, kind)
+  fault.raise(nil, "'%s' needs numbers, got a %s", operator, kind)
 end
 
 local function joined_lists(a, b)
@@ -128,7 +128,7 @@ end
 function operators.contains(whole, item)
   local kind = values.kind(whole)
   if kind == "string" then
-    if values.kind(item) ~= "string" then fault.raise(nil, "'in' a text wants a text, got a %s", values.kind(item)) end
+    if values.kind(item) ~= "string" then fault.raise(nil, "'in' a text needs a text, got a %s", values.kind(item)) end
     return whole:find(item, 1, true) ~= nil
   end
   if kind == "dict" then

@@ -137,7 +137,7 @@ statements["call"] = function(self)
   local node = { kind = "call_block", parameters = {} }
   if self:peek().value == "(" then node.parameters = self:parameters() end
   node.call = self:expression()
-  if node.call.kind ~= "call" then fault.raise(node.call.line, "'call' wants a call of a macro") end
+  if node.call.kind ~= "call" then fault.raise(node.call.line, "'call' needs a call of a macro") end
   self:expect "end"
   node.body = self:body({ ["endcall"] = true }, "call")
   self:close "endcall"

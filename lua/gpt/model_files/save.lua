@@ -20,8 +20,8 @@ local function read_options(path, options)
   return values
 end
 
---- Writes a model's files: a directory that `gpt.load` and Hugging Face's tools read, or, where the name ends in
--- `.gguf`, one file that `gpt.load` and llama.cpp read.
+--- Writes a model's files: a directory that `gpt.load` and Hugging Face's tools read, or, if the name ends in `.gguf`,
+-- one file that `gpt.load` and llama.cpp read.
 --
 -- A directory gets config.json, model.safetensors and, if `model.tokenizer` is set, the tokenizer's files. After an
 -- error or a kill at any moment, `gpt.load` and `gpt.tokenizer` find the old save or the new one; other programs may

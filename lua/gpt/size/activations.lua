@@ -14,7 +14,7 @@ local function block(c)
     2,                                      -- norm1's mean and deviation
     dim,                                    -- norm1's output, which query, key and value read
     3 * dim,                                -- query, key and value
-    dim,                                    -- what the heads answer, which attention's output projection reads
+    dim,                                    -- what the heads return, which attention's output projection reads
     c.n_heads,                              -- a number per head, from which attention's weights are computed again
     dim,                                    -- norm2's input, the sum after the first shortcut
     2,                                      -- norm2's mean and deviation

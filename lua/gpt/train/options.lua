@@ -174,7 +174,7 @@ function options.read(given)
   end
   settings.parameters = groups.parameters(settings.model)
   if #settings.parameters == 0 then
-    core._raise(WHAT .. ": model: no parameter wants a gradient: all are frozen, or there is none")
+    core._raise(WHAT .. ": model: no parameter requires a gradient: all are frozen, or there is none")
   end
   settings.schedule = make_schedule(settings)
   settings.optimizer = settings.optimizer or make_optimizer(settings)

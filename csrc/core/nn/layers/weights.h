@@ -4,7 +4,7 @@
 
 #include "core/nn/layers/layers.h"
 
-/* A weight of that shape that wants a gradient, not yet drawn. */
+/* A weight of that shape that requires a gradient, not yet drawn. */
 GptTensor *gpt_weight_new(GptEnv *env, GptInit init, int ndim, const int64_t *shape);
 
 /* Fills one, unless it is absent. fan_in: PyTorch draws a Linear's weight and bias uniformly within 1 / sqrt(fan_in)
