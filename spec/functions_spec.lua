@@ -6,6 +6,7 @@ local spread, check = gradients.spread, gradients.check
 local functions = {
   neg = { -2, 2 }, exp = { -2, 2 }, log = { 0.5, 3 }, sqrt = { 0.5, 3 }, tanh = { -2, 2 }, abs = { -2, 2 },
   relu = { -2, 2 }, gelu = { -3, 3 }, gelu_exact = { -3, 3 },
+  sigmoid = { -3, 3 }, silu = { -3, 3 }, sin = { -3, 3 }, cos = { -3, 3 }, rsqrt = { 0.5, 3 },
 }
 
 describe("functions of one tensor", function()

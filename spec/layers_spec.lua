@@ -292,7 +292,7 @@ Sequential {  -- 10
     message(function() nn.FeedForward { emb_dim = 2.5 } end,
       "nn.FeedForward: emb_dim: a whole number of at least 1 expected, got 2.5", 1, true)
     message(function() nn.FeedForward { emb_dim = 2, activation = "gleu" } end,
-      "nn.FeedForward: activation: \"gelu\", \"gelu_exact\" or \"relu\" expected, got gleu", 1, true)
+      "nn.FeedForward: activation: \"gelu\", \"gelu_exact\", \"relu\" or \"silu\" expected, got gleu", 1, true)
     message(function() nn.Sequential { nn.ReLU(), 3 } end, "nn.Sequential: item 2 must be a layer, got number", 1, true)
     message(function() nn.Sequential(nn.ReLU()) end, "nn.Sequential: a table of layers expected, got gpt.Layer: nn.Sequential { a, b }", 1, true)
     message(function() nn.List(3) end, "nn.List: a table of layers expected, got number: nn.List { a, b }", 1, true)

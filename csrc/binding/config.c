@@ -19,8 +19,8 @@ static int choice(lua_State *L, int table, const char *what, const char *field, 
 }
 
 GptActivation bind_activation_field(lua_State *L, int table, const char *what) {
-  static const char *const names[] = {"gelu", "gelu_exact", "relu", NULL};
-  return (GptActivation)choice(L, table, what, "activation", names, "\"gelu\", \"gelu_exact\" or \"relu\"");
+  static const char *const names[] = {"gelu", "gelu_exact", "relu", "silu", NULL};
+  return (GptActivation)choice(L, table, what, "activation", names, "\"gelu\", \"gelu_exact\", \"relu\" or \"silu\"");
 }
 
 static GptInitKind init_field(lua_State *L, int table) {

@@ -5,9 +5,13 @@
 #include "binding/config.h"
 #include "binding/fields.h"
 #include "binding/layer.h"
+#include "binding/rotary.h"
 #include "binding/tensor.h"
 #include "core/nn/layer_dtype.h"
 #include "core/nn/layers/layers.h"
+
+static const BindRange any_number = {
+    .low = -INFINITY, .high = INFINITY, .above = true, .below = true, .expected = "a finite number"};
 
 static int64_t check_size(lua_State *L, int index, const char *what) {
   if (!lua_isinteger(L, index) && lua_tointeger(L, index) == 0)
@@ -108,6 +112,27 @@ static int layer_norm(lua_State *L) {
 }
 
 /***
+Root mean square normalisation over the last dimension (Zhang and Sennrich 2019): x / sqrt(mean(x^2) + eps), times
+weight + offset.
+@function nn.RMSNorm
+@tparam integer dim
+@tparam[opt] table options `eps` (1e-6); `offset` (0): with 1, as Gemma has it, the factor is 1 + weight
+@treturn Layer [..., dim] -> the same
+@usage print(gpt.nn.RMSNorm(3, { eps = 1e-5 })(gpt.randn(2, 3)))
+*/
+static int nn_rms_norm(lua_State *L) {
+  static const char what[] = "nn.RMSNorm";
+  static const char *const names[] = {"eps", "offset", NULL};
+  int64_t dim = check_size(L, 1, "dim");
+  bool given = has_options(L, 2, what, names);
+  double eps = given ? bind_opt_number_field(L, 2, what, "eps", 0, 1, 1e-6) : 1e-6;
+  double offset = given ? bind_opt_number_within(L, 2, what, "offset", any_number, 0) : 0;
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_rms_norm_new(bind_env(L), dim, eps, offset, gpt_init_torch);
+  return bind_layer_done(L, box);
+}
+
+/***
 Dropout (Srivastava et al. 2014): in training each element becomes 0 with probability p, the others are divided by 1 -
 p.
 @function nn.Dropout
@@ -152,6 +177,18 @@ static int nn_relu(lua_State *L) {
 }
 
 /***
+The sigmoid linear unit (Elfwing et al. 2018): x / (1 + e^-x).
+@function nn.SiLU
+@treturn Layer any shape -> the same
+@usage print(gpt.nn.SiLU()(gpt.tensor { -1.0, 0.0, 1.0 }))
+*/
+static int nn_silu(lua_State *L) {
+  GptLayer **box = bind_new_layer(L);
+  *box = gpt_activation_new(bind_env(L), GPT_SILU);
+  return bind_layer_done(L, box);
+}
+
+/***
 Returns its input unchanged.
 @function nn.Identity
 @treturn Layer any shape -> the same
@@ -163,13 +200,45 @@ static int identity(lua_State *L) {
   return bind_layer_done(L, box);
 }
 
+/* The rest of what an attention's options at 1 say of rotary embedding. */
+static void read_rotary(lua_State *L, const char *what, GptAttentionOptions *o, GptRotaryScaling *scaling) {
+  static const char *const names[] = {"rope_scaling", "rope_dims", "rope_interleaved"};
+  for (size_t i = 0; o->rope_base == 0 && i < sizeof names / sizeof *names; i++) {
+    if (lua_getfield(L, 1, names[i]) != LUA_TNIL) bind_error(L, "%s: %s: there is no rope_base beside it", what, names[i]);
+    lua_pop(L, 1);
+  }
+  int64_t head_dim = o->head_dim != 0 ? o->head_dim : o->emb_dim / o->n_heads;
+  *scaling = bind_rotary_scaling(L, 1, what, "rope_scaling", o->rope_dims != 0 ? o->rope_dims : head_dim);
+  o->rope_scaling = scaling;
+}
+
+/* qk_norm: a boolean, or a table of RMSNorm's options */
+static void read_head_norms(lua_State *L, const char *what, GptAttentionOptions *o) {
+  static const char *const names[] = {"eps", "offset", NULL};
+  static const char inside[] = "nn.MultiHeadAttention: qk_norm";
+  int type = lua_getfield(L, 1, "qk_norm"), table = lua_gettop(L);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN && type != LUA_TTABLE)
+    bind_refuse_field(L, what, "qk_norm", "true, false or a table { eps, offset }");
+  o->qk_norm = lua_toboolean(L, table);
+  o->qk_norm_eps = 1e-6;
+  if (type == LUA_TTABLE) {
+    bind_check_options(L, table, inside, names);
+    o->qk_norm_eps = bind_opt_number_field(L, table, inside, "eps", 0, 1, 1e-6);
+    o->qk_norm_offset = bind_opt_number_within(L, table, inside, "offset", any_number, 0);
+  }
+  lua_pop(L, 1);
+}
+
 /***
-Causal multi-head attention (Vaswani et al. 2017): every token sees itself and earlier tokens. Its parts are the Linear
-layers `query`, `key`, `value` and `output`.
+Causal multi-head attention (Vaswani et al. 2017): every token sees itself and earlier tokens.
+Its parts are the Linear layers `query`, `key`, `value` and `output`, and with qk_norm the RMSNorm layers `query_norm` and
+`key_norm` of [head_dim]. Rotary embedding takes the tokens' positions from the pass.
 @function nn.MultiHeadAttention
-@tparam table options `emb_dim`, `n_heads`, `context_length` (maximum of tokens), `drop_rate` (0) of the attention
-weights, `qkv_bias` (false), `bias` (true) of the output; `n_kv_heads` (n_heads) of keys and values, `head_dim` (emb_dim
-/ n_heads); `scale`, `softcap` and `sliding_window`, which are those of `gpt.attention`
+@tparam table options `emb_dim`, `n_heads`, `context_length` (maximum of tokens), `drop_rate` (0) of the attention weights,
+`qkv_bias` (false), `bias` (true) of the output; `n_kv_heads` (n_heads) of keys and values, `head_dim` (emb_dim /
+n_heads); `scale`, `softcap` and `sliding_window`, which are those of `gpt.attention`;
+`rope_base`: with it queries and keys turn as `gpt.rotary` says; `rope_scaling`, `rope_dims` and `rope_interleaved` are its
+scaling, dims and interleaved; `qk_norm` (false): true, or `{ eps, offset }`, normalises queries and keys first
 @treturn Layer [batch, tokens, emb_dim] -> the same
 @usage local attention = gpt.nn.MultiHeadAttention { emb_dim = 8, n_heads = 2, context_length = 16 }
 print(attention(gpt.randn(1, 4, 8)))
@@ -177,7 +246,8 @@ print(attention(gpt.randn(1, 4, 8)))
 static int attention(lua_State *L) {
   static const char what[] = "nn.MultiHeadAttention";
   static const char *const names[] = {"emb_dim", "n_heads", "context_length", "drop_rate", "qkv_bias", "bias",
-                                      "n_kv_heads", "head_dim", "sliding_window", "scale", "softcap", NULL};
+                                      "n_kv_heads", "head_dim", "sliding_window", "scale", "softcap",
+                                      "rope_base", "rope_scaling", "rope_dims", "rope_interleaved", "qk_norm", NULL};
   const BindRange positive = {.high = INFINITY, .above = true, .below = true, .expected = "a finite number above 0"};
   luaL_checktype(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, what, names);
@@ -193,30 +263,41 @@ static int attention(lua_State *L) {
       .scale = bind_opt_number_within(L, 1, what, "scale", positive, 0),
       .softcap = bind_opt_number_within(L, 1, what, "softcap", positive, 0),
       .no_bias = !bind_opt_boolean_field(L, 1, what, "bias", true),
+      .rope_base = bind_opt_number_within(L, 1, what, "rope_base", positive, 0),
+      .rope_dims = bind_opt_integer_field(L, 1, what, "rope_dims", 2, 0),
+      .rope_interleaved = bind_opt_boolean_field(L, 1, what, "rope_interleaved", false),
   };
+  GptRotaryScaling scaling;
+  read_rotary(L, what, &options, &scaling);
+  read_head_norms(L, what, &options);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_attention_new(bind_env(L), options, gpt_init_torch, gpt_init_torch);
   return bind_layer_done(L, box);
 }
 
 /***
-Two Linear layers, `expand` and `project`, around an `activation`.
+Two Linear layers, `expand` and `project`, around an `activation`. Gated (Shazeer 2020), a third one, `gate`, stands
+beside expand, and project gets activation(gate(x)) * expand(x), as in Llama (with "silu") and Gemma (with "gelu").
 @function nn.FeedForward
-@tparam table options `emb_dim`, `hidden_dim` (4 * emb_dim), `activation` ("gelu", "gelu_exact" or "relu")
+@tparam table options `emb_dim`, `hidden_dim` (4 * emb_dim), `activation` ("gelu", "gelu_exact", "relu" or "silu"),
+`gated` (false), `bias` (true) of all parts
 @treturn Layer [..., emb_dim] -> the same
 @usage print(gpt.nn.FeedForward { emb_dim = 8 }(gpt.randn(4, 8)))
+print(gpt.nn.FeedForward { emb_dim = 8, gated = true, activation = "silu", bias = false })
 */
 static int feed_forward(lua_State *L) {
   static const char what[] = "nn.FeedForward";
-  static const char *const names[] = {"emb_dim", "hidden_dim", "activation", NULL};
+  static const char *const names[] = {"emb_dim", "hidden_dim", "activation", "gated", "bias", NULL};
   luaL_checktype(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, what, names);
   int64_t emb_dim = bind_integer_field(L, 1, what, "emb_dim", 1);
   int64_t hidden_dim = bind_opt_integer_field(L, 1, what, "hidden_dim", 1,
                                               emb_dim < INT64_MAX / 4 ? 4 * emb_dim : INT64_MAX);
-  GptActivation activation = bind_activation_field(L, 1, what);
+  GptFeedForwardOptions options = {emb_dim, hidden_dim, bind_activation_field(L, 1, what),
+                                   .gated = bind_opt_boolean_field(L, 1, what, "gated", false),
+                                   .no_bias = !bind_opt_boolean_field(L, 1, what, "bias", true)};
   GptLayer **box = bind_new_layer(L);
-  *box = gpt_feed_forward_new(bind_env(L), emb_dim, hidden_dim, activation, gpt_init_torch, gpt_init_torch);
+  *box = gpt_feed_forward_new(bind_env(L), options, gpt_init_torch, gpt_init_torch);
   return bind_layer_done(L, box);
 }
 
@@ -270,9 +351,11 @@ static int list(lua_State *L) { return container(L, "nn.List", gpt_list_new); }
 static const luaL_Reg constructors[] = {{"Linear", linear},
                                         {"Embedding", embedding},
                                         {"LayerNorm", layer_norm},
+                                        {"RMSNorm", nn_rms_norm},
                                         {"Dropout", dropout},
                                         {"GELU", nn_gelu},
                                         {"ReLU", nn_relu},
+                                        {"SiLU", nn_silu},
                                         {"Identity", identity},
                                         {"MultiHeadAttention", attention},
                                         {"FeedForward", feed_forward},

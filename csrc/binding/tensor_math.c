@@ -5,6 +5,7 @@
 #include "core/ops/binary.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/reduce.h"
+#include "core/ops/rms_norm.h"
 #include "core/ops/softmax.h"
 #include "core/ops/unary.h"
 
@@ -221,6 +222,66 @@ The Gaussian error linear unit itself: x times the normal distribution function 
 static int gelu_exact(lua_State *L) { return single(L, gpt_gelu_exact); }
 
 /***
+The logistic function, 1 / (1 + e^-x).
+@function Tensor:sigmoid
+@treturn Tensor
+@usage print(gpt.tensor({ -1.0, 0.0, 1.0 }):sigmoid())
+*/
+static int sigmoid(lua_State *L) { return single(L, gpt_sigmoid); }
+
+/***
+The sigmoid linear unit (Elfwing et al. 2018), also called swish: x times sigmoid(x).
+@function Tensor:silu
+@treturn Tensor
+@usage print(gpt.tensor({ -1.0, 0.0, 1.0 }):silu())
+*/
+static int silu(lua_State *L) { return single(L, gpt_silu); }
+
+/***
+The sine of each element, in radians.
+@function Tensor:sin
+@treturn Tensor
+@usage print(gpt.tensor({ 0.0, math.pi / 2 }):sin())
+*/
+static int sine(lua_State *L) { return single(L, gpt_sin); }
+
+/***
+The cosine of each element, in radians.
+@function Tensor:cos
+@treturn Tensor
+@usage print(gpt.tensor({ 0.0, math.pi }):cos())
+*/
+static int cosine(lua_State *L) { return single(L, gpt_cos); }
+
+/***
+1 / sqrt(x): inf at 0, nan below.
+@function Tensor:rsqrt
+@treturn Tensor
+@usage print(gpt.tensor({ 0.25, 1.0, 4.0 }):rsqrt())
+*/
+static int reciprocal_root(lua_State *L) { return single(L, gpt_rsqrt); }
+
+/***
+Root mean square normalisation over the last dimension (Zhang and Sennrich 2019): x / sqrt(mean(x^2) + eps), times
+weight.
+@function Tensor:rms_norm
+@tparam[opt] Tensor weight [n], the size of the last dimension; nil: no factor
+@tparam[opt=1e-6] number eps
+@treturn Tensor
+@usage print(gpt.randn(2, 4):rms_norm(gpt.ones(4), 1e-5))
+*/
+static int rms_norm(lua_State *L) {
+  double eps = luaL_optnumber(L, 3, 1e-6);
+  if (!(eps >= 0 && eps < INFINITY))
+    luaL_argerror(L, 3, lua_pushfstring(L, "eps: a finite number of at least 0 expected, got %s", bind_shown(L, 3)));
+  bool weighed = !lua_isnoneornil(L, 2);
+  GptTensor *x, *weight = NULL;
+  GptTensor **box = weighed ? bind_result_of_two(L, &x, &weight) : bind_result_of(L, &x);
+  *box = gpt_rms_norm(bind_env(L), x, weight, eps, 0);
+  return bind_tensor_done(L, box);
+}
+
+/***
 Limits each element to at least low and at most high. The gradient passes where low < x < high.
 @function Tensor:clamp
 @tparam[opt] number low nil leaves this side open
@@ -429,6 +490,12 @@ const luaL_Reg bind_tensor_math[] = {{"add", add},
                                      {"relu", relu},
                                      {"gelu", gelu},
                                      {"gelu_exact", gelu_exact},
+                                     {"sigmoid", sigmoid},
+                                     {"silu", silu},
+                                     {"sin", sine},
+                                     {"cos", cosine},
+                                     {"rsqrt", reciprocal_root},
+                                     {"rms_norm", rms_norm},
                                      {"clamp", clamp},
                                      {"sum", sum},
                                      {"mean", mean},

@@ -31,6 +31,30 @@ void gpt_kernel(layer_norm_backward)(float *dx, float *dweight, float *dbias, co
   for (; i < n; i++) dx[i] = rstd * (dy[i] * weight[i] - g - (x[i] - mean) * rstd * gh);
 }
 
+void gpt_kernel(rms_norm_backward)(float *dx, float *dweight, const float *dy, const float *x, const float *weight,
+                                   float offset, float scale, int64_t n) {
+  Vec sum = {0};
+  float rest = 0;
+  int64_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) {
+    Vec d = load(dy + i), h = load(x + i) * scale;
+    sum += h * (weight != NULL ? d * (load(weight + i) + offset) : d);
+    if (dweight != NULL) store(dweight + i, load(dweight + i) + d * h);
+  }
+  for (int64_t j = i; j < n; j++) {
+    float h = x[j] * scale;
+    rest += h * dy[j] * (weight != NULL ? weight[j] + offset : 1);
+    if (dweight != NULL) dweight[j] += dy[j] * h;
+  }
+  float mean = (sum_lanes(sum) + rest) / (float)n;
+  for (i = 0; i + WIDTH <= n; i += WIDTH) {
+    Vec d = load(dy + i);
+    if (weight != NULL) d *= load(weight + i) + offset;
+    store(dx + i, scale * (d - load(x + i) * scale * mean));
+  }
+  for (; i < n; i++) dx[i] = scale * (dy[i] * (weight != NULL ? weight[i] + offset : 1) - x[i] * scale * mean);
+}
+
 void gpt_kernel(softmax_backward)(float *dx, const float *y, const float *dy, float mean, float scale, int64_t n) {
   int64_t i = 0;
   for (; i + WIDTH <= n; i += WIDTH) store(dx + i, scale * load(y + i) * (load(dy + i) - mean));

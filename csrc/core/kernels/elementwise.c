@@ -31,6 +31,17 @@ void gpt_kernel(gelu_exact_backward)(float *dx, const float *x, const float *dy,
   map_back(dx, x, dy, n, gelu_exact_slope);
 }
 
+void gpt_kernel(sigmoid)(float *y, const float *x, int64_t n) { map(y, x, n, sigmoid_vector); }
+void gpt_kernel(silu)(float *y, const float *x, int64_t n) { map(y, x, n, silu_vector); }
+
+void gpt_kernel(sigmoid_backward)(float *dx, const float *x, const float *dy, int64_t n) {
+  map_back(dx, x, dy, n, sigmoid_slope);
+}
+
+void gpt_kernel(silu_backward)(float *dx, const float *x, const float *dy, int64_t n) {
+  map_back(dx, x, dy, n, silu_slope);
+}
+
 void gpt_kernel(add)(float *y, const float *a, const float *b, int64_t n) {
   int64_t i = 0;
   for (; i + WIDTH <= n; i += WIDTH) store(y + i, load(a + i) + load(b + i));

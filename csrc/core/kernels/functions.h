@@ -55,6 +55,25 @@ INLINE Vec gelu_slope(Vec x) {
   return s + near * inner * (s * e) * s;
 }
 
+INLINE Vec sigmoid_vector(Vec x) { return 1.0f / (1.0f + exp_vector(-x)); }
+
+/* s (1 - s): e is infinite beyond 88, hence the bound, behind which it is 0 in floats all the same. */
+INLINE Vec sigmoid_slope(Vec x) {
+  Vec e = exp_vector(at_least(at_most(-magnitude(x), all(0)), all(-80.0f))), s = 1.0f / (1.0f + e);
+  return e * s * s;
+}
+
+/* x s, the sigmoid linear unit (Elfwing et al. 2018), and s (1 + x (1 - s)) */
+INLINE Vec silu_vector(Vec x) { return x / (1.0f + exp_vector(-x)); }
+
+INLINE Vec silu_slope(Vec x) {
+  Vec near = at_least(at_most(x, all(80.0f)), all(-80.0f)), s = sigmoid_vector(near);
+  return s * (1.0f + near * (1.0f - s));
+}
+
+INLINE Vec relu_vector(Vec x) { return choose(x <= 0.0f, all(0), x); } /* keeps a NaN */
+INLINE Vec relu_slope(Vec x) { return choose(x <= 0.0f, all(0), all(1)); }
+
 /* ln x = e ln 2 + ln m, x = 2^e m, m in [sqrt(1/2), sqrt(2)). With f = m - 1 and s = f / (2 + f),
    ln m = f - (f^2 / 2 - s (f^2 / 2 + r)), where r = 2/3 s^2 + 2/5 s^4 + .. is fitted within 1e-11. */
 INLINE Vec log_vector(Vec x) {

@@ -19,6 +19,8 @@ typedef struct GptAdamStep {
   float root_scale, eps;
 } GptAdamStep;
 
+typedef enum GptActivation { GPT_GELU, GPT_GELU_EXACT, GPT_RELU, GPT_SILU } GptActivation;
+
 /* What causal attention leaves out of a product: query i sees keys 0 .. past + i. What its other sums do not need may
    be computed or not. */
 typedef enum GptCausalKeys {
@@ -99,6 +101,24 @@ typedef struct GptKernels {
   void (*gelu_exact)(float *y, const float *x, int64_t n);
   void (*gelu_exact_backward)(float *dx, const float *x, const float *dy, int64_t n);
 
+  /* 1 / (1 + e^-x), and x / (1 + e^-x); their gradients are finite everywhere */
+  void (*sigmoid)(float *y, const float *x, int64_t n);
+  void (*sigmoid_backward)(float *dx, const float *x, const float *dy, int64_t n);
+  void (*silu)(float *y, const float *x, int64_t n);
+  void (*silu_backward)(float *dx, const float *x, const float *dy, int64_t n);
+
+  /* y = f(g) * u with f the activation; and back: dg = dy * u * f'(g), du = dy * f(g) */
+  void (*gate)(GptActivation activation, float *y, const float *g, const float *u, int64_t n);
+  void (*gate_backward)(GptActivation activation, float *dg, float *du, const float *g, const float *u, const float *dy,
+                        int64_t n);
+
+  /* Turns n pairs by the angles whose cosines and sines are c and s: forward with way = 1, back with -1. A pair is
+     x[i] and x[n + i], or in the second x[2i] and x[2i + 1]. */
+  void (*rotate)(float *restrict y, const float *restrict x, const float *restrict c, const float *restrict s, float way,
+                 int64_t n);
+  void (*rotate_neighbours)(float *restrict y, const float *restrict x, const float *restrict c, const float *restrict s,
+                            float way, int64_t n);
+
   /* Dropout: y[i] = x[i] * scale where element first + i of the mask with that seed is kept, else 0. An element is
      dropped when its 32 random bits, a hash of the seed and its index, are below the threshold. Past an index that is a
      multiple of 2^32, a call repeats the words of earlier ones. y may be x. */
@@ -123,6 +143,15 @@ typedef struct GptKernels {
      dweight += dy * h and dbias += dy. With g = dy * weight: dx = rstd * (g - mean(g) - h * mean(g * h)). */
   void (*layer_norm_backward)(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
                               const float *weight, float mean, float rstd, int64_t n);
+
+  /* One row of RMS norm: y = x / sqrt(mean(x^2) + eps) * (weight + offset), or without weight (NULL) no factor.
+     Returns 1 / sqrt(mean(x^2) + eps). */
+  float (*rms_norm)(float *y, const float *x, const float *weight, float offset, float eps, int64_t n);
+
+  /* One row back, where scale is what the forward returned and h = x * scale: dweight += dy * h (unless NULL), and
+     with g = dy * (weight + offset): dx = scale * (g - h * mean(g * h)). */
+  void (*rms_norm_backward)(float *dx, float *dweight, const float *dy, const float *x, const float *weight, float offset,
+                            float scale, int64_t n);
 
   /* y[i] = a[i] + b[i] */
   void (*add)(float *y, const float *a, const float *b, int64_t n);

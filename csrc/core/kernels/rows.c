@@ -63,6 +63,18 @@ void gpt_kernel(layer_norm)(float *y, const float *x, const float *weight, const
   if (rstd_out != NULL) *rstd_out = rstd;
 }
 
+float gpt_kernel(rms_norm)(float *y, const float *x, const float *weight, float offset, float eps, int64_t n) {
+  float scale = 1.0f / sqrtf(gpt_kernel(dot)(x, x, n) / (float)n + eps);
+  int64_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) {
+    Vec v = load(x + i) * scale;
+    if (weight != NULL) v *= load(weight + i) + offset;
+    store(y + i, v);
+  }
+  for (; i < n; i++) y[i] = x[i] * scale * (weight != NULL ? weight[i] + offset : 1);
+  return scale;
+}
+
 /* The greatest of scale * x */
 static float greatest(const float *x, float scale, int64_t n) {
   Vec most[SIDE];

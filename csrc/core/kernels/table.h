@@ -33,6 +33,20 @@ void gpt_kernel(gelu)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu_backward)(float *dx, const float *x, const float *dy, int64_t n);
 void gpt_kernel(gelu_exact)(float *y, const float *x, int64_t n);
 void gpt_kernel(gelu_exact_backward)(float *dx, const float *x, const float *dy, int64_t n);
+void gpt_kernel(sigmoid)(float *y, const float *x, int64_t n);
+void gpt_kernel(sigmoid_backward)(float *dx, const float *x, const float *dy, int64_t n);
+void gpt_kernel(silu)(float *y, const float *x, int64_t n);
+void gpt_kernel(silu_backward)(float *dx, const float *x, const float *dy, int64_t n);
+void gpt_kernel(gate)(GptActivation activation, float *y, const float *g, const float *u, int64_t n);
+void gpt_kernel(gate_backward)(GptActivation activation, float *dg, float *du, const float *g, const float *u,
+                               const float *dy, int64_t n);
+void gpt_kernel(rotate)(float *restrict y, const float *restrict x, const float *restrict c, const float *restrict s,
+                        float way, int64_t n);
+void gpt_kernel(rotate_neighbours)(float *restrict y, const float *restrict x, const float *restrict c,
+                                   const float *restrict s, float way, int64_t n);
+float gpt_kernel(rms_norm)(float *y, const float *x, const float *weight, float offset, float eps, int64_t n);
+void gpt_kernel(rms_norm_backward)(float *dx, float *dweight, const float *dy, const float *x, const float *weight,
+                                   float offset, float scale, int64_t n);
 void gpt_kernel(drop)(float *y, const float *x, uint64_t seed, uint64_t first, uint32_t threshold, float scale,
                       int64_t n);
 

@@ -118,6 +118,56 @@ static void gelu_exact_backward(float *dx, const float *x, const float *dy, int6
   gpt_kernels()->gelu_exact_backward(dx, x, dy, n);
 }
 
+static void sigmoid_forward(float *y, const float *x, int64_t n, const double *numbers) {
+  (void)numbers;
+  gpt_kernels()->sigmoid(y, x, n);
+}
+
+static void sigmoid_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
+  (void)numbers;
+  gpt_kernels()->sigmoid_backward(dx, x, dy, n);
+}
+
+static void silu_forward(float *y, const float *x, int64_t n, const double *numbers) {
+  (void)numbers;
+  gpt_kernels()->silu(y, x, n);
+}
+
+static void silu_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
+  (void)numbers;
+  gpt_kernels()->silu_backward(dx, x, dy, n);
+}
+
+static void sin_forward(float *y, const float *x, int64_t n, const double *numbers) {
+  (void)numbers;
+  for (int64_t i = 0; i < n; i++) y[i] = sinf(x[i]);
+}
+
+static void sin_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
+  (void)numbers;
+  for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * cosf(x[i]);
+}
+
+static void cos_forward(float *y, const float *x, int64_t n, const double *numbers) {
+  (void)numbers;
+  for (int64_t i = 0; i < n; i++) y[i] = cosf(x[i]);
+}
+
+static void cos_backward(float *dx, const float *x, const float *dy, int64_t n, const double *numbers) {
+  (void)numbers;
+  for (int64_t i = 0; i < n; i++) dx[i] = -dy[i] * sinf(x[i]);
+}
+
+static void rsqrt_forward(float *y, const float *x, int64_t n, const double *numbers) {
+  (void)numbers;
+  for (int64_t i = 0; i < n; i++) y[i] = 1 / sqrtf(x[i]);
+}
+
+static void rsqrt_backward(float *dx, const float *y, const float *dy, int64_t n, const double *numbers) {
+  (void)numbers;
+  for (int64_t i = 0; i < n; i++) dx[i] = -0.5f * dy[i] * (y[i] * y[i] * y[i]);
+}
+
 /* numbers: low, high; a NaN among them leaves that side open. A NaN in x stays one. */
 static void clamp_forward(float *y, const float *x, int64_t n, const double *numbers) {
   float low = (float)numbers[0], high = (float)numbers[1];
@@ -201,6 +251,12 @@ static const Function relu_function = {{"relu", function_backward}, relu_forward
 static const Function gelu_function = {{"gelu", function_backward}, gelu_forward, gelu_backward, INPUT};
 static const Function gelu_exact_function = {
     {"gelu_exact", function_backward}, gelu_exact_forward, gelu_exact_backward, INPUT};
+static const Function sigmoid_function = {
+    {"sigmoid", function_backward}, sigmoid_forward, sigmoid_backward, INPUT};
+static const Function silu_function = {{"silu", function_backward}, silu_forward, silu_backward, INPUT};
+static const Function sin_function = {{"sin", function_backward}, sin_forward, sin_backward, INPUT};
+static const Function cos_function = {{"cos", function_backward}, cos_forward, cos_backward, INPUT};
+static const Function rsqrt_function = {{"rsqrt", function_backward}, rsqrt_forward, rsqrt_backward, OUTPUT};
 static const Function clamp_function = {{"clamp", function_backward}, clamp_forward, clamp_backward, INPUT};
 
 GptTensor *gpt_neg(GptEnv *env, GptTensor *x) { return apply_function(env, &neg_function, x, 0, 0); }
@@ -212,6 +268,11 @@ GptTensor *gpt_abs(GptEnv *env, GptTensor *x) { return apply_function(env, &abs_
 GptTensor *gpt_relu(GptEnv *env, GptTensor *x) { return apply_function(env, &relu_function, x, 0, 0); }
 GptTensor *gpt_gelu(GptEnv *env, GptTensor *x) { return apply_function(env, &gelu_function, x, 0, 0); }
 GptTensor *gpt_gelu_exact(GptEnv *env, GptTensor *x) { return apply_function(env, &gelu_exact_function, x, 0, 0); }
+GptTensor *gpt_sigmoid(GptEnv *env, GptTensor *x) { return apply_function(env, &sigmoid_function, x, 0, 0); }
+GptTensor *gpt_silu(GptEnv *env, GptTensor *x) { return apply_function(env, &silu_function, x, 0, 0); }
+GptTensor *gpt_sin(GptEnv *env, GptTensor *x) { return apply_function(env, &sin_function, x, 0, 0); }
+GptTensor *gpt_cos(GptEnv *env, GptTensor *x) { return apply_function(env, &cos_function, x, 0, 0); }
+GptTensor *gpt_rsqrt(GptEnv *env, GptTensor *x) { return apply_function(env, &rsqrt_function, x, 0, 0); }
 
 GptTensor *gpt_clamp(GptEnv *env, GptTensor *x, double low, double high) {
   return apply_function(env, &clamp_function, x, low, high);

@@ -16,6 +16,14 @@ GptTensor *gpt_relu(GptEnv *env, GptTensor *x); /* gradient at 0: 0 */
 GptTensor *gpt_gelu(GptEnv *env, GptTensor *x);
 GptTensor *gpt_gelu_exact(GptEnv *env, GptTensor *x);
 
+/* 1 / (1 + e^-x), and x times that (the sigmoid linear unit, Elfwing et al. 2018) */
+GptTensor *gpt_sigmoid(GptEnv *env, GptTensor *x);
+GptTensor *gpt_silu(GptEnv *env, GptTensor *x);
+
+GptTensor *gpt_sin(GptEnv *env, GptTensor *x);
+GptTensor *gpt_cos(GptEnv *env, GptTensor *x);
+GptTensor *gpt_rsqrt(GptEnv *env, GptTensor *x); /* 1 / sqrt(x) */
+
 /* min(max(x, low), high); NaN leaves a side open. The gradient passes where low < x < high. */
 GptTensor *gpt_clamp(GptEnv *env, GptTensor *x, double low, double high);
 

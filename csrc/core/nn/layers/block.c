@@ -1,4 +1,4 @@
-/* The feed-forward layer and the transformer block around it and attention. */
+/* The transformer block around attention and the feed-forward layer. */
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
 #include "core/ops/binary.h"
@@ -8,34 +8,6 @@
 /* A link in a chain of a layer's own children; consumes x. */
 static GptTensor *run_next(GptEnv *env, GptPass *pass, GptLayer *layer, const char *name, GptTensor *x) {
   return gpt_tensor_then(x, gpt_layer_run(env, pass, layer, name, x));
-}
-
-static GptTensor *run_feed_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
-  GptTensor *h = gpt_layer_run(env, pass, layer, "expand", x);
-  h = run_next(env, pass, layer, "activation", h);
-  return run_next(env, pass, layer, "project", h);
-}
-
-static void describe_feed_forward(const GptLayer *layer, GptText *text) {
-  const GptLayer *expand = gpt_layer_child(layer, "expand");
-  const GptTensor *weight = expand != NULL ? gpt_layer_parameter(expand, "weight") : NULL;
-  if (weight == NULL) return; /* replaced by something without a size */
-  gpt_text_add(text, "emb_dim = %lld, hidden_dim = %lld", (long long)weight->shape[1], (long long)weight->shape[0]);
-}
-
-const GptLayerKind gpt_feed_forward_kind = {
-    .name = "FeedForward", .container = true, .forward = run_feed_forward, .describe = describe_feed_forward};
-
-GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init,
-                               GptInit residual) {
-  GptLayer *layer = gpt_layer_new(env, &gpt_feed_forward_kind, sizeof *layer);
-  if (layer == NULL) return NULL;
-  if (gpt_layer_adopt_child(env, layer, "expand", gpt_linear_new(env, emb_dim, hidden_dim, true, init)) &&
-      gpt_layer_adopt_child(env, layer, "activation", gpt_activation_new(env, activation)) &&
-      gpt_layer_adopt_child(env, layer, "project", gpt_linear_new(env, hidden_dim, emb_dim, true, residual)))
-    return layer;
-  gpt_layer_release(layer);
-  return NULL;
 }
 
 typedef struct Block {
@@ -73,6 +45,7 @@ GptLayer *gpt_block_new(GptEnv *env, const GptConfig *c) {
                                    .context_length = c->context_length,
                                    .drop_rate = c->attn_drop_rate,
                                    .qkv_bias = c->qkv_bias};
+  GptFeedForwardOptions feed_forward = {c->emb_dim, c->hidden_dim, .activation = c->activation};
   Block *block = gpt_layer_new(env, &gpt_block_kind, sizeof *block);
   if (block == NULL) return NULL;
   GptLayer *layer = &block->layer;
@@ -81,7 +54,7 @@ GptLayer *gpt_block_new(GptEnv *env, const GptConfig *c) {
       gpt_layer_adopt_child(env, layer, "attention", gpt_attention_new(env, attention, init, residual_init)) &&
       gpt_layer_adopt_child(env, layer, "norm2", gpt_layer_norm_new(env, c->emb_dim, c->norm_eps, init)) &&
       gpt_layer_adopt_child(env, layer, "feed_forward",
-                            gpt_feed_forward_new(env, c->emb_dim, c->hidden_dim, c->activation, init, residual_init)))
+                            gpt_feed_forward_new(env, feed_forward, init, residual_init)))
     return layer;
   gpt_layer_release(layer);
   return NULL;

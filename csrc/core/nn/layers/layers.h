@@ -2,7 +2,9 @@
 #ifndef GPT_LAYERS_H
 #define GPT_LAYERS_H
 
+#include "core/kernels/kernels.h"
 #include "core/nn/layer.h"
+#include "core/ops/rotary.h"
 
 /* How a new layer's weights are drawn. */
 typedef enum GptInitKind {
@@ -18,22 +20,24 @@ typedef struct GptInit {
 
 extern const GptInit gpt_init_torch;
 
-typedef enum GptActivation { GPT_GELU, GPT_GELU_EXACT, GPT_RELU } GptActivation;
-
 /* [..., in] -> [..., out]; weight [out, in], bias [out] */
 GptLayer *gpt_linear_new(GptEnv *env, int64_t in, int64_t out, bool bias, GptInit init);
 
 /* The same over weights that exist; bias may be NULL. */
 GptLayer *gpt_linear_over(GptEnv *env, GptTensor *weight, GptTensor *bias);
 
-/* Three maps of the same input whose weights lie side by side, so that they run as one product; into layers[0 .. 2]. */
-bool gpt_linear_new_three(GptEnv *env, int64_t in, const int64_t outs[3], bool bias, GptInit init, GptLayer *layers[3]);
+/* n maps of the same input whose weights lie side by side, so that they run as one product; into layers[0 .. n-1]. */
+bool gpt_linear_new_beside(GptEnv *env, int64_t in, int n, const int64_t *outs, bool bias, GptInit init,
+                           GptLayer **layers);
 
 /* ids [...] (i64) -> [..., dim]; weight [n, dim] */
 GptLayer *gpt_embedding_new(GptEnv *env, int64_t n, int64_t dim, GptInit init);
 
 /* [..., dim] -> the same; weight (1) and bias (0) of [dim] */
 GptLayer *gpt_layer_norm_new(GptEnv *env, int64_t dim, double eps, GptInit init);
+
+/* [..., dim] -> the same; weight [dim], which begins as 1 - offset: the factor is weight + offset */
+GptLayer *gpt_rms_norm_new(GptEnv *env, int64_t dim, double eps, double offset, GptInit init);
 
 /* Any shape -> the same. */
 GptLayer *gpt_dropout_new(GptEnv *env, double rate);
@@ -58,15 +62,27 @@ typedef struct GptAttentionOptions {
   int64_t window;               /* as in GptAttentionRule, as the next two */
   double scale, softcap;
   bool no_bias; /* of the output projection */
+  double rope_base;                   /* 0: no rotary embedding */
+  int64_t rope_dims;                  /* 0: head_dim */
+  bool rope_interleaved;
+  const GptRotaryScaling *rope_scaling; /* there where rope_base is not 0; copied */
+  bool qk_norm; /* queries and keys of each head pass an RMSNorm, before they turn */
+  double qk_norm_eps, qk_norm_offset;
 } GptAttentionOptions;
 
 /* [batch, tokens, emb_dim] -> the same, causal; children query [n_heads * head_dim], key and value [n_kv_heads *
- * head_dim], output. `residual` draws the output projection. */
+ * head_dim], (query_norm, key_norm,) output. `residual` draws the output projection. */
 GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual);
 
-/* [..., emb_dim] -> the same; children expand, activation, project. `residual` draws project. */
-GptLayer *gpt_feed_forward_new(GptEnv *env, int64_t emb_dim, int64_t hidden_dim, GptActivation activation, GptInit init,
-                               GptInit residual);
+typedef struct GptFeedForwardOptions {
+  int64_t emb_dim, hidden_dim;
+  GptActivation activation;
+  bool gated;   /* what project gets is activation(gate(x)) * expand(x) */
+  bool no_bias; /* of all parts */
+} GptFeedForwardOptions;
+
+/* [..., emb_dim] -> the same; children (gate,) expand, activation, project. `residual` draws project. */
+GptLayer *gpt_feed_forward_new(GptEnv *env, GptFeedForwardOptions options, GptInit init, GptInit residual);
 
 /* All that makes a GPT. */
 typedef struct GptConfig {

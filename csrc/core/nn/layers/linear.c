@@ -59,24 +59,26 @@ static GptTensor *slice(GptEnv *env, const GptTensor *whole, int64_t first, int6
 }
 
 /* Sizes may be anything: a sum that has no room is a size that no memory has. */
-static int64_t sum_of(const int64_t sizes[3]) {
-  int64_t sum;
-  bool wraps = __builtin_add_overflow(sizes[0], sizes[1], &sum) || __builtin_add_overflow(sum, sizes[2], &sum);
-  return wraps ? INT64_MAX : sum;
+static int64_t sum_of(int n, const int64_t *sizes) {
+  int64_t sum = 0;
+  for (int i = 0; i < n; i++)
+    if (__builtin_add_overflow(sum, sizes[i], &sum)) return INT64_MAX;
+  return sum;
 }
 
-bool gpt_linear_new_three(GptEnv *env, int64_t in, const int64_t outs[3], bool bias, GptInit init, GptLayer *layers[3]) {
-  int64_t all = sum_of(outs), first = 0;
+bool gpt_linear_new_beside(GptEnv *env, int64_t in, int n, const int64_t *outs, bool bias, GptInit init,
+                           GptLayer **layers) {
+  int64_t all = sum_of(n, outs), first = 0;
   GptTensor *weight = gpt_weight_new(env, init, 2, (int64_t[]){all, in});
   GptTensor *biases = weight != NULL && bias ? gpt_weight_new(env, init, 1, (int64_t[]){all}) : NULL;
   bool done = weight != NULL && (biases != NULL || !bias);
-  memset(layers, 0, 3 * sizeof *layers);
-  for (int i = 0; i < 3 && done; first += outs[i++]) {
+  memset(layers, 0, (size_t)n * sizeof *layers);
+  for (int i = 0; i < n && done; first += outs[i++]) {
     layers[i] = over_fresh(env, slice(env, weight, first, outs[i]), bias ? slice(env, biases, first, outs[i]) : NULL, bias,
                            init);
     done = layers[i] != NULL;
   }
-  for (int i = 0; i < 3 && !done; i++) gpt_layer_release(layers[i]), layers[i] = NULL;
+  for (int i = 0; i < n && !done; i++) gpt_layer_release(layers[i]), layers[i] = NULL;
   gpt_tensor_release(weight);
   gpt_tensor_release(biases);
   return done;
