@@ -13,6 +13,7 @@ local tales = require "support.tales"
 local file, dir = arg[1], os.getenv "DEMO_DIR" or "demo"
 local SECONDS, MOST_STEPS = 75, 700
 local END = "<|endoftext|>"
+local LARGEST = 100000000 -- bytes of a text: more than a demo needs, and an end for files that have none
 
 local function heading(text)
   print(("\n== %s\n"):format(text))
@@ -32,9 +33,11 @@ local function read_text()
   local opened, problem = io.open(file, "rb")
   local content
   if opened then
-    content, problem = opened:read "a"
+    content, problem = opened:read(LARGEST + 1)
     opened:close()
+    if not content and not problem then content = "" end -- an empty file
   end
+  if content and #content > LARGEST then stop("%s has over %d MB, too much for a demo", file, LARGEST // 1000000) end
   if content then return content end
   if not problem:find(file, 1, true) then problem = file .. ": " .. problem end
   return stop("%s. Give the name of a text file: make demo TEXT=file", problem)

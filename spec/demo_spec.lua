@@ -29,6 +29,10 @@ describe("the demo on a text of one's own", function()
     assert.equal(dir .. ": Is a directory" .. advice, refusal(dir))
   end)
 
+  it("ends where a text does not", function()
+    assert.equal("/dev/zero has over 100 MB, too much for a demo", refusal "/dev/zero")
+  end)
+
   it("says that a text is too short", function()
     local path = dir .. "/text"
     for text, shown in pairs {
