@@ -121,10 +121,11 @@ INLINE int64_t group_bytes(const Kind kind, int64_t m, int64_t k) {
   return (k / SHARED(kind) * INPUT_RECORD(kind, group_size(m)) + 63) / 64 * 64;
 }
 
-/* What is in the rows beyond m is not used. */
+/* The rows beyond m are zeros: their sums are not used, but computed. */
 INLINE void pack_input(const Kind kind, uint8_t *to, const GptLines *x, int64_t m, int64_t k) {
   const int64_t size = group_size(m);
   int8_t bytes[32];
+  if (size > m) memset(to, 0, (size_t)group_bytes(kind, m, k));
   for (int64_t t = 0; t < m; t++)
     for (int64_t b = 0; b < k / 32; b++) {
       float scale = quantise_block(bytes, (const float *)((const char *)x->data + t * x->bytes) + 32 * b);
