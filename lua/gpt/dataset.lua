@@ -4,7 +4,7 @@ local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
 local token_source = require "gpt.token_source"
-local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 
 local Dataset = {}
 local metatable = { __name = "gpt.Dataset", __index = known_fields.index("a gpt.Dataset", Dataset, { "drop_last" }) }
@@ -25,10 +25,6 @@ local POSITION = {
   { "epoch", validate.whole(1), optional = true },
   { "first", validate.whole(1), optional = true },
 }
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 local function read_tokens(source, settings)
   local read = token_source.read("gpt.dataset", source, settings.dtype)

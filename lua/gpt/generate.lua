@@ -8,13 +8,9 @@ local validate = require "gpt.support.validate"
 local source = require "gpt.generate.source"
 local Run = require "gpt.generate.run"
 local tokenizers = require "gpt.generate.tokenizers"
-local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 
 local generate = {}
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 -- The value's field or method, nil where it has none.
 local function field(value, name)

@@ -2,7 +2,7 @@
 -- slice, so that a text may be larger than its ids would be as one Lua table.
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
-local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 
 local token_source = {}
 
@@ -10,10 +10,6 @@ local SLICE = 2 ^ 20 // 1
 local LONGEST_NAME = 4096
 local WIDTHS = { u16 = 2, u32 = 4 }
 local EXTENSIONS = { bin = "u16", u16 = "u16", u32 = "u32" }
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 --- The rule of the option dtype.
 token_source.dtype = validate.one_of { "u16", "u32" }

@@ -5,16 +5,12 @@
 local core = require "gpt.core"
 local printed = require "gpt.support.printed"
 local validate = require "gpt.support.validate"
-local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 
 local tokenizers = require "gpt.generate.tokenizers"
 local items = require "gpt.support.items"
 
 local prompt = {}
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 -- name: how messages call this prompt, "gpt.generate: prompt" or "gpt.generate: prompt 2"
 local function check_ids(name, list, vocab)

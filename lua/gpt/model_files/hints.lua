@@ -1,13 +1,9 @@
 -- What stands where gpt.load looks for a model, when it is none: each names the call that reads it.
 local core = require "gpt.core"
-local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 local json = require "gpt.support.json"
 
 local hints = {}
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 local CONVERT = "convert it once in Python: "
   .. "transformers.AutoModelForCausalLM.from_pretrained(dir).save_pretrained(dir)"

@@ -9,6 +9,7 @@ local parameter_files = require "gpt.parameter_files"
 local safetensors = require "gpt.safetensors"
 local state = require "gpt.train.state"
 local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
 
 local checkpoint = {}
@@ -17,10 +18,6 @@ local INDEX = "checkpoints.json"
 local BEST = "best.safetensors"
 
 local show = validate.show
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 -- Doubles, to the last bit, as an i64 tensor.
 local function pack_doubles(list)

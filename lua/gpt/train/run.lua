@@ -12,16 +12,12 @@ local new_result = require "gpt.train.result"
 local Progress = require "gpt.train.progress"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
-local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
 
 local Run = {}
 Run.__index = Run
 
 local DATA_FIELDS = { "tokens", "windows", "context_length", "stride", "batch_size", "seed", "shuffle", "drop_last" }
-
-local function raise(...)
-  core._raise(neutral.format(...))
-end
 
 local function finite(value)
   return value == value and math.abs(value) < math.huge
