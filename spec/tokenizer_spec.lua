@@ -138,6 +138,27 @@ describe("a tokenizer", function()
       message("tokenizer:token(402)", other))
   end)
 
+  it("takes a mark as text where literal_at says so, and nothing else", function()
+    local text = "a<|endoftext|>b<|endoftext|>"
+    local word = tokenizer:encode("a<|endoftext|>b")
+    assert.same({ 399, table.unpack(tokenizer:encode("b")) },
+      tokenizer:encode("<|endoftext|>b", { special = true, literal_at = {} }))
+    word[#word + 1] = 399
+    assert.same(word, tokenizer:encode(text, { special = true, literal_at = { 1, 2, 3 } }))
+    assert.same(tokenizer:encode(text), tokenizer:encode(text, { special = true, literal_at = { 2, 16, 99 } }))
+    assert.same(tokenizer:encode(text), tokenizer:encode(text, { literal_at = { 2 } }))
+  end)
+
+  it("takes at a literal place the token that is no mark, or a mark behind it", function()
+    local config = [[{"added_tokens_decoder": {"400": {"content": "<b>", "special": false},
+      "401": {"content": "<b>x", "special": true}, "402": {"content": "b>", "special": true}}}]]
+    local other = loaded { ["tokenizer_config.json"] = config }
+    local x, less = other:encode("x")[1], other:encode("<")[1]
+    assert.same({ 400, x, 401 }, other:encode("<b>x<b>x", { special = true, literal_at = { 1 } }))
+    other = loaded { ["tokenizer_config.json"] = (config:gsub('"400".-},', "", 1)) }
+    assert.same({ less, 402, x }, other:encode("<b>x", { special = true, literal_at = { 1 } }))
+  end)
+
   it("always takes added tokens that are no marks for themselves", function()
     local config = [[{"added_tokens_decoder": {"400": {"content": "\n\n", "special": false},
       "401": {"content": "<b>", "special": false}, "402": {"content": "<b>x", "special": true}}}]]
@@ -686,6 +707,12 @@ describe("the tokenizer's methods refuse", function()
       message("tokenizer:encode('a', true)", tokenizer))
     assert.equal("user:1: encode: unknown option 'specials'; did you mean 'special'?",
       message("tokenizer:encode('a', { specials = true })", tokenizer))
+    for given, got in pairs { ["{ 2, 2 }"] = "2 at 2", ["{ 0 }"] = "0 at 1", ["{ 1, 'x' }"] = "string at 2" } do
+      assert.equal("user:1: encode: literal_at: rising positions, from 1 on, expected, got " .. got,
+        message("tokenizer:encode('a', { literal_at = " .. given .. " })", tokenizer))
+    end
+    assert.equal("user:1: encode: literal_at: an array of positions expected, got 3",
+      message("tokenizer:encode('a', { literal_at = 3 })", tokenizer))
     assert.equal("user:1: encode: special: true or false expected, got 1",
       message("tokenizer:encode('a', { special = 1 })", tokenizer))
     assert.equal("user:1: a gpt.Tokenizer has no field or method 'vocabsize'; did you mean 'vocab_size'?",

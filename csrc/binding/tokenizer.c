@@ -91,16 +91,39 @@ static int free_ids(lua_State *L) {
 }
 
 typedef struct EncodeOptions {
-  bool special, bos;
+  GptMarks marks;
+  bool bos;
 } EncodeOptions;
 
+/* Leaves the list at top on the stack as places from 0, which the collector owns. */
+static const int64_t *push_places(lua_State *L, size_t *count) {
+  lua_Unsigned n = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  if (!lua_istable(L, -1))
+    bind_error(L, "encode: literal_at: an array of positions expected, got %s", bind_shown(L, -1));
+  int64_t *places = bind_scratch(L, (int64_t)n, sizeof *places);
+  for (lua_Unsigned i = 0; i < n; i++) {
+    lua_rawgeti(L, -2, (lua_Integer)i + 1);
+    places[i] = lua_tointeger(L, -1) - 1;
+    if (places[i] < 0 || (i > 0 && places[i] <= places[i - 1]))
+      bind_error(L, "encode: literal_at: rising positions, from 1 on, expected, got %s at %zu", bind_shown(L, -1),
+                 (size_t)i + 1);
+    lua_pop(L, 1);
+  }
+  *count = (size_t)n;
+  return places;
+}
+
 static EncodeOptions check_encode_options(lua_State *L, int index) {
-  static const char *const names[] = {"special", "bos", NULL};
-  if (lua_isnoneornil(L, index)) return (EncodeOptions){false, false};
+  static const char *const names[] = {"special", "bos", "literal_at", NULL};
+  EncodeOptions options = {.bos = false};
+  if (lua_isnoneornil(L, index)) return options;
   luaL_checktype(L, index, LUA_TTABLE);
   bind_check_options(L, index, "encode", names);
-  return (EncodeOptions){bind_opt_boolean_field(L, index, "encode", "special", false),
-                         bind_opt_boolean_field(L, index, "encode", "bos", false)};
+  options.marks.count = bind_opt_boolean_field(L, index, "encode", "special", false);
+  options.bos = bind_opt_boolean_field(L, index, "encode", "bos", false);
+  if (lua_getfield(L, index, "literal_at") != LUA_TNIL)
+    options.marks.literal = push_places(L, &options.marks.literal_count);
+  return options;
 }
 
 /* Puts the id with which the files say that a text begins before the others, unless they begin with it. */
@@ -128,7 +151,8 @@ The token ids of a text. Any string of bytes is allowed; `decode` returns the sa
 @tparam string text
 @tparam[opt] table options `special`: true turns marks in the text, such as `<|endoftext|>`, into their ids; otherwise
 they are plain text. Added tokens that the files do not call special always match. `bos`: true puts the BOS token before
-the text, if the model's files say that a prompt begins with it
+the text, if the model's files say that a prompt begins with it. `literal_at`: positions in the text, in bytes from 1,
+at which no mark begins even with `special`: for texts of which a part comes from a stranger
 @treturn {integer,...} ids
 @usage local ids = tokenizer:encode("Hello, world")
 print(table.concat(ids, " "))
@@ -142,7 +166,7 @@ static int encode(lua_State *L) {
   const char *text = lua_tolstring(L, 2, &length);
   GptIds *ids = push_ids(L, env);
   GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
-  if (!gpt_tokenizer_encode(env, tokenizer, text, length, options.special, ids)) return bind_raise(L, env);
+  if (!gpt_tokenizer_encode(env, tokenizer, text, length, options.marks, ids)) return bind_raise(L, env);
   if (options.bos && !put_first(ids, gpt_tokenizer_first(tokenizer))) return bind_raise(L, env);
   if (ids->length > INT_MAX) return bind_error(L, "encode: %zu ids are too many for a table", ids->length);
   push_id_list(L, ids);
@@ -259,6 +283,22 @@ static int write_tokenizer_files(lua_State *L) {
   return gpt_tokenizer_write(env, bind_check(L, 2, TYPE), set) ? 0 : bind_raise(L, env);
 }
 
+/* _tokenizer_roles(tokenizer): the texts of its special tokens, by what the files call their roles ("eos_token"). */
+static int push_roles(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  lua_newtable(L);
+  for (int role = 0; role < GPT_ROLES; role++) {
+    size_t length;
+    const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+    int64_t id = gpt_tokenizer_role(tokenizer, (GptRole)role);
+    const char *text = id >= 0 ? gpt_tokenizer_token(env, tokenizer, id, &length) : NULL;
+    if (text == NULL) continue;
+    lua_pushlstring(L, text, length);
+    lua_setfield(L, -2, gpt_role_names[role]);
+  }
+  return 1;
+}
+
 /***
 The highest token id plus 1.
 @tfield integer Tokenizer.vocab_size
@@ -324,6 +364,7 @@ static const luaL_Reg functions[] = {{"tokenizer", load},
                                      {"_write_tokenizer", write_tokenizer_files},
                                      {"_tokenizer_trainer", new_trainer},
                                      {"_tokenizer_cut", cut},
+                                     {"_tokenizer_roles", push_roles},
                                      {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
 static const BindType trainer_type = {.name = TRAINER, .methods = trainer_methods, .meta = trainer_meta};

@@ -55,8 +55,7 @@ static size_t lower_bound(const GptSpecials *s, const GptVocabulary *v, size_t l
   return low;
 }
 
-/* The longest token that text begins with, or -1. */
-static int64_t match(const GptSpecials *s, const GptVocabulary *v, const uint8_t *text, size_t n) {
+int64_t gpt_specials_match(const GptSpecials *s, const GptVocabulary *v, const uint8_t *text, size_t n) {
   int64_t found = -1;
   size_t low = 0, high = s->count;
   for (size_t depth = 0; depth < n && low < high; depth++) {
@@ -71,7 +70,7 @@ int64_t gpt_specials_next(const GptSpecials *s, const GptVocabulary *v, const ui
                           size_t *start, size_t *end) {
   for (; s->count > 0 && at < n; at++) {
     if (!s->begins[text[at]]) continue;
-    int64_t id = match(s, v, text + at, n - at);
+    int64_t id = gpt_specials_match(s, v, text + at, n - at);
     if (id < 0) continue;
     *start = at;
     *end = at + v->tokens[id].length;

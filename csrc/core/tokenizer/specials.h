@@ -20,4 +20,7 @@ void gpt_specials_free(GptEnv *env, GptSpecials *specials);
 int64_t gpt_specials_next(const GptSpecials *specials, const GptVocabulary *vocabulary, const uint8_t *text, size_t at,
                           size_t n, size_t *start, size_t *end);
 
+/* The longest one that text, of n bytes, begins with, or -1. */
+int64_t gpt_specials_match(const GptSpecials *specials, const GptVocabulary *vocabulary, const uint8_t *text, size_t n);
+
 #endif

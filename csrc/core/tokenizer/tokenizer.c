@@ -1,5 +1,6 @@
 #include "core/tokenizer/tokenizer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/io/json.h"
@@ -160,12 +161,37 @@ static bool encode_plain(GptEnv *env, GptTokenizer *tokenizer, const uint8_t *te
   return true;
 }
 
-/* Appends the tokens of n bytes, in which the added tokens of the list stand for themselves. */
-static bool encode_text(GptEnv *env, GptTokenizer *tokenizer, const GptSpecials *list, const uint8_t *text, size_t n,
-                        GptIds *out) {
+static int compare_literal(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static bool is_text_at(const GptMarks *marks, size_t at) {
+  int64_t place = (int64_t)at;
+  return marks->literal_count > 0 &&
+         bsearch(&place, marks->literal, marks->literal_count, sizeof place, compare_literal) != NULL;
+}
+
+/* The next added token from `at` on that counts: as gpt_specials_next. */
+static int64_t next_added(const GptTokenizer *tokenizer, const GptMarks *marks, const uint8_t *text, size_t at, size_t n,
+                          size_t *start, size_t *end) {
   const GptVocabulary *v = &tokenizer->vocabulary;
+  const GptSpecials *list = marks->count ? &tokenizer->marked : &tokenizer->added;
+  for (;; at = *start + 1) {
+    int64_t id = gpt_specials_next(list, v, text, at, n, start, end);
+    if (id < 0 || !is_text_at(marks, *start)) return id;
+    id = gpt_specials_match(&tokenizer->added, v, text + *start, n - *start); /* one that is no mark may begin there */
+    if (id < 0) continue;
+    *end = *start + v->tokens[id].length;
+    return id;
+  }
+}
+
+/* Appends the tokens of n bytes, in which the added tokens that count stand for themselves. */
+static bool encode_text(GptEnv *env, GptTokenizer *tokenizer, const GptMarks *marks, const uint8_t *text, size_t n,
+                        GptIds *out) {
   for (size_t at = 0, start, end; at < n; at = end) {
-    int64_t id = gpt_specials_next(list, v, text, at, n, &start, &end);
+    int64_t id = next_added(tokenizer, marks, text, at, n, &start, &end);
     if (!encode_plain(env, tokenizer, text, at, start, out)) return false;
     if (id < 0) continue;
     if (!gpt_ids_reserve(out, 1)) return false;
@@ -174,11 +200,10 @@ static bool encode_text(GptEnv *env, GptTokenizer *tokenizer, const GptSpecials 
   return true;
 }
 
-bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, bool special,
+bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, GptMarks marks,
                           GptIds *out) {
   size_t before = out->length;
-  const GptSpecials *list = special ? &tokenizer->marked : &tokenizer->added;
-  if (encode_text(env, tokenizer, list, (const uint8_t *)text, n, out)) return true;
+  if (encode_text(env, tokenizer, &marks, (const uint8_t *)text, n, out)) return true;
   out->length = before;
   return false;
 }

@@ -36,9 +36,17 @@ bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, GptFileSet 
 
 void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer);
 
-/* Appends the ids of n bytes of text. Added tokens that stand in the text become their ids; those that are marks, such
-   as the end of text, only with `special`: without it they are text like any other. On failure out is as it was. */
-bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, bool special, GptIds *out);
+/* Which of the added tokens that are marks, such as the end of text, count in a text; all others always do. */
+typedef struct GptMarks {
+  bool count;             /* do any? */
+  const int64_t *literal; /* [literal_count], rising: bytes (from 0) at which none begins, whatever the text says there */
+  size_t literal_count;
+} GptMarks;
+
+/* Appends the ids of n bytes of text. Added tokens that stand in the text become their ids; marks that do not count are
+   text like any other. On failure out is as it was. */
+bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, GptMarks marks,
+                          GptIds *out);
 
 /*
  * Where the first n bytes of a text that may go on can be cut: the most bytes whose ids, and after them those of the
