@@ -263,22 +263,39 @@ static int see(lua_State *L) {
   return 0;
 }
 
+/* A row of the logits [.., vocab] at index, by its number at another (-1 is the last). Pushes what keeps it. */
+static const float *push_row(lua_State *L, int index, int number, int64_t *vocab) {
+  GptTensor *logits = bind_tensor(L, index);
+  if (logits->storage->dtype != GPT_F32 || logits->ndim == 0 || gpt_tensor_numel(logits) == 0)
+    bind_error(L, "f32 logits [.., vocab] expected");
+  Rows rows = push_rows(L, index);
+  *vocab = rows.vocab;
+  return rows.data + bind_position(L, number, rows.count) * rows.vocab;
+}
+
+/* _log_probability(logits, row, id): see sampler:draw for rows. */
+static int log_probability(lua_State *L) {
+  int64_t vocab, id = luaL_checkinteger(L, 3);
+  const float *logits = push_row(L, 1, 2, &vocab);
+  if (id < 0 || id >= vocab) return bind_error(L, "an id from 0 to %I expected", (lua_Integer)vocab - 1);
+  double value = gpt_log_probability(logits, vocab, id);
+  bind_drop_tensor(L, lua_gettop(L));
+  lua_pushnumber(L, value);
+  return 1;
+}
+
 /* sampler:draw(logits, row, logprob wanted): an id, which counts as seen, and its log probability. Logits [.., vocab]
    are rows; -1 is the last. */
 static int sampler_draw(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptSampler *self = bind_check(L, 1, SAMPLER);
-  GptTensor *logits = bind_tensor(L, 2);
-  if (logits->storage->dtype != GPT_F32 || logits->ndim == 0 || gpt_tensor_numel(logits) == 0)
-    return bind_error(L, "f32 logits [.., vocab] expected");
-  Rows rows = push_rows(L, 2);
+  int64_t id, vocab;
+  const float *logits = push_row(L, 2, 3, &vocab);
   self = bind_check(L, 1, SAMPLER);
   int at = lua_gettop(L);
-  int64_t id, row = bind_position(L, 3, rows.count);
   bool wanted = lua_toboolean(L, 4);
   double logprob = 0;
-  const float *data = rows.data + row * rows.vocab;
-  bool drawn = gpt_sampler_draw(self, sampler_random(L, 1), data, rows.vocab, &id, wanted ? &logprob : NULL) &&
+  bool drawn = gpt_sampler_draw(self, sampler_random(L, 1), logits, vocab, &id, wanted ? &logprob : NULL) &&
                gpt_sampler_see(self, &id, 1);
   bind_drop_tensor(L, at);
   if (!drawn) return bind_raise(L, env);
@@ -291,6 +308,7 @@ static const luaL_Reg functions[] = {{"sample", sample},
                                      {"probabilities", probabilities},
                                      {"_generator", generator},
                                      {"_sampler", sampler},
+                                     {"_log_probability", log_probability},
                                      {NULL, NULL}};
 static const luaL_Reg methods[] = {{"see", see}, {"draw", sampler_draw}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", collect_sampler}, {"__close", bind_free}, {NULL, NULL}};

@@ -110,29 +110,32 @@ end
 
 --- Continues a prompt. Also `model:generate(prompt, options)`.
 -- @function generate
--- @param model a model; or any function from ids, an array, to logits `[tokens, vocab_size]` or `[1, tokens,
--- vocab_size]` (the last row counts), with the option `context_length`
--- @param prompt token ids (an array, or an i64 tensor `[tokens]`), or a string if the model has a tokenizer, or a list
--- of either, of any lengths (or an i64 tensor `[batch, tokens]`)
+-- @param model a model, or with `context_length` any function from ids, an array, to logits `[tokens,
+-- vocab_size]` or `[1, tokens, vocab_size]`
+-- @param prompt token ids (an array or i64 tensor), or a string if the model has a tokenizer, or a list of either
+-- (or a tensor `[batch, tokens]`)
 -- @tparam[opt] table options what follows
 -- @tparam[opt=50] integer options.max_new_tokens how many tokens at most
 -- @tparam[opt=0] number options.temperature 0 is greedy; and `top_k`, `top_p`, `min_p`, `repetition_penalty` (over
 -- the prompt and what is new): see `gpt.sample`
--- @tparam[opt] integer options.seed without it the Lua state's random numbers are used. Row i of a batch draws as it
--- would alone with seed + i - 1
--- @param[opt] options.stop a token id, a string, or a list of these; the stop itself is not returned. For a string
--- prompt the tokenizer's end tokens stop too, unless this is false
+-- @tparam[opt] integer options.seed without it the Lua state's random numbers are used; row i of a batch: seed + i - 1
+-- @param[opt] options.stop a token id, a string, or a list of these, which are not returned; for a string prompt end
+-- tokens stop too, unless this is false
 -- @tparam[opt=true] boolean options.use_cache false runs the whole context for each token; the tokens are the same
--- @tparam[opt="crop"] string options.overflow "crop": past context_length the model sees only the last context_length
--- tokens, exactly as in a new run; "error": a call that may go past it raises an error before it begins
+-- @tparam[opt="crop"] string options.overflow "crop": past context_length the model sees only the last tokens, as in a
+-- new run; "error": a call that may go past it raises first
 -- @tparam[opt=false] boolean options.logprobs returns a second value
 -- @tparam[opt] integer options.context_length at most the model's; required for a function
 -- @tparam[opt] Tokenizer options.tokenizer in place of model.tokenizer
--- @tparam[opt=false] boolean options.special true: marks such as `<|endoftext|>` in a string prompt become their ids
--- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor that end with
--- different lengths: a list of tensors)
--- @treturn table with `logprobs`, an array of the log probability of each new token (for a list, one array per prompt)
--- under the model's own distribution, whatever the sampling options
+-- @tparam[opt=false] boolean options.special marks like `<|endoftext|>` in a string prompt become their ids
+-- @tparam[opt] function options.process `function(logits, ids)` changes the logits `[vocab_size]` before each draw, or
+-- returns others
+-- @tparam[opt] function options.on_finish `function(reason, i)`, at the end of prompt i: "stop" (what stops came) or
+-- "length" (max_new_tokens)
+-- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor of different
+-- lengths: a list)
+-- @treturn table with `logprobs`, the log probability of each new token (for a list, one array per prompt) under the
+-- model's own distribution
 -- @usage model:generate({ 3, 1, 2 }, { max_new_tokens = 10 })
 -- model:generate("Hello,", { temperature = 0.8, top_k = 50, seed = 1, stop = "\n" })
 function generate.generate(model, prompt, options)
@@ -191,7 +194,7 @@ end
 -- @function Model:generate
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
--- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`, `special`
+-- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`, `special`, `process`, `on_finish`
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form
 -- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
 -- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))

@@ -239,6 +239,10 @@ static int64_t greedy(GptSampler *sampler, const float *logits, int64_t vocab) {
   return first_greatest(sampler->scores, vocab);
 }
 
+double gpt_log_probability(const float *logits, int64_t vocab, int64_t id) {
+  return fmin(0, (double)logits[id] - (double)gpt_kernels()->log_sum_exp(logits, vocab));
+}
+
 bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logits, int64_t vocab, int64_t *id,
                       double *log_probability) {
   if (!check_logits(sampler, logits, vocab) || !make_buffers(sampler, vocab)) return false;
@@ -248,8 +252,7 @@ bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logit
     make_weights(sampler, logits, vocab);
     *id = draw_id(sampler, random);
   }
-  if (log_probability != NULL)
-    *log_probability = fmin(0, (double)logits[*id] - gpt_kernels()->log_sum_exp(logits, vocab));
+  if (log_probability != NULL) *log_probability = gpt_log_probability(logits, vocab, *id);
   return true;
 }
 

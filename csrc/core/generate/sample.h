@@ -46,6 +46,9 @@ void gpt_sampler_forget(GptSampler *sampler);
 bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logits, int64_t vocab, int64_t *id,
                       double *log_probability);
 
+/* The log probability of an id under the log-softmax of logits [vocab]. */
+double gpt_log_probability(const float *logits, int64_t vocab, int64_t id);
+
 /* Writes the distribution that a draw would draw from into probabilities [vocab], which may be logits. */
 bool gpt_sampler_distribution(GptSampler *sampler, const float *logits, int64_t vocab, float *probabilities);
 

@@ -6,7 +6,7 @@ local items = require "gpt.support.items"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
-  "overflow", "logprobs", "context_length", "tokenizer", "special",
+  "overflow", "logprobs", "context_length", "tokenizer", "special", "process", "on_finish",
 }
 
 local options = {}
@@ -41,6 +41,14 @@ local function flag(what, given, name, otherwise)
   if value == nil then return otherwise end
   if type(value) ~= "boolean" then
     raise(what, "%s: true or false expected, got %s", name, validate.show(value))
+  end
+  return value
+end
+
+local function hook(what, given, name)
+  local value = given[name]
+  if value ~= nil and type(value) ~= "function" then
+    raise(what, "%s: a function expected, got %s", name, validate.show(value))
   end
   return value
 end
@@ -89,6 +97,8 @@ function options.read(what, given)
     context_length = whole(what, given, "context_length", nil, 1),
     tokenizer = given.tokenizer,
     special = flag(what, given, "special", false),
+    process = hook(what, given, "process"),
+    on_finish = hook(what, given, "on_finish"),
   }
 end
 

@@ -14,6 +14,7 @@ function Output.new(settings)
     follows = follows,         -- needs the text of the tokens
     drawn = 0,                 -- tokens that came
     done = settings.limit == 0,
+    reason = settings.limit == 0 and "length" or nil, -- why it is done: "stop", "length"
     ids = {}, logprobs = {},   -- tokens let out
     taken = 0,                 -- of these, how many the reader took
     pieces = {},               -- text let out
@@ -43,8 +44,8 @@ local function let_out(self, n)
 end
 
 -- Nothing more will come.
-local function finish(self)
-  self.done, self.held, self.held_text = true, {}, ""
+local function finish(self, reason)
+  self.done, self.reason, self.held, self.held_text = true, reason, {}, ""
 end
 
 local function follow(self, id, logprob)
@@ -53,7 +54,7 @@ local function follow(self, id, logprob)
   local at, waiting = stop.find(self.held_text, self.settings.stop_strings)
   if at then
     let_out(self, at - 1)
-    return finish(self)
+    return finish(self, "stop")
   end
   local safe = #self.held_text - waiting
   if self.settings.text then safe = safe - characters.unfinished(self.held_text:sub(1, safe)) end
@@ -69,7 +70,7 @@ function Output:add(id, logprob)
   end
   if not self.done and (stopped or self.drawn == self.settings.limit) then
     let_out(self, #self.held_text)
-    finish(self)
+    finish(self, stopped and "stop" or "length")
   end
 end
 
