@@ -28,6 +28,9 @@ local FIELDS = {
   { "shortcut_drop_rate", validate.rate, optional = true },
 }
 
+-- Each with its name and its rule.
+config.fields = FIELDS
+
 -- What other programs call our keys.
 local OTHER_NAMES = {
   n_embd = "emb_dim", d_model = "emb_dim", hidden_size = "emb_dim", embedding_dim = "emb_dim",

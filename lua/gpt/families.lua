@@ -1,39 +1,52 @@
--- The model families that files may hold. Each is one table, a file of lua/gpt/families: what its config and its
--- tensors are called in each format, and where they stand in a Model.
-local families = { gpt2 = require "gpt.families.gpt2" }
+-- The model families. Each is one table, a recipe: a file of lua/gpt/families, or the user's own (gpt.family). What a
+-- recipe says is told in docs/families.md. This file, and all others, know no family by name.
+local families = {}
 
-local ALL = { families.gpt2 }
-local COLUMN = { huggingface = 3, gguf = 4 } -- of a tensor's names
+-- The files of lua/gpt/families. The first one is what files are that do not say.
+local NAMES = { "gpt2" }
+local ALL = {}
+for i, name in ipairs(NAMES) do ALL[i] = require("gpt.families." .. name) end
+
+-- What a config is of that does not say, and files.
+families.default = ALL[1]
+
+-- Their names, as a config's `family` has them.
+families.NAMES = NAMES
+
+-- All of them, in order.
+function families.each() return ipairs(ALL) end
+
+-- The family that a config's `family` names, or nil.
+function families.named(name)
+  for _, family in ipairs(ALL) do
+    if family.name == name then return family end
+  end
+end
+
+-- The family of a config.
+function families.of(config)
+  local name = rawget(config, "family")
+  return name == nil and families.default or families.named(name)
+end
 
 -- The family that files of that format call so, or nil.
+-- @string format "huggingface" or "gguf"
 function families.find(format, name)
   for _, family in ipairs(ALL) do
-    if family[format].name == name then return family end
+    if family[format] and family[format].name == name then return family end
   end
 end
 
--- What there is, for messages.
-function families.names()
+-- What files of that format call the families there are, for messages.
+-- @string format
+-- @func[opt] show how each is written
+function families.names(format, show)
   local names = {}
-  for i, family in ipairs(ALL) do names[i] = family.name end
-  return table.concat(names, ", ")
-end
-
--- The tensors that a file of that format has for a model of that config.
--- @tparam table family
--- @tparam table config with every key
--- @string format "huggingface" or "gguf"
--- @treturn {table,...} in the order of the model's layers, each: `name`; `shape` as the file has it; `paths` in a Model
--- of the parts that lie in it side by side; `turned` where the file's [in, out] is a Model's [out, in]; `role`
-function families.layout(family, config, format)
-  local list = {}
-  for i, item in ipairs(family.tensors(config)) do
-    local paths, shape = item[1], item[2]
-    local turned = format == "huggingface" and item.turned or false
-    if turned then shape = { shape[2], shape[1] } end
-    list[i] = { name = item[COLUMN[format]], shape = shape, paths = paths, turned = turned, role = item.role }
+  for _, family in ipairs(ALL) do
+    local own = family[format]
+    if own then names[#names + 1] = show and show(own.name) or own.name end
   end
-  return list
+  return table.concat(names, ", ")
 end
 
 return families

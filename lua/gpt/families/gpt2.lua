@@ -1,80 +1,87 @@
--- GPT-2 (Radford et al., "Language Models are Unsupervised Multitask Learners", 2019): where its tensors stand in files
--- and in a Model.
-local gpt2 = {
-  name = "gpt2",
-  token_embedding = { huggingface = "wte.weight", gguf = "token_embd.weight" },
-  head = { huggingface = "lm_head.weight", gguf = "output.weight" }, -- where there is none, the embedding is the head
+-- GPT-2 (Radford et al., "Language Models are Unsupervised Multitask Learners", 2019).
+local forms = require "gpt.model_files.forms"
+local json = require "gpt.support.json"
+
+local gpt2 = { name = "gpt2", title = "GPT-2" }
+
+local turned = forms.turned
+
+gpt2.tensors = {
+  { "token_embedding.weight", "transformer.wte.weight", "token_embd.weight" },
+  { "position_embedding.weight", "transformer.wpe.weight", "position_embd.weight" },
+  { "blocks.*.norm1.weight", "transformer.h.*.ln_1.weight", "blk.*.attn_norm.weight" },
+  { "blocks.*.norm1.bias", "transformer.h.*.ln_1.bias", "blk.*.attn_norm.bias" },
+  { { "blocks.*.attention.query.weight", "blocks.*.attention.key.weight", "blocks.*.attention.value.weight" },
+    "transformer.h.*.attn.c_attn.weight", "blk.*.attn_qkv.weight", huggingface = turned },
+  { { "blocks.*.attention.query.bias", "blocks.*.attention.key.bias", "blocks.*.attention.value.bias" },
+    "transformer.h.*.attn.c_attn.bias", "blk.*.attn_qkv.bias", when = "qkv_bias", zeros = true },
+  { "blocks.*.attention.output.weight", "transformer.h.*.attn.c_proj.weight", "blk.*.attn_output.weight",
+    huggingface = turned },
+  { "blocks.*.attention.output.bias", "transformer.h.*.attn.c_proj.bias", "blk.*.attn_output.bias" },
+  { "blocks.*.norm2.weight", "transformer.h.*.ln_2.weight", "blk.*.ffn_norm.weight" },
+  { "blocks.*.norm2.bias", "transformer.h.*.ln_2.bias", "blk.*.ffn_norm.bias" },
+  { "blocks.*.feed_forward.expand.weight", "transformer.h.*.mlp.c_fc.weight", "blk.*.ffn_up.weight",
+    huggingface = turned },
+  { "blocks.*.feed_forward.expand.bias", "transformer.h.*.mlp.c_fc.bias", "blk.*.ffn_up.bias" },
+  { "blocks.*.feed_forward.project.weight", "transformer.h.*.mlp.c_proj.weight", "blk.*.ffn_down.weight",
+    huggingface = turned },
+  { "blocks.*.feed_forward.project.bias", "transformer.h.*.mlp.c_proj.bias", "blk.*.ffn_down.bias" },
+  { "final_norm.weight", "transformer.ln_f.weight", "output_norm.weight" },
+  { "final_norm.bias", "transformer.ln_f.bias", "output_norm.bias" },
+  { "head.weight", "lm_head.weight", "output.weight" },
 }
 
--- A block's tensors: the paths of the parts that lie in one side by side, its shape in a Model, its names in Hugging
--- Face's and in GGUF files; `turned` where Hugging Face's have it as [in, out].
-local function block(config)
-  local width, hidden = config.emb_dim, config.hidden_dim
-  return {
-    { { "norm1.weight" }, { width }, "ln_1.weight", "attn_norm.weight" },
-    { { "norm1.bias" }, { width }, "ln_1.bias", "attn_norm.bias" },
-    { { "attention.query.weight", "attention.key.weight", "attention.value.weight" }, { 3 * width, width },
-      "attn.c_attn.weight", "attn_qkv.weight", turned = true },
-    { { "attention.query.bias", "attention.key.bias", "attention.value.bias" }, { 3 * width },
-      "attn.c_attn.bias", "attn_qkv.bias", role = "qkv_bias" },
-    { { "attention.output.weight" }, { width, width }, "attn.c_proj.weight", "attn_output.weight", turned = true },
-    { { "attention.output.bias" }, { width }, "attn.c_proj.bias", "attn_output.bias" },
-    { { "norm2.weight" }, { width }, "ln_2.weight", "ffn_norm.weight" },
-    { { "norm2.bias" }, { width }, "ln_2.bias", "ffn_norm.bias" },
-    { { "feed_forward.expand.weight" }, { hidden, width }, "mlp.c_fc.weight", "ffn_up.weight", turned = true },
-    { { "feed_forward.expand.bias" }, { hidden }, "mlp.c_fc.bias", "ffn_up.bias" },
-    { { "feed_forward.project.weight" }, { width, hidden }, "mlp.c_proj.weight", "ffn_down.weight", turned = true },
-    { { "feed_forward.project.bias" }, { width }, "mlp.c_proj.bias", "ffn_down.bias" },
-  }
-end
-
--- The tensors of a model of that config, in the order of its layers.
--- @tparam table config with every key
--- @treturn {table,...} each as in `block`, with whole paths and names; `role`: "token_embedding", "position_embedding",
--- "head", "qkv_bias"
-function gpt2.tensors(config)
-  local list, width = {}, config.emb_dim
-  local function add(item) list[#list + 1] = item end
-  add { { "token_embedding.weight" }, { config.vocab_size, width }, gpt2.token_embedding.huggingface,
-    gpt2.token_embedding.gguf, role = "token_embedding" }
-  add { { "position_embedding.weight" }, { config.context_length, width }, "wpe.weight", "position_embd.weight",
-    role = "position_embedding" }
-  for i = 1, config.n_layers do
-    for _, item in ipairs(block(config)) do
-      for j, path in ipairs(item[1]) do item[1][j] = ("blocks.%d.%s"):format(i, path) end
-      item[3], item[4] = ("h.%d.%s"):format(i - 1, item[3]), ("blk.%d.%s"):format(i - 1, item[4])
-      add(item)
-    end
-  end
-  add { { "final_norm.weight" }, { width }, "ln_f.weight", "output_norm.weight" }
-  add { { "final_norm.bias" }, { width }, "ln_f.bias", "output_norm.bias" }
-  if not config.tie_weights then
-    add { { "head.weight" }, { config.vocab_size, width }, gpt2.head.huggingface, gpt2.head.gguf, role = "head" }
-  end
-  return list
-end
+local function four_times(config) return 4 * config.emb_dim end
 
 gpt2.huggingface = {
-  name = "gpt2",           -- model_type in config.json
-  prefix = "transformer.", -- of all tensors' names but the head's, or of none
-}
-
--- The config's keys in a GGUF file's metadata, with their types there; last, what a key is where it may be missing.
-gpt2.gguf = {
-  name = "gpt2", -- general.architecture
-  keys = {
-    { "context_length", "gpt2.context_length", "u32" },
-    { "emb_dim", "gpt2.embedding_length", "u32" },
-    { "n_layers", "gpt2.block_count", "u32" },
-    { "hidden_dim", "gpt2.feed_forward_length", "u32", function(config) return 4 * config.emb_dim end },
-    { "n_heads", "gpt2.attention.head_count", "u32" },
-    { "norm_eps", "gpt2.attention.layer_norm_epsilon", "f32" },
+  name = "gpt2",
+  architecture = "GPT2LMHeadModel",
+  prefix = "transformer.",
+  ignored = { "h.*.attn.bias", "h.*.attn.masked_bias" }, -- causal masks of old files
+  -- (reorder_and_upcast_attn changes nothing: with it attention computes in float32, as it does here.)
+  fixed = {
+    { "scale_attn_weights", true }, { "scale_attn_by_inverse_layer_idx", false }, { "add_cross_attention", false },
   },
+  keys = {
+    { "emb_dim", { "n_embd", "hidden_size" }, "size", 768 },
+    { "n_heads", { "n_head", "num_attention_heads" }, "size", 12 },
+    { "shortcut_drop_rate", "resid_pdrop", "rate", 0.1 },
+    { "drop_rate", "resid_pdrop", "rate", 0.1, write = false },
+    { "vocab_size", "vocab_size", "size", 50257 },
+    { "context_length", { "n_positions", "max_position_embeddings", "n_ctx" }, "size", 1024 },
+    { "n_layers", { "n_layer", "num_hidden_layers" }, "layers", 12 },
+    { "hidden_dim", "n_inner", "size", four_times,
+      write = function(config) return config.hidden_dim ~= four_times(config) and config.hidden_dim or json.null end },
+    { "activation", "activation_function", "word", "gelu", words = {
+        gelu_new = "gelu", gelu_pytorch_tanh = "gelu", gelu_fast = "gelu", gelu = "gelu_exact",
+        gelu_python = "gelu_exact", relu = "relu",
+      },
+      written = { gelu = "gelu_new", gelu_exact = "gelu", relu = "relu" } },
+    { "norm_eps", "layer_norm_epsilon", "epsilon", 1e-5 },
+    { "emb_drop_rate", "embd_pdrop", "rate", 0.1 },
+    { "attn_drop_rate", "attn_pdrop", "rate", 0.1 },
+    { "tie_weights", "tie_word_embeddings", "flag", true },
+    { "qkv_bias", "qkv_bias", "flag", true,
+      write = function(config) if not config.qkv_bias then return false end end },
+    { "init", "init", "word", "gpt2", words = { gpt2 = "gpt2", torch = "torch" },
+      write = function(config) return config.init ~= "gpt2" and config.init or nil end },
+  },
+  also = function(config) return { n_ctx = config.context_length, initializer_range = 0.02 } end,
+  end_token = function(config) return config.vocab_size == 50257 and 50256 or nil end, -- without a tokenizer
 }
 
--- Whether a name, without its prefix, is of a causal mask, which old files hold and nobody needs.
-function gpt2.huggingface.is_ignored(name)
-  return name:find("^h%.%d+%.attn%.bias$") ~= nil or name:find("^h%.%d+%.attn%.masked_bias$") ~= nil
-end
+gpt2.gguf = {
+  name = "gpt2",
+  defaults = { qkv_bias = true, activation = "gelu" },
+  keys = {
+    { "context_length", "context_length", "size" },
+    { "emb_dim", "embedding_length", "size" },
+    { "n_layers", "block_count", "layers" },
+    { "hidden_dim", "feed_forward_length", "size", four_times },
+    { "n_heads", "attention.head_count", "size" },
+    { "norm_eps", "attention.layer_norm_epsilon", "epsilon" },
+  },
+  fixed = { { "attention.head_count_kv", "n_heads", "as many as heads" } },
+}
 
 return gpt2

@@ -3,6 +3,7 @@ local build = require "gpt.model_files.build"
 local core = require "gpt.core"
 local families = require "gpt.families"
 local fit = require "gpt.model_files.fit"
+local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.gguf.config"
 local validate = require "gpt.support.validate"
 
@@ -14,39 +15,33 @@ local function family_of(file)
   local family = families.find("gguf", name)
   if family then return family end
   core._raise(("%s: %s is %s; what is implemented: %s"):format(file.path, ARCHITECTURE, validate.show(name),
-    families.names()))
+    families.names "gguf"))
 end
 
+-- The tensors by name, and their shapes.
 local function entries_of(file)
-  local by_name = {}
-  for _, entry in ipairs(file:tensors()) do by_name[entry.name] = entry end
-  return by_name
-end
-
--- What the tensors tell of the config: the vocabulary, and whether the head is the embedding.
-local function heed_tensors(file, family, entries, config)
-  local name = family.token_embedding.gguf
-  local embedding = entries[name]
-  if not embedding then core._raise(("%s: there is no tensor %s"):format(file.path, name)) end
-  config.vocab_size = embedding.shape[1] or 0
-  config.tie_weights = entries[family.head.gguf] == nil
+  local by_name, shapes = {}, {}
+  for _, entry in ipairs(file:tensors()) do by_name[entry.name], shapes[entry.name] = entry, entry.shape end
+  return by_name, shapes
 end
 
 local function reader(file, entries, options)
   return function(item)
     local entry = entries[item.name]
-    return entry and file:tensor(entry.number, build.wants_view(item, options)) or core.zeros(item.shape)
+    if not entry then return core.zeros(item.shape) end
+    return file:tensor(entry.number, build.wants_view(item, options))
   end
 end
 
 local function is_zero(tensor)
-  return core.no_grad(function() return tensor:float():abs():max():item() == 0 end)
+  return tensor:numel() == 0 or core.no_grad(function() return tensor:float():abs():max():item() == 0 end)
 end
 
--- Query, key and value biases that the config lacks stand in the file as zeros, because llama.cpp demands them.
-local function heed_biases(config, list, read)
-  for _, item in ipairs(list) do
-    if not config.qkv_bias and item.role == "qkv_bias" then config.qkv_bias = not is_zero(read(item)) end
+-- Biases that a model lacks stand in the file as zeros where llama.cpp demands them.
+local function heed_zeros(file, family, entries, config)
+  for _, item in ipairs(layout.all(family, config, "gguf")) do
+    local entry = item.zeros and not config[item.when] and entries[item.name]
+    if entry then config[item.when] = not is_zero(file:tensor(entry.number, true)) end
   end
 end
 
@@ -66,15 +61,15 @@ end
 -- @treturn Tokenizer or nil
 return function(path, options)
   local file <close> = core._gguf_open(path)
-  local family, entries = family_of(file), entries_of(file)
-  local config = model_config.read(file, family)
-  heed_tensors(file, family, entries, config)
-  local list = families.layout(family, config, "gguf")
-  fit(path .. ": the tensors do not fit the metadata", list, entries, options.strict)
-  local read = reader(file, entries, options)
-  heed_biases(config, list, read)
+  local family = family_of(file)
+  local entries, file_shapes = entries_of(file)
+  local config = model_config.read(path, family, function(key) return file:value(key) end, file_shapes)
+  heed_zeros(file, family, entries, config)
   local model = build.empty(config)
-  build.fill(model, list, config, read)
+  local shapes = layout.shapes(model)
+  local list = layout.of(family, config, "gguf", shapes)
+  fit(path .. ": the tensors do not fit the metadata", list, entries, options.strict)
+  build.fill(model, list, shapes, config, reader(file, entries, options))
   if options.tokenizer and has_tokenizer(file) then
     build.bring_tokenizer(model, build.tokenizer(file.tokenizer, file))
   end

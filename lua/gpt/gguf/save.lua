@@ -1,13 +1,15 @@
 -- A model as one GGUF file, which llama.cpp runs.
 local core = require "gpt.core"
-local families = require "gpt.families"
+local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.gguf.config"
 local name_list = require "gpt.support.name_list"
 local tree = require "gpt.model_files.tree"
+local validate = require "gpt.support.validate"
 local warning = require "gpt.support.warning"
 local write = require "gpt.gguf.write"
 
 local QUANTIZATION_VERSION = 2
+local POSITIONS = "position_embedding.weight"
 local ENCODINGS = core._gguf_encodings()
 
 -- general.file_type, by what most of the weights are.
@@ -22,30 +24,36 @@ local function dtype_of(item, tensors, wanted, unfit)
   for _, tensor in ipairs(tensors) do
     if tensor:dtype() ~= own then own = "f32" end
   end
-  local dtype = item.role ~= "position_embedding" and wanted or own
+  local dtype = item.paths[1] ~= POSITIONS and wanted or own
   if item.shape[2] % ENCODINGS[dtype].block == 0 then return dtype end
   unfit[#unfit + 1] = ("%s (%d)"):format(item.name, item.shape[2])
   return "f16"
 end
 
+-- In the form that the file has.
+local function formed(item, parts, config)
+  if not item.form then return parts end
+  return { core.no_grad(function() return item.form.write(#parts == 1 and parts[1] or core.cat(parts, 1), config) end) }
+end
+
 -- One of the file's tensors, from the parts that lie in it one after the other. Biases that a model lacks are zeros.
-local function parts_of(item, tensors, dtype)
+local function parts_of(item, tensors, config, dtype)
   if #tensors == 0 then return { core.zeros(item.shape) } end
-  local parts = {}
-  for i, tensor in ipairs(tensors) do
+  local parts = formed(item, tensors, config)
+  for i, tensor in ipairs(parts) do
     parts[i] = tensor:dtype() == dtype and tensor or core.no_grad(tensor.to, tensor, dtype)
   end
   return parts
 end
 
-local function items_of(family, config, parameters, wanted)
+local function items_of(family, config, parameters, shapes, wanted)
   local items, unfit = {}, {}
-  for i, place in ipairs(families.layout(family, config, "gguf")) do
+  for i, place in ipairs(layout.of(family, config, "gguf", shapes)) do
     local tensors = {}
     for j, path in ipairs(place.paths) do tensors[j] = parameters[path] end
     local dtype = dtype_of(place, tensors, wanted, unfit)
     items[i] = { name = place.name, shape = place.shape, dtype = dtype,
-      make = function() return parts_of(place, tensors, dtype) end }
+      make = function() return parts_of(place, { table.unpack(tensors) }, config, dtype) end }
   end
   return items, unfit
 end
@@ -72,39 +80,54 @@ local function tokenizer_pair(tokenizer, config)
   return { bytes = bytes, count = count }
 end
 
-local function metadata_of(model, path, family, config, items)
+local function metadata_of(model, path, family, standard, items)
   local list = {
-    { "general.architecture", "string", family.name }, { "general.type", "string", "model" },
+    { "general.architecture", "string", family.gguf.name }, { "general.type", "string", "model" },
     { "general.name", "string", path:match("([^/\\]+)%.[^.]*$") or path },
     { "general.file_type", "u32", file_type(items) },
     { "general.quantization_version", "u32", QUANTIZATION_VERSION },
   }
-  table.move(model_config.metadata(config, family), 1, 1000, #list + 1, list)
-  list[#list + 1] = tokenizer_pair(model.tokenizer, config)
+  table.move(standard, 1, #standard, #list + 1, list)
+  list[#list + 1] = tokenizer_pair(model.tokenizer, model.config)
   local template = model.chat_template
   if template then list[#list + 1] = { "tokenizer.chat_template", "string", template } end
   return list
 end
 
+-- Keys that say nothing about what is computed: how weights are drawn, what training drops, biases that may be zeros.
+local QUIET = { init = true, qkv_bias = true, emb_drop_rate = true, attn_drop_rate = true, shortcut_drop_rate = true }
+
 -- What llama.cpp will not do as this model does.
-local function warn_of(path, config, unfit, wanted)
-  if config.activation ~= "gelu" then
-    warning('save: %s: of this family llama.cpp knows no other activation than "gelu", and will compute that '
-      .. "instead of %q", path, config.activation)
+local function warn_of_config(path, own)
+  for _, entry in ipairs(own) do
+    local name, known, value = table.unpack(entry)
+    if not QUIET[name] then
+      warning("save: %s: of this family llama.cpp knows no other %s than %s, and will compute that instead of %s", path,
+        name, validate.show(known), validate.show(value))
+    end
   end
-  if #unfit > 0 then
-    warning("save: %s: rows that are no multiple of %s's block, %d, are written as f16: %s", path, wanted,
-      ENCODINGS[wanted].block, name_list.line(unfit))
-  end
+end
+
+local function warn_of_rows(path, unfit, wanted)
+  if #unfit == 0 then return end
+  warning("save: %s: rows that are no multiple of %s's block, %d, are written as f16: %s", path, wanted,
+    ENCODINGS[wanted].block, name_list.line(unfit))
+end
+
+local function shapes_of(items)
+  local shapes = {}
+  for _, item in ipairs(items) do shapes[item.name] = item.shape end
+  return shapes
 end
 
 -- @tparam Layer model
 -- @string path
 -- @tparam table options `dtype`
 return function(model, path, options)
-  local config, parameters = tree(model)
-  local family = families.gpt2
-  local items, unfit = items_of(family, config, parameters, options.dtype)
-  write(path, metadata_of(model, path, family, config, items), items)
-  warn_of(path, config, unfit, options.dtype)
+  local family, config, parameters, shapes = tree(model)
+  local items, unfit = items_of(family, config, parameters, shapes, options.dtype)
+  local standard, own = model_config.metadata(config, family, shapes_of(items))
+  write(path, metadata_of(model, path, family, standard, items), items)
+  warn_of_config(path, own)
+  warn_of_rows(path, unfit, options.dtype)
 end

@@ -2,10 +2,10 @@
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
 local model_config = require "gpt.huggingface.config"
-local families = require "gpt.families"
 local build = require "gpt.model_files.build"
 local fit = require "gpt.model_files.fit"
 local hints = require "gpt.model_files.hints"
+local layout = require "gpt.model_files.layout"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
 local safetensors = require "gpt.safetensors"
@@ -16,9 +16,6 @@ local WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.jso
 
 -- Files that a tokenizer consists of: one of these sets is enough.
 local TOKENIZERS = { { "tokenizer.json" }, { "vocab.json", "merges.txt" }, { "encoder.json", "vocab.bpe" } }
-
-local family = families.gpt2
-local HEAD, EMBEDDING = family.head.huggingface, family.token_embedding.huggingface
 
 local function exists(place, name)
   return select(2, place:path(name))
@@ -50,15 +47,14 @@ end
 
 -- The name that a tensor goes by here: without the family's prefix, and without what PyTorch's and PEFT's wrappers put
 -- into names (torch.compile, DataParallel, a model with adapters), one within the other.
-local function plain(name)
+local function plain(family, name)
   local bare = ("." .. name):gsub("%._orig_mod%f[.]", ""):gsub("%.module%f[.]", ""):gsub("^%.base_model%.model%.", ".")
-  local prefix = "." .. family.huggingface.prefix
-  return bare:sub(1, #prefix) == prefix and bare:sub(#prefix + 1) or bare:sub(2)
+  return layout.bare(family, "huggingface", bare:sub(2))
 end
 
 local function add_entries(weights, file, map)
   for _, entry in ipairs(file.entries) do
-    local name = plain(entry.name)
+    local name = plain(weights.family, entry.name)
     if weights.entries[name] then
       core._raise(("%s: tensor %s comes twice"):format(file.path, name_list.line { name }))
     end
@@ -80,19 +76,28 @@ local function add_files(weights, place, dir)
 end
 
 -- Opens the directory's safetensors, one file or shards, and collects their tensors by name.
-local function open_weights(place, dir)
-  local weights = setmetatable({ files = {}, entries = {}, path = dir .. "/" .. WEIGHTS }, Weights)
+local function open_weights(place, dir, family)
+  local path = dir .. "/" .. WEIGHTS
+  local weights = setmetatable({ family = family, files = {}, entries = {}, path = path }, Weights)
   local done, problem = pcall(add_files, weights, place, dir)
   if done then return weights end
   weights:__close()
   error(problem, 0)
 end
 
+-- Tensors that nobody needs.
+local function is_ignored(family, name)
+  for _, ignored in ipairs(family.huggingface.ignored or {}) do
+    local pattern = "^" .. ignored:gsub("[^%w*]", "%%%0"):gsub("%*", "%%d+") .. "$"
+    if name:find(pattern) then return true end
+  end
+end
+
 -- Holds what the files have against what the config asks for.
 local function check_fit(weights, list, config_path, strict)
   local there = {}
   for name, entry in pairs(weights.entries) do
-    if not family.huggingface.is_ignored(name) then there[name] = entry end
+    if not is_ignored(weights.family, name) then there[name] = entry end
   end
   fit(("%s does not fit %s"):format(weights.path, config_path), list, there, strict)
 end
@@ -103,27 +108,35 @@ local function same_bytes(a, b)
     and a.source.file:same(a.offset, b.source.file, b.offset, a.last - a.first)
 end
 
--- The weights have the last word on what the config says of them: a head of their own, query, key and value biases.
-local function heed_weights(weights, config, config_path)
-  local head, embedding = weights.entries[HEAD], weights.entries[EMBEDDING]
-  local function correct(said, found)
-    warning("gpt.load: %s says %s, but %s; the weights win", config_path, said, found)
-  end
+local function correct(config_path, said, found)
+  warning("gpt.load: %s says %s, but %s; the weights win", config_path, said, found)
+end
+
+-- The weights have the last word on what the config says of a head of their own.
+local function heed_head(weights, config, config_path)
+  local head_name = layout.name(weights.family, "huggingface", "head.weight")
+  local embedding_name = layout.name(weights.family, "huggingface", "token_embedding.weight")
+  local head, embedding = weights.entries[head_name], weights.entries[embedding_name]
   if config.tie_weights and head and embedding and same_bytes(head, embedding) then
-    weights.entries[HEAD] = nil
+    weights.entries[head_name] = nil
   elseif config.tie_weights and head then
     config.tie_weights = false
-    correct("tie_word_embeddings = true", "lm_head.weight is another than wte.weight")
+    correct(config_path, "tie_word_embeddings = true", ("%s is another than %s"):format(head_name, embedding_name))
   elseif not config.tie_weights and not head then
     config.tie_weights = true
-    correct("tie_word_embeddings = false", "there is no lm_head.weight")
+    correct(config_path, "tie_word_embeddings = false", ("there is no %s"):format(head_name))
   end
-  if not config.qkv_bias then
-    for _, item in ipairs(families.layout(family, config, "huggingface")) do
-      local entry = item.role == "qkv_bias" and weights.entries[item.name]
-      config.qkv_bias = config.qkv_bias or entry and not safetensors.is_zero(entry) or false
+end
+
+-- And on biases that files have as zeros where the model has none.
+local function heed_zeros(weights, config, config_path)
+  for _, item in ipairs(layout.all(weights.family, config, "huggingface")) do
+    local entry = item.zeros and not config[item.when] and weights.entries[item.name]
+    if entry and not safetensors.is_zero(entry) then
+      config[item.when] = true
+      local name = item.name:match "%.%d+%.(.*)" or item.name
+      correct(config_path, item.when .. " = false", ("an %s is not zero"):format(name))
     end
-    if config.qkv_bias then correct("qkv_bias = false", "an attn.c_attn.bias is not zero") end
   end
 end
 
@@ -144,7 +157,8 @@ end
 local function read_config(place, dir)
   local path, there = place:path(CONFIG)
   if not there then hints.without_config(place, dir) end
-  return model_config.read(path), path
+  local config, family = model_config.read(path)
+  return config, family, path
 end
 
 -- All files are opened while no save can put others into place; weights are copied, where they are, after that.
@@ -156,16 +170,18 @@ end
 return function(dir, options)
   hints.check_directory(dir)
   local place <close> = core._directory(dir)
-  local config, config_path = read_config(place, dir)
-  local weights <close> = open_weights(place, dir)
+  local config, family, config_path = read_config(place, dir)
+  local weights <close> = open_weights(place, dir, family)
   local tokenizer, problem
   if options.tokenizer and has_tokenizer(place) then tokenizer, problem = build.tokenizer(core.tokenizer, dir) end
   place:close()
-  heed_weights(weights, config, config_path)
-  local list = families.layout(family, config, "huggingface")
-  check_fit(weights, list, config_path, options.strict)
+  heed_head(weights, config, config_path)
+  heed_zeros(weights, config, config_path)
   local model = build.empty(config)
-  build.fill(model, list, config, function(item) return read_tensor(weights, item, options) end)
+  local shapes = layout.shapes(model)
+  local list = layout.of(family, config, "huggingface", shapes)
+  check_fit(weights, list, config_path, options.strict)
+  build.fill(model, list, shapes, config, function(item) return read_tensor(weights, item, options) end)
   build.bring_tokenizer(model, tokenizer, problem)
   return model:eval(), tokenizer
 end

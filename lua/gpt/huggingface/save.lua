@@ -1,7 +1,7 @@
 -- A model directory that Hugging Face's tools load.
 local core = require "gpt.core"
-local families = require "gpt.families"
 local json = require "gpt.support.json"
+local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.huggingface.config"
 local safetensors = require "gpt.safetensors"
 local tokenizers = require "gpt.generate.tokenizers"
@@ -10,12 +10,12 @@ local tree = require "gpt.model_files.tree"
 local HOLDS = { f32 = "float32", f16 = "float16", bf16 = "bfloat16" } -- as config.json calls them
 
 -- One of the files' tensors from the parameters that it holds side by side; biases that a model lacks are zeros.
-local function join(item, parameters, dtype)
+local function join(item, parameters, config, dtype)
   local parts = {}
   for i, path in ipairs(item.paths) do parts[i] = parameters[path] and parameters[path]:float() end
   if #parts == 0 then return core.zeros(item.shape, { dtype = dtype }) end
   local joined = #parts == 1 and parts[1] or core.no_grad(core.cat, parts, 1)
-  return (item.turned and joined:detach():transpose(1, 2) or joined):to(dtype)
+  return (item.form and item.form.write(joined:detach(), config) or joined):to(dtype)
 end
 
 -- The dtype of a tensor's parts: f32 where they differ.
@@ -38,13 +38,12 @@ local function check_option(dtype)
     .. "in .gguf can hold it"):format(dtype))
 end
 
-local function items_of(family, config, parameters, wanted)
+local function items_of(family, config, parameters, shapes, wanted)
   local items = {}
-  for i, place in ipairs(families.layout(family, config, "huggingface")) do
+  for i, place in ipairs(layout.of(family, config, "huggingface", shapes)) do
     local dtype = wanted or dtype_of(place, parameters)
-    items[i] = { name = place.name, shape = place.shape, dtype = dtype, role = place.role,
-      make = function() return join(place, parameters, dtype) end }
-    if place.role ~= "head" then items[i].name = family.huggingface.prefix .. place.name end
+    items[i] = { name = place.full, shape = place.shape, dtype = dtype, paths = place.paths,
+      make = function() return join(place, parameters, config, dtype) end }
   end
   return items
 end
@@ -52,7 +51,7 @@ end
 -- What the config says of all: the dtype of the token embedding.
 local function main_dtype(items)
   for _, item in ipairs(items) do
-    if item.role == "token_embedding" then return HOLDS[item.dtype] end
+    if item.paths[1] == "token_embedding.weight" then return HOLDS[item.dtype] end
   end
 end
 
@@ -78,10 +77,11 @@ local function add_tokenizer(set, tokenizer, dir)
   tokenizer:save(dir)
 end
 
--- The ids that end a text: the tokenizer's, or GPT-2's where the vocabulary is.
-local function end_tokens(tokenizer, config)
+-- The ids that end a text: the tokenizer's, or what the family takes.
+local function end_tokens(family, tokenizer, config)
   if tokenizer then return tokenizers.ends(tokenizer) end
-  return config.vocab_size == 50257 and { 50256 } or {}
+  local end_token = family.huggingface.end_token
+  return { end_token and end_token(config) }
 end
 
 -- An old one is read besides config.json, and would contradict it.
@@ -92,12 +92,12 @@ local function add_generation_config(set, dir, ends)
   set:add("generation_config.json"):write(json.encode(values, 2) .. "\n")
 end
 
-local function write(model, dir, config, items)
+local function write(model, dir, family, config, items)
   local set <close> = core._file_set(dir)
   local tokenizer = model.tokenizer
-  local ends = end_tokens(tokenizer, config)
+  local ends = end_tokens(family, tokenizer, config)
   safetensors.write_into(set:add "model.safetensors", items)
-  set:add("config.json"):write(model_config.encode(config, ends, main_dtype(items)))
+  set:add("config.json"):write(model_config.encode(family, config, ends, main_dtype(items)))
   add_generation_config(set, dir, ends)
   if tokenizer then add_tokenizer(set, tokenizer, dir) end
   set:commit()
@@ -108,10 +108,10 @@ end
 -- @tparam table options `dtype`
 return function(model, dir, options)
   check_option(options.dtype)
-  local config, parameters = tree(model)
-  local items = items_of(families.gpt2, config, parameters, options.dtype)
+  local family, config, parameters, shapes = tree(model)
+  local items = items_of(family, config, parameters, shapes, options.dtype)
   local made = core._make_directory(dir)
-  local done, message = pcall(write, model, dir, config, items)
+  local done, message = pcall(write, model, dir, family, config, items)
   if done then return remove_shards(dir) end
   if made and os then os.remove(dir) end
   error(message, 0)

@@ -6,6 +6,8 @@ local warning = require "gpt.support.warning"
 
 local build = {}
 
+local EMBEDDING, HEAD = "token_embedding.weight", "head.weight"
+
 -- A Model whose weights are shapes without memory.
 -- @tparam table config
 function build.empty(config)
@@ -14,12 +16,16 @@ function build.empty(config)
   return core._model(absent, nil, configs.config(config))
 end
 
--- The parts of one of the files' tensors, as a Model has them: views, where the tensor is one.
-local function parts_of(item, tensor)
-  local whole <close> = item.turned and tensor:transpose(1, 2) or tensor:detach()
-  local count, parts = #item.paths, {}
-  local height = whole:size(1) // count
-  for i = 1, count do parts[i] = whole:narrow(1, (i - 1) * height + 1, height) end
+-- The parts of one of the files' tensors, as a Model has them: views, where that is possible.
+-- @tparam table item of a layout
+local function parts_of(item, tensor, config, shapes)
+  local whole <close> = item.form and item.form.read(tensor, config) or tensor:detach()
+  local parts, first = {}, 1
+  for i, path in ipairs(item.paths) do
+    local rows = shapes[path] and shapes[path][1] or 0
+    parts[i] = whole:narrow(1, first, rows)
+    first = first + rows
+  end
   return parts
 end
 
@@ -39,26 +45,28 @@ end
 
 -- Gives an empty model its weights.
 -- @tparam Model model
--- @tparam {table,...} list the files' layout (families.layout)
+-- @tparam {table,...} list the files' layout for it
+-- @tparam {[string]={integer,...}} shapes of its parameters
 -- @tparam table config the model's
 -- @func read returns the tensor of an item of the list
-function build.fill(model, list, config, read)
+function build.fill(model, list, shapes, config, read)
   for _, item in ipairs(list) do
-    if config.qkv_bias or item.role ~= "qkv_bias" then
+    if shapes[item.paths[1]] then
       local tensor = read(item)
-      local parts = parts_of(item, tensor)
+      local parts = parts_of(item, tensor, config, shapes)
       for i, path in ipairs(item.paths) do set_parameter(model, path, parts[i]) end
-      if config.tie_weights and item.role == "token_embedding" then set_parameter(model, "head.weight", parts[1]) end
+      if config.tie_weights and item.paths[1] == EMBEDDING then set_parameter(model, HEAD, parts[1]) end
       free_all(tensor, parts)
     end
   end
 end
 
 -- Whether a tensor is to be a view of its file. Matrices that will be converted are read from the mapping; what stays
--- is copied then, so that the file is let go of.
+-- is copied then, so that the file is let go of. What is copied in another form need not be copied before.
 -- @tparam table item of a layout
 -- @tparam table options of gpt.load
 function build.wants_view(item, options)
+  if item.form and item.form.copies then return true end
   return options.map and (options.dtype == nil or options.dtype == "f32" or #item.shape == 2)
 end
 

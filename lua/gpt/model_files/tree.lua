@@ -1,18 +1,21 @@
 -- Whether a Model is a family's own tree, which its files can hold, and with what config and parameters.
+local build = require "gpt.model_files.build"
 local configs = require "gpt.config"
 local core = require "gpt.core"
+local families = require "gpt.families"
+local layout = require "gpt.model_files.layout"
 local name_list = require "gpt.support.name_list"
 local neutral = require "gpt.support.neutral"
 
-local function refuse(reason)
-  core._raise(("save: this model is not GPT-2's tree: %s; model:save_parameters(file) writes any layer's parameters")
-    :format(reason))
+local function refuse(family, reason)
+  core._raise(("save: this model is not %s's tree: %s; model:save_parameters(file) writes any layer's parameters")
+    :format(family.title, reason))
 end
 
 local function parameters_of(layer)
-  local by_path, order = {}, {}
-  for path, tensor in layer:parameters() do by_path[path], order[#order + 1] = tensor, path end
-  return by_path, order
+  local by_path = {}
+  for path, tensor in layer:parameters() do by_path[path] = tensor end
+  return by_path
 end
 
 local function names_of(layer)
@@ -28,26 +31,31 @@ local function constructor(layer)
 end
 
 -- A part must be that of a plain Model: the same kinds of layers, made with the same arguments, with the same parts.
-local function check_part(path, found, expected)
+local function check_part(family, path, found, expected)
   local is, should_be = constructor(found), constructor(expected)
-  if is ~= should_be then refuse(("%s is %s where GPT-2 has %s"):format(path, is:sub(1, 200), should_be)) end
+  if is ~= should_be then
+    refuse(family, ("%s is %s where %s has %s"):format(path, is:sub(1, 200), family.title, should_be))
+  end
   local names, wanted = names_of(found), names_of(expected)
   if table.concat(names, ", ") ~= table.concat(wanted, ", ") then
-    refuse(("%s has the parts %s where GPT-2 has %s"):format(path, name_list.line(names), name_list.line(wanted)))
+    refuse(family, ("%s has the parts %s where %s has %s"):format(path, name_list.line(names), family.title,
+      name_list.line(wanted)))
   end
-  for name, part in expected:children() do check_part(path .. "." .. name, found[name], part) end
+  for name, part in expected:children() do check_part(family, path .. "." .. name, found[name], part) end
 end
 
-local function check_tree(model, plain)
-  if #model.blocks ~= #plain.blocks then refuse(("it has %d blocks, not %d"):format(#model.blocks, #plain.blocks)) end
+local function check_tree(family, model, plain)
+  if #model.blocks ~= #plain.blocks then
+    refuse(family, ("it has %d blocks, not %d"):format(#model.blocks, #plain.blocks))
+  end
   for name, part in plain:children() do
-    if name ~= "blocks" then check_part(name, model[name], part) end
+    if name ~= "blocks" then check_part(family, name, model[name], part) end
   end
-  for i = 1, #plain.blocks do check_part("blocks." .. i, model.blocks[i], plain.blocks[i]) end
+  for i = 1, #plain.blocks do check_part(family, "blocks." .. i, model.blocks[i], plain.blocks[i]) end
 end
 
-local function check_parameters(parameters, plain)
-  local missing, unexpected, expected = {}, {}, parameters_of(plain)
+local function check_parameters(family, parameters, expected)
+  local missing, unexpected = {}, {}
   for path in pairs(expected) do
     if not parameters[path] then missing[#missing + 1] = path end
   end
@@ -56,34 +64,34 @@ local function check_parameters(parameters, plain)
   end
   neutral.sort(missing)
   neutral.sort(unexpected)
-  if #missing > 0 then refuse("it has no " .. name_list.line(missing)) end
-  if #unexpected > 0 then refuse("it also has " .. name_list.line(unexpected)) end
+  if #missing > 0 then refuse(family, "it has no " .. name_list.line(missing)) end
+  if #unexpected > 0 then refuse(family, "it also has " .. name_list.line(unexpected)) end
 end
 
 -- The config that the tree has by now: parts may have been exchanged since it was made.
-local function config_of(model, parameters)
+local function config_of(family, model, parameters)
   local config = configs.check(model.config, "save: model.config")
   config.tie_weights = parameters["head.weight"] == nil
-  config.qkv_bias = parameters["blocks.1.attention.query.bias"] ~= nil
+  local there = {}
+  for _, item in ipairs(layout.all(family, config, "huggingface")) do
+    if item.when then there[item.when] = there[item.when] or parameters[item.paths[1]] ~= nil end
+  end
+  for key, is_there in pairs(there) do config[key] = is_there end
   return config
 end
 
-local function plain_model(config)
-  local absent = configs.check(config, "save")
-  absent.init = "absent"
-  return core._model(absent)
-end
-
 -- @tparam Layer model
+-- @treturn table its family
 -- @treturn table its config by now, with every key
 -- @treturn table its parameters by path
+-- @treturn table their shapes
 -- @raise where it is another tree
 return function(model)
-  if not core._is_model(model) then refuse("it is a " .. core._kind(model)) end
-  local parameters = parameters_of(model)
-  local config = config_of(model, parameters)
-  local plain = plain_model(config)
-  check_parameters(parameters, plain)
-  check_tree(model, plain)
-  return config, parameters
+  if not core._is_model(model) then refuse(families.default, "it is a " .. core._kind(model)) end
+  local family, parameters = families.of(model.config), parameters_of(model)
+  local config = config_of(family, model, parameters)
+  local plain = build.empty(config)
+  check_parameters(family, parameters, layout.shapes(plain))
+  check_tree(family, model, plain)
+  return family, config, parameters, layout.shapes(model)
 end
