@@ -352,6 +352,14 @@ describe("model:save as a GGUF file", function()
     assert.equal(5, metadata["tokenizer.ggml.token_type"][500])
     local again, tokenizer = gpt.load(path)
     assert.equal("{{ messages }}", again.chat_template)
+    assert.equal("{{ messages }}", tokenizer.chat_template)
+    again.chat_template = "{{ other }}"
+    again:save(place .. "/with_template")
+    again, tokenizer = gpt.load(place .. "/with_template")
+    assert.same({ "{{ other }}", "{{ other }}" }, { again.chat_template, tokenizer.chat_template })
+    again.tokenizer, again.chat_template = nil, "{{ alone }}"
+    again:save(place .. "/template_alone")
+    assert.equal("{{ alone }}", gpt.load(place .. "/template_alone").chat_template)
     assert.equal(model.tokenizer.vocab_size, tokenizer.vocab_size)
     for _, text in ipairs { "The miller's cat sat", "Grüße <|endoftext|> 🐈", "" } do
       assert.same(model.tokenizer:encode(text), tokenizer:encode(text))

@@ -108,6 +108,47 @@ describe("a tokenizer", function()
     assert.equal("Tokenizer(400 tokens, eos = 399)", tostring(tokenizer))
   end)
 
+  it("keeps the chat templates of its files", function()
+    local named = [[{"chat_template": [{"name": "default", "template": "{{ messages }}"},
+      {"name": "tool_use", "template": "tools: é\n"}]}]]
+    local dir = directory {}
+    local function saved(other) other:save(dir) return gpt.tokenizer(dir) end
+    assert.is_nil(tokenizer.chat_template)
+    assert.same({}, tokenizer.chat_templates)
+    assert.equal("{{ 1 }}", loaded { ["tokenizer_config.json"] = '{"chat_template": "{{ 1 }}"}' }.chat_template)
+    local both = loaded { ["tokenizer_config.json"] = named, ["chat_template.jinja"] = "{{ 2 }}\n" }
+    assert.same({ default = "{{ 2 }}\n", tool_use = "tools: é\n" }, saved(both).chat_templates)
+    both.chat_template = nil
+    assert.same({ tool_use = "tools: é\n" }, saved(both).chat_templates)
+    both = loaded { ["tokenizer_config.json"] = named }
+    assert.equal("{{ messages }}", both.chat_template)
+    both.chat_template = "{{ 3 }}"
+    assert.same({ default = "{{ 3 }}", tool_use = "tools: é\n" }, saved(both).chat_templates)
+    write(dir .. "/chat_template.jinja", "an old one")
+    assert.equal("{{ 3 }}", saved(both).chat_template)
+    assert.equal("{{ 3 }}", read(dir .. "/chat_template.jinja"))
+    assert.is_nil(saved(tokenizer).chat_template)
+    remove(dir)
+  end)
+
+  it("refuses chat templates that are none", function()
+    local function of(text) return refused { ["tokenizer_config.json"] = text } end
+    assert.equal("DIR/tokenizer_config.json: chat_template: a string, or a list of named ones, expected",
+      of '{"chat_template": 1}')
+    assert.equal('DIR/tokenizer_config.json: chat_template: each of a list needs "name" and "template" (strings)',
+      of '{"chat_template": ["x"]}')
+    assert.equal("DIR/tokenizer_config.json: chat_template has 65 templates; at most 64 are allowed",
+      of('{"chat_template": [' .. ("1,"):rep(64) .. "1]}"))
+    assert.equal('DIR/chat_template.jinja: the chat template "default" is not UTF-8, or has a zero byte',
+      refused { ["chat_template.jinja"] = "\xff" })
+    local long = ("x"):rep((1 << 20) + 1)
+    assert.equal('DIR/tokenizer_config.json: the chat template "default" has 1048577 bytes; at most 1048576 are allowed',
+      of('{"chat_template": "' .. long .. '"}'))
+    assert.equal("user:1: a gpt.Tokenizer has no field 'eos' to set; chat_template is one",
+      message("tokenizer.eos = 1", tokenizer))
+    assert.equal("user:1: chat_template: a string or nil expected, got 1", message("tokenizer.chat_template = 1", tokenizer))
+  end)
+
   it("takes special tokens as text unless told", function()
     local text = "a<|endoftext|><|endoftext|>b <|endof"
     assert.same(tokenizer:encode(text), tokenizer:encode(text, { special = false }))

@@ -11,6 +11,7 @@
 
 #define TYPE BIND_TOKENIZER
 #define IDS "gpt.Ids" /* scratch, seen by no user */
+#define TEMPLATES "gpt.Templates" /* scratch */
 #define TRAINER "gpt.TokenizerTrainer" /* seen by lua/gpt/train_tokenizer.lua only */
 
 /***
@@ -276,11 +277,56 @@ static int save(lua_State *L) {
   return 0;
 }
 
-/* _write_tokenizer(set, tokenizer): adds its files to a set. */
+/* Pushes no templates, in memory that the collector owns. */
+static GptTemplates *push_templates(lua_State *L) {
+  GptTemplates *templates = lua_newuserdatauv(L, sizeof *templates, 0);
+  *templates = (GptTemplates){0};
+  bind_set_type(L, TEMPLATES);
+  return templates;
+}
+
+static int free_templates(lua_State *L) {
+  gpt_templates_free(bind_env(L), luaL_checkudata(L, 1, TEMPLATES));
+  return 0;
+}
+
+/* Sets the default template to the value at index: a string, or nil for none. */
+static void set_template(lua_State *L, GptTemplates *templates, int index) {
+  size_t length = 0;
+  const char *text = lua_isnil(L, index) ? "" : lua_tolstring(L, index, &length);
+  if (!gpt_templates_set(bind_env(L), templates, GPT_TEMPLATE_DEFAULT, text, length)) bind_raise(L, bind_env(L));
+}
+
+/* Pushes the default template, or nil. */
+static int push_template(lua_State *L, const GptTemplates *templates) {
+  const GptTemplate *template = gpt_templates_find(templates, GPT_TEMPLATE_DEFAULT);
+  if (template == NULL) lua_pushnil(L);
+  else lua_pushlstring(L, template->text, template->length);
+  return 1;
+}
+
+/* _write_tokenizer(set, tokenizer, template): adds its files to a set, with that default chat template (nil: its
+   own). */
 static int write_tokenizer_files(lua_State *L) {
   GptEnv *env = bind_env(L);
+  lua_settop(L, 3);
+  GptTemplates *templates = push_templates(L);
+  GptTokenizer *tokenizer = bind_check(L, 2, TYPE);
+  if (!gpt_templates_add(env, templates, gpt_tokenizer_templates(tokenizer))) return bind_raise(L, env);
+  if (lua_isstring(L, 3)) set_template(L, templates, 3);
   GptFileSet *set = bind_check(L, 1, BIND_FILE_SET);
-  return gpt_tokenizer_write(env, bind_check(L, 2, TYPE), set) ? 0 : bind_raise(L, env);
+  return gpt_tokenizer_write(env, tokenizer, templates, set) ? 0 : bind_raise(L, env);
+}
+
+/* _chat_template(dir): the default one of a directory's files, or nil. */
+static int read_chat_template(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  const char *dir = bind_path(L, 1);
+  GptTemplates *templates = push_templates(L);
+  if (!gpt_templates_read(env, templates, dir)) return bind_raise(L, env);
+  push_template(L, templates);
+  gpt_templates_free(env, templates);
+  return 1;
 }
 
 /* _tokenizer_roles(tokenizer): the texts of its special tokens, by what the files call their roles ("eos_token"). */
@@ -335,6 +381,43 @@ static int end_tokens(lua_State *L) {
   return 1;
 }
 
+/***
+The chat template (Jinja) that the files have, or nil. You may set it; it is saved with the tokenizer. Of several named
+ones this is "default".
+@tfield string|nil Tokenizer.chat_template
+*/
+static int chat_template(lua_State *L) {
+  return push_template(L, gpt_tokenizer_templates(bind_check(L, 1, TYPE)));
+}
+
+/***
+All chat templates that the files have, by their names.
+@tfield table Tokenizer.chat_templates
+*/
+static int chat_templates(lua_State *L) {
+  lua_newtable(L);
+  for (size_t i = 0;; i++) {
+    const GptTemplates *templates = gpt_tokenizer_templates(bind_check(L, 1, TYPE));
+    if (i >= templates->count) break;
+    lua_pushstring(L, templates->list[i].name);
+    templates = gpt_tokenizer_templates(bind_check(L, 1, TYPE)); /* a finalizer may have changed them */
+    if (i < templates->count) lua_pushlstring(L, templates->list[i].text, templates->list[i].length);
+    else lua_pushnil(L);
+    lua_rawset(L, -3);
+  }
+  return 1;
+}
+
+static int tokenizer_new_index(lua_State *L) {
+  GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "chat_template") != 0)
+    return bind_error(L, "a gpt.Tokenizer has no field '%s' to set; chat_template is one", bind_tostring(L, 2));
+  if (!lua_isnil(L, 3) && lua_type(L, 3) != LUA_TSTRING)
+    return bind_error(L, "chat_template: a string or nil expected, got %s", bind_shown(L, 3));
+  set_template(L, gpt_tokenizer_templates(tokenizer), 3);
+  return 0;
+}
+
 static int to_string(lua_State *L) {
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   int64_t id = first_end(tokenizer);
@@ -354,14 +437,18 @@ static int tokenizer_collect(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"encode", encode}, {"decode", tokenizer_decode}, {"token", token}, {"save", save},
                                    {NULL, NULL}};
-static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {"end_tokens", end_tokens}, {NULL, NULL}};
+static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {"end_tokens", end_tokens},
+                                  {"chat_template", chat_template}, {"chat_templates", chat_templates}, {NULL, NULL}};
 static const luaL_Reg meta[] = {
-    {"__gc", tokenizer_collect}, {"__close", bind_free}, {"__tostring", to_string}, {NULL, NULL}};
+    {"__gc", tokenizer_collect}, {"__close", bind_free}, {"__tostring", to_string},
+    {"__newindex", tokenizer_new_index}, {NULL, NULL}};
 static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
+static const luaL_Reg templates_meta[] = {{"__gc", free_templates}, {NULL, NULL}};
 static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
 static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", bind_free}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"tokenizer", load},
                                      {"_write_tokenizer", write_tokenizer_files},
+                                     {"_chat_template", read_chat_template},
                                      {"_tokenizer_trainer", new_trainer},
                                      {"_tokenizer_cut", cut},
                                      {"_tokenizer_roles", push_roles},
@@ -372,6 +459,9 @@ static const BindType trainer_type = {.name = TRAINER, .methods = trainer_method
 void bind_open_tokenizer(lua_State *L) {
   luaL_newmetatable(L, IDS);
   bind_functions(L, ids_meta);
+  lua_pop(L, 1);
+  luaL_newmetatable(L, TEMPLATES);
+  bind_functions(L, templates_meta);
   lua_pop(L, 1);
   bind_type(L, &type);
   bind_type(L, &trainer_type);

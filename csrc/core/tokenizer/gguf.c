@@ -1,5 +1,6 @@
 #include "core/tokenizer/gguf.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/io/json.h"
@@ -162,10 +163,28 @@ static bool read_ends(Source *source) {
   return true;
 }
 
+/* tokenizer.chat_template is the default one, tokenizer.chat_template.NAME another. */
+static bool read_gguf_templates(Source *source) {
+  static const char prefix[] = "tokenizer.chat_template";
+  const size_t length = sizeof prefix - 1;
+  for (size_t i = 0; i < source->gguf->key_count; i++) {
+    const GptGgufValue *key = &source->gguf->keys[i].name, *value = &source->gguf->keys[i].value;
+    size_t n = (size_t)key->count;
+    char name[64] = GPT_TEMPLATE_DEFAULT;
+    if (value->type != GPT_GGUF_STRING || n < length || memcmp(key->bytes, prefix, length) != 0) continue;
+    if (n > length && (key->bytes[length] != '.' || n - length > sizeof name || memchr(key->bytes, '\0', n) != NULL)) continue;
+    if (n > length) memcpy(memset(name, 0, sizeof name), key->bytes + length + 1, n - length - 1);
+    if (!gpt_templates_set(source->env, &source->tokenizer->templates, name, value->bytes, (size_t)value->count))
+      return false;
+  }
+  return true;
+}
+
 GptTokenizer *gpt_tokenizer_read_gguf(GptEnv *env, const GptGguf *gguf) {
   Source source = {.env = env, .gguf = gguf, .tokenizer = gpt_tokenizer_new(env)};
   if (source.tokenizer == NULL) return NULL;
-  if (check_gguf_kind(env, gguf) && read_gguf_tokens(&source) && read_gguf_merges(&source) && read_roles(&source) && read_ends(&source))
+  if (check_gguf_kind(env, gguf) && read_gguf_tokens(&source) && read_gguf_merges(&source) && read_roles(&source) && read_ends(&source) &&
+      read_gguf_templates(&source))
     return source.tokenizer;
   gpt_tokenizer_free(env, source.tokenizer);
   gpt_fail_at(env, "%s", gguf->file->path);
@@ -251,6 +270,21 @@ static int write_ends(GptText *out, const GptTokenizer *tokenizer) {
   return written;
 }
 
+/* All but the default one, which is the model's to write. */
+static int write_gguf_templates(GptText *out, const GptTemplates *templates) {
+  int written = 0;
+  for (size_t i = 0; i < templates->count; i++) {
+    char key[128];
+    const GptTemplate *each = &templates->list[i];
+    if (strcmp(each->name, GPT_TEMPLATE_DEFAULT) == 0 || strlen(each->name) > 64) continue;
+    snprintf(key, sizeof key, "tokenizer.chat_template.%s", each->name);
+    write_key(out, key, GPT_GGUF_STRING);
+    write_string(out, each->text, each->length);
+    written++;
+  }
+  return written;
+}
+
 int gpt_tokenizer_write_gguf(const GptTokenizer *tokenizer, size_t size, GptText *out) {
   const GptVocabulary *v = &tokenizer->vocabulary;
   write_key(out, "tokenizer.ggml.model", GPT_GGUF_STRING);
@@ -263,5 +297,5 @@ int gpt_tokenizer_write_gguf(const GptTokenizer *tokenizer, size_t size, GptText
   for (size_t id = 0; id < size; id++) write_u32(out, (uint32_t)token_type(gpt_vocabulary_token(v, (int64_t)id)));
   write_list(out, "tokenizer.ggml.merges", GPT_GGUF_STRING, tokenizer->merges.count);
   for (size_t i = 0; i < tokenizer->merges.count; i++) write_merge(out, v, &tokenizer->merges.list[i]);
-  return 5 + write_roles(out, tokenizer) + write_ends(out, tokenizer);
+  return 5 + write_roles(out, tokenizer) + write_ends(out, tokenizer) + write_gguf_templates(out, &tokenizer->templates);
 }

@@ -114,6 +114,9 @@ static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, GptDirecto
               read_description(env, tokenizer, dir, "special_tokens_map.json", &map) &&
               (add_special_tokens(env, tokenizer, config, map) || gpt_fail_at(env, "%s", dir->path)) &&
               settle_roles(env, tokenizer);
+  good = good && (gpt_templates_read_config(env, &tokenizer->templates, config) ||
+                  gpt_fail_at(env, "%s/tokenizer_config.json", dir->path)) &&
+         gpt_templates_read_file(env, &tokenizer->templates, dir);
   if (good && bos_is_a_setting && gpt_asks_for_bos(config)) tokenizer->first = tokenizer->roles[GPT_ROLE_BOS];
   gpt_json_free(env, config);
   gpt_json_free(env, map);

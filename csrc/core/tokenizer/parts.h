@@ -6,6 +6,7 @@
 #include "core/tokenizer/merging.h"
 #include "core/tokenizer/scanner.h"
 #include "core/tokenizer/specials.h"
+#include "core/tokenizer/templates.h"
 #include "core/tokenizer/tokenizer.h"
 
 struct GptTokenizer {
@@ -14,6 +15,7 @@ struct GptTokenizer {
   int64_t roles[GPT_ROLES]; /* ids, or -1 */
   int64_t first;            /* the id with which a prompt is to begin, or -1 */
   GptIds ends;              /* what ends a text, the role's token first */
+  GptTemplates templates;   /* chat templates, as they came */
   /* made by gpt_tokenizer_finish: */
   GptByteTokens *bytes;
   GptSpecials added;  /* tokens that always match in text: added ones that are no marks */

@@ -11,6 +11,12 @@
 static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
                                  "\"use_regex\": true}";
 
+/* What is saved. */
+typedef struct Source {
+  const GptTokenizer *tokenizer;
+  const GptTemplates *templates;
+} Source;
+
 static void save_text(GptText *out, const char *text) { gpt_text_add_bytes(out, text, strlen(text)); }
 
 /* Appends a token as a JSON string in the files' spelling. */
@@ -33,11 +39,13 @@ static void write_vocabulary(GptText *out, GptText *scratch, const GptVocabulary
   save_text(out, "}");
 }
 
-static void write_vocabulary_file(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_vocabulary_file(GptText *out, GptText *scratch, const Source *source) {
+  const GptTokenizer *tokenizer = source->tokenizer;
   write_vocabulary(out, scratch, &tokenizer->vocabulary);
 }
 
-static void write_merges(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_merges(GptText *out, GptText *scratch, const Source *source) {
+  const GptTokenizer *tokenizer = source->tokenizer;
   (void)scratch;
   save_text(out, "#version: 0.2\n");
   for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
@@ -106,7 +114,8 @@ static void write_post_processor(GptText *out, GptText *scratch, const GptTokeni
   if (!scratch->failed) write_template(out, scratch->data, tokenizer->first);
 }
 
-static void write_tokenizer(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_tokenizer(GptText *out, GptText *scratch, const Source *source) {
+  const GptTokenizer *tokenizer = source->tokenizer;
   save_text(out, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n\"added_tokens\": [");
   write_added(out, &tokenizer->vocabulary, "[");
   gpt_text_add(out, "],\n\"normalizer\": null,\n\"pre_tokenizer\": %s,\n\"post_processor\": ", byte_level);
@@ -121,8 +130,33 @@ static void write_tokenizer(GptText *out, GptText *scratch, const GptTokenizer *
   save_text(out, "}}\n");
 }
 
+/* One template as it is, several by their names; none is not mentioned. */
+static void write_config_templates(GptText *out, const GptTemplates *templates) {
+  const GptTemplate *list = templates->list;
+  bool alone = templates->count == 1 && gpt_templates_find(templates, GPT_TEMPLATE_DEFAULT) != NULL;
+  if (templates->count == 0) return;
+  save_text(out, alone ? ",\n\"chat_template\": " : ",\n\"chat_template\": [");
+  for (size_t i = 0; i < templates->count; i++) {
+    if (!alone) save_text(out, i > 0 ? ",\n{\"name\": " : "{\"name\": ");
+    if (!alone) gpt_json_add_string(out, list[i].name, strlen(list[i].name));
+    if (!alone) save_text(out, ", \"template\": ");
+    gpt_json_add_string(out, list[i].text, list[i].length);
+    if (!alone) save_text(out, "}");
+  }
+  if (!alone) save_text(out, "]");
+}
+
+/* Nothing is one that says: no template. */
+static void write_template_file(GptText *out, GptText *scratch, const Source *source) {
+  (void)scratch;
+  const GptTemplate *template = gpt_templates_find(source->templates, GPT_TEMPLATE_DEFAULT);
+  if (template != NULL) gpt_text_add_bytes(out, template->text, template->length);
+  else gpt_text_add_bytes(out, "", 0);
+}
+
 /* Roles without a token are written as null: left out, transformers would put <|endoftext|> there, and add it. */
-static void write_config(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_config(GptText *out, GptText *scratch, const Source *source) {
+  const GptTokenizer *tokenizer = source->tokenizer;
   (void)scratch;
   const GptVocabulary *v = &tokenizer->vocabulary;
   save_text(out, "{\n\"tokenizer_class\": \"GPT2Tokenizer\",\n\"add_prefix_space\": false,\n");
@@ -136,11 +170,14 @@ static void write_config(GptText *out, GptText *scratch, const GptTokenizer *tok
   if (tokenizer->first >= 0) save_text(out, "\"add_bos_token\": true,\n");
   save_text(out, "\"added_tokens_decoder\": {");
   write_added(out, v, "{");
-  save_text(out, "}\n}\n");
+  save_text(out, "}");
+  write_config_templates(out, source->templates);
+  save_text(out, "\n}\n");
 }
 
 /* special_tokens_map.json and added_tokens.json of older tools say again what the other files say. */
-static void write_special_map(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_special_map(GptText *out, GptText *scratch, const Source *source) {
+  const GptTokenizer *tokenizer = source->tokenizer;
   (void)scratch;
   const char *separator = "{\n";
   for (int role = 0; role < GPT_ROLES; role++) {
@@ -153,7 +190,8 @@ static void write_special_map(GptText *out, GptText *scratch, const GptTokenizer
   save_text(out, separator[0] == '{' ? "{}\n" : "\n}\n");
 }
 
-static void write_added_map(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_added_map(GptText *out, GptText *scratch, const Source *source) {
+  const GptTokenizer *tokenizer = source->tokenizer;
   (void)scratch;
   const GptVocabulary *v = &tokenizer->vocabulary;
   const char *separator = "{\n";
@@ -182,18 +220,21 @@ static bool is_in_set_directory(GptFileSet *set, const char *name) {
 }
 
 /* In the order in which they take their names: tokenizer.json is whole by itself, and is the one that is read. The last
-   two are read besides the others, so that old ones would contradict new ones: they are written where they are there. */
+   three are read besides the others, so that old ones would contradict new ones: they are written where they are there. */
 static const struct {
   const char *name;
-  void (*write)(GptText *out, GptText *scratch, const GptTokenizer *tokenizer);
+  void (*write)(GptText *out, GptText *scratch, const Source *source);
   bool where_there;
 } tokenizer_files[] = {
     {"tokenizer.json", write_tokenizer, false},        {"vocab.json", write_vocabulary_file, false},
     {"merges.txt", write_merges, false},               {"tokenizer_config.json", write_config, false},
     {"special_tokens_map.json", write_special_map, true}, {"added_tokens.json", write_added_map, true},
+    {"chat_template.jinja", write_template_file, true},
 };
 
-bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, GptFileSet *set) {
+bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, const GptTemplates *templates,
+                         GptFileSet *set) {
+  const Source source = {tokenizer, templates};
   GptText text, scratch;
   bool good = true;
   gpt_text_init(&text, env);
@@ -201,7 +242,7 @@ bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, GptFileSet 
   for (size_t i = 0; good && i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
     if (tokenizer_files[i].where_there && !is_in_set_directory(set, tokenizer_files[i].name)) continue;
     text.length = 0;
-    tokenizer_files[i].write(&text, &scratch, tokenizer);
+    tokenizer_files[i].write(&text, &scratch, &source);
     good = !scratch.failed && add_file(set, tokenizer_files[i].name, &text);
   }
   gpt_text_free(&scratch);
@@ -213,7 +254,7 @@ bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *
   bool made;
   if (!gpt_directory_make(env, dir, true, &made)) return false;
   GptFileSet *set = gpt_file_set_open(env, dir);
-  bool done = set != NULL && gpt_tokenizer_write(env, tokenizer, set) && gpt_file_set_commit(set);
+  bool done = set != NULL && gpt_tokenizer_write(env, tokenizer, &tokenizer->templates, set) && gpt_file_set_commit(set);
   gpt_file_set_free(set);
   return done;
 }

@@ -29,6 +29,7 @@ void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer) {
   gpt_specials_free(env, &tokenizer->marked);
   gpt_merge_space_free(env, &tokenizer->space);
   gpt_ids_free(&tokenizer->ends);
+  gpt_templates_free(env, &tokenizer->templates);
   gpt_free(env, tokenizer->bytes);
   gpt_free(env, tokenizer->classes);
   gpt_free(env, tokenizer->cache);
@@ -40,6 +41,8 @@ size_t gpt_tokenizer_size(const GptTokenizer *tokenizer) { return tokenizer->voc
 int64_t gpt_tokenizer_role(const GptTokenizer *tokenizer, GptRole role) { return tokenizer->roles[role]; }
 
 int64_t gpt_tokenizer_first(const GptTokenizer *tokenizer) { return tokenizer->first; }
+
+GptTemplates *gpt_tokenizer_templates(GptTokenizer *tokenizer) { return &tokenizer->templates; }
 
 const GptIds *gpt_tokenizer_ends(const GptTokenizer *tokenizer) { return &tokenizer->ends; }
 

@@ -9,6 +9,7 @@
 
 #include "core/io/file_set.h"
 #include "core/tokenizer/ids.h"
+#include "core/tokenizer/templates.h"
 #include "core/tokenizer/vocabulary.h"
 
 typedef struct GptTokenizer GptTokenizer;
@@ -30,9 +31,9 @@ GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir);
    absent. */
 bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *dir);
 
-/* Adds these files to a set, to be saved with others. Where special_tokens_map.json and added_tokens.json are in its
-   directory, they are written too. */
-bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, GptFileSet *set);
+/* Adds these files to a set, to be saved with others, with those chat templates. Where special_tokens_map.json,
+   added_tokens.json and chat_template.jinja are in its directory, they are written too. */
+bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, const GptTemplates *templates, GptFileSet *set);
 
 void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer);
 
@@ -76,5 +77,8 @@ int64_t gpt_tokenizer_first(const GptTokenizer *tokenizer);
 
 /* The ids that end a text: the token of that role, then what generation_config.json and config.json name. */
 const GptIds *gpt_tokenizer_ends(const GptTokenizer *tokenizer);
+
+/* The chat templates; whoever calls may change them. */
+GptTemplates *gpt_tokenizer_templates(GptTokenizer *tokenizer);
 
 #endif

@@ -1,4 +1,6 @@
 -- What generating and loading want of tokenizers. One may be of the user's own: a table with `encode`, `decode`, `eos`.
+local core = require "gpt.core"
+
 local tokenizers = {}
 
 local problems = setmetatable({}, { __mode = "k" }) -- by model: why a loaded one has none
@@ -19,6 +21,12 @@ end
 function tokenizers.ends(tokenizer)
   local ok, list = pcall(function() return tokenizer.end_tokens end)
   return ok and list or { tokenizer.eos }
+end
+
+--- A model's chat template: its own, or else its tokenizer's; or nil.
+function tokenizers.template(model)
+  local tokenizer = model.tokenizer
+  return model.chat_template or core._typename(tokenizer) == "gpt.Tokenizer" and tokenizer.chat_template or nil
 end
 
 return tokenizers

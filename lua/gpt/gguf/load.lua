@@ -73,6 +73,6 @@ return function(path, options)
   if options.tokenizer and has_tokenizer(file) then
     build.bring_tokenizer(model, build.tokenizer(file.tokenizer, file))
   end
-  model.chat_template = load_template(file)
+  build.bring_template(model, load_template(file))
   return model:eval(), model.tokenizer
 end

@@ -3,6 +3,7 @@ local core = require "gpt.core"
 local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.gguf.config"
 local name_list = require "gpt.support.name_list"
+local tokenizers = require "gpt.generate.tokenizers"
 local tree = require "gpt.model_files.tree"
 local validate = require "gpt.support.validate"
 local warning = require "gpt.support.warning"
@@ -89,7 +90,7 @@ local function metadata_of(model, path, family, standard, items)
   }
   table.move(standard, 1, #standard, #list + 1, list)
   list[#list + 1] = tokenizer_pair(model.tokenizer, model.config)
-  local template = model.chat_template
+  local template = tokenizers.template(model)
   if template then list[#list + 1] = { "tokenizer.chat_template", "string", template } end
   return list
 end

@@ -149,6 +149,12 @@ local function has_tokenizer(place)
   return false
 end
 
+-- The chat template that the files have, whatever tokenizer they have; one that cannot be read is none.
+local function read_template(dir)
+  local read, template = pcall(core._chat_template, dir)
+  return read and template or nil
+end
+
 local function read_tensor(weights, item, options)
   local entry = weights.entries[item.name]
   return entry and safetensors.read(entry, build.wants_view(item, options)) or core.zeros(item.shape)
@@ -173,6 +179,7 @@ return function(dir, options)
   local config, family, config_path = read_config(place, dir)
   local weights <close> = open_weights(place, dir, family)
   local tokenizer, problem
+  local template = read_template(dir)
   if options.tokenizer and has_tokenizer(place) then tokenizer, problem = build.tokenizer(core.tokenizer, dir) end
   place:close()
   heed_head(weights, config, config_path)
@@ -183,5 +190,6 @@ return function(dir, options)
   check_fit(weights, list, config_path, options.strict)
   build.fill(model, list, shapes, config, function(item) return read_tensor(weights, item, options) end)
   build.bring_tokenizer(model, tokenizer, problem)
+  build.bring_template(model, template)
   return model:eval(), tokenizer
 end

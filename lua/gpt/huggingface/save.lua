@@ -71,8 +71,10 @@ local function remove_shards(dir)
 end
 
 -- The tokenizer's files belong to the set; a tokenizer of the user's own writes its own files, before any of ours.
-local function add_tokenizer(set, tokenizer, dir)
-  if core._typename(tokenizer) == "gpt.Tokenizer" then return core._write_tokenizer(set, tokenizer) end
+local function add_tokenizer(set, tokenizer, template, dir)
+  if core._typename(tokenizer) == "gpt.Tokenizer" then return core._write_tokenizer(set, tokenizer, template) end
+  if template then set:add "chat_template.jinja":write(template) end
+  if not tokenizer then return end
   set:finish()
   tokenizer:save(dir)
 end
@@ -99,7 +101,7 @@ local function write(model, dir, family, config, items)
   safetensors.write_into(set:add "model.safetensors", items)
   set:add("config.json"):write(model_config.encode(family, config, ends, main_dtype(items)))
   add_generation_config(set, dir, ends)
-  if tokenizer then add_tokenizer(set, tokenizer, dir) end
+  add_tokenizer(set, tokenizer, model.chat_template, dir)
   set:commit()
 end
 

@@ -88,4 +88,10 @@ function build.bring_tokenizer(model, tokenizer, problem)
   model.tokenizer = tokenizer
 end
 
+-- A model takes its chat template along: the tokenizer's, or else what the file has.
+function build.bring_template(model, template)
+  local tokenizer = model.tokenizer
+  model.chat_template = tokenizer and tokenizer.chat_template or template
+end
+
 return build

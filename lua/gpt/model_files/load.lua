@@ -49,12 +49,13 @@ end
 --- Loads a GPT-2: a directory as Hugging Face's tools write it, or a GGUF file as llama.cpp's do.
 --
 -- A directory has config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts,
--- a tokenizer; a GGUF file has all of these, and the chat template (`model.chat_template`). Linear and Embedding keep
--- the dtype of their weights in the file (float64 becomes float32); all other parameters become float32, and results
--- are float32. Weights that are aligned in their file are mapped, not read: loading takes milliseconds, processes share
--- one copy, and training (in float32 only) changes only this process's copy. Do not truncate or overwrite such a file
--- in place while it is in use (a rename over it, as `model:save` does, is fine): the system ends a process that reads a
--- page which no longer exists. With `map = false` nothing is mapped. All files of a directory are from one save.
+-- a tokenizer; a GGUF file has all of these. Both may have a chat template (`model.chat_template`). Linear and
+-- Embedding keep the dtype of their weights in the file (float64 becomes float32); all other parameters become float32,
+-- and results are float32. Weights that are aligned in their file are mapped, not read: loading takes milliseconds,
+-- processes share one copy, and training (in float32 only) changes only this process's copy. Do not truncate or
+-- overwrite such a file in place while it is in use (a rename over it, as `model:save` does, is fine): the system ends
+-- a process that reads a page which no longer exists. With `map = false` nothing is mapped. All files of a directory
+-- are from one save.
 --
 -- If config.json's `tie_word_embeddings` disagrees with the weights, the weights decide, and `warn` says so. Names may
 -- have the prefixes of wrappers (`_orig_mod.`, `module.`, `base_model.model.`). If a tokenizer is not implemented, or

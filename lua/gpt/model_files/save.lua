@@ -23,7 +23,8 @@ end
 --- Writes a model's files: a directory that `gpt.load` and Hugging Face's tools read, or, if the name ends in `.gguf`,
 -- one file that `gpt.load` and llama.cpp read.
 --
--- A directory gets config.json, model.safetensors and, if `model.tokenizer` is set, the tokenizer's files. After an
+-- A directory gets config.json, model.safetensors and, if `model.tokenizer` is set, the tokenizer's files, with
+-- `model.chat_template` (without a tokenizer in chat_template.jinja). After an
 -- error or a kill at any moment, `gpt.load` and `gpt.tokenizer` find the old save or the new one; other programs may
 -- briefly see new files beside old ones while they take their names. The next save removes what a killed one left
 -- (`.NAME.gpt-...`). Other files in the directory stay, also an old tokenizer's if the model has none; only shards of
