@@ -1,100 +1,70 @@
--- A generation under way: rows of tokens that grow together, one token a step.
-local core = require "gpt.core"
-local Output = require "gpt.generate.output"
-local process = require "gpt.generate.process"
-local tokenizers = require "gpt.generate.tokenizers"
+-- A generation under way: rows of tokens that grow together, one token a step. Rows may join and leave between steps.
+local Row = require "gpt.generate.row"
 
 local Run = {}
 Run.__index = Run
 
--- The set of ids that stop a row: those asked for, and for text the tokenizer's end tokens.
-local function stop_ids(settings, row)
-  local ids = {}
-  for id in pairs(settings.stop.ids) do ids[id] = true end
-  if row.form == "text" and not settings.stop.none then
-    for _, id in ipairs(tokenizers.ends(settings.tokenizer)) do ids[id] = true end
-  end
-  return ids
-end
-
-local function make_row(what, settings, prompt, i)
-  local random = settings.random or core._generator(settings.given, what, i - 1)
-  local row = { ids = table.move(prompt.ids, 1, #prompt.ids, 1, {}), limit = settings.max_new_tokens }
-  row.sampler = core._sampler(settings.given, what, random)
-  row.sampler:see(row.ids)
-  row.output = Output.new {
-    stop_ids = stop_ids(settings, prompt),
-    stop_strings = settings.stop.strings,
-    tokenizer = settings.tokenizer,
-    text = prompt.form == "text",
-    limit = settings.max_new_tokens,
-  }
-  return row
-end
-
--- prompts: as prompt.read returns them. settings: as options.read does, with tokenizer and perhaps random.
--- In a batch row i draws from a generator of its own, seeded with seed + i - 1.
-function Run.new(what, source, prompts, settings)
-  local run = setmetatable({
-    what = what, source = source, rows = {}, outputs = {},
-    logprobs = settings.logprobs, process = settings.process, on_finish = settings.on_finish,
-    turn = nil, -- a step that is under way: the rows, their numbers, where their logits are, and which is the next
+-- A run without rows, over a source of logits (source.lua).
+function Run.over(source)
+  return setmetatable({
+    source = source, rows = {}, outputs = {}, logprobs = false,
+    turn = nil, -- a step that is under way: its rows, where their logits are, and which row is the next
   }, Run)
-  for i, prompt in ipairs(prompts.rows) do
-    run.rows[i] = make_row(what, settings, prompt, i)
-    run.outputs[i] = run.rows[i].output
-  end
+end
+
+-- prompts: as prompt.read returns them. settings: as Row.new takes them.
+function Run.new(what, source, prompts, settings)
+  local run = Run.over(source)
+  run.logprobs = settings.logprobs
+  for i, prompt in ipairs(prompts.rows) do run:join(Row.new(what, settings, prompt, i)) end
   return run
 end
 
--- An id drawn from the logits, and its log probability by the model where that is wanted.
-local function draw(self, row, logits, position)
-  if not self.process then return row.sampler:draw(logits, position, self.logprobs) end
-  local changed = process(self.what, self.process, logits, position, row.ids)
-  local id = row.sampler:draw(changed, 1)
-  return id, self.logprobs and core._log_probability(logits, position, id)
+-- Another row, from the next step on.
+function Run:join(row)
+  table.insert(self.rows, row)
+  table.insert(self.outputs, row.output)
+end
+
+-- The rows that are not done; where all are, none.
+local function active(rows)
+  local list = {}
+  for _, row in ipairs(rows) do
+    row:tell()
+    if not row.output.done then list[#list + 1] = row end
+  end
+  return list
+end
+
+local function begin_turn(self, rows)
+  rows = active(rows)
+  return #rows > 0 and { rows = rows, pick = self.source:advance(rows), at = 1 } or nil
 end
 
 local function add(self, row, id, logprob)
-  row.output:add(id, logprob)
-  row.ids[#row.ids + 1] = id
+  row:add(id, logprob)
   if not row.output:dropped() then self.source:append(row) end
+  if row.output.done then self.source:close(row, #row.output.ids) end
 end
 
-local function tell(self, i)
-  local row = self.rows[i]
-  if row.told or not row.output.done then return end
-  row.told = true
-  if self.on_finish then self.on_finish(row.output.reason, i) end
+-- The next row of a turn. It has no logits where its prompt is not all fed yet, and wants none where it has left.
+local function next_row(self, turn)
+  local row, id, logprob = turn.rows[turn.at], nil, nil
+  local logits, position = turn.pick(turn.at)
+  local grows = logits and not row.output.done
+  if grows then id, logprob = row:draw(logits, position) end
+  turn.at = turn.at + 1
+  if grows then add(self, row, id, logprob) end
+  row:tell()
 end
 
--- The logits for every row that is not done; nil where all are.
-local function begin_turn(self)
-  local active = {}
-  for i, row in ipairs(self.rows) do
-    tell(self, i)
-    if not row.output.done then active[#active + 1] = i end
-  end
-  if #active == 0 then return nil end
-  local rows = {}
-  for i, at in ipairs(active) do rows[i] = self.rows[at] end
-  return { rows = rows, numbers = active, pick = self.source:advance(rows), at = 1 }
-end
-
--- One more token for every row that is not done; false where all are. After an error in a function of the user's the
--- next call goes on where it was.
-function Run:step()
-  self.turn = self.turn or begin_turn(self)
+-- One more token for every row that is not done (of `rows`, where that is given); false where all are. After an error
+-- in a function of the user's the next call goes on where it was: at row `turn.at` of `turn.rows`.
+function Run:step(rows)
+  self.turn = self.turn or begin_turn(self, rows or self.rows)
   local turn = self.turn
   if not turn then return false end
-  while turn.at <= #turn.rows do
-    local row, number = turn.rows[turn.at], turn.numbers[turn.at]
-    local id, logprob = draw(self, row, turn.pick(turn.at))
-    turn.at = turn.at + 1
-    add(self, row, id, logprob)
-    if row.output.done then self.source:close(row, #row.output.ids) end
-    tell(self, number)
-  end
+  while turn.at <= #turn.rows do next_row(self, turn) end
   self.turn = nil
   return true
 end
@@ -116,15 +86,28 @@ function Run:next_of_all()
   until not self:step()
 end
 
--- Lets go of the sessions. Before the end: what the reader took counts as returned.
-function Run:close()
-  self.turn = nil
-  for _, row in ipairs(self.rows) do
-    if not row.output.done then
-      row.output.done = true
-      self.source:close(row, row.output.taken)
+-- A row that is to grow no more: what its reader took counts as returned.
+local function let_go(self, row)
+  if row.output.done then return end
+  row.output.done = true
+  self.source:close(row, row.output.taken)
+end
+
+-- Takes a row out, whether it is done or not.
+function Run:leave(row)
+  let_go(self, row)
+  for i, other in ipairs(self.rows) do
+    if other == row then
+      table.remove(self.rows, i)
+      return table.remove(self.outputs, i)
     end
   end
+end
+
+-- Lets go of the sessions.
+function Run:close()
+  self.turn = nil
+  for _, row in ipairs(self.rows) do let_go(self, row) end
 end
 
 Run.__close = Run.close

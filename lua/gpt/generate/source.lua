@@ -1,25 +1,20 @@
 -- Where logits come from. A source serves rows, each with `ids`, all its tokens:
 --
---   source:advance(rows)    -- pick: pick(i) returns a tensor, and the position in it of the logits behind rows[i].ids
+--   source:advance(rows)    -- pick: pick(i) returns a tensor, and the position in it of the logits behind rows[i].ids;
+--                              or nil, where not all of rows[i].ids has been run yet
 --   source:append(row)      -- a token was added to row.ids
 --   source:close(row, kept) -- the end of a row, `kept` of its new tokens having been returned
 --
 -- Past context_length only the last context_length tokens are run, afresh: positions are learned, so none can be kept.
 local core = require "gpt.core"
+local slices = require "gpt.generate.slices"
 local validate = require "gpt.support.validate"
 
 local source = {}
 
--- The last n of ids (all of them where there are fewer), from first on.
-local function window(ids, n, first)
-  return table.move(ids, math.max(first or 1, #ids - n + 1), #ids, 1, {})
-end
-
--- What the session has to be fed so that it has seen ids.
-local function missing(session, ids, context_length)
-  if #ids <= context_length then return window(ids, context_length, session.length + 1) end
-  session:rewind(0)
-  return window(ids, context_length)
+-- The last n of ids, all of them where there are fewer.
+local function window(ids, n)
+  return table.move(ids, math.max(1, #ids - n + 1), #ids, 1, {})
 end
 
 -- Feeds, and lets go of the logits of the feed before: the collector would be late.
@@ -32,31 +27,72 @@ end
 local Sessions = {}
 Sessions.__index = Sessions
 
--- A session for each row, all advanced together.
-function source.sessions(model, context_length, use_cache)
-  return setmetatable({ model = model, context_length = context_length, use_cache = use_cache }, Sessions)
-end
+-- A new session for each row.
+local Fresh = {}
+Fresh.__index = Fresh
 
--- A session with room for all that may come, so that no step asks for memory.
-local function open(self, row)
+-- With room for all that may come, so that no step asks for memory.
+function Fresh:open(row)
   local session = self.model:session { use_cache = self.use_cache }
   return session:reserve(math.min(#row.ids + row.limit, self.context_length))
 end
 
-function Sessions:advance(rows)
-  local sessions, lists = {}, {}
+function Fresh.close(_, row)
+  row.session:free()
+end
+
+-- A session for each row, all advanced together.
+function source.sessions(model, context_length, use_cache)
+  local store = setmetatable({ model = model, context_length = context_length, use_cache = use_cache }, Fresh)
+  return source.stored(store, context_length)
+end
+
+-- The same with sessions from a store: its `open(row)` returns one, which may hold tokens that row.ids begins with, and
+-- `close(row)` takes it back. Prompts take part in slices: a pass has at most `slice` of their tokens (without it all
+-- of them), so that rows that are past theirs do not wait longer.
+function source.stored(store, context_length, slice)
+  return setmetatable({ store = store, context_length = context_length, slice = slice or math.huge }, Sessions)
+end
+
+-- Where in row.ids the next token to be fed is. What the session holds are those from row.first on.
+local function next_index(row, context_length)
+  local first = math.max(row.first, #row.ids - context_length + 1)
+  if first > row.first then row.session:rewind(0) end
+  row.first = first
+  return first + row.session.length
+end
+
+-- What rows lack until all their tokens are fed: for each where that begins, and how many there are.
+local function find_missing(self, rows)
+  local starts, counts = {}, {}
   for i, row in ipairs(rows) do
-    row.session = row.session or open(self, row)
-    sessions[i], lists[i] = row.session, missing(row.session, row.ids, self.context_length)
+    row.session = row.session or self.store:open(row)
+    row.first = row.first or 1
+    starts[i] = next_index(row, self.context_length)
+    counts[i] = #row.ids - starts[i] + 1
+  end
+  return starts, counts
+end
+
+function Sessions:advance(rows)
+  local starts, counts = find_missing(self, rows)
+  local shares = slices.share(counts, self.slice)
+  local sessions, lists, places = {}, {}, {}
+  for i, row in ipairs(rows) do
+    if shares[i] > 0 then
+      local n = #sessions + 1
+      sessions[n], lists[n] = row.session, table.move(row.ids, starts[i], starts[i] + shares[i] - 1, 1, {})
+      if shares[i] == counts[i] then places[i] = n end
+    end
   end
   local logits = feed(self, sessions, lists)
-  return function(i) return logits, i end
+  return function(i) return places[i] and logits, places[i] end
 end
 
 function Sessions.append() end
 
-function Sessions.close(_, row)
-  if row.session then row.session:free() end
+function Sessions:close(row)
+  if row.session then self.store:close(row) end
   row.session = nil
 end
 
