@@ -183,6 +183,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_rotary(L);
   bind_open_layer_host(L);
   bind_open_nn(L);
+  bind_open_lora(L);
   bind_open_model(L);
   bind_open_session(L);
   bind_open_infer(L);

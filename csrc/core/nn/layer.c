@@ -99,7 +99,7 @@ GptTensor *gpt_layer_parameter(const GptLayer *layer, const char *name) {
   return i < 0 ? NULL : layer->parameters[i].tensor;
 }
 
-static void changed(GptEnv *env, GptLayer *layer) { layer->changed = ++env->changes; }
+void gpt_layer_touch(GptEnv *env, GptLayer *layer) { layer->changed = ++env->changes; }
 
 /* What runs may be using what is there; a finalizer that comes in between cannot take it away. */
 static bool may_take(GptEnv *env, const char *name) {
@@ -117,7 +117,7 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
     if (!may_take(env, name)) return false;
     GptLayer *old = layer->children[i].layer;
     layer->children[i].layer = gpt_layer_retain(child);
-    changed(env, layer);
+    gpt_layer_touch(env, layer);
     gpt_layer_release(old);
     return true;
   }
@@ -126,7 +126,7 @@ bool gpt_layer_set_child(GptEnv *env, GptLayer *layer, const char *name, GptLaye
   char *copy = gpt_copy_string(env, name);
   if (copy == NULL) return false;
   layer->children[layer->n_children++] = (GptChild){copy, gpt_layer_retain(child)};
-  changed(env, layer);
+  gpt_layer_touch(env, layer);
   return true;
 }
 
@@ -136,7 +136,7 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
     if (!may_take(env, name)) return false;
     GptTensor *old = layer->parameters[i].tensor;
     layer->parameters[i].tensor = gpt_tensor_retain(tensor);
-    changed(env, layer);
+    gpt_layer_touch(env, layer);
     gpt_tensor_release(old);
     return true;
   }
@@ -145,7 +145,7 @@ bool gpt_layer_set_parameter(GptEnv *env, GptLayer *layer, const char *name, Gpt
   char *copy = gpt_copy_string(env, name);
   if (copy == NULL) return false;
   layer->parameters[layer->n_parameters++] = (GptParameter){copy, gpt_tensor_retain(tensor), layer->n_children};
-  changed(env, layer);
+  gpt_layer_touch(env, layer);
   return true;
 }
 
@@ -153,7 +153,7 @@ bool gpt_layer_remove(GptEnv *env, GptLayer *layer, const char *name) {
   int child = child_index(layer, name), parameter = parameter_index(layer, name);
   if (child < 0 && parameter < 0) return true;
   if (!may_take(env, name)) return false;
-  changed(env, layer);
+  gpt_layer_touch(env, layer);
   if (child >= 0) remove_child(layer, child);
   if (parameter >= 0) remove_parameter(layer, parameter);
   return true;

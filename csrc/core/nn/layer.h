@@ -80,6 +80,9 @@ bool gpt_layer_may_hold(const GptLayer *layer, const char *name, GptDtype dtype)
 bool gpt_layer_remove(GptEnv *env, GptLayer *layer, const char *name);
 void gpt_layer_clear(GptLayer *layer);
 
+/* Notes that the layer computes something else from now on: caches of what it computed are begun anew. */
+void gpt_layer_touch(GptEnv *env, GptLayer *layer);
+
 /* By name, or NULL. */
 GptLayer *gpt_layer_child(const GptLayer *layer, const char *name);
 const GptChild *gpt_layer_place(const GptLayer *layer, const char *name);

@@ -6,6 +6,7 @@ local families = require "gpt.families"
 local layout = require "gpt.model_files.layout"
 local name_list = require "gpt.support.name_list"
 local neutral = require "gpt.support.neutral"
+local places = require "gpt.lora.places"
 
 local function refuse(family, reason)
   core._raise(("save: this model is not %s's tree: %s; model:save_parameters(file) writes any layer's parameters")
@@ -68,6 +69,15 @@ local function check_parameters(family, parameters, expected)
   if #unexpected > 0 then refuse(family, "it also has " .. name_list.line(unexpected)) end
 end
 
+local function check_adapters(model)
+  for _, place in ipairs(places.find(model)) do
+    if places.is_lora(place.layer) then
+      core._raise(("save: %s has adapters: model:merge_lora() adds the one in use to the weights; "
+        .. "model:save_adapter(dir) writes it alone"):format(place.path))
+    end
+  end
+end
+
 -- The config that the tree has by now: parts may have been exchanged since it was made.
 local function config_of(family, model, parameters)
   local config = configs.check(model.config, "save: model.config")
@@ -88,6 +98,7 @@ end
 -- @raise where it is another tree
 return function(model)
   if not core._is_model(model) then refuse(families.default, "it is a " .. core._kind(model)) end
+  check_adapters(model)
   local family, parameters = families.of(model.config), parameters_of(model)
   local config = config_of(family, model, parameters)
   local plain = build.empty(config)

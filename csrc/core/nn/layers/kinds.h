@@ -21,6 +21,8 @@ extern const GptLayerKind gpt_shortcut_kind;
 extern const GptLayerKind gpt_attention_kind;
 extern const GptLayerKind gpt_feed_forward_kind;
 extern const GptLayerKind gpt_block_kind;
+extern const GptLayerKind gpt_lora_kind;
+extern const GptLayerKind gpt_adapter_kind;
 extern const GptLayerKind gpt_model_kind;
 
 /* Is the layer an activation? Then it says which. */
