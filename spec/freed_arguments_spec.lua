@@ -110,6 +110,7 @@ describe("a call whose argument is freed while it runs", function()
         function() end, function() return 1 end, function() return -1, true end, function(v) return v[2] end,
         function(v) return v[2], 0.5 end, function() return 1, 2 end, function() return 1, { 2, 1 } end,
         function() return 1, 2, 2 end, function() return 2, 8 end, function() return 4, 4 end, function() return "i64" end,
+        function(v) return 1, gpt.ones({ 1, 4 }, { dtype = "i64" }), v[2] end,
       }
       for name, method in pairs(core._methods "gpt.Tensor") do
         local found = 0
@@ -123,10 +124,16 @@ describe("a call whose argument is freed while it runs", function()
             return method(values[1], get(values), options)
           end)
         end
-        assert(found > 0 or name == "free" or name == "item" or name == "squeeze" or name == "backward", name)
+        assert(found > 0 or name == "free" or name == "item" or name == "squeeze" or name == "backward" or name == "outer", name)
       end
       assert(sweep("item", function() return { gpt.ones(1) } end, function(v) return v[1]:item() end))
       assert(sweep("squeeze", function() return { gpt.ones(1, 2) } end, function(v) return v[1]:squeeze(1) end))
+      local function vectors() return { gpt.ones(2), gpt.ones(3) } end
+      assert(sweep("outer", vectors, function(v) return v[1]:outer(v[2]) end))
+      for name, call in pairs { both = function(v) return gpt.where(v[1], v[2], v[1]) end,
+        numbers = function(v) return gpt.where(v[1], 1, 0) end, one = function(v) return gpt.where(v[1], 1.5, v[2]) end } do
+        assert(sweep("where: " .. name, make, call))
+      end
       local function loss() return { gpt.ones({ 3 }, { requires_grad = true }):exp():sum() } end
       assert(sweep("backward", loss, function(v) return v[1]:backward() end))
       trapped(loss, function(v, options) return v[1]:backward(options) end)

@@ -35,6 +35,10 @@ describe("names of other libraries", function()
       ["return x.ndim"] = no("ndim", "; did you mean 'dim'?"),
       ["x:flatten()"] = no("flatten", "; did you mean 'reshape'?"),
       ["x:requires_grad_()"] = no("requires_grad_", "; did you mean 'requires_grad'?"),
+      ["x:scatter_add_()"] = no("scatter_add_", "; did you mean 'scatter_add'?"),
+      ["x:clip(0, 1)"] = no("clip", "; did you mean 'clamp'?"),
+      ["x:take_along_dim()"] = no("take_along_dim", "; did you mean 'gather'?"),
+      ["x:einsum()"] = no("einsum", "; matmul, permute and sum do what it writes"),
       ["x:zero_()"] = no("zero_", "; did you mean 'fill'?"),
     }
   end)
@@ -45,6 +49,7 @@ describe("names of other libraries", function()
       ["gpt.manual_seed(1)"] = "gpt has no 'manual_seed'; did you mean 'seed'?",
       ["gpt.from_pretrained 'gpt2'"] = "gpt has no 'from_pretrained'; did you mean 'load'?",
       ["gpt.softmax(x)"] = "gpt has no 'softmax'; it is a method of tensors: x:softmax(...)",
+      ["gpt.cumsum(x, 1)"] = "gpt has no 'cumsum'; it is a method of tensors: x:cumsum(...)",
       ["gpt.save(model)"] = "gpt has no 'save'; model:save(dir) writes a model, layer:save_parameters(file) any layer's "
         .. "parameters",
       ["gpt.zeros_like(x)"] = "gpt has no 'zeros_like'; gpt.zeros(x:shape()) does it",

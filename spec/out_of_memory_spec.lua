@@ -9,7 +9,7 @@ local function live()
   return gpt.memory().live
 end
 
-local x, row, ids
+local x, row, ids, places
 
 local ops = {
   ["a sum of unequal shapes"] = function() return x + row end,
@@ -26,6 +26,15 @@ local ops = {
   ["a maximum along a dimension"] = function() return (x:max(2)) end,
   ["a maximum of all"] = function() return x:max() end,
   ["positions"] = function() return x:argmax(1) end,
+  ["a deviation"] = function() return x:std(1) end,
+  ["a norm"] = function() return x:norm(3, 2) end,
+  ["running sums"] = function() return x:transpose(1, 2):cumsum(2) end,
+  ["a choice"] = function() return gpt.where(row:gt(0.5), x, row) end,
+  ["a choice of numbers"] = function() return x:where(x:gt(0.5), 2) end,
+  ["gathered elements"] = function() return x:gather(3, places:narrow(2, 1, 2)) end,
+  ["scattered elements"] = function() return x:scatter_add(3, places, x) end,
+  ["a flipped view"] = function() return x:transpose(1, 2):flip(1, 3) end,
+  ["an outer product"] = function() return row:outer(row) end,
   ["softmax"] = function() return x:softmax(1) end,
   ["log_softmax"] = function() return x:log_softmax(3) end,
   ["cross-entropy"] = function() return gpt.cross_entropy(x:transpose(1, 2):contiguous():transpose(1, 2), ids) end,
@@ -52,7 +61,7 @@ describe("when memory runs out in", function()
     collectgarbage("stop") -- a failed allocation then tries no collection, of which the many here would take their time
     gpt.seed(1)
     x, row = gpt.rand(3, 4, 5):requires_grad(true), gpt.rand(5):requires_grad(true)
-    ids = gpt.randint(0, 5, { 3, 4 })
+    ids, places = gpt.randint(0, 5, { 3, 4 }), gpt.randint(1, 6, { 3, 4, 4 })
   end)
 
   teardown(function() collectgarbage("restart") end)

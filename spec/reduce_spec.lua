@@ -117,7 +117,7 @@ describe("a reduction", function()
 
   it("has the gradient that differences have", function()
     gpt.seed(5)
-    for _, name in ipairs { "sum", "mean", "var", "max", "min" } do
+    for _, name in ipairs { "sum", "mean", "var", "std", "max", "min" } do
       for _, dim in ipairs { false, 1, 2, -1 } do
         for _, keepdim in ipairs { false, true } do
           local function f(x) return (x[name](x, dim or nil, keepdim)) end
@@ -127,6 +127,50 @@ describe("a reduction", function()
       end
     end
     check(function(x) return x:var(1, { correction = 0 }) end, { spread({ 5 }, -2, 2) })
+    check(function(x) return x:std { correction = 0 } end, { spread({ 5 }, -2, 2) })
+    for dim = 1, 3 do
+      check(function(x) return x:cumsum(dim) end, { spread({ 3, 2, 4 }, -2, 2) })
+      check(function(x) return x:transpose(1, 3):cumsum(dim) end, { spread({ 3, 2, 4 }, -2, 2) })
+    end
+    for _, p in ipairs { 1, 2, 3, 1.5, 0.5, -1, math.huge, -math.huge } do
+      for _, dim in ipairs { false, 1, -1 } do
+        check(function(x) return x:transpose(1, 2):norm(p, dim or nil) end, { spread({ 3, 2, 4 }, 0.5, 4) })
+        check(function(x) return x:norm(p, dim or nil, true) end, { -spread({ 3, 2, 4 }, 0.5, 4) })
+      end
+    end
+  end)
+
+  it("sums on along a dimension, and measures", function()
+    assert.same({ { 1.0, 6.0, 9.0 }, { 4.0, 6.0, 12.0 } }, a:cumsum(-1):totable())
+    assert.equal("i64", gpt.tensor { 1, 2 }:cumsum(1):dtype())
+    assert.same({ math.maxinteger, math.mininteger }, gpt.tensor { math.maxinteger, 1 }:cumsum(1):totable())
+    assert.same({ 0, 3 }, gpt.zeros(0, 3):cumsum(1):shape())
+    assert.equal(5.0, gpt.tensor { 3, 4 }:norm():item())
+    assert.equal(1, gpt.tensor({ 3e30, 4e30 }):norm():item() / 5e30 // 0.999999)
+    assert.same({ { 5.0, 7.0, 9.0 } }, a:norm(1, 1, true):totable())
+    assert.equal(0.0, gpt.zeros(0):norm():item())
+    assert.equal(math.huge, gpt.zeros(0):norm(-1):item())
+    assert.same({ 0.0, 2.0 }, gpt.tensor { { 5.0, 5.0 }, { 3.0, 7.0 } }:std(2, { correction = 0 }):totable())
+    local nan = gpt.tensor { 1.0, 0 / 0, 3 }
+    for _, p in ipairs { 1, 2, 3, math.huge, -math.huge } do
+      local norm = nan:norm(p):item()
+      assert.is_true(norm ~= norm)
+    end
+  end)
+
+  it("measures many elements accurately, in any number of chunks", function()
+    for _, n in ipairs { 4095, 4096, 4097, 100000 } do
+      local x = gpt.full({ n }, -3.0)
+      x[n] = 4
+      assert.is_true(math.abs(x:norm():item() / math.sqrt(9 * (n - 1) + 16) - 1) < 1e-6)
+      assert.equal(3.0 * (n - 1) + 4, x:norm(1):item())
+      assert.equal(4.0, x:norm(math.huge):item())
+      assert.equal(3.0, x:norm(-math.huge):item())
+      x:requires_grad(true)
+      x:norm(math.huge):backward()
+      assert.equal(1.0, x.grad:sum():item())
+      assert.equal(1.0, x.grad[n]:item())
+    end
   end)
 
   it("has no positions to choose where there is nothing", function()
@@ -144,6 +188,14 @@ describe("a reduction", function()
     assert.equal("user:1: bad argument #2 to 'mean' (boolean expected, got number)", message("a:mean(1, 2)", a))
     assert.equal("user:1: var: unknown option 'corection'; did you mean 'correction'?",
       message("a:var { corection = 1 }", a))
+    assert.equal("user:1: std: correction: a number expected, got string", message("a:std(1, { correction = '1' })", a))
+    assert.equal("user:1: bad argument #1 to 'norm' (p: a number or an infinity expected, got nan)",
+      message("a:norm(0 / 0)", a))
+    assert.equal("user:1: bad argument #1 to 'norm' (number expected, got string)", message("a:norm('fro')", a))
+    assert.equal("user:1: norm: nothing to choose from in a tensor of shape [0, 3]",
+      message("a:norm(math.huge, 1)", gpt.zeros(0, 3)))
+    assert.equal("user:1: bad argument #1 to 'cumsum' (a dim expected (1..2, or -1 for the last), got no value)",
+      message("a:cumsum()", a))
     assert.equal("user:1: var: correction: a number expected, got string", message("a:var(1, { correction = '1' })", a))
     assert.equal("user:1: bad argument #1 to 'max' (a tensor without dimensions has no dims to name)",
       message("a:max(1)", a:sum()))

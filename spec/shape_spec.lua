@@ -217,6 +217,133 @@ describe("index", function()
   end)
 end)
 
+describe("flip", function()
+  it("turns the order around", function()
+    local t = gpt.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+    assert.same({ { 4, 5, 6 }, { 1, 2, 3 } }, t:flip(1):totable())
+    assert.same({ { 6, 5, 4 }, { 3, 2, 1 } }, t:flip(1, -1):totable())
+    assert.same({ { 6, 3 }, { 5, 2 }, { 4, 1 } }, t:transpose(1, 2):flip { 2, 1 }:totable())
+    assert.same({ 0, 3 }, gpt.zeros(0, 3):flip(1):shape())
+    t:flip(1):fill(0)
+    assert.same({ 1, 2, 3 }, t[1]:totable())
+    local q = gpt.rand(3, 64):to "q8_0"
+    assert.equal(q:float():flip(1):bytes(), q:flip(1):float():bytes())
+    check_messages {
+      { "flip: dims of 1..2 expected, each at most once, got [3]", function() t:flip(3) end },
+      { "flip: dims of 1..2 expected, each at most once, got [1, -2]", function() t:flip(1, -2) end },
+      { "a view of a q8_0 tensor cannot cut or turn its blocks of 32 numbers; t:float() converts it",
+        function() q:flip(2) end },
+    }
+  end)
+end)
+
+describe("gather and scatter_add", function()
+  local t = gpt.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+
+  it("take positions from 1, or from the end", function()
+    assert.same({ { 3, 1 }, { 5, 6 } }, t:gather(2, gpt.tensor { { -1, 1 }, { 2, 3 } }):totable())
+    assert.same({ { 4, 2 } }, t:gather(1, gpt.tensor { { 2, 1 } }):totable())
+    assert.same({ 30, 10, 30 }, gpt.tensor { 10, 20, 30 }:gather(1, { 3, 1, -1 }):totable())
+    assert.same({ 2, 0 }, t:gather(2, gpt.zeros({ 2, 0 }, { dtype = "i64" })):shape())
+    assert.same({ 1.0, 2.0, 0.0 }, gpt.zeros(3):scatter_add(1, { 2, 1, 2 }, gpt.ones(3)):totable())
+    assert.same({ { 1, 2, 13 }, { 4, 5, 6 } }, t:scatter_add(2, gpt.tensor { { 3 } }, gpt.full({ 2, 2 }, 10)):totable())
+    assert.same({ { 1, 2, 3 }, { 4, 5, 6 } }, t:totable())
+  end)
+
+  it("keep i64, and add in f32 otherwise", function()
+    assert.equal("i64", t:gather(1, gpt.tensor { { 1 } }):dtype())
+    assert.equal("i64", t:scatter_add(1, gpt.tensor { { 1 } }, gpt.tensor { { 1 } }):dtype())
+    assert.equal("f32", t:scatter_add(1, gpt.tensor { { 1 } }, gpt.tensor { { 0.5 } }):dtype())
+    assert.equal(math.maxinteger, gpt.tensor { math.maxinteger }:gather(1, { 1 }):item())
+  end)
+
+  it("see nothing of a later write into the positions", function()
+    local x, positions = gpt.ones(3):requires_grad(true), gpt.tensor { 3, 3 }
+    local y = x:gather(1, positions)
+    positions:fill(1)
+    y:sum():backward()
+    assert.same({ 0.0, 0.0, 2.0 }, x.grad:totable())
+  end)
+
+  it("give the same numbers for any number of threads", function()
+    gpt.seed(6)
+    local x, places, results = gpt.randn(600, 700), gpt.randint(1, 11, { 600, 700 }), {}
+    for threads = 1, 2 do
+      gpt.set_threads(threads)
+      results[threads] = gpt.zeros(10, 700):scatter_add(1, places, x):bytes() .. x:gather(1, places):bytes()
+        .. gpt.zeros(600, 10):scatter_add(2, places, x):bytes() .. x:cumsum(1):bytes() .. x:cumsum(2):bytes()
+        .. x:norm():bytes() .. x:norm(3, 1):bytes() .. x:std(2):bytes()
+    end
+    gpt.set_threads(0)
+    assert.is_true(results[1] == results[2])
+  end)
+
+  it("refuse what does not fit", function()
+    local one = gpt.ones({ 1, 1 }, { dtype = "i64" })
+    check_messages {
+      { "gather: positions of shape [1] do not fit a tensor of shape [2, 3]: as many dims expected, and in each but dim 2 "
+        .. "no larger size", function() t:gather(2, { 1 }) end },
+      { "gather: positions of shape [3, 1] do not fit a tensor of shape [2, 3]: as many dims expected, and in each but dim "
+        .. "2 no larger size", function() t:gather(2, one:expand(3, 1)) end },
+      { "scatter_add: positions of shape [1, 4] do not fit a tensor of shape [2, 3]: as many dims expected, and in each "
+        .. "but dim 1 no larger size", function() t:scatter_add(1, one:expand(1, 4), gpt.ones(2, 4)) end },
+      { "scatter_add: positions of shape [2, 1] do not fit a source of shape [1, 3]: as many dims expected, and in none a "
+        .. "larger size", function() t:scatter_add(1, one:expand(2, 1), gpt.ones(1, 3)) end },
+      { "bad argument #2 to 'gather' (element [2] is position 4, out of range 1..3)",
+        function() t:gather(2, gpt.tensor { { 1 }, { 4 } }) end },
+      { "bad argument #2 to 'scatter_add' (element [1] is position 0, out of range 1..2)",
+        function() t:scatter_add(1, gpt.tensor { { 0 } }, t) end },
+      { "bad argument #2 to 'gather' (element [1]: a position (a whole number) expected, got a table; gpt.tensor { ... } "
+        .. "makes positions of more dims)", function() t:gather(1, { { 1 } }) end },
+      { "bad argument #3 to 'scatter_add' (gpt.Tensor expected, got number)", function() t:scatter_add(1, one, 2) end },
+      { "bad argument #1 to 'gather' (a dim expected (1..2, or -1 for the last), got no value)",
+        function() t:gather() end },
+    }
+  end)
+end)
+
+describe("where", function()
+  local t = gpt.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+
+  it("chooses, with broadcasting and numbers", function()
+    assert.same({ { 1, 0, 3 }, { 4, 0, 6 } }, gpt.where(gpt.tensor { 1, 0, 2 }, t, 0):totable())
+    assert.same({ { 9.5, 2.0, 3.0 }, { 9.5, 5.0, 6.0 } }, t:where(gpt.tensor { 0.0, 0.5, -1 }, 9.5):totable())
+    assert.same({ { -1, -1 }, { 1, 1 } }, gpt.where(gpt.tensor { { 0 }, { 1 } }, 1, gpt.tensor { -1, -1 }):totable())
+    assert.same({ 1, 0 }, gpt.where(gpt.tensor { 1, 0 }, 1, 0):totable())
+    assert.same({}, gpt.where(gpt.tensor(1), 2.5, 0):shape())
+  end)
+
+  it("is i64 where both values are", function()
+    for _, case in ipairs { { "i64", 1, 0 }, { "i64", t, 0 }, { "i64", 0, t }, { "f32", t, 0.5 }, { "f32", t, 0.0 },
+      { "f32", 1.0, 0 }, { "f32", t:float(), 0 }, { "f32", t, t:float() } } do
+      assert.equal(case[1], gpt.where(gpt.tensor(1), case[2], case[3]):dtype())
+    end
+    assert.equal(math.maxinteger, gpt.where(gpt.tensor(0), 0, math.maxinteger):item())
+  end)
+
+  it("lets no gradient through from what it did not choose", function()
+    local x = gpt.tensor({ 0.0, 4.0 }):requires_grad(true)
+    gpt.where(x:gt(0), 1 / x, 0):sum():backward()
+    assert.equal(-1 / 16, x.grad[2]:item())
+    local a, b = gpt.ones(2):requires_grad(true), gpt.ones(1):requires_grad(true)
+    gpt.where(gpt.tensor { 1, 0 }, a, b):sum():backward()
+    assert.same({ { 1.0, 0.0 }, { 1.0 } }, { a.grad:totable(), b.grad:totable() })
+  end)
+
+  it("refuses what does not fit", function()
+    check_messages {
+      { "where: shapes [2, 3] and [4] do not fit: sizes 3 and 4 in dimension -1; counted from the last dimension, sizes "
+        .. "must be equal or one of them 1", function() gpt.where(t, t, gpt.ones(4)) end },
+      { "where: condition and values: shapes [3, 3] and [2, 3] do not fit: sizes 3 and 2 in dimension -2; counted from the "
+        .. "last dimension, sizes must be equal or one of them 1", function() gpt.where(gpt.ones(3, 3), t, 1) end },
+      { "bad argument #1 to 'where' (gpt.Tensor expected, got boolean)", function() gpt.where(true, t, t) end },
+      { "bad argument #3 to 'where' (a tensor or a number expected, got string)", function() gpt.where(t, t, "0") end },
+      { "bad argument #2 to 'where' (a tensor or a number expected, got no value)", function() t:where(t) end },
+      { "bad argument #1 to 'where' (gpt.Tensor expected, got number)", function() t:where(1, t) end },
+    }
+  end)
+end)
+
 describe("masks", function()
   local t = gpt.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
 
@@ -293,6 +420,18 @@ describe("order", function()
         function() t:sort(3) end },
       { "calling 'sort' on bad self (a tensor with at least one dimension expected, got shape [])",
         function() gpt.tensor(1):sort() end },
+    }
+  end)
+end)
+
+describe("outer", function()
+  it("multiplies every element by every other", function()
+    local a, b = gpt.tensor { 1, 2, 3 }, gpt.tensor { 1, 10 }
+    assert.same({ { 1.0, 10.0 }, { 2.0, 20.0 }, { 3.0, 30.0 } }, a:outer(b):totable())
+    assert.same({ 3, 0 }, a:outer(gpt.zeros(0)):shape())
+    check_messages {
+      { "outer: two vectors expected, got shapes [3] and [1, 2]", function() a:outer(b:unsqueeze(1)) end },
+      { "outer: two vectors expected, got shapes [] and [3]", function() gpt.tensor(1):outer(a) end },
     }
   end)
 end)
@@ -375,6 +514,19 @@ describe("the way back", function()
     index = { function(x) return x:index(2, { 1, 3, 3, -1 }) end, numbers(2, 4, 2) },
     ["index by a matrix"] = { function(x) return x:index(1, gpt.tensor { { 1, 3 }, { 1, 1 } }) end, numbers(3, 2) },
     ["index by one position"] = { function(x) return x:index(1, gpt.tensor(2)) end, numbers(3, 2) },
+    gather = { function(x) return x:gather(2, gpt.tensor { { { 1, 4 }, { 1, 2 } } }) end, numbers(2, 4, 2) },
+    ["gather from a view"] = { function(x) return x:transpose(1, 2):gather(1, gpt.tensor { { 3, 1 }, { 3, 3 } }) end,
+      numbers(2, 3) },
+    scatter_add = { function(x, y) return x:scatter_add(1, gpt.tensor { { 2, 1 }, { 2, 3 } }, y) end, numbers(3, 3),
+      numbers(2, 3) },
+    ["scatter_add along the last"] = { function(x, y) return x:scatter_add(-1, gpt.tensor { { 2, 1, 2 } }, y) end,
+      numbers(1, 2), numbers(1, 3) },
+    where = { function(x, y) return gpt.where(gpt.tensor { 1, 0, 1 }, x, y) end, numbers(2, 1), numbers(3) },
+    ["where with itself"] = { function(x) return x:where(x:gt(0), x * x) end, numbers(2, 3) },
+    flip = { function(x) return x:flip(1, -1) end, numbers(2, 3, 2) },
+    ["flip of a view"] = { function(x) return x:transpose(1, 2):flip(2) end, numbers(2, 3) },
+    outer = { function(x, y) return x:outer(y) end, numbers(3), numbers(2) },
+    ["outer with itself"] = { function(x) return x:outer(x) end, numbers(3) },
     masked_fill = { function(x) return x:masked_fill(gpt.tensor { 1, 0, 1 }, 9) end, numbers(2, 3) },
     tril = { function(x) return x:tril(-1) end, numbers(2, 3, 3) },
     triu = { function(x) return x:triu(1) end, numbers(2, 3, 4) },

@@ -212,7 +212,7 @@ static void join_lists(luaL_Reg *all, const luaL_Reg *const *lists) {
 void bind_open_tensor(lua_State *L) {
   luaL_Reg methods[MOST_METHODS], metamethods[MOST_METHODS];
   join_lists(methods, (const luaL_Reg *const[]){life, bind_tensor_access, bind_tensor_shape, bind_tensor_index,
-                                                bind_tensor_math, NULL});
+                                                bind_tensor_math, bind_tensor_reduce, NULL});
   join_lists(metamethods, (const luaL_Reg *const[]){meta, bind_tensor_operators, NULL});
   bind_type(L, &(BindType){
                    .name = BIND_TENSOR, .methods = methods, .fields = fields, .meta = metamethods, .element = element});

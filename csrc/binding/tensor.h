@@ -85,7 +85,8 @@ int bind_made(lua_State *L, GptTensor **box, const char *what, const BindMaking 
 /* The lists that the files of the tensor's binding add: methods, and module functions. */
 extern const luaL_Reg bind_tensor_access[];    /* tensor_access.c: elements, numbers out and in, gradients */
 extern const luaL_Reg bind_tensor_shape[];     /* tensor_shape.c: shapes and slices */
-extern const luaL_Reg bind_tensor_math[];      /* tensor_math.c: arithmetic, reductions, softmax */
+extern const luaL_Reg bind_tensor_math[];      /* tensor_math.c: arithmetic, comparison, functions of one tensor */
+extern const luaL_Reg bind_tensor_reduce[];    /* tensor_reduce.c: reductions, running sums, softmax */
 extern const luaL_Reg bind_tensor_operators[]; /* tensor_math.c: __add and the like */
 extern const luaL_Reg bind_math_functions[];   /* tensor_math.c: gpt.cross_entropy and the like */
 extern const luaL_Reg bind_making_functions[]; /* tensor_new.c: gpt.tensor, gpt.zeros, ... */

@@ -2,6 +2,7 @@
 #include "core/ops/index.h"
 
 #include "binding/tensor.h"
+#include "core/ops/gather.h"
 #include "core/ops/matmul.h"
 #include "core/ops/sort.h"
 
@@ -31,10 +32,12 @@ static void fill_positions(lua_State *L, int index, GptTensor *positions) {
     int whole;
     lua_rawgeti(L, index, i);
     gpt_integers(positions)[i - 1] = lua_tointegerx(L, -1, &whole);
+    bool table = lua_istable(L, -1);
     if (!whole || lua_type(L, -1) != LUA_TNUMBER)
       luaL_argerror(L, index,
-                    lua_pushfstring(L, "element [%I]: a position (a whole number) expected, got %s", (lua_Integer)i,
-                                    bind_tostring(L, -1)));
+                    lua_pushfstring(L, "element [%I]: a position (a whole number) expected, got %s%s", (lua_Integer)i,
+                                    table ? "a table" : bind_tostring(L, -1),
+                                    table ? "; gpt.tensor { ... } makes positions of more dims" : ""));
     lua_pop(L, 1);
   }
 }
@@ -71,6 +74,46 @@ static int index_slices(lua_State *L) {
   int dim = bind_dim(L, 2, tensor->ndim);
   GptTensor *positions = push_positions(L, 3, tensor->shape[dim]), **box = bind_result_of(L, &tensor);
   *box = gpt_index(bind_env(L), tensor, dim, positions);
+  return bind_tensor_done(L, box);
+}
+
+/***
+Elements picked along a dimension, one for each position: `y[i][j] = t[i][positions[i][j]]` for dim 2. As in
+torch.gather, positions have as many dimensions as the tensor, and but for dim no larger sizes.
+@function Tensor:gather
+@tparam integer dim
+@param positions an i64 tensor (for a vector also an array); from 1, -1 is the last
+@treturn Tensor of the positions' shape
+@usage local positions = gpt.tensor { { 4 }, { 1 } }
+print(gpt.randn(2, 5):log_softmax(-1):gather(2, positions))   -- one of each row: [2, 1]
+*/
+static int gather(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim);
+  GptTensor *positions = push_positions(L, 3, tensor->shape[dim]), **box = bind_result_of(L, &tensor);
+  *box = gpt_gather(bind_env(L), tensor, dim, positions);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A copy with numbers added at positions along a dimension: `y[i][positions[i][j]] += source[i][j]` for dim 2. Where a
+position comes several times, all are added. As in torch.scatter_add, the three have as many dimensions, and positions
+no larger sizes than source, nor (but for dim) than the tensor.
+@function Tensor:scatter_add
+@tparam integer dim
+@param positions an i64 tensor (for a vector also an array); from 1, -1 is the last
+@tparam Tensor source
+@treturn Tensor
+@usage local ids = gpt.tensor { 2, 1, 2 }
+print(gpt.zeros(3):scatter_add(1, ids, gpt.ones(3)))   -- how often each comes: 1, 2, 0
+*/
+static int scatter_add(lua_State *L) {
+  GptTensor *tensor = bind_tensor(L, 1);
+  int dim = bind_dim(L, 2, tensor->ndim);
+  bind_tensor(L, 4);
+  GptTensor *positions = push_positions(L, 3, tensor->shape[dim]), **box = bind_result_of(L, &tensor);
+  GptTensor *source = bind_tensor(L, 4);
+  *box = gpt_scatter_add(bind_env(L), tensor, dim, positions, source);
   return bind_tensor_done(L, box);
 }
 
@@ -197,5 +240,5 @@ static int matmul(lua_State *L) {
 }
 
 const luaL_Reg bind_tensor_index[] = {
-    {"index", index_slices}, {"masked_fill", masked_fill}, {"tril", tril}, {"triu", triu}, {"sort", sort},
+    {"index", index_slices}, {"gather", gather}, {"scatter_add", scatter_add}, {"masked_fill", masked_fill}, {"tril", tril}, {"triu", triu}, {"sort", sort},
     {"topk", topk},          {"matmul", matmul},           {NULL, NULL}};

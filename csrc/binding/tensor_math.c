@@ -1,28 +1,35 @@
-/* Arithmetic, comparison, functions, reductions and losses of tensors. */
+/* Arithmetic, comparison, functions of one tensor, choice by a condition, and losses. */
 #include <math.h>
 
 #include "binding/tensor.h"
 #include "core/ops/binary.h"
 #include "core/ops/cross_entropy.h"
-#include "core/ops/reduce.h"
+#include "core/ops/matmul.h"
 #include "core/ops/rms_norm.h"
-#include "core/ops/softmax.h"
 #include "core/ops/unary.h"
+#include "core/ops/where.h"
 
-/* Is there an i64 tensor? */
-static bool is_integers(lua_State *L, int index) {
+/* Is there an i64 tensor, or an integer? */
+static bool is_integral(lua_State *L, int index) {
   const GptTensor *tensor = bind_test_tensor(L, index);
-  return tensor != NULL && tensor->storage->dtype == GPT_I64;
+  return tensor != NULL ? tensor->storage->dtype == GPT_I64 : lua_isinteger(L, index);
 }
 
-/* Makes a number at index a tensor, in its place; i64 only where the other operand is. Returns whether it did. */
-static bool make_operand(lua_State *L, int index) {
+/* A tensor, or a number; whether it is one. */
+static bool check_operand(lua_State *L, int index) {
   if (bind_test_tensor(L, index) != NULL) return false;
   if (index == 1 && lua_type(L, index) == LUA_TSTRING) /* from "1" + t: no argument of a call */
     bind_error(L, "arithmetic with a tensor: a tensor or a number expected, got string");
   if (lua_type(L, index) != LUA_TNUMBER)
     luaL_argerror(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", bind_typename(L, index)));
-  bool integer = lua_isinteger(L, index) && is_integers(L, 3 - index);
+  return true;
+}
+
+/* Makes a number at index a tensor, in its place; i64 only where the operand at `other` is too. Returns whether it did.
+ */
+static bool make_operand(lua_State *L, int index, int other) {
+  if (!check_operand(L, index)) return false;
+  bool integer = lua_isinteger(L, index) && is_integral(L, other);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_full(bind_env(L), integer ? GPT_I64 : GPT_F32, 0, NULL, bind_number(L, index));
   bind_tensor_done(L, box);
@@ -32,7 +39,7 @@ static bool make_operand(lua_State *L, int index) {
 
 static int pair(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, GptTensor *)) {
   lua_settop(L, 2);
-  bool first = make_operand(L, 1), second = make_operand(L, 2);
+  bool first = make_operand(L, 1, 2), second = make_operand(L, 2, 1);
   GptTensor *a, *b, **box = bind_result_of_two(L, &a, &b);
   *box = op(bind_env(L), a, b);
   if (first) bind_drop_tensor(L, 1); /* now, without waiting for the collector */
@@ -92,6 +99,19 @@ static int divide(lua_State *L) { return pair(L, gpt_div); }
 @usage print(gpt.tensor({ 1, 2, 3 }) ^ 2)
 */
 static int power(lua_State *L) { return pair(L, gpt_pow); }
+
+/***
+The outer product of two vectors: every element of one times every element of the other.
+@function Tensor:outer
+@tparam Tensor other a vector
+@treturn Tensor f32
+@usage print(gpt.tensor({ 1, 2, 3 }):outer(gpt.tensor({ 1, 10 })))   -- [3, 2]
+*/
+static int outer(lua_State *L) {
+  GptTensor *a, *b, **box = bind_result_of_two(L, &a, &b);
+  *box = gpt_outer(bind_env(L), a, b);
+  return bind_tensor_done(L, box);
+}
 
 /***
 Comparison, element by element; likewise `ne lt le gt ge`. The shapes broadcast. (Lua's own `==` is true if two values
@@ -299,161 +319,55 @@ static int clamp(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
-static bool check_keepdim(lua_State *L, int index) {
-  if (!lua_isnoneornil(L, index)) luaL_checktype(L, index, LUA_TBOOLEAN);
-  return lua_toboolean(L, index);
-}
-
-static int reduce(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool)) {
-  GptTensor *x = bind_tensor(L, 1);
-  int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
-  bool keepdim = check_keepdim(L, 3);
-  GptTensor **box = bind_result_of(L, &x);
-  *box = op(bind_env(L), x, dim, keepdim);
+/* The condition at 1, values at 2 and 3: of them the result is made, and numbers among them are let go of. */
+static int choose_operand(lua_State *L) {
+  bool first = make_operand(L, 2, 3), second = make_operand(L, 3, 2);
+  GptTensor **box = bind_new_tensor(L);
+  GptTensor *condition = bind_tensor(L, 1), *a = bind_tensor(L, 2), *b = bind_tensor(L, 3);
+  *box = gpt_where(bind_env(L), condition, a, b);
+  if (first) bind_drop_tensor(L, 2);
+  if (second) bind_drop_tensor(L, 3);
   return bind_tensor_done(L, box);
 }
 
 /***
-The sum of all elements, or along one dimension. An i64 stays i64.
-@function Tensor:sum
-@tparam[opt] integer dim from 1; -1 is the last; without it all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
+A choice between two tensors, element by element: `a` where the condition is not 0, `b` elsewhere. The three broadcast;
+each of a and b may be a number. The result is i64 where a and b both are, else f32. Gradients go to what was chosen.
+@function where
+@tparam Tensor condition as comparisons return it
+@tparam Tensor|number a
+@tparam Tensor|number b
 @treturn Tensor
-@usage print(gpt.ones(2, 3):sum(), gpt.ones(2, 3):sum(-1))
+@usage local x = gpt.tensor({ -1.0, 4.0 })
+print(gpt.where(x:gt(0), x, 0))
 */
-static int sum(lua_State *L) { return reduce(L, gpt_sum); }
-
-/***
-The mean of all elements, or along one dimension; f32.
-@function Tensor:mean
-@tparam[opt] integer dim from 1; -1 is the last; without it all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@treturn Tensor
-@usage print(gpt.randn(2, 3):mean(-1, true))
-*/
-static int mean(lua_State *L) { return reduce(L, gpt_mean); }
-
-/* The correction in an options table at index. */
-static double correction_option(lua_State *L, int index) {
-  static const char *const names[] = {"correction", NULL};
-  if (lua_isnoneornil(L, index)) return 1;
-  luaL_checktype(L, index, LUA_TTABLE);
-  bind_check_options(L, index, "var", names);
-  if (lua_getfield(L, index, "correction") != LUA_TNIL && lua_type(L, -1) != LUA_TNUMBER)
-    bind_error(L, "var: correction: a number expected, got %s", bind_typename(L, -1));
-  double correction = luaL_optnumber(L, -1, 1);
-  lua_pop(L, 1);
-  return correction;
+static int where(lua_State *L) {
+  bind_tensor(L, 1);
+  check_operand(L, 2);
+  check_operand(L, 3);
+  lua_settop(L, 3);
+  return choose_operand(L);
 }
 
 /***
-The variance: the sum of (x - mean)^2, divided by the number of elements less the correction.
-@function Tensor:var
-@tparam[opt] integer dim from 1; -1 is the last; without it all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@tparam[opt] table options always the last argument: `correction` (1)
+The tensor where the condition is not 0, `other` elsewhere, as `gpt.where(condition, t, other)`.
+@function Tensor:where
+@tparam Tensor condition as comparisons return it
+@tparam Tensor|number other
 @treturn Tensor
-@usage print(gpt.randn(2, 3):var(-1, true, { correction = 0 }))   -- as layer norm has it
+@usage local x = gpt.tensor({ -1.0, 4.0 })
+print(x:where(x:gt(0), 0))
 */
-static int variance(lua_State *L) {
-  GptTensor *x = bind_tensor(L, 1);
-  int options = 2;
-  while (options < 4 && !lua_istable(L, options)) options++;
-  int dim = options > 2 ? bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS) : GPT_ALL_DIMS;
-  bool keepdim = options > 3 && check_keepdim(L, 3);
-  double correction = correction_option(L, options);
-  GptTensor **box = bind_result_of(L, &x);
-  *box = gpt_var(bind_env(L), x, dim, keepdim, correction);
-  return bind_tensor_done(L, box);
+static int where_or(lua_State *L) {
+  bind_tensor(L, 1);
+  bind_tensor(L, 2);
+  check_operand(L, 3);
+  lua_settop(L, 3);
+  lua_insert(L, 1); /* other, t, condition */
+  lua_insert(L, 1); /* condition, other, t */
+  lua_insert(L, 2); /* condition, t, other */
+  return choose_operand(L);
 }
-
-static int extreme(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool, GptTensor **)) {
-  GptTensor *x = bind_tensor(L, 1);
-  int dim = bind_opt_dim(L, 2, x->ndim, GPT_ALL_DIMS);
-  bool keepdim = check_keepdim(L, 3);
-  GptTensor **values = bind_new_tensor(L), **positions = bind_result_of(L, &x);
-  *values = op(bind_env(L), x, dim, keepdim, positions);
-  bind_tensor_done(L, values);
-  if (dim != GPT_ALL_DIMS) return bind_positions_done(L, positions) + 1;
-  lua_pop(L, 1);
-  return 1;
-}
-
-/***
-The largest element, or the largest ones along a dimension and their positions. A nan counts as the largest. Along a
-dimension the first of equal ones is returned; over all elements they share the gradient.
-@function Tensor:max
-@tparam[opt] integer dim from 1; -1 is the last; without it all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@treturn Tensor
-@treturn ?Tensor with a dim: the positions, i64, from 1
-@usage local values, positions = gpt.randn(2, 3):max(-1)
-print(values, positions)
-*/
-static int max(lua_State *L) { return extreme(L, gpt_max); }
-
-/***
-The least element, or the least ones along a dimension and their positions; see max.
-@function Tensor:min
-@tparam[opt] integer dim from 1; -1 is the last; without it all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@treturn Tensor
-@treturn ?Tensor with a dim: the positions, i64, from 1
-@usage print(gpt.randn(2, 3):min())
-*/
-static int min(lua_State *L) { return extreme(L, gpt_min); }
-
-static int extreme_position(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int, bool)) {
-  reduce(L, op);
-  return bind_positions_done(L, lua_touserdata(L, -1));
-}
-
-/***
-The position of the (first) largest element. Positions count from 1; to get token ids, which count from 0, from logits,
-use gpt.sample.
-@function Tensor:argmax
-@tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@treturn Tensor i64
-@usage print(gpt.tensor({ 0.1, 0.7, 0.2 }):argmax())   -- 2, a position; as a token id that is 1
-*/
-static int argmax(lua_State *L) { return extreme_position(L, gpt_argmax); }
-
-/***
-The position of the (first) least element; see argmax.
-@function Tensor:argmin
-@tparam[opt] integer dim from 1; -1 is the last; without it the position among all elements
-@tparam[opt=false] boolean keepdim leaves the dimension, with size 1
-@treturn Tensor i64
-@usage print(gpt.tensor({ 0.1, 0.7, 0.2 }):argmin(-1))
-*/
-static int argmin(lua_State *L) { return extreme_position(L, gpt_argmin); }
-
-static int along(lua_State *L, GptTensor *(*op)(GptEnv *, GptTensor *, int)) {
-  GptTensor *x = bind_tensor(L, 1);
-  int dim = bind_dim(L, 2, x->ndim);
-  GptTensor **box = bind_result_of(L, &x);
-  *box = op(bind_env(L), x, dim);
-  return bind_tensor_done(L, box);
-}
-
-/***
-exp(x) divided by its sum along a dimension: positive numbers that add up to 1.
-@function Tensor:softmax
-@tparam integer dim from 1; -1 is the last
-@treturn Tensor
-@usage print(gpt.tensor({ 1.0, 2.0, 3.0 }):softmax(-1))
-*/
-static int softmax(lua_State *L) { return along(L, gpt_softmax); }
-
-/***
-The logarithm of softmax, without its loss of accuracy.
-@function Tensor:log_softmax
-@tparam integer dim from 1; -1 is the last
-@treturn Tensor
-@usage print(gpt.tensor({ 1.0, 2.0, 3.0 }):log_softmax(-1))
-*/
-static int log_softmax(lua_State *L) { return along(L, gpt_log_softmax); }
 
 /***
 The loss of a language model: the mean over all positions of -log(softmax(logits)[target]), in nats.
@@ -475,6 +389,7 @@ const luaL_Reg bind_tensor_math[] = {{"add", add},
                                      {"mul", mul},
                                      {"div", divide},
                                      {"pow", power},
+                                     {"outer", outer},
                                      {"eq", eq},
                                      {"ne", ne},
                                      {"lt", lt},
@@ -497,18 +412,10 @@ const luaL_Reg bind_tensor_math[] = {{"add", add},
                                      {"rsqrt", reciprocal_root},
                                      {"rms_norm", rms_norm},
                                      {"clamp", clamp},
-                                     {"sum", sum},
-                                     {"mean", mean},
-                                     {"var", variance},
-                                     {"max", max},
-                                     {"min", min},
-                                     {"argmax", argmax},
-                                     {"argmin", argmin},
-                                     {"softmax", softmax},
-                                     {"log_softmax", log_softmax},
+                                     {"where", where_or},
                                      {NULL, NULL}};
 
 const luaL_Reg bind_tensor_operators[] = {{"__add", add},   {"__sub", sub},      {"__mul", mul}, {"__div", divide},
                                           {"__pow", power}, {"__unm", negative}, {NULL, NULL}};
 
-const luaL_Reg bind_math_functions[] = {{"cross_entropy", cross_entropy}, {NULL, NULL}};
+const luaL_Reg bind_math_functions[] = {{"cross_entropy", cross_entropy}, {"where", where}, {NULL, NULL}};

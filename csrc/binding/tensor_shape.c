@@ -56,6 +56,20 @@ static int transpose(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
+/* The arguments from 2 on as dims: as they were given, from 0, and as bits. False where one is out of range or comes
+ * twice. */
+static bool read_dims(lua_State *L, int ndim, int64_t *wanted, int *count, int *dims, unsigned *seen) {
+  *seen = 0;
+  bind_shape(L, 2, wanted, count);
+  for (int i = 0; i < *count; i++) {
+    if (wanted[i] < -ndim || wanted[i] > ndim || wanted[i] == 0) return false;
+    dims[i] = (int)(wanted[i] < 0 ? wanted[i] + ndim : wanted[i] - 1);
+    if ((*seen >> dims[i] & 1) != 0) return false;
+    *seen |= 1u << dims[i];
+  }
+  return true;
+}
+
 /***
 A view with the dimensions in another order.
 @function Tensor:permute
@@ -64,22 +78,38 @@ A view with the dimensions in another order.
 @usage gpt.zeros(2, 3, 4):permute(3, 1, 2)   -- [4, 2, 3]
 */
 static int permute(lua_State *L) {
-  int64_t wanted[GPT_MAX_DIMS];
   int dims[GPT_MAX_DIMS], count;
-  unsigned seen = 0;
+  unsigned seen;
   char text[GPT_SHAPE_TEXT];
+  int64_t wanted[GPT_MAX_DIMS];
   GptTensor *tensor = bind_tensor(L, 1);
-  bind_shape(L, 2, wanted, &count);
-  for (int i = 0; i < count; i++) {
-    if (wanted[i] < -tensor->ndim || wanted[i] > tensor->ndim || wanted[i] == 0) continue;
-    dims[i] = (int)(wanted[i] < 0 ? wanted[i] + tensor->ndim : wanted[i] - 1);
-    seen |= 1u << dims[i];
-  }
-  if (count != tensor->ndim || seen != (1u << tensor->ndim) - 1)
+  bool distinct = read_dims(L, tensor->ndim, wanted, &count, dims, &seen);
+  if (!distinct || count != tensor->ndim)
     return bind_error(L, "permute: each of the dims 1..%d once expected, got %s", tensor->ndim,
                       gpt_shape_text(count, wanted, text));
   GptTensor **box = bind_result_of(L, &tensor);
   *box = gpt_permute(bind_env(L), tensor, dims);
+  return bind_tensor_done(L, box);
+}
+
+/***
+A copy with the order along some dimensions turned around.
+@function Tensor:flip
+@param ... dims, each at most once, as numbers or as one array
+@treturn Tensor
+@usage print(gpt.tensor({ { 1, 2 }, { 3, 4 } }):flip(2))   -- 2, 1 and 4, 3
+*/
+static int flip(lua_State *L) {
+  int dims[GPT_MAX_DIMS], count;
+  unsigned seen;
+  char text[GPT_SHAPE_TEXT];
+  int64_t wanted[GPT_MAX_DIMS];
+  GptTensor *tensor = bind_tensor(L, 1);
+  if (!read_dims(L, tensor->ndim, wanted, &count, dims, &seen))
+    return bind_error(L, "flip: dims of 1..%d expected, each at most once, got %s", tensor->ndim,
+                      gpt_shape_text(count, wanted, text));
+  GptTensor **box = bind_result_of(L, &tensor);
+  *box = gpt_flip(bind_env(L), tensor, seen);
   return bind_tensor_done(L, box);
 }
 
@@ -158,7 +188,7 @@ static int squeeze(lua_State *L) {
 
 const luaL_Reg bind_tensor_shape[] = {
     {"view", view},     {"reshape", reshape}, {"expand", expand},       {"transpose", transpose}, {"permute", permute},
-    {"narrow", narrow}, {"select", select},   {"unsqueeze", unsqueeze}, {"squeeze", squeeze},     {NULL, NULL}};
+    {"flip", flip},         {"narrow", narrow}, {"select", select},   {"unsqueeze", unsqueeze}, {"squeeze", squeeze},     {NULL, NULL}};
 
 /* Pushes the tensors of the array at argument 1, which is read raw. */
 static BindTensorList *push_list(lua_State *L) {

@@ -14,8 +14,9 @@ static const Pair other_names[] = {
     /* tensors */
     {"tolist", "totable"}, {"numpy", "totable"}, {"mm", "matmul"}, {"bmm", "matmul"}, {"dot", "matmul"},
     {"nelement", "numel"}, {"ndim", "dim"}, {"ndimension", "dim"}, {"data", "detach"}, {"type", "dtype"},
-    {"argsort", "sort"}, {"gather", "index"}, {"index_select", "index"}, {"flatten", "reshape"},
-    {"swapaxes", "transpose"}, {"swapdims", "transpose"}, {"where", "masked_fill"}, {"chunk", "narrow"},
+    {"argsort", "sort"}, {"take_along_dim", "gather"}, {"index_select", "index"}, {"flatten", "reshape"},
+    {"swapaxes", "transpose"}, {"swapdims", "transpose"}, {"scatter_add_", "scatter_add"}, {"ger", "outer"},
+    {"clip", "clamp"}, {"chunk", "narrow"},
     {"split", "narrow"}, {"half", "to"}, {"bfloat16", "to"}, {"copy_", "copy"}, {"fill_", "fill"}, {"zero_", "fill"},
     {"requires_grad_", "requires_grad"}, {"requires_grad_", "freeze"},
     /* gpt, gpt.nn */
@@ -59,6 +60,7 @@ static const Pair advice[] = {
     {"Module", "gpt.nn.layer(name, { init = ..., forward = ... }) makes a new kind of layer"},
     {"Tanh", AS_A_FUNCTION}, {"Sigmoid", AS_A_FUNCTION}, {"Softmax", AS_A_FUNCTION}, {"Flatten", AS_A_FUNCTION},
     {"CrossEntropyLoss", "gpt.cross_entropy(logits, targets) is it"},
+    {"einsum", "matmul, permute and sum do what it writes"},
     {"functional", "what is in there are methods of tensors here, as in x:softmax(-1)"},
     {"Adam", "AdamW with weight_decay = 0 is Adam"}, {"SGD", "AdamW is the optimizer there is"},
     {"lr_scheduler", "gpt.lr_schedule makes schedules"}, {"zero_grad", "optimizer:zero_grad() does it"},

@@ -13,6 +13,17 @@ GptAxis gpt_axis(int ndim, const int64_t *shape, int dim) {
 
 GptAxis gpt_tensor_axis(const GptTensor *x, int dim) { return gpt_axis(x->ndim, x->shape, dim); }
 
+static int64_t column_blocks(GptAxis axis) { return (axis.inner + GPT_COLUMNS - 1) / GPT_COLUMNS; }
+
+int64_t gpt_column_items(GptAxis axis) { return axis.outer * column_blocks(axis); }
+
+GptColumns gpt_column_item(GptAxis axis, int64_t item) {
+  int64_t blocks = column_blocks(axis), first = item % blocks * GPT_COLUMNS, left = axis.inner - first;
+  return (GptColumns){item / blocks, first, left < GPT_COLUMNS ? left : GPT_COLUMNS};
+}
+
+int64_t gpt_column_cost(GptAxis axis) { return axis.n * (axis.inner < GPT_COLUMNS ? axis.inner : GPT_COLUMNS); }
+
 GptTensor *gpt_dim_moved(GptEnv *env, const GptTensor *x, int from, int to) {
   if (x == NULL) return NULL;
   int64_t shape[GPT_MAX_DIMS], stride[GPT_MAX_DIMS];

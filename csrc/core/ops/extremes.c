@@ -47,12 +47,6 @@ static void choose_rows(void *context, int64_t first, int64_t last) {
   }
 }
 
-static bool check_not_empty(GptEnv *env, const char *name, const GptTensor *x, int dim) {
-  char text[GPT_SHAPE_TEXT];
-  if (gpt_tensor_axis(x, dim).n > 0) return true;
-  return gpt_fail(env, "%s: nothing to choose from in a tensor of shape %s", name, gpt_tensor_shape_text(x, text));
-}
-
 /* Fills values and positions, both optional. */
 static bool choose_extremes(GptEnv *env, GptTensor *x, int dim, bool least, GptTensor *values, GptTensor *positions) {
   GptRows rows;
@@ -101,7 +95,7 @@ static bool extreme_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
 
 static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, int dim, bool keepdim,
                                   GptTensor **positions) {
-  if (!gpt_tensor_check_plain(env, kind->op.name, x) || !check_not_empty(env, kind->op.name, x, dim)) return NULL;
+  if (!gpt_tensor_check_plain(env, kind->op.name, x) || !gpt_check_not_empty(env, kind->op.name, x, dim)) return NULL;
   bool all = dim == GPT_ALL_DIMS;
   GptTensor *y = gpt_reduced_new(env, x->storage->dtype, x, dim, keepdim);
   GptTensor *at = y != NULL && !all ? gpt_reduced_new(env, GPT_I64, x, dim, keepdim) : NULL;
@@ -114,7 +108,7 @@ static GptTensor *compute_extreme(GptEnv *env, const Kind *kind, GptTensor *x, i
 }
 
 static GptTensor *compute_position(GptEnv *env, const char *name, GptTensor *x, int dim, bool keepdim, bool least) {
-  if (!gpt_tensor_check_plain(env, name, x) || !check_not_empty(env, name, x, dim)) return NULL;
+  if (!gpt_tensor_check_plain(env, name, x) || !gpt_check_not_empty(env, name, x, dim)) return NULL;
   GptTensor *y = gpt_reduced_new(env, GPT_I64, x, dim, keepdim);
   return gpt_tensor_if(y != NULL && choose_extremes(env, x, dim, least, NULL, y), y);
 }

@@ -148,20 +148,3 @@ static const GptOp triu_op = {"triu", triu_backward};
 GptTensor *gpt_tril(GptEnv *env, GptTensor *x, int64_t diagonal) { return triangle(env, &tril_op, x, diagonal, true); }
 
 GptTensor *gpt_triu(GptEnv *env, GptTensor *x, int64_t diagonal) { return triangle(env, &triu_op, x, diagonal, false); }
-
-static void add_scattered(float *y, const float *grad, const int64_t *position, GptAxis axis, int64_t size) {
-  for (int64_t o = 0; o < axis.outer; o++)
-    for (int64_t k = 0; k < axis.n; k++)
-      for (int64_t i = 0; i < axis.inner; i++) y[(o * size + *position++) * axis.inner + i] += *grad++;
-}
-
-GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions, int dim, int64_t size) {
-  int64_t shape[GPT_MAX_DIMS];
-  memcpy(shape, grad->shape, sizeof shape);
-  shape[dim] = size;
-  GptTensor *contiguous = gpt_tensor_as_contiguous(env, grad);
-  GptTensor *y = contiguous != NULL ? gpt_tensor_zeros(env, GPT_F32, grad->ndim, shape) : NULL;
-  if (y != NULL)
-    add_scattered(gpt_floats(y), gpt_floats(contiguous), gpt_integers(positions), gpt_tensor_axis(grad, dim), size);
-  return gpt_tensor_then(contiguous, y);
-}

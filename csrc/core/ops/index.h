@@ -17,10 +17,4 @@ GptTensor *gpt_masked_fill(GptEnv *env, GptTensor *x, GptTensor *mask, GptNumber
 GptTensor *gpt_tril(GptEnv *env, GptTensor *x, int64_t diagonal);
 GptTensor *gpt_triu(GptEnv *env, GptTensor *x, int64_t diagonal);
 
-/*
- * y with grad's elements put at their positions along dim, 0 elsewhere: the backward of whatever picks elements along a
- * dim (max, sort, topk). grad and positions (contiguous) have y's shape but for size `size` of y at dim. Not recorded.
- */
-GptTensor *gpt_scatter(GptEnv *env, GptTensor *grad, const GptTensor *positions, int dim, int64_t size);
-
 #endif

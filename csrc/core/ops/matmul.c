@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/ops/binary.h"
 #include "core/ops/iterate.h"
 #include "core/ops/shape.h"
 #include "core/ops/sum_to.h"
@@ -188,4 +189,17 @@ GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b) {
   if (b->ndim == 1) y = drop_dim(env, y, 1);
   if (a->ndim == 1) y = drop_dim(env, y, b->ndim == 1 ? 1 : 2);
   return y;
+}
+
+GptTensor *gpt_outer(GptEnv *env, GptTensor *a, GptTensor *b) {
+  char text_a[GPT_SHAPE_TEXT], text_b[GPT_SHAPE_TEXT];
+  if (a == NULL || b == NULL) return NULL;
+  if (a->ndim != 1 || b->ndim != 1)
+    return gpt_fail_null(env, "outer: two vectors expected, got shapes %s and %s", gpt_tensor_shape_text(a, text_a),
+                         gpt_tensor_shape_text(b, text_b));
+  GptTensor *floats_a = gpt_tensor_as_floats(env, "outer", a), *floats_b = gpt_tensor_as_floats(env, "outer", b);
+  GptTensor *column = gpt_unsqueeze(env, floats_a, 1); /* of which a product with broadcasting makes [n, m] */
+  GptTensor *y = gpt_tensor_then(column, gpt_mul(env, column, floats_b));
+  gpt_tensor_release(floats_b);
+  return gpt_tensor_then(floats_a, y);
 }

@@ -12,4 +12,7 @@
  */
 GptTensor *gpt_matmul(GptEnv *env, GptTensor *a, GptTensor *b);
 
+/* [n] [m] -> [n, m]: every element of a times every one of b; of i64 too it is f32. Recorded. */
+GptTensor *gpt_outer(GptEnv *env, GptTensor *a, GptTensor *b);
+
 #endif

@@ -51,12 +51,14 @@ GptTensor *gpt_mean(GptEnv *env, GptTensor *x, int dim, bool keepdim) {
   return gpt_tensor_then(floats, sum_floats(env, &mean_op, floats, dim, keepdim, share));
 }
 
-/* The variance of rows, or its way back. */
+/* The variance of rows or its root, or its way back. */
 typedef struct Variance {
   const float *x, *dy; /* dy NULL: forward */
   float *y;            /* [rows], or backward [rows, n] */
   int64_t n;
   double divisor;
+  const float *root; /* the roots of the variances, in a backward from them; NULL: from the variances */
+  bool rooted;       /* forward */
 } Variance;
 
 static double row_mean(const float *x, int64_t n) {
@@ -71,48 +73,65 @@ static void var_rows(void *context, int64_t first, int64_t last) {
     const float *x = var->x + row * var->n;
     double mean = row_mean(x, var->n), sum = 0;
     for (int64_t i = 0; i < var->n; i++) sum += ((double)x[i] - mean) * ((double)x[i] - mean);
-    var->y[row] = (float)(sum / var->divisor);
+    double variance = sum / var->divisor;
+    var->y[row] = (float)(var->rooted ? sqrt(variance) : variance);
   }
+}
+
+/* The gradient of a row's variance. */
+static double variance_gradient(const Variance *var, int64_t row) {
+  if (var->root == NULL) return (double)var->dy[row];
+  return var->root[row] == 0 ? 0 : (double)var->dy[row] / (2 * (double)var->root[row]);
 }
 
 static void var_rows_backward(void *context, int64_t first, int64_t last) {
   const Variance *var = context;
   for (int64_t row = first; row < last; row++) {
     const float *x = var->x + row * var->n;
-    double mean = row_mean(x, var->n), scale = 2 * (double)var->dy[row] / var->divisor;
+    double mean = row_mean(x, var->n), scale = 2 * variance_gradient(var, row) / var->divisor;
     for (int64_t i = 0; i < var->n; i++) var->y[row * var->n + i] = (float)(scale * ((double)x[i] - mean));
   }
 }
 
+/* saved: x as rows, and the roots */
 static bool var_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
+  GptTensor *dy = gpt_tensor_as_contiguous(env, grad), *roots = gpt_node_saved(node, 1);
   GptRows rows;
   if (dy == NULL || !gpt_gradient_rows(env, node, &rows)) return gpt_tensor_release(dy), false;
-  Variance var = {gpt_floats(gpt_node_saved(node, 0)), gpt_floats(dy), gpt_floats(rows.x), rows.n,
-                  gpt_reduction_number(node)};
+  Variance var = {.x = gpt_floats(gpt_node_saved(node, 0)), .dy = gpt_floats(dy), .y = gpt_floats(rows.x), .n = rows.n,
+                  .divisor = gpt_reduction_number(node), .root = roots != NULL ? gpt_floats(roots) : NULL};
   gpt_parallel_for(rows.count, gpt_grain(rows.n), var_rows_backward, &var);
   gpt_tensor_release(dy);
   return gpt_give_rows(env, node, &rows);
 }
 
-static const GptOp var_op = {"var", var_backward};
+static const GptOp var_op = {"var", var_backward}, std_op = {"std", var_backward};
 
-static GptTensor *var_floats(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
+static GptTensor *var_floats(GptEnv *env, const GptOp *op, GptTensor *x, int dim, bool keepdim, double correction) {
   GptRows rows;
   if (!gpt_rows_of(env, x, dim, &rows)) return NULL;
+  bool rooted = op == &std_op;
   GptTensor *y = gpt_reduced_new(env, GPT_F32, x, dim, keepdim);
   double divisor = fmax(0, (double)rows.n - correction);
   if (y != NULL) {
-    Variance var = {gpt_floats(rows.x), NULL, gpt_floats(y), rows.n, divisor};
+    Variance var = {.x = gpt_floats(rows.x), .y = gpt_floats(y), .n = rows.n, .divisor = divisor, .rooted = rooted};
     gpt_parallel_for(rows.count, gpt_grain(rows.n), var_rows, &var);
   }
-  y = gpt_graph_add_reduction(env, &var_op, y, x, dim, (GptTensor *const[2]){rows.x, NULL}, divisor);
+  y = gpt_graph_add_reduction(env, op, y, x, dim, (GptTensor *const[2]){rows.x, rooted ? y : NULL}, divisor);
   gpt_tensor_release(rows.x);
   return y;
 }
 
-GptTensor *gpt_var(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
-  GptTensor *floats = gpt_tensor_as_floats(env, "var", x);
+static GptTensor *variance_of(GptEnv *env, const GptOp *op, GptTensor *x, int dim, bool keepdim, double correction) {
+  GptTensor *floats = gpt_tensor_as_floats(env, op->name, x);
   if (floats == NULL) return NULL;
-  return gpt_tensor_then(floats, var_floats(env, floats, dim, keepdim, correction));
+  return gpt_tensor_then(floats, var_floats(env, op, floats, dim, keepdim, correction));
+}
+
+GptTensor *gpt_var(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
+  return variance_of(env, &var_op, x, dim, keepdim, correction);
+}
+
+GptTensor *gpt_std(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction) {
+  return variance_of(env, &std_op, x, dim, keepdim, correction);
 }

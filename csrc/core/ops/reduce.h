@@ -16,6 +16,13 @@ GptTensor *gpt_mean(GptEnv *env, GptTensor *x, int dim, bool keepdim);
 /* sum of (x - mean)^2 / max(0, n - correction) */
 GptTensor *gpt_var(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction);
 
+/* The square root of that. The gradient is 0 where it is 0. */
+GptTensor *gpt_std(GptEnv *env, GptTensor *x, int dim, bool keepdim, double correction);
+
+/* (sum of |x|^p)^(1/p); the largest |x| for p = infinity, the least for -infinity, how many are not 0 for p = 0. Where
+ * there is no derivative, at 0, the gradient is 0; elements as large as the infinite norm share its gradient. */
+GptTensor *gpt_norm(GptEnv *env, GptTensor *x, double p, int dim, bool keepdim);
+
 /*
  * The largest and the least element, x's dtype; a NaN counts as either. Along one dimension the first of equal ones
  * gets the gradient, and *positions (if not NULL) is its index, i64. Over all dimensions equal ones share the gradient,

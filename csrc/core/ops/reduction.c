@@ -16,6 +16,12 @@ bool gpt_rows_of(GptEnv *env, GptTensor *x, int dim, GptRows *rows) {
   return rows->x != NULL;
 }
 
+bool gpt_check_not_empty(GptEnv *env, const char *name, const GptTensor *x, int dim) {
+  char text[GPT_SHAPE_TEXT];
+  if (gpt_tensor_axis(x, dim).n > 0) return true;
+  return gpt_fail(env, "%s: nothing to choose from in a tensor of shape %s", name, gpt_tensor_shape_text(x, text));
+}
+
 GptTensor *gpt_reduced_new(GptEnv *env, GptDtype dtype, const GptTensor *x, int dim, bool keepdim) {
   int64_t shape[GPT_MAX_DIMS];
   int ndim = 0;

@@ -15,6 +15,9 @@ typedef struct GptRows {
 
 bool gpt_rows_of(GptEnv *env, GptTensor *x, int dim, GptRows *rows);
 
+/* False and a message, which name starts, where each row is empty, so that there is nothing to choose. */
+bool gpt_check_not_empty(GptEnv *env, const char *name, const GptTensor *x, int dim);
+
 /* A new tensor of the shape that is left of x's. */
 GptTensor *gpt_reduced_new(GptEnv *env, GptDtype dtype, const GptTensor *x, int dim, bool keepdim);
 

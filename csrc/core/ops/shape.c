@@ -238,6 +238,26 @@ GptTensor *gpt_expand(GptEnv *env, GptTensor *x, int ndim, const int64_t *wanted
   return gpt_graph_add(env, gpt_tensor_view(env, x, ndim, shape, stride, x->offset), call);
 }
 
+/* flip: the gradient flipped; integers: dims */
+
+static bool flip_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
+  return gpt_node_give(env, node, 0, gpt_flip(env, grad, (unsigned)node->integers[0]));
+}
+
+static const GptOp flip_op = {"flip", flip_backward};
+
+GptTensor *gpt_flip(GptEnv *env, GptTensor *x, unsigned dims) {
+  int64_t stride[GPT_MAX_DIMS] = {0}, offset = x->offset;
+  for (int d = 0; d < x->ndim; d++) {
+    bool flipped = (dims >> d & 1) != 0 && x->shape[d] > 1;
+    stride[d] = flipped ? -x->stride[d] : x->stride[d];
+    if (flipped) offset += (x->shape[d] - 1) * x->stride[d];
+  }
+  GptTensor *view = gpt_tensor_view(env, x, x->ndim, x->shape, stride, offset);
+  GptTensor *y = gpt_tensor_then(view, view != NULL ? gpt_tensor_copy(env, view) : NULL);
+  return gpt_graph_add(env, y, (GptOpCall){.op = &flip_op, GPT_INPUTS(x), .integers = {(int64_t)dims}});
+}
+
 /* clone: the gradient as it is */
 
 static bool clone_backward(GptEnv *env, GptNode *node, GptTensor *grad) {

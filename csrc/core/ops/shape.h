@@ -27,6 +27,9 @@ GptTensor *gpt_squeeze(GptEnv *env, GptTensor *x, int dim);
 /* Dims of size 1, and missing ones in front, repeated without copying (stride 0). A size of -1 stays as it is. */
 GptTensor *gpt_expand(GptEnv *env, GptTensor *x, int ndim, const int64_t *shape);
 
+/* A copy with the order along some dims turned around: bit d of `dims` for dim d. */
+GptTensor *gpt_flip(GptEnv *env, GptTensor *x, unsigned dims);
+
 /* x itself (a new reference) where it is contiguous, otherwise a recorded copy; and always a recorded copy. */
 GptTensor *gpt_contiguous(GptEnv *env, GptTensor *x);
 GptTensor *gpt_clone(GptEnv *env, GptTensor *x);

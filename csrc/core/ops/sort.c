@@ -5,7 +5,7 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/ops/axis.h"
-#include "core/ops/index.h"
+#include "core/ops/gather.h"
 #include "core/tensor/graph.h"
 
 /* An element as an unsigned number in the order asked for, and where it was: equal ones keep their order. */
