@@ -1,14 +1,8 @@
 #include "core/ops/layer_norm.h"
 
-#include <string.h>
-
-#include "core/kernels/kernels.h"
-#include "core/base/array.h"
-#include "core/base/memory.h"
-#include "core/ops/column_sums.h"
 #include "core/base/parallel.h"
-
-#define CHUNK_ROWS 32 /* of a backward */
+#include "core/kernels/kernels.h"
+#include "core/ops/norm_backward.h"
 
 typedef struct Rows {
   float *y;                   /* [rows, n] */
@@ -27,54 +21,16 @@ static void normalise(void *context, int64_t first, int64_t last) {
   }
 }
 
-/* A backward: rows are cut into chunks by shape, each with sums of its own for weight and bias. */
-typedef struct Back {
-  float *dx, *sums;            /* [rows, n]; [chunks, 2, n]: dweight, dbias */
-  const float *dy, *x;         /* [rows, n] */
-  const float *weight, *stats; /* [n], [rows, 2] */
-  int64_t rows, n;
-} Back;
-
-static void back_chunks(void *context, int64_t first, int64_t last) {
-  const Back *b = context;
-  for (int64_t chunk = first; chunk < last; chunk++) {
-    float *dweight = b->sums + chunk * 2 * b->n, *dbias = dweight + b->n;
-    int64_t end = (chunk + 1) * CHUNK_ROWS < b->rows ? (chunk + 1) * CHUNK_ROWS : b->rows;
-    memset(dweight, 0, (size_t)(2 * b->n) * sizeof *dweight);
-    for (int64_t i = chunk * CHUNK_ROWS; i < end; i++)
-      gpt_kernels()->layer_norm_backward(b->dx + i * b->n, dweight, dbias, b->dy + i * b->n, b->x + i * b->n, b->weight,
-                                         b->stats[2 * i], b->stats[2 * i + 1], b->n);
-  }
-}
-
-/* Hands out dweight (which = 0) or dbias (1) where it is wanted. */
-static bool give_sums(GptEnv *env, GptNode *node, const Back *b, int64_t chunks, int which) {
-  GptMatrix rows = {b->sums + which * b->n, chunks, b->n, 2 * b->n, 1};
-  return !gpt_node_wants(node, 1 + which) || gpt_give_column_sums(env, node, 1 + which, rows);
-}
-
-static bool back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx) {
-  GptTensor *x = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1), *stats = gpt_node_saved(node, 2);
-  int64_t n = weight->shape[0], rows = gpt_tensor_numel(x) / n, chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
-  Back b = {gpt_floats(dx),     NULL, gpt_floats(dy), gpt_floats(x), gpt_floats(weight),
-            gpt_floats(stats), rows, n};
-  b.sums = gpt_alloc_array(env, chunks * 2 * n, sizeof *b.sums);
-  if (b.sums == NULL) return false;
-  gpt_parallel_for(chunks, gpt_grain(2 * n * CHUNK_ROWS), back_chunks, &b);
-  bool done = give_sums(env, node, &b, chunks, 0) && give_sums(env, node, &b, chunks, 1);
-  gpt_free(env, b.sums);
-  return done;
+/* sums: of dweight, dbias */
+static void layer_norm_row_back(const GptNormBack *b, int64_t row, float *sums) {
+  int64_t at = row * b->n;
+  gpt_kernels()->layer_norm_backward(b->dx + at, sums, sums + b->n, b->dy + at, b->x + at, b->weight, b->stats[2 * row],
+                                     b->stats[2 * row + 1], b->n);
 }
 
 /* inputs: x, weight, bias; saves: x, weight (contiguous), stats */
 static bool layer_norm_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
-  GptTensor *dx = gpt_tensor_like(env, gpt_node_saved(node, 0));
-  bool done = dy != NULL && dx != NULL && back(env, node, dy, dx);
-  gpt_tensor_release(dy);
-  if (done && gpt_node_wants(node, 0)) return gpt_node_give(env, node, 0, dx);
-  gpt_tensor_release(dx);
-  return done;
+  return gpt_norm_backward(env, node, grad, 2, layer_norm_row_back);
 }
 
 static const GptOp layer_norm_op = {"layer_norm", layer_norm_backward};

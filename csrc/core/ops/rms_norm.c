@@ -1,15 +1,8 @@
 #include "core/ops/rms_norm.h"
 
-#include <string.h>
-
-#include "core/base/array.h"
-#include "core/base/memory.h"
 #include "core/base/parallel.h"
 #include "core/kernels/kernels.h"
-#include "core/ops/column_sums.h"
-#include "core/tensor/graph.h"
-
-#define CHUNK_ROWS 32 /* of a backward */
+#include "core/ops/norm_backward.h"
 
 typedef struct RmsRows {
   float *y;            /* [rows, n] */
@@ -28,49 +21,17 @@ static void rms_rows(void *context, int64_t first, int64_t last) {
   }
 }
 
-/* A backward: rows are cut into chunks by shape, each with sums of its own for the weight. */
-typedef struct RmsBack {
-  float *dx, *sums;            /* [rows, n]; [chunks, n], or NULL */
-  const float *dy, *x, *weight; /* [rows, n]; [n], or NULL */
-  const float *scales;         /* [rows] */
-  int64_t rows, n;
-  float offset;
-} RmsBack;
-
-static void rms_back_chunks(void *context, int64_t first, int64_t last) {
-  const RmsBack *b = context;
-  for (int64_t chunk = first; chunk < last; chunk++) {
-    float *dweight = b->sums != NULL ? b->sums + chunk * b->n : NULL;
-    int64_t end = (chunk + 1) * CHUNK_ROWS < b->rows ? (chunk + 1) * CHUNK_ROWS : b->rows;
-    if (dweight != NULL) memset(dweight, 0, (size_t)b->n * sizeof *dweight);
-    for (int64_t i = chunk * CHUNK_ROWS; i < end; i++)
-      gpt_kernels()->rms_norm_backward(b->dx + i * b->n, dweight, b->dy + i * b->n, b->x + i * b->n, b->weight,
-                                       b->offset, b->scales[i], b->n);
-  }
+/* sums: of dweight */
+static void rms_norm_row_back(const GptNormBack *b, int64_t row, float *sums) {
+  int64_t at = row * b->n;
+  gpt_kernels()->rms_norm_backward(b->dx + at, sums, b->dy + at, b->x + at, b->weight, (float)b->number, b->stats[row],
+                                   b->n);
 }
 
-static bool rms_back(GptEnv *env, GptNode *node, const GptTensor *dy, GptTensor *dx) {
-  GptTensor *x = gpt_node_saved(node, 0), *weight = gpt_node_saved(node, 1);
-  int64_t n = x->shape[x->ndim - 1], rows = gpt_tensor_numel(x) / n, chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
-  bool sums = weight != NULL && gpt_node_wants(node, 1);
-  RmsBack b = {gpt_floats(dx), NULL, gpt_floats(dy), gpt_floats(x), weight != NULL ? gpt_floats(weight) : NULL,
-               gpt_floats(gpt_node_saved(node, 2)), rows, n, (float)node->numbers[0]};
-  if (sums && (b.sums = gpt_alloc_array(env, chunks * n, sizeof *b.sums)) == NULL) return false;
-  gpt_parallel_for(chunks, gpt_grain(2 * n * CHUNK_ROWS), rms_back_chunks, &b);
-  bool done = !sums || gpt_give_column_sums(env, node, 1, (GptMatrix){b.sums, chunks, n, n, 1});
-  gpt_free(env, b.sums);
-  return done;
-}
-
-/* inputs: x, weight; saves: x, weight (contiguous), scales; numbers: offset */
+/* inputs: x, weight; saves: x, weight (contiguous, or NULL), scales; numbers: offset */
 static bool rms_norm_backward(GptEnv *env, GptNode *node, GptTensor *grad) {
-  GptTensor *dy = gpt_tensor_as_contiguous(env, grad);
-  GptTensor *dx = gpt_tensor_like(env, gpt_node_saved(node, 0));
-  bool done = dy != NULL && dx != NULL && rms_back(env, node, dy, dx);
-  gpt_tensor_release(dy);
-  if (done && gpt_node_wants(node, 0)) return gpt_node_give(env, node, 0, dx);
-  gpt_tensor_release(dx);
-  return done;
+  bool weighed = gpt_node_saved(node, 1) != NULL && gpt_node_wants(node, 1);
+  return gpt_norm_backward(env, node, grad, weighed ? 1 : 0, rms_norm_row_back);
 }
 
 static const GptOp rms_norm_op = {"rms_norm", rms_norm_backward};
