@@ -139,9 +139,9 @@ describe("gpt.config", function()
     assert.equal("norm_eps: a number above 0 and at most 1 expected, got 0", refused { norm_eps = 0 })
     assert.equal("norm_eps: a number above 0 and at most 1 expected, got nan", refused { norm_eps = 0 / 0 })
     assert.equal("norm_eps: a number above 0 and at most 1 expected, got a function", refused { norm_eps = print })
-    assert.equal('activation: "gelu", "gelu_exact" or "relu" expected, got "gelo"; did you mean "gelu"?',
+    assert.equal('activation: "gelu", "gelu_exact", "relu" or "silu" expected, got "gelo"; did you mean "gelu"?',
       refused { activation = "gelo" })
-    assert.equal('activation: "gelu", "gelu_exact" or "relu" expected, got "tanh"', refused { activation = "tanh" })
+    assert.equal('activation: "gelu", "gelu_exact", "relu" or "silu" expected, got "tanh"', refused { activation = "tanh" })
     assert.equal('init: "gpt2" or "torch" expected, got false', refused { init = false })
   end)
 
@@ -201,7 +201,9 @@ describe("the check of a config", function()
     assert.same({
       vocab_size = 10, context_length = 4, emb_dim = 6, n_heads = 2, n_layers = 1, drop_rate = 0.2, qkv_bias = true,
       hidden_dim = 24, activation = "gelu", tie_weights = false, norm_eps = 1e-5, init = "gpt2",
-      emb_drop_rate = 0.2, attn_drop_rate = 0, shortcut_drop_rate = 0.2,
+      emb_drop_rate = 0.2, attn_drop_rate = 0, shortcut_drop_rate = 0.2, family = "gpt2", n_kv_heads = 2, head_dim = 3,
+      bias = true, gated = false, norm = "layer_norm", norm_offset = 0, qk_norm = false, post_norms = false,
+      positions = "learned",
     }, check(given, "gpt.Model"))
     assert.equal("float", math.type(given.vocab_size))
     assert.is_nil(given.hidden_dim)

@@ -225,8 +225,8 @@ describe("gpt.load of a GGUF file", function()
       assert.equal("an embedding of 12 is not a multiple of 5 heads", refusal { ["gpt2.attention.head_count"] = 5 })
       assert.equal("gpt2.attention.head_count_kv is 1; what is implemented is as many as heads, 2",
         refusal { ["gpt2.attention.head_count_kv"] = 1 })
-      assert.equal('luagpt.activation: "gelu", "gelu_exact" or "relu" expected, got "silu"',
-        refusal { ["luagpt.activation"] = "silu" })
+      assert.equal('luagpt.activation: "gelu", "gelu_exact", "relu" or "silu" expected, got "tanh"',
+        refusal { ["luagpt.activation"] = "tanh" })
       assert.equal("luagpt.attn_drop_rate: a rate of at least 0 and below 1 expected, got 1.5",
         refusal { ["luagpt.attn_drop_rate"] = 1.5 })
     end)

@@ -51,6 +51,28 @@ describe("model:loss", function()
     compare(gpt.Model(config { tie_weights = true }), ids, targets)
   end)
 
+  it("caps the logits as the model does, in value and gradients", function()
+    local model = gpt.Model(config { logit_softcap = 2.5 })
+    gpt.no_grad(function()
+      for _, p in model:parameters() do p:copy(p * 40) end -- so that the cap bends
+    end)
+    assert.is_true(model(ids):abs():max():item() > 2)
+    assert.is_true(model(ids):abs():max():item() <= 2.5)
+    compare(model, ids, targets)
+  end)
+
+  it("caps what a head that is no Linear returns", function()
+    local model = gpt.Model(config { logit_softcap = 0.5 }, { head = function()
+      return gpt.nn.Sequential { gpt.nn.Linear(8, 13), function(x) return x * 3 end }
+    end })
+    compare(model, ids, targets)
+  end)
+
+  it("takes a soft cap of a large vocabulary in pieces", function()
+    compare(gpt.Model(config { vocab_size = 1100, logit_softcap = 1, n_layers = 1 }),
+      { { 1, 511, 512, 513 } }, { { 511, 512, 1024, 1099 } })
+  end)
+
   it("gives the same gradients at every backward that keeps the graph", function()
     local model = gpt.Model(config { tie_weights = true })
     local loss = model:loss(ids, targets) * 3

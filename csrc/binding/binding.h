@@ -124,6 +124,7 @@ void bind_open_layer_methods(lua_State *L);
 void bind_open_layer_host(lua_State *L);
 void bind_open_pass(lua_State *L);
 void bind_open_attention(lua_State *L);
+void bind_open_config(lua_State *L);
 void bind_open_rotary(lua_State *L);
 void bind_open_nn(lua_State *L);
 void bind_open_lora(lua_State *L);

@@ -5,6 +5,7 @@
 #include "binding/binding.h"
 #include "core/nn/layers/layers.h"
 
+/* Pushes one value, which holds what the config points at and has to live as long. */
 void bind_config(lua_State *L, int index, GptConfig *config);
 
 /* The field `activation` of a table: "gelu" where it is missing. */

@@ -87,7 +87,7 @@ static int model(lua_State *L) {
   if (has_parts) luaL_checktype(L, 2, LUA_TTABLE), bind_check_options(L, 2, "gpt.Model: parts", names);
   bind_config(L, 1, &config);
   lua_newtable(L);
-  Parts parts = {L, 1, 2, 4};
+  Parts parts = {L, 1, 2, lua_gettop(L)};
   GptLayer **box = bind_new_layer(L);
   *box = (GptLayer *)gpt_model_new(env, &config, has_parts ? make_part : NULL, &parts);
   bind_layer_done(L, box);

@@ -180,6 +180,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_layer_fields(L);
   bind_open_pass(L);
   bind_open_attention(L);
+  bind_open_config(L);
   bind_open_rotary(L);
   bind_open_layer_host(L);
   bind_open_nn(L);

@@ -301,13 +301,14 @@ static int feed_forward(lua_State *L) {
   return bind_layer_done(L, box);
 }
 
-/* _block(config): a block of a checked config, drawn as PyTorch's layers */
+/* _block(config, i): block i, from 1, of a checked config, drawn as PyTorch's layers */
 static int block(lua_State *L) {
   GptConfig config;
+  int64_t index = luaL_checkinteger(L, 2) - 1;
   bind_config(L, 1, &config);
   config.init = GPT_INIT_TORCH;
   GptLayer **box = bind_new_layer(L);
-  *box = gpt_block_new(bind_env(L), &config);
+  *box = gpt_block_new(bind_env(L), &config, index);
   return bind_layer_done(L, box);
 }
 

@@ -3,7 +3,7 @@
 local families = {}
 
 -- The files of lua/gpt/families. The first one is what files are that do not say.
-local NAMES = { "gpt2" }
+local NAMES = { "gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3" }
 local ALL = {}
 for i, name in ipairs(NAMES) do ALL[i] = require("gpt.families." .. name) end
 

@@ -7,8 +7,8 @@ local model = {}
 
 --- A GPT of that config: token and position embeddings, transformer blocks, final norm, output head.
 --
--- Its parts are the fields `token_embedding`, `position_embedding`, `blocks`, `final_norm` and `head`; `config` is
--- a checked copy.
+-- Its parts are the fields `token_embedding`, `position_embedding` (where positions are learned), `blocks`,
+-- `final_norm` and `head`; `config` is a checked copy.
 -- A new model is in training mode, as in PyTorch.
 -- @function Model
 -- @tparam table|string given a config table, or a preset's name

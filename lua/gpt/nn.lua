@@ -3,6 +3,7 @@
 local core = require "gpt.core"
 local config = require "gpt.config"
 local items = require "gpt.support.items"
+local validate = require "gpt.support.validate"
 
 local nn = core.nn
 nn.parameter = core._parameter
@@ -124,15 +125,34 @@ function nn.List(layers)
   return core._list(layers)
 end
 
---- GPT-2's transformer block (Radford et al. 2019): x + attention(norm1(x)), then x + feed_forward(norm2(x)), with
--- dropout on both.
+local function check_block_number(i, n)
+  if math.type(i) and i >= 1 and i <= n and math.tointeger(i) then return math.tointeger(i) end
+  core._raise(("nn.TransformerBlock: a block's number from 1 to n_layers (%d) expected, got %s"):format(n,
+    validate.show(i)))
+end
+
+--- The transformer block of a config: x + attention(norm1(x)), then x + feed_forward(norm2(x)), with dropout on both
+-- (Radford et al. 2019). The keys that say what a block is, with GPT-2's defaults:
+--
+-- - `norm` ("layer_norm"; "rms_norm"), `norm_eps` (1e-5), `norm_offset` (0; see `nn.RMSNorm`); `post_norms` (false):
+--   norms behind attention and feed-forward too, `post_norm1` and `post_norm2`
+-- - `hidden_dim` (4 x emb_dim), `gated` (false; see `nn.FeedForward`), `activation` ("gelu", the tanh form;
+--   "gelu_exact"; "relu"; "silu"), `bias` (true) of the feed-forward layer and of attention's output
+-- - `n_kv_heads` (n_heads) of keys and values, `head_dim` (emb_dim / n_heads), `qk_norm` (false): norms of each head's
+--   queries and keys, `attention_scale` (1 / sqrt(head_dim)), `attention_softcap` (none)
+-- - where `positions` are "rotary": `rope_base` (10000), `rope_scaling` (none), which is `gpt.rotary`'s scaling,
+--   `rope_dims` (head_dim), and `rope_base_local` (as rope_base): layers with a window turn by it, unscaled
+-- - `sliding_window` (none): so many tokens each token sees, itself included, in the layers that `layer_types` (an
+--   entry for each: "sliding_attention" or "full_attention") names; without that list in all
 -- @function nn.TransformerBlock
 -- @tparam table|string given a config, as for gpt.Model
+-- @tparam[opt=1] integer i the block's number, which chooses from `layer_types`
 -- @treturn Layer [batch, tokens, emb_dim] -> the same
 -- @usage local block = gpt.nn.TransformerBlock(gpt.config("gpt2-small", { emb_dim = 48 }))
 -- print(block(gpt.randn(1, 4, 48)))
-function nn.TransformerBlock(given)
-  return core._block(config.check(given, "nn.TransformerBlock"))
+function nn.TransformerBlock(given, i)
+  local whole = config.check(given, "nn.TransformerBlock")
+  return core._block(whole, check_block_number(i == nil and 1 or i, whole.n_layers))
 end
 
 return nn

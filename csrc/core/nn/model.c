@@ -8,19 +8,33 @@
 #include "core/nn/layers/weights.h"
 #include "core/base/memory.h"
 #include "core/ops/binary.h"
+#include "core/ops/unary.h"
 
 /* Parameters of a plain model of that config, the tied head once; exact up to 2^53, and at most 2^60, which no memory
  * holds: sizes may be anything. */
 static int64_t config_parameters(const GptConfig *c) {
   double dim = (double)c->emb_dim, hidden = (double)c->hidden_dim, vocab = (double)c->vocab_size;
-  double qkv = 3 * dim * dim + (c->qkv_bias ? 3 * dim : 0), output = dim * dim + dim;
-  double feed_forward = 2 * dim * hidden + hidden + dim, norms = 4 * dim;
-  double embeddings = (vocab + (double)c->context_length) * dim, head = c->tie_weights ? 0 : vocab * dim;
-  double all = embeddings + (double)c->n_layers * (qkv + output + feed_forward + norms) + 2 * dim + head;
+  double head_dim = c->head_dim != 0 ? (double)c->head_dim : dim / (double)c->n_heads;
+  double width = (double)c->n_heads * head_dim, kv = c->n_kv_heads != 0 ? (double)c->n_kv_heads * head_dim : width;
+  double qkv = (width + 2 * kv) * (dim + (c->qkv_bias ? 1 : 0)), output = dim * (width + (c->no_bias ? 0 : 1));
+  double expanding = c->gated ? 2 : 1, norm = c->norm == GPT_NORM_RMS ? dim : 2 * dim;
+  double feed_forward = (expanding + 1) * dim * hidden + (c->no_bias ? 0 : expanding * hidden + dim);
+  double norms = (c->post_norms ? 4 : 2) * norm + (c->qk_norm ? 2 * head_dim : 0);
+  double positions = c->positions == GPT_POSITIONS_LEARNED ? (double)c->context_length : 0;
+  double embeddings = (vocab + positions) * dim, head = c->tie_weights ? 0 : vocab * dim;
+  double all = embeddings + (double)c->n_layers * (qkv + output + feed_forward + norms) + norm + head;
   return all < 0x1p60 ? (int64_t)all : (int64_t)1 << 60;
 }
 
 bool gpt_layer_is_model(const GptLayer *layer) { return layer->kind == &gpt_model_kind; }
+
+/* x times the config's scale, if it has one; consumes x */
+static GptTensor *scale_embedding(GptEnv *env, const GptModel *model, GptTensor *x) {
+  double scale = model->config.embedding_scale;
+  if (x == NULL || scale == 0) return x;
+  GptTensor *number = gpt_tensor_number(env, scale);
+  return gpt_tensor_then(x, gpt_tensor_then(number, gpt_mul(env, x, number)));
+}
 
 /* x + position_embedding(positions); consumes x */
 static GptTensor *add_positions(GptEnv *env, GptPass *pass, GptLayer *layer, const GptTensor *ids, GptTensor *x) {
@@ -60,6 +74,11 @@ static bool end_is_positionwise(const GptLayer *layer) {
          gpt_layer_cacheable(gpt_layer_child(layer, "head"));
 }
 
+GptTensor *gpt_model_cap(GptEnv *env, const GptModel *model, GptTensor *logits) {
+  double cap = model->config.logit_softcap;
+  return logits == NULL || cap == 0 ? logits : gpt_tensor_then(logits, gpt_softcap(env, logits, cap));
+}
+
 /* Final norm and head; consumes x [batch, tokens, dim] */
 static GptTensor *finish(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   static const char *const steps[] = {"final_norm", "head"};
@@ -70,7 +89,7 @@ static GptTensor *finish(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor 
     gpt_tensor_release(x);
     x = y;
   }
-  return x;
+  return gpt_model_cap(env, (GptModel *)layer, x);
 }
 
 static bool check_model_ids(GptEnv *env, const GptModel *model, const GptPass *pass, const GptTensor *ids) {
@@ -92,6 +111,7 @@ static GptTensor *run_body(GptEnv *env, GptPass *pass, GptLayer *layer, GptTenso
   const GptModel *model = (GptModel *)layer;
   if (!check_model_ids(env, model, pass, ids)) return NULL;
   GptTensor *x = gpt_layer_run(env, pass, layer, "token_embedding", ids);
+  x = scale_embedding(env, model, x);
   x = add_positions(env, pass, layer, ids, x);
   x = gpt_layer_drop(env, pass, layer, model->config.emb_drop_rate, x);
   return run_blocks(env, pass, layer, x);
@@ -111,6 +131,8 @@ static void model_describe(const GptLayer *layer, GptText *text) {
   gpt_text_add(text, "vocab_size = %lld, context_length = %lld, emb_dim = %lld, n_heads = %lld, n_layers = %lld",
                (long long)c->vocab_size, (long long)c->context_length, (long long)c->emb_dim, (long long)c->n_heads,
                (long long)c->n_layers);
+  if (c->embedding_scale != 0) gpt_text_add(text, ", embedding_scale = %g", c->embedding_scale);
+  if (c->logit_softcap != 0) gpt_text_add(text, ", logit_softcap = %g", c->logit_softcap);
 }
 
 const GptLayerKind gpt_model_kind = {
@@ -125,13 +147,13 @@ typedef struct Builder {
   GptLayer *model;
 } Builder;
 
-static GptLayer *own_part(const Builder *b, const char *part) {
+static GptLayer *own_part(const Builder *b, const char *part, int64_t index) {
   const GptConfig *c = b->config;
   GptInit init = {c->init, 0.02};
   if (strcmp(part, "token_embedding") == 0) return gpt_embedding_new(b->env, c->vocab_size, c->emb_dim, init);
   if (strcmp(part, "position_embedding") == 0) return gpt_embedding_new(b->env, c->context_length, c->emb_dim, init);
-  if (strcmp(part, "block") == 0) return gpt_block_new(b->env, c);
-  if (strcmp(part, "final_norm") == 0) return gpt_layer_norm_new(b->env, c->emb_dim, c->norm_eps, init);
+  if (strcmp(part, "block") == 0) return gpt_block_new(b->env, c, index);
+  if (strcmp(part, "final_norm") == 0) return gpt_norm_new(b->env, c, init);
   GptLayer *tokens = gpt_layer_child(b->model, "token_embedding");
   GptTensor *tied = c->tie_weights ? gpt_layer_parameter(tokens, "weight") : NULL;
   if (c->tie_weights && tied == NULL)
@@ -146,8 +168,9 @@ static bool add_part(const Builder *b, GptLayer *parent, const char *name, const
   GptLayer *layer = NULL;
   bool absent = false;
   if (b->maker != NULL && !b->maker(b->env, b->context, part, index, &layer, &absent)) return false;
-  if (absent) return true;
-  return gpt_layer_adopt_child(b->env, parent, name, layer != NULL ? layer : own_part(b, part));
+  bool none = strcmp(part, "position_embedding") == 0 && b->config->positions != GPT_POSITIONS_LEARNED;
+  if (absent || (layer == NULL && none)) return true;
+  return gpt_layer_adopt_child(b->env, parent, name, layer != NULL ? layer : own_part(b, part, index));
 }
 
 static bool build_blocks(const Builder *b) {
@@ -179,8 +202,11 @@ GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker
   Builder b = {env, config, maker, context, &model->layer};
   if (add_part(&b, b.model, "token_embedding", "token_embedding", 0) &&
       add_part(&b, b.model, "position_embedding", "position_embedding", 0) && build_blocks(&b) &&
-      add_part(&b, b.model, "final_norm", "final_norm", 0) && add_part(&b, b.model, "head", "head", 0))
+      add_part(&b, b.model, "final_norm", "final_norm", 0) && add_part(&b, b.model, "head", "head", 0)) {
+    model->config.rope_scaling = NULL;
+    model->config.windowed = NULL;
     return model;
+  }
   gpt_layer_release(&model->layer);
   return NULL;
 }

@@ -1,4 +1,5 @@
-/* The GPT: token and position embeddings, blocks, final norm, output head (Radford et al. 2019). */
+/* The GPT: token and position embeddings, blocks, final norm, output head (Radford et al. 2019), with whatever else its
+ * config says: the one model of all families. */
 #ifndef GPT_MODEL_H
 #define GPT_MODEL_H
 
@@ -27,6 +28,9 @@ GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTens
 /* The mean cross-entropy of the logits for ids against targets (i64, of the same shape [batch, tokens]; masked ones
    are left out), without ever holding all the logits where the head is a plain Linear. */
 GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets);
+
+/* Logits as the model returns them, by the config's soft cap; consumes them. NULL for NULL. */
+GptTensor *gpt_model_cap(GptEnv *env, const GptModel *model, GptTensor *logits);
 
 /* Is the layer a Model? */
 bool gpt_layer_is_model(const GptLayer *layer);

@@ -4,11 +4,14 @@
 #include "core/ops/cross_entropy.h"
 #include "core/ops/head_loss.h"
 
-static GptTensor *lose(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *hidden, GptTensor *targets) {
+static GptTensor *lose(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *hidden, GptTensor *targets) {
+  GptLayer *layer = &model->layer;
   GptLayer *head = gpt_layer_child(layer, "head");
   if (head != NULL && head->kind == &gpt_linear_kind)
-    return gpt_head_loss(env, hidden, gpt_layer_parameter(head, "weight"), gpt_layer_parameter(head, "bias"), targets);
+    return gpt_head_loss(env, hidden, gpt_layer_parameter(head, "weight"), gpt_layer_parameter(head, "bias"), targets,
+                         model->config.logit_softcap);
   GptTensor *logits = gpt_layer_run(env, pass, layer, "head", hidden);
+  logits = gpt_model_cap(env, model, logits);
   return gpt_tensor_then(logits, gpt_cross_entropy(env, logits, targets));
 }
 
@@ -20,7 +23,7 @@ GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor
   gpt_tensor_retain(ids); /* a host's layer may free what it was given */
   gpt_tensor_retain(targets);
   GptTensor *hidden = gpt_model_hidden(env, pass, model, ids);
-  GptTensor *loss = hidden != NULL ? lose(env, pass, &model->layer, hidden, targets) : NULL;
+  GptTensor *loss = hidden != NULL ? lose(env, pass, model, hidden, targets) : NULL;
   gpt_tensor_release(hidden);
   gpt_tensor_release(ids);
   gpt_tensor_release(targets);

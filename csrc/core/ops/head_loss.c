@@ -13,6 +13,7 @@
 
 #define CHUNK_FLOATS (8 << 20) /* of logits at a time */
 #define CHUNK_ROWS 16          /* at least, and a multiple of it */
+#define PIECE 512              /* logits of a row whose soft cap is taken back at a time */
 
 enum { X, WEIGHT, BIAS, INPUTS };
 
@@ -22,6 +23,7 @@ typedef struct Job {
   GptTensor *bias, *targets; /* [vocabulary] or NULL, [rows] */
   GptTensor *grads[INPUTS]; /* NULL where unwanted */
   int64_t rows, k, vocabulary, counted;
+  float softcap; /* 0: none */
   int64_t first, chunk; /* the rows at hand */
   float *logits;        /* [chunk, vocabulary]; while recording they become their own gradient */
   double *losses;       /* [rows] */
@@ -39,6 +41,30 @@ static void row_gradient(const Job *job, float *row, int64_t target, double *los
   row[target] -= scale;
 }
 
+/* logits = softcap * tanh(logits / softcap) */
+static void cap_logits(const Job *job, float *row) {
+  for (int64_t i = 0; i < job->vocabulary; i++) row[i] /= job->softcap;
+  gpt_kernels()->tanh(row, row, job->vocabulary);
+  for (int64_t i = 0; i < job->vocabulary; i++) row[i] *= job->softcap;
+}
+
+/* The same as row_gradient for capped logits, times the slope of the cap, 1 - (logit / softcap)^2. */
+static void capped_row_gradient(const Job *job, float *row, int64_t target, double *loss) {
+  float shares[PIECE], scale = (float)(1 / (double)job->counted);
+  float log_sum = gpt_kernels()->log_sum_exp(row, job->vocabulary);
+  *loss = (double)log_sum - (double)row[target];
+  for (int64_t first = 0; first < job->vocabulary; first += PIECE) {
+    int64_t count = job->vocabulary - first < PIECE ? job->vocabulary - first : PIECE;
+    float *piece = row + first;
+    gpt_kernels()->softmax_again(shares, piece, 1, log_sum, count);
+    if (target >= first && target < first + count) shares[target - first] -= 1;
+    for (int64_t i = 0; i < count; i++) {
+      float tanh = piece[i] / job->softcap;
+      piece[i] = shares[i] * scale * (1 - tanh * tanh);
+    }
+  }
+}
+
 static void lose_rows(void *context, int64_t first, int64_t last) {
   const Job *job = context;
   for (int64_t i = first; i < last; i++) {
@@ -46,7 +72,9 @@ static void lose_rows(void *context, int64_t first, int64_t last) {
     int64_t target = gpt_integers(job->targets)[job->first + i];
     double *loss = &job->losses[job->first + i];
     *loss = 0;
+    if (job->softcap != 0 && !gpt_is_masked(target)) cap_logits(job, row);
     if (gpt_is_masked(target)) memset(row, 0, records(job) ? (size_t)job->vocabulary * sizeof *row : 0);
+    else if (records(job) && job->softcap != 0) capped_row_gradient(job, row, target, loss);
     else if (records(job)) row_gradient(job, row, target, loss);
     else *loss = (double)gpt_kernels()->log_sum_exp(row, job->vocabulary) - (double)row[target];
   }
@@ -186,9 +214,10 @@ static bool prepare_job(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, 
   return job->x != NULL && job->weight != NULL && (job->bias != NULL || bias == NULL) && job->targets != NULL;
 }
 
-GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets) {
+GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets,
+                         double softcap) {
   if (!check_head_shapes(env, x, weight, bias, targets)) return NULL;
-  Job job = {0};
+  Job job = {.softcap = (float)softcap};
   GptTensor *y = NULL;
   if (prepare_job(env, &job, x, weight, bias, targets))
     job.counted = gpt_count_targets(env, "loss", job.targets, job.vocabulary);

@@ -6,12 +6,14 @@
 
 /*
  * The same as gpt_cross_entropy(gpt_linear(x, weight, bias), targets): the mean over the targets that count; recorded.
- * x [..., k], weight [vocabulary, k], bias [vocabulary] or NULL, targets i64 [...].
+ * x [..., k], weight [vocabulary, k], bias [vocabulary] or NULL, targets i64 [...]. softcap: of the logits
+ * (gpt_softcap); 0: none.
  *
  * Logits live for some rows of x at a time. While this is recorded, the gradients of those rows and of the weight are
  * taken in the same pass, where the logits are still at hand; the backward only hands them out. (Chunked losses of this
  * kind: Wijmans et al. 2024; Hsu et al. 2024.)
  */
-GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets);
+GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets,
+                         double softcap);
 
 #endif

@@ -77,6 +77,18 @@ static void tanh_backward(float *dx, const float *y, const float *dy, int64_t n,
   for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
+static void softcap_forward(float *y, const float *x, int64_t n, const double *numbers) {
+  float cap = (float)numbers[0];
+  for (int64_t i = 0; i < n; i++) y[i] = x[i] / cap;
+  gpt_kernels()->tanh(y, y, n);
+  for (int64_t i = 0; i < n; i++) y[i] *= cap;
+}
+
+static void softcap_backward(float *dx, const float *y, const float *dy, int64_t n, const double *numbers) {
+  float cap = (float)numbers[0];
+  for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * (1 - y[i] / cap * (y[i] / cap));
+}
+
 static void abs_forward(float *y, const float *x, int64_t n, const double *numbers) {
   (void)numbers;
   for (int64_t i = 0; i < n; i++) y[i] = fabsf(x[i]);
@@ -241,6 +253,7 @@ static GptTensor *apply_function(GptEnv *env, const Function *function, GptTenso
   return y;
 }
 
+static const Function softcap_function = {{"softcap", function_backward}, softcap_forward, softcap_backward, OUTPUT};
 static const Function neg_function = {{"neg", function_backward}, neg_forward, neg_backward, NOTHING};
 static const Function exp_function = {{"exp", function_backward}, exp_forward, exp_backward, OUTPUT};
 static const Function log_function = {{"log", function_backward}, log_forward, log_backward, INPUT};
@@ -264,6 +277,10 @@ GptTensor *gpt_exp(GptEnv *env, GptTensor *x) { return apply_function(env, &exp_
 GptTensor *gpt_log(GptEnv *env, GptTensor *x) { return apply_function(env, &log_function, x, 0, 0); }
 GptTensor *gpt_sqrt(GptEnv *env, GptTensor *x) { return apply_function(env, &sqrt_function, x, 0, 0); }
 GptTensor *gpt_tanh(GptEnv *env, GptTensor *x) { return apply_function(env, &tanh_function, x, 0, 0); }
+GptTensor *gpt_softcap(GptEnv *env, GptTensor *x, double cap) {
+  return apply_function(env, &softcap_function, x, cap, 0);
+}
+
 GptTensor *gpt_abs(GptEnv *env, GptTensor *x) { return apply_function(env, &abs_function, x, 0, 0); }
 GptTensor *gpt_relu(GptEnv *env, GptTensor *x) { return apply_function(env, &relu_function, x, 0, 0); }
 GptTensor *gpt_gelu(GptEnv *env, GptTensor *x) { return apply_function(env, &gelu_function, x, 0, 0); }

@@ -24,6 +24,9 @@ GptTensor *gpt_sin(GptEnv *env, GptTensor *x);
 GptTensor *gpt_cos(GptEnv *env, GptTensor *x);
 GptTensor *gpt_rsqrt(GptEnv *env, GptTensor *x); /* 1 / sqrt(x) */
 
+/* cap * tanh(x / cap): within -cap and cap, and near x where it is small (cap above 0) */
+GptTensor *gpt_softcap(GptEnv *env, GptTensor *x, double cap);
+
 /* min(max(x, low), high); NaN leaves a side open. The gradient passes where low < x < high. */
 GptTensor *gpt_clamp(GptEnv *env, GptTensor *x, double low, double high);
 

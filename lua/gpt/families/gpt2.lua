@@ -6,6 +6,22 @@ local gpt2 = { name = "gpt2", title = "GPT-2" }
 
 local turned = forms.turned
 
+local function preset(context_length, emb_dim, n_heads, n_layers)
+  return {
+    vocab_size = 50257, context_length = context_length, emb_dim = emb_dim, n_heads = n_heads, n_layers = n_layers,
+    drop_rate = 0.1, qkv_bias = false,
+  }
+end
+
+-- GPT-2: the paper's table 2. GPT-3: Brown et al., "Language Models are Few-Shot Learners", 2020, table 2.1.
+gpt2.presets = {
+  { "gpt2-small", { "gpt2", "124M" }, preset(1024, 768, 12, 12) },
+  { "gpt2-medium", { "345M", "355M" }, preset(1024, 1024, 16, 24) },
+  { "gpt2-large", { "762M", "774M" }, preset(1024, 1280, 20, 36) },
+  { "gpt2-xl", { "1542M", "1558M" }, preset(1024, 1600, 25, 48) },
+  { "gpt3", { "175B" }, preset(2048, 12288, 96, 96) },
+}
+
 gpt2.tensors = {
   { "token_embedding.weight", "transformer.wte.weight", "token_embd.weight" },
   { "position_embedding.weight", "transformer.wpe.weight", "position_embd.weight" },

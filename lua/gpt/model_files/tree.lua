@@ -100,6 +100,10 @@ return function(model)
   if not core._is_model(model) then refuse(families.default, "it is a " .. core._kind(model)) end
   check_adapters(model)
   local family, parameters = families.of(model.config), parameters_of(model)
+  if not family.tensors then
+    core._raise(("save: files of %s are not implemented; model:save_parameters(file) writes any layer's parameters")
+      :format(family.title))
+  end
   local config = config_of(family, model, parameters)
   local plain = build.empty(config)
   check_parameters(family, parameters, layout.shapes(plain))

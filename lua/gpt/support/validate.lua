@@ -66,6 +66,48 @@ function validate.positive(most)
   end
 end
 
+--- Finite numbers.
+function validate.finite(value)
+  if type(value) == "number" and value - value == 0 then return value end
+  return nil, "a finite number"
+end
+
+--- What the rule takes; or false, which is none.
+function validate.or_false(rule)
+  return function(value)
+    if value == false then return false end
+    local result, expected, near, index = rule(value)
+    return result, expected and not index and expected .. ", or false" or expected, near, index
+  end
+end
+
+--- Arrays whose entries the rule takes. What is wrong with one comes with its index, as a fourth value.
+function validate.list_of(rule, what)
+  return function(value)
+    if type(value) ~= "table" then return nil, "a list of " .. what end
+    local list = {}
+    for i = 1, #value do
+      local item, expected, near = rule(value[i])
+      if item == nil then return nil, expected, near, i end
+      list[i] = item
+    end
+    return list
+  end
+end
+
+local function copy_of(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = copy_of(item) end
+  return copy
+end
+
+--- Tables, copied with all that is in them.
+function validate.table(value)
+  if type(value) == "table" then return copy_of(value) end
+  return nil, "a table"
+end
+
 --- true or false.
 function validate.boolean(value)
   if type(value) == "boolean" then return value end
@@ -101,6 +143,15 @@ local function find_unknown(given, names, others, problems)
   table.move(unknown, 1, #unknown, #problems + 1, problems)
 end
 
+--- The value by its rule; nil, and a problem more, where it does not fit.
+local function read_value(name, rule, value, problems)
+  local result, expected, near, index = rule(value)
+  if result ~= nil then return result end
+  if index then name, value = ("%s[%d]"):format(name, index), value[index] end
+  local text = ("%s: %s expected, got %s"):format(name, expected, validate.show(value))
+  table.insert(problems, near and ("%s; did you mean %s?"):format(text, validate.show(near)) or text)
+end
+
 --- Holds given against fields, a list of `{ name, rule, optional = bool }`. Returns the values by name and the list of
 -- problems. `others` maps names that are said elsewhere to ours, for suggestions.
 function validate.read(given, fields, others)
@@ -110,12 +161,7 @@ function validate.read(given, fields, others)
     local value = given[name]
     names[i] = name
     if value ~= nil then
-      local expected, near
-      values[name], expected, near = rule(value)
-      if values[name] == nil then
-        local text = ("%s: %s expected, got %s"):format(name, expected, validate.show(value))
-        table.insert(problems, near and ("%s; did you mean %s?"):format(text, validate.show(near)) or text)
-      end
+      values[name] = read_value(name, rule, value, problems)
     elseif not field.optional then
       table.insert(problems, ("%s: missing; %s expected"):format(name, select(2, rule(nil))))
     end

@@ -2,6 +2,7 @@
 -- optimizer's state, the losses so far, and, as JSON in its metadata, the rest of what a run is. A directory of them
 -- has an index, checkpoints.json, which names those that are kept.
 local configs = require "gpt.config"
+local fields = require "gpt.config.fields"
 local core = require "gpt.core"
 local mismatch = require "gpt.support.mismatch"
 local json = require "gpt.support.json"
@@ -180,13 +181,24 @@ local function shown(value)
   return type(value) == "string" and value:find "^[%w_]+$" and value:sub(1, 40) or show(value)
 end
 
+local function is_same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for key, value in pairs(a) do
+    if not is_same(value, b[key]) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
 -- Where two configs differ in what shapes and computes: { "emb_dim 64, not 32", ... }
 local function config_differences(theirs, ours)
   local list, their, our = {}, complete(theirs), complete(ours)
   for _, key in ipairs(keys_of(theirs, ours)) do
     local a, b = rawget(their, key), rawget(our, key)
-    local aside = key:find "rate" or key == "init" or type(b) == "table"
-    if not aside and a ~= b then list[#list + 1] = ("%s %s, not %s"):format(shown(key), shown(a), shown(b))
+    local aside = key:find "rate" or key == "init" or type(b) == "table" and not fields.KNOWN[key]
+    if not aside and not is_same(a, b) then list[#list + 1] = ("%s %s, not %s"):format(shown(key), shown(a), shown(b))
     end
   end
   return list

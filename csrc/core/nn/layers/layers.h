@@ -84,17 +84,43 @@ typedef struct GptFeedForwardOptions {
 /* [..., emb_dim] -> the same; children (gate,) expand, activation, project. `residual` draws project. */
 GptLayer *gpt_feed_forward_new(GptEnv *env, GptFeedForwardOptions options, GptInit init, GptInit residual);
 
-/* All that makes a GPT. */
+typedef enum GptNormKind { GPT_NORM_LAYER, GPT_NORM_RMS } GptNormKind;
+
+/* How a model knows where tokens stand. */
+typedef enum GptPositions {
+  GPT_POSITIONS_LEARNED, /* an embedding of each position is added to that of the token */
+  GPT_POSITIONS_ROTARY,  /* queries and keys turn, in every attention */
+  GPT_POSITIONS_NONE,    /* by the causal mask alone */
+} GptPositions;
+
+/* All that makes a GPT, of whatever family. */
 typedef struct GptConfig {
   int64_t vocab_size, context_length, emb_dim, n_heads, n_layers, hidden_dim;
+  int64_t n_kv_heads, head_dim; /* 0: n_heads, emb_dim / n_heads */
   double emb_drop_rate, attn_drop_rate, shortcut_drop_rate;
   bool qkv_bias, tie_weights;
+  bool no_bias; /* of attention's output projection and of the feed-forward layer */
+  bool gated;   /* the feed-forward layer */
   GptActivation activation;
-  double norm_eps;
+  GptNormKind norm;
+  double norm_eps, norm_offset; /* offset: of RMS norms */
+  bool qk_norm;                 /* RMS norms of each head's queries and keys */
+  bool post_norms;              /* norms also of what attention and feed-forward return, before the sums */
+  GptPositions positions;
+  double rope_base, rope_base_local; /* local: of layers with a window; 0: as the others, with their scaling */
+  int64_t rope_dims;                 /* 0: head_dim */
+  const GptRotaryScaling *rope_scaling; /* there where positions are rotary; read while the model is made, then NULL */
+  int64_t window;                       /* of the layers that `windowed` names */
+  const bool *windowed; /* [n_layers], or NULL: none; read while the model is made, then NULL */
+  double attention_scale, attention_softcap, logit_softcap, embedding_scale; /* 0: none of it */
   GptInitKind init; /* GPT_INIT_NORMAL is GPT-2's: deviation 0.02, residual projections divided by sqrt(2 n_layers) */
 } GptConfig;
 
-/* [batch, tokens, emb_dim] -> the same; children norm1, attention, norm2, feed_forward (pre-norm, as GPT-2) */
-GptLayer *gpt_block_new(GptEnv *env, const GptConfig *config);
+/* The config's kind of norm, [..., emb_dim] -> the same. */
+GptLayer *gpt_norm_new(GptEnv *env, const GptConfig *config, GptInit init);
+
+/* Block `index`, from 0, of a model: [batch, tokens, emb_dim] -> the same; children norm1, attention, (post_norm1,)
+ * norm2, feed_forward (, post_norm2) */
+GptLayer *gpt_block_new(GptEnv *env, const GptConfig *config, int64_t index);
 
 #endif
