@@ -157,25 +157,26 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(LIBS_lua) -lpthread
 
-# Products beside their bounds, then GPT-2 small beside other systems; a training step is a run of its own
-# (docs/performance.md says how to get the others):
-# make bench BENCH='--python venv/bin/python'
-# make bench-train BENCH='--python venv/bin/python'
-PRODUCTS = $(BUILD)/bench/products
-TRAIN_BOUND = $(BUILD)/bench/train_bound
-BENCH =
+# Whole models beside bounds and other systems (bench/run.lua, docs/performance.md); or products alone:
+# make bench PYTHON=venv/bin/python
+# make bench PYTHON=venv/bin/python ARGS='dtypes --dtypes q8_0,q4_0 --rounds 3'
+# make bench-products ARGS='--dtypes q8_0 --rows 1,8'
+PYTHON = python3
+ARGS =
+BENCH = $(BUILD)/bench
+BENCH_PROGRAMS = $(BENCH)/products $(BENCH)/bound $(BENCH)/training_bound
 BENCH_LIBS = $(filter-out -Wl%,$(BLAS_LIBS)) -lpthread -lm
 MATRIX = $(filter-out %/blas_threads.c,$(wildcard csrc/core/base/*.c csrc/core/linalg/*.c)) $(ONCE)
-$(PRODUCTS): $(MATRIX:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
-$(PRODUCTS) $(TRAIN_BOUND): $(BUILD)/bench/%: bench/%.c bench/measure.h $(BUILD)/flags
+vpath %.c bench bench/systems
+$(BENCH_PROGRAMS): $(BENCH)/%: %.c $(wildcard bench/*.h) $(MATRIX:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say)
-	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS)
-bench: $(CORE) $(PRODUCTS)
-	@$(PRODUCTS)
-	@$(RUN) $(LUA) bench/gpt2.lua --products $(PRODUCTS) --work $(BUILD)/bench $(BENCH)
-bench-train: $(CORE) $(TRAIN_BOUND)
-	@$(RUN) $(LUA) bench/train.lua --bound $(TRAIN_BOUND) $(BENCH)
+	$(Q)$(CC) $(FLAGS) -Ibench $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS)
+bench: $(CORE) $(BENCH_PROGRAMS)
+	@LUA_PATH='bench/?.lua;lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;' \
+	  $(LUA) bench/run.lua --programs '$(BENCH)' --work '$(BENCH)' --python '$(PYTHON)' $(ARGS)
+bench-products: $(BENCH)/products
+	@$(BENCH)/products $(ARGS)
 
 # The whole suite under the address, leak and undefined-behaviour sanitizers. From the hundredth access of a function on,
 # a check is a call: written out in the kernels, whose loops are unrolled, they take the compiler twice as long.
@@ -265,8 +266,8 @@ help:
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
-	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-train, make docs, make clean'
+	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-train lint env install docs clean help
+.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install docs clean help
 -include $(OBJECTS:.o=.d)

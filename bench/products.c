@@ -4,16 +4,11 @@
  * two take turns for some rounds; figures are medians, and the spread tells how quiet the machine was.
  *
  * products [--threads N] [--rounds N] [--dtypes f32,q8_0,..] [--rows 1,8,..]
- * products gpt2 [--threads N] prints what bounds GPT-2 small itself, as lines of a name and a value.
  */
-#include <cblas.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "core/base/parallel.h"
-#include "core/kernels/kernels.h"
+#include "bounds.h"
 #include "core/linalg/weights.h"
-#include "measure.h"
 
 #define ROOM ((size_t)512 << 20) /* of weights: more than fits in any cache */
 #define MOST_ROUNDS 101
@@ -45,14 +40,9 @@ static GptWeight next_weight(GptDtype dtype, int64_t in, int64_t out) {
 
 static size_t bytes_of(const GptWeight *w) { return gpt_dtype_bytes(w->dtype, w->rows * w->columns); }
 
-static void read_part(void *context, int64_t first, int64_t last) {
-  volatile float sink = gpt_kernels()->sum((const float *)context + first, last - first);
-  (void)sink;
-}
-
 static void plain_read(const GptWeight *w, int64_t rows) {
   (void)rows;
-  gpt_parallel_for((int64_t)bytes_of(w) / 4, 1 << 16, read_part, (void *)w->data);
+  bounds_read(w->data, bytes_of(w));
 }
 
 static void ours(const GptWeight *w, int64_t rows) {
@@ -61,14 +51,8 @@ static void ours(const GptWeight *w, int64_t rows) {
 }
 
 static void openblas(const GptWeight *w, int64_t rows) {
-  openblas_set_num_threads(gpt_threads());
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)w->rows, (int)w->columns, 1.0f, x,
-              (int)w->columns, (const float *)w->data, (int)w->columns, 0.0f, y, (int)w->rows);
-  openblas_set_num_threads(1);
+  bounds_multiply(y, x, w->data, rows, w->rows, w->columns);
 }
-
-/* OpenBLAS's threads go on spinning for a while, and would take a processor from ours. */
-static void rest(void) { nanosleep(&(struct timespec){0, 60000000}, NULL); }
 
 /* Seconds of all products of one pass. */
 static double timed(void (*call)(const GptWeight *, int64_t), const Case *c, GptDtype dtype) {
@@ -82,7 +66,7 @@ static double timed(void (*call)(const GptWeight *, int64_t), const Case *c, Gpt
   if (call == openblas && c->head_rows < 2) ours(&head, c->head_rows);
   else call(&head, c->head_rows);
   double elapsed = seconds() - begin;
-  if (call == openblas) rest();
+  if (call == openblas) bounds_rest();
   return elapsed;
 }
 
@@ -160,15 +144,6 @@ static void compare_all(const char *dtypes, const char *rows, int rounds) {
   }
 }
 
-static void tell_bounds(int rounds) {
-  for (int r = 0; r < rounds; r++) {
-    const Case decode = {GPT_F32, 1, 1}, prompt = {GPT_F32, 512, 1}, long_prompt = {GPT_F32, 1000, 1};
-    printf("decode %.6f\n", 1 / timed(plain_read, &decode, GPT_F32));
-    printf("prompt_512 %.6f\n", 512 / timed(openblas, &prompt, GPT_F32));
-    printf("prompt_1000 %.6f\n", 1000 / timed(openblas, &long_prompt, GPT_F32));
-  }
-}
-
 static const char *option(int argc, char **argv, const char *name, const char *otherwise) {
   for (int i = 1; i + 1 < argc; i++)
     if (strcmp(argv[i], name) == 0) return argv[i + 1];
@@ -176,18 +151,14 @@ static const char *option(int argc, char **argv, const char *name, const char *o
 }
 
 int main(int argc, char **argv) {
-  const bool gpt2 = argc > 1 && strcmp(argv[1], "gpt2") == 0;
-  int rounds = atoi(option(argc, argv, "--rounds", gpt2 ? "1" : "11"));
+  int rounds = atoi(option(argc, argv, "--rounds", "11"));
   if (rounds < 1 || rounds > MOST_ROUNDS) rounds = MOST_ROUNDS;
   gpt_threads_set(atoi(option(argc, argv, "--threads", "0")));
   env = gpt_env_new();
-  weights = aligned_alloc(1 << 21, ROOM);
+  if (env == NULL) return 1;
+  weights = bounds_memory(ROOM);
   x = random_floats((int64_t)MOST_ROWS * 3072);
   y = random_floats((int64_t)64 * MOST_COLUMNS);
-  if (env == NULL || weights == NULL) return 1;
-  madvise(weights, ROOM, MADV_HUGEPAGE);
-  memset(weights, 0, ROOM);
-  if (gpt2) tell_bounds(rounds);
-  else compare_all(option(argc, argv, "--dtypes", NULL), option(argc, argv, "--rows", "1,2,4,8,16,32,512"), rounds);
+  compare_all(option(argc, argv, "--dtypes", NULL), option(argc, argv, "--rows", "1,2,4,8,16,32,512"), rounds);
   return 0;
 }

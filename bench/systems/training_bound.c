@@ -1,15 +1,18 @@
 /*
  * The bound of a training step: the matrix products that it consists of, done by OpenBLAS with threads of its own, and
- * nothing else. Every linear layer and the head: forward, the input's gradient, the weight's gradient. Attention, head
- * by head: scores and output, and the four products of the backward pass; causal, that is rows by blocks, each with
- * the keys up to its end only.
+ * one optimizer's pass over the parameters. Every linear layer and the head: forward, the input's gradient, the
+ * weight's gradient. Attention, head by head: scores and output, and the four products of the backward pass; causal,
+ * that is rows by blocks, each with the keys up to its end only. The pass reads weights, gradients and two moments, and
+ * writes all but the gradients.
  *
- * train_bound CASE THREADS STEPS prints {"seconds": [...]}; CASE is that of bench/train.lua: vocabulary, context,
- * emb_dim, heads, layers, batch, tokens, tied, joined by commas. One step before the first goes unmeasured.
+ * training_bound CASE THREADS; CASE is that of bench/parts/training.lua: vocabulary, context, emb_dim, heads, layers,
+ * batch, tokens, tied, joined by commas. Requests, as bench/talk.lua reads them:
+ *
+ *   products   seconds of a step's products
+ *   pass       seconds of the optimizer's pass
  */
-#include <cblas.h>
-
-#include "measure.h"
+#include "bounds.h"
+#include "talk.h"
 
 #define ROWS 128 /* of attention at a time */
 
@@ -18,7 +21,8 @@ typedef struct Case {
 } Case;
 
 static Case given;
-static float *weights, *gradients; /* each layer its own, so that none is in a cache */
+static float *weights, *gradients, *moments[2]; /* each layer its own, so that none is in a cache */
+static int64_t parameters;
 static int64_t place;              /* where the next weight lies in both */
 static float *x, *dx, *y, *dy;     /* rows of activations, as wide as the widest layer or the vocabulary */
 static float *scores;              /* ROWS rows of them */
@@ -62,9 +66,12 @@ static void attention(void) {
       }
 }
 
-static void step(void) {
+static double time_products(const char *arguments) {
+  (void)arguments;
   const int dim = given.dim;
+  double begin = seconds();
   place = 0;
+  openblas_set_num_threads(gpt_threads());
   for (int i = 0; i < given.layers; i++) {
     linear(dim, 3 * dim);
     attention();
@@ -73,32 +80,48 @@ static void step(void) {
     linear(4 * dim, dim);
   }
   linear(dim, given.vocab);
+  openblas_set_num_threads(1);
+  double elapsed = seconds() - begin;
+  bounds_rest();
+  return elapsed;
 }
 
-static void start(int threads) {
+static void update(void *context, int64_t first, int64_t last) {
+  (void)context;
+  for (int64_t i = first; i < last; i++) {
+    float g = gradients[i];
+    moments[0][i] = 0.9f * moments[0][i] + 0.1f * g;
+    moments[1][i] = 0.999f * moments[1][i] + 0.001f * g * g;
+    weights[i] -= 1e-12f * moments[0][i] * moments[1][i];
+  }
+}
+
+static double time_pass(const char *arguments) {
+  (void)arguments;
+  double begin = seconds();
+  gpt_parallel_for(parameters, 1 << 16, update, NULL);
+  return seconds() - begin;
+}
+
+static void start(void) {
   int64_t rows = (int64_t)given.batch * given.tokens, dim = given.dim;
   int64_t widest = given.vocab > 4 * dim ? given.vocab : 4 * dim;
-  int64_t size = 12 * dim * dim * given.layers + dim * given.vocab;
-  openblas_set_num_threads(threads);
-  weights = random_floats(size), gradients = random_floats(size);
+  parameters = 12 * dim * dim * given.layers + dim * given.vocab;
+  weights = random_floats(parameters), gradients = random_floats(parameters);
+  moments[0] = random_floats(parameters), moments[1] = random_floats(parameters);
   x = random_floats(rows * 4 * dim), dx = random_floats(rows * 4 * dim);
   y = random_floats(rows * widest), dy = random_floats(rows * widest);
   scores = random_floats((int64_t)ROWS * given.tokens);
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4 || sscanf(argv[1], "%d,%d,%d,%d,%d,%d,%d", &given.vocab, &given.context, &given.dim, &given.heads,
+  static const TalkRequest requests[] = {{"products", time_products}, {"pass", time_pass}, {NULL, NULL}};
+  if (argc != 3 || sscanf(argv[1], "%d,%d,%d,%d,%d,%d,%d", &given.vocab, &given.context, &given.dim, &given.heads,
                           &given.layers, &given.batch, &given.tokens) != 7) {
-    fprintf(stderr, "train_bound VOCAB,CONTEXT,DIM,HEADS,LAYERS,BATCH,TOKENS,TIED THREADS STEPS\n");
+    fprintf(stderr, "training_bound VOCAB,CONTEXT,DIM,HEADS,LAYERS,BATCH,TOKENS,TIED THREADS\n");
     return 1;
   }
-  start(atoi(argv[2]));
-  step();
-  for (int i = 0; i < atoi(argv[3]); i++) {
-    double begin = seconds();
-    step();
-    printf("%s%.6f", i == 0 ? "{\"seconds\": [" : ", ", seconds() - begin);
-  }
-  printf("]}\n");
-  return 0;
+  gpt_threads_set(atoi(argv[2]));
+  start();
+  return talk(requests);
 }

@@ -1,15 +1,14 @@
-"""Seconds of one training step in PyTorch, and the process's peak memory: python pytorch_train.py CASE THREADS STEPS [WAY]
+"""A training step of PyTorch, measured: pytorch_training.py CASE THREADS WAY, as luagpt_training.lua is.
 
-CASE is "vocab context emb heads layers batch tokens tied", joined by commas. WAY is eager (the default) or compile.
+CASE is "vocab,context,emb,heads,layers,batch,tokens,tied". WAY is f32, bf16 (autocast), or compile (torch.compile, f32).
 A plain GPT-2 with PyTorch's own best parts: scaled_dot_product_attention, one product for query, key and value, fused
-AdamW. Prints {"seconds": [...], "cpu": [...], "peak": bytes, "losses": [...]}.
+AdamW.
 """
-import json
-import resource
 import sys
 import time
 
 import torch
+from talk import talk
 from torch import nn
 from torch.nn import functional
 
@@ -58,20 +57,20 @@ def main():
     torch.manual_seed(1)
     model = Model(vocab, context, dim, heads, layers, tied)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    run = torch.compile(model) if sys.argv[4:] == ["compile"] else model
+    run = torch.compile(model) if sys.argv[3] == "compile" else model
     ids, targets = torch.randint(0, vocab, (2, batch, tokens))
-    seconds, cpu, losses = [], [], []
-    for _ in range(int(sys.argv[3]) + 1):
-        start, start_cpu = time.perf_counter(), time.process_time()
+
+    def step():
+        start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        loss = run(ids, targets)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=sys.argv[3] == "bf16"):
+            loss = run(ids, targets)
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
-        seconds.append(time.perf_counter() - start)
-        cpu.append(time.process_time() - start_cpu)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds[1:], "cpu": cpu[1:], "peak": peak, "losses": losses}))
+        loss.item()
+        return time.perf_counter() - start
+
+    talk({"step": step})
 
 
 main()

@@ -1,0 +1,60 @@
+-- One training step (loss, gradients, AdamW), in float32 and in bf16.
+local System = require "system"
+local beside = require "beside"
+local systems = require "systems"
+local turns = require "turns"
+
+-- Vocabulary, context, emb_dim, heads, layers, batch, tokens, tied
+local CASES = {
+  small = { "a small model, 32 x 128 tokens", "512,128,128,4,4,32,128,0" },
+  ["64"] = { "GPT-2 small, 4 x 64 tokens", "50257,1024,768,12,12,4,64,1" },
+  ["256"] = { "GPT-2 small, 4 x 256 tokens", "50257,1024,768,12,12,4,256,1" },
+  ["1024"] = { "GPT-2 small, 1 x 1,024 tokens", "50257,1024,768,12,12,1,1024,1" },
+}
+local STEPS = { { name = "products", lines = { bound = "products" } }, { name = "pass", lines = { bound = "pass" } },
+  { name = "step", line = "step" } }
+
+local function start(options, case)
+  local list = { systems.bound(options, "training_bound", case, options.threads) }
+  local function add(name, ...)
+    list[#list + 1] = System.start(name, { ... }, options.work)
+  end
+  for _, way in ipairs { "f32", "bf16" } do
+    add("luagpt " .. way, "lua5.4", "bench/systems/luagpt_training.lua", case, options.threads, way)
+  end
+  if systems.has(options, "torch") then
+    local ways = { "f32", "bf16" }
+    if options.compile ~= "" then ways[3] = "compile" end
+    for _, way in ipairs(ways) do
+      add("PyTorch " .. way, options.python, "bench/systems/pytorch_training.py", case, options.threads, way)
+    end
+  end
+  return list
+end
+
+local function seconds(value) return ("%.2f"):format(value) end
+
+local function rows_of(title, list, results, rows)
+  local bound = results.products.bound.median + results.pass.bound.median
+  rows[#rows + 1] = { title, "OpenBLAS's products + a pass", ("%s + %s"):format(seconds(results.products.bound.median),
+    seconds(results.pass.bound.median)), "", "" }
+  for _, system in ipairs(list) do
+    local result = results.step[system.name]
+    if result then
+      rows[#rows + 1] = { "", system.name, seconds(result.median), ("%.2f"):format(bound / result.median),
+        beside.number(system:ask "peak" / 2 ^ 20) }
+    end
+  end
+end
+
+return function(run)
+  local rows = {}
+  for _, name in ipairs(run.options.training) do
+    local title, case = table.unpack(CASES[name] or error("no training case " .. name, 0))
+    io.stderr:write(title, "\n")
+    local list = start(run.options, case)
+    rows_of(title, list, turns(list, STEPS, run.options.rounds), rows)
+    for _, system in ipairs(list) do system:close() end
+  end
+  run.report:table({ "case", "system", "seconds a step", "bound / that", "peak, MiB" }, rows)
+end
