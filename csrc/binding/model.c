@@ -120,6 +120,30 @@ static int loss(lua_State *L) {
   return bind_tensor_done(L, box);
 }
 
+/***
+Trains in less memory and more time: of each block only the input is kept, and the backward pass runs the block again
+(Chen et al. 2016). Losses and gradients stay the same, bit for bit. What a block written in Lua reads besides its input
+must be parameters, or tensors without a graph.
+@function Model:recompute
+@tparam[opt=true] boolean on
+@treturn Model the model itself
+@usage model:recompute()
+model:loss({ 5, 3, 9 }, { 3, 9, 2 }):backward()
+*/
+static int set_recompute(lua_State *L) {
+  GptModel *given = bind_model(L, 1);
+  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TBOOLEAN);
+  given->recompute = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* _recomputes(model): does it? */
+static int recomputes(lua_State *L) {
+  lua_pushboolean(L, bind_model(L, 1)->recompute);
+  return 1;
+}
+
 /* _set_parameter(layer, name, tensor): exchanges a parameter of that layer for another of its shape */
 static int set_parameter(lua_State *L) {
   char before[GPT_SHAPE_TEXT], after[GPT_SHAPE_TEXT];
@@ -177,7 +201,7 @@ static int kind(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
+    {"_recompute", set_recompute}, {"_recomputes", recomputes}, {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
     {"_ids_tensor", ids_tensor}, {"_is_model", is_model}, {"_identity", tensor_identity},
     {"_constructor", constructor}, {"_may_hold", may_hold}, {NULL, NULL}};
 

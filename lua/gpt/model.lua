@@ -26,6 +26,7 @@ function model.Model(given, parts)
 end
 
 core._layer_methods.loss = core._loss
+core._layer_methods.recompute = core._recompute
 core._layer_methods.session = core._session
 core._layer_methods.trace = require "gpt.trace"
 core._layer_methods.save = require "gpt.model_files.save"

@@ -64,7 +64,7 @@ end
 --   to its rate
 -- - `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only); or `optimizer`, your own
 -- - `accumulate` (1) batches per step; `clip` (1.0, or false): the gradients' norm; `loss`: function(model, ids,
---   targets)
+--   targets); `recompute` (as `model:recompute` has it): less memory, more time
 -- - `validation`: a dataset; `evaluate_every`, `evaluate_batches` (all)
 -- - `sample`: a prompt, or `{ prompt = ..., temperature = ... }`; `sample_every`
 -- - `checkpoints`: a directory; `checkpoint_every`, `keep` (3); best.safetensors has the best weights. What has no

@@ -6,6 +6,7 @@
 #include "core/nn/layer_tree.h"
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
+#include "core/nn/recompute.h"
 #include "core/base/memory.h"
 #include "core/ops/binary.h"
 #include "core/ops/unary.h"
@@ -57,9 +58,10 @@ static GptTensor *wanted_rows(GptEnv *env, const GptPass *pass, GptTensor *x) {
 static GptTensor *run_blocks(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
   GptLayer *blocks = gpt_layer_retain(gpt_layer_child(layer, "blocks"));
   bool list = blocks->kind == &gpt_list_kind; /* otherwise it was exchanged for a layer that runs by itself */
+  GptTensor *(*run)(GptEnv *, GptPass *, const GptChild *, GptTensor *) =
+      ((GptModel *)layer)->recompute ? gpt_recompute : gpt_child_run;
   for (int i = 0; i < (list ? blocks->n_children : 1) && x != NULL; i++) {
-    GptTensor *y = list ? gpt_child_run(env, pass, &blocks->children[i], x)
-                        : gpt_layer_run(env, pass, layer, "blocks", x);
+    GptTensor *y = list ? run(env, pass, &blocks->children[i], x) : gpt_layer_run(env, pass, layer, "blocks", x);
     if (y == NULL && list) gpt_fail_inside(env, "blocks");
     gpt_tensor_release(x);
     x = y;

@@ -8,6 +8,7 @@
 typedef struct GptModel {
   GptLayer layer; /* children: token_embedding, position_embedding (may be missing), blocks, final_norm, head */
   GptConfig config;
+  bool recompute; /* of each block only the input is kept for the backward pass (recompute.h) */
 } GptModel;
 
 /*

@@ -10,6 +10,7 @@ typedef struct Reached {
   GptNode **nodes;
   size_t count, capacity;
   uint64_t id;
+  uint64_t since; /* nodes up to this one are not of the layer that was run again */
 } Reached;
 
 static bool reach(GptEnv *env, Reached *reached, GptNode *node) {
@@ -22,7 +23,10 @@ static bool reach(GptEnv *env, Reached *reached, GptNode *node) {
 }
 
 /* Backward can go through a node if its edges are there and what it saved is unchanged. */
-static bool check_node(GptEnv *env, const GptNode *node) {
+static bool check_node(GptEnv *env, const Reached *reached, const GptNode *node) {
+  if (node->sequence <= reached->since)
+    return gpt_fail(env, "recompute: a layer that is run again uses a result of %s from outside, beside its input; only "
+                         "parameters, and tensors without a graph (detach()), can be used so", node->op->name);
   if (node->edges == NULL)
     return gpt_fail(env, "backward: the graph was freed by an earlier backward; give that one {keep = true}");
   for (int i = 0; i < node->n_saves; i++) {
@@ -39,7 +43,7 @@ static bool collect_nodes(GptEnv *env, Reached *reached, GptNode *root) {
   if (!reach(env, reached, root)) return false;
   for (size_t at = 0; at < reached->count; at++) {
     GptNode *node = reached->nodes[at];
-    if (!check_node(env, node)) return false;
+    if (!check_node(env, reached, node)) return false;
     for (int i = 0; i < node->n_inputs; i++)
       if (!reach(env, reached, node->edges[i].node)) return false;
   }
@@ -83,10 +87,23 @@ static void free_reached(GptEnv *env, Reached *reached) {
   gpt_free(env, reached->nodes);
 }
 
-static GptTensor *ones_like(GptEnv *env, const GptTensor *root) {
-  GptTensor *one = gpt_tensor_new(env, GPT_F32, root->ndim, root->shape);
-  if (one != NULL) *gpt_floats(one) = 1;
-  return one;
+/* Adds the gradients of all that root was computed from, its own being grad, which is borrowed. */
+static bool go_back_from(GptEnv *env, GptTensor *root, GptTensor *grad, uint64_t since, bool keep) {
+  Reached reached = {.id = ++env->sequence, .since = since};
+  bool recording = env->recording;
+  env->recording = false;
+  bool done = collect_nodes(env, &reached, root->node);
+  if (done) {
+    root->node->grad = gpt_tensor_retain(grad);
+    done = go_back(env, &reached, keep);
+  }
+  free_reached(env, &reached);
+  env->recording = recording;
+  return done;
+}
+
+bool gpt_backward_from(GptEnv *env, GptTensor *root, GptTensor *grad, uint64_t since) {
+  return go_back_from(env, root, grad, since, false);
 }
 
 bool gpt_backward(GptEnv *env, GptTensor *root, bool keep) {
@@ -98,15 +115,10 @@ bool gpt_backward(GptEnv *env, GptTensor *root, bool keep) {
   if (root->node == NULL)
     return gpt_fail(
         env, "backward: nothing was recorded for this tensor; does any input require a gradient, outside gpt.no_grad?");
-  Reached reached = {.id = ++env->sequence};
-  bool recording = env->recording;
-  env->recording = false;
-  bool done = collect_nodes(env, &reached, root->node);
-  if (done) {
-    root->node->grad = ones_like(env, root);
-    done = root->node->grad != NULL && go_back(env, &reached, keep);
-  }
-  free_reached(env, &reached);
-  env->recording = recording;
+  GptTensor *one = gpt_tensor_new(env, GPT_F32, root->ndim, root->shape);
+  if (one == NULL) return false;
+  *gpt_floats(one) = 1;
+  bool done = go_back_from(env, root, one, 0, keep);
+  gpt_tensor_release(one);
   return done;
 }

@@ -11,4 +11,11 @@
  */
 bool gpt_backward(GptEnv *env, GptTensor *root, bool keep);
 
+/*
+ * For an op whose backward records something and goes back through it: root's gradient is grad, of its shape. Fails where
+ * that comes upon a node that is not newer than the environment's sequence number `since`, for then it would leave what
+ * the op recorded.
+ */
+bool gpt_backward_from(GptEnv *env, GptTensor *root, GptTensor *grad, uint64_t since);
+
 #endif

@@ -34,11 +34,16 @@ static bool save_tensors(GptEnv *env, GptNode *node, const GptOpCall *call) {
   return true;
 }
 
+static void drop_context(GptEnv *env, GptContext context) {
+  if (context.value != NULL) context.release(env, context.value);
+}
+
 static GptNode *new_node(GptEnv *env, const GptOpCall *call) {
   GptNode *node = gpt_alloc_zeroed(env, sizeof *node);
-  if (node == NULL) return NULL;
+  if (node == NULL) return drop_context(env, call->context), NULL;
   node->refs = 1;
   node->op = call->op;
+  node->context = call->context;
   node->sequence = ++env->sequence;
   node->n_inputs = call->n_inputs;
   node->n_saves = call->n_saves;
@@ -55,7 +60,8 @@ static GptNode *new_node(GptEnv *env, const GptOpCall *call) {
 }
 
 GptTensor *gpt_graph_add(GptEnv *env, GptTensor *output, GptOpCall call) {
-  if (output == NULL || !gpt_graph_wanted(env, call.n_inputs, call.inputs)) return output;
+  if (output == NULL || !gpt_graph_wanted(env, call.n_inputs, call.inputs))
+    return drop_context(env, call.context), output;
   output->node = new_node(env, &call);
   if (output->node != NULL) return output;
   gpt_tensor_release(output);
@@ -79,6 +85,8 @@ static void drop_saved(GptEnv *env, GptNode *node) {
   for (int i = 0; node->saved != NULL && i < node->n_saves; i++) gpt_tensor_release(node->saved[i].tensor);
   gpt_free(env, node->saved);
   node->saved = NULL;
+  drop_context(env, node->context);
+  node->context.value = NULL;
 }
 
 static void free_nodes(GptEnv *env, GptNode *list) {
@@ -127,6 +135,8 @@ void gpt_node_use_up(GptEnv *env, GptNode *node) {
 }
 
 bool gpt_node_wants(const GptNode *node, int i) { return node->edges[i].node != NULL || node->edges[i].leaf != NULL; }
+
+void *gpt_node_context(const GptNode *node) { return node->context.value; }
 
 GptTensor *gpt_node_saved(const GptNode *node, int i) { return node->saved[i].tensor; }
 

@@ -23,6 +23,12 @@ typedef struct GptOp {
   bool (*backward)(GptEnv *env, GptNode *node, GptTensor *grad);
 } GptOp;
 
+/* Whatever else a backward needs: freed with the node. */
+typedef struct GptContext {
+  void *value; /* or NULL */
+  void (*release)(GptEnv *env, void *value);
+} GptContext;
+
 typedef struct GptOpCall {
   const GptOp *op;
   GptTensor *const *inputs; /* NULLs allowed */
@@ -31,6 +37,7 @@ typedef struct GptOpCall {
   int n_saves;
   int64_t integers[GPT_MAX_DIMS]; /* the op's own numbers, for its backward */
   double numbers[4];
+  GptContext context; /* taken over, also where nothing is recorded */
 } GptOpCall;
 
 #define GPT_INPUTS(...)                        \
@@ -61,6 +68,7 @@ struct GptNode {
   GptSaved *saved;
   int64_t integers[GPT_MAX_DIMS];
   double numbers[4];
+  GptContext context;
   GptTensor *grad; /* accumulated while a backward runs */
   uint64_t reached; /* the last backward that did */
   bool keep;       /* in a backward: the graph stays for another one */
@@ -79,6 +87,9 @@ void gpt_node_use_up(GptEnv *env, GptNode *node);
 
 /* In a backward: does input i want a gradient? */
 bool gpt_node_wants(const GptNode *node, int i);
+
+/* What the call had as context. */
+void *gpt_node_context(const GptNode *node);
 
 /* Saved tensor i, borrowed; NULL where NULL was saved. */
 GptTensor *gpt_node_saved(const GptNode *node, int i);

@@ -54,8 +54,9 @@ end
 local function all_share(adapters)
   local first
   for _, adapter in pairs(adapters) do
-    first = first or adapter.a
-    if adapter.a ~= first then return false end
+    local identity = core._identity(adapter.a)
+    first = first or identity
+    if identity ~= first then return false end
   end
   return true
 end

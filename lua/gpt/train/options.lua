@@ -76,6 +76,7 @@ local FIELDS = {
   { "model", a_model }, { "data", data }, { "validation", batches, optional = true },
   { "steps", validate.whole(1), optional = true }, { "epochs", validate.positive(), optional = true },
   { "loss", a_function, optional = true }, { "accumulate", validate.whole(1), optional = true },
+  { "recompute", validate.boolean, optional = true },
   { "optimizer", an_optimizer, optional = true }, { "lr", validate.positive(), optional = true },
   { "betas", anything, optional = true }, { "eps", validate.positive(), optional = true },
   { "weight_decay", from_zero, optional = true }, { "clip", above_or_false, optional = true },
@@ -121,6 +122,9 @@ local function check_together(given, problems)
   end
   if given.steps == nil and given.epochs == nil then
     problems[#problems + 1] = "steps: missing; a whole number of at least 1 expected, or epochs"
+  end
+  if given.recompute ~= nil and not core._is_model(given.model) then
+    problems[#problems + 1] = "recompute: a Model's blocks are run again; the model is none"
   end
   if given.epochs and type(given.data) == "function" then
     problems[#problems + 1] = "epochs: a function has none; steps expected"

@@ -80,6 +80,10 @@ end
 function Run:begin()
   self.was_training = self.model.training
   if not self.was_training then self.model:train() end
+  if self.settings.recompute ~= nil then
+    self.recomputed = core._recomputes(self.model)
+    self.model:recompute(self.settings.recompute)
+  end
   self.random, self.counted = core._random_state(), steps_of(self.optimizer)
   self.optimizer:zero_grad()
   local settings = self.settings
@@ -287,6 +291,7 @@ function Run:finish()
   if self.progress then self.progress:finish() end
   if self.metrics then self.metrics:close() end
   if self.was_training == false then self.model:eval() end
+  if self.recomputed ~= nil then self.model:recompute(self.recomputed) end
 end
 
 function Run:result()
