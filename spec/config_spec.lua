@@ -3,7 +3,10 @@ local check = require("gpt.config").check
 local raised = require "spec.support.raised"
 
 local PRESETS = "presets: gpt2-small (gpt2, 124M), gpt2-medium (345M, 355M), gpt2-large (762M, 774M), "
-  .. "gpt2-xl (1542M, 1558M), gpt3 (175B)"
+  .. "gpt2-xl (1542M, 1558M), gpt3 (175B), llama-3.2-1B, llama-3.2-3B, llama-3.1-8B, llama-3.1-70B, llama-3-8B, "
+  .. "llama-2-7B, tinyllama-1.1B, smollm2-135M, smollm2-360M, smollm2-1.7B, mistral-7B, mistral-7B-v0.3, qwen2.5-0.5B, "
+  .. "qwen2.5-1.5B, qwen2.5-3B, qwen2.5-7B, qwen3-0.6B, qwen3-1.7B, qwen3-4B, qwen3-8B, gemma-2b, gemma-7b, gemma-2-2b, "
+  .. "gemma-2-9b, gemma-2-27b, gemma-3-270m, gemma-3-1b"
 
 -- The message of gpt.config("124M", overrides), its beginning left out.
 local function refused(overrides)

@@ -8,6 +8,7 @@
 #include "binding/rotary.h"
 #include "binding/tensor.h"
 #include "core/nn/layer_dtype.h"
+#include "core/nn/layers/kinds.h"
 #include "core/nn/layers/layers.h"
 
 static const BindRange any_number = {
@@ -345,6 +346,15 @@ static int container(lua_State *L, const char *what, GptLayer *(*make)(GptEnv *)
   return 1;
 }
 
+/* _attention_window(layer): the window of a MultiHeadAttention; nil where it has none */
+static int attention_window(lua_State *L) {
+  const GptLayer *layer = bind_layer(L, 1);
+  int64_t window = layer->kind == &gpt_attention_kind ? gpt_attention_options(layer)->window : 0;
+  if (window == 0) return 0;
+  lua_pushinteger(L, window);
+  return 1;
+}
+
 /* _sequential(layers), _list(layers) */
 static int sequential(lua_State *L) { return container(L, "nn.Sequential", gpt_sequential_new); }
 static int list(lua_State *L) { return container(L, "nn.List", gpt_list_new); }
@@ -363,7 +373,8 @@ static const luaL_Reg constructors[] = {{"Linear", linear},
                                         {"Shortcut", shortcut},
                                         {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"_block", block}, {"_sequential", sequential}, {"_list", list}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"_block", block}, {"_sequential", sequential}, {"_list", list},
+                                     {"_attention_window", attention_window}, {NULL, NULL}};
 
 void bind_open_nn(lua_State *L) {
   bind_functions(L, functions);

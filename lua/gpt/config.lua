@@ -103,17 +103,18 @@ end
 --- Returns a new config table of a published size. Change it as you like and pass it to `gpt.Model` or `gpt.size`.
 --
 -- Names: `gpt2-small` (`gpt2`, `124M`), `gpt2-medium` (`345M`, `355M`), `gpt2-large` (`762M`, `774M`),
--- `gpt2-xl` (`1542M`, `1558M`), `gpt3` (`175B`). The sizes are those of Radford et al. 2019 (table 2) and Brown et
--- al. 2020 (table 2.1), with dropout 0.1, no bias on query, key and value, and an output head that is not tied.
+-- `gpt2-xl` (`1542M`, `1558M`), `gpt3` (`175B`), of the papers' tables, with dropout 0.1, no qkv bias and an untied
+-- head; and as the models' files have them `llama-3.2-1B`, `-3B`,
+-- `llama-3.1-8B`, `-70B`, `llama-3-8B`, `llama-2-7B`, `tinyllama-1.1B`, `smollm2-135M`, `-360M`, `-1.7B`, `mistral-7B`,
+-- `mistral-7B-v0.3`, `qwen2.5-0.5B`, `-1.5B`, `-3B`, `-7B`, `qwen3-0.6B`, `-1.7B`, `-4B`, `-8B`, `gemma-2b`,
+-- `gemma-7b`, `gemma-2-2b`, `-9b`, `-27b`, `gemma-3-270m`, `-1b`.
 --
 -- Keys: `vocab_size`, `context_length`, `emb_dim`, `n_heads`, `n_layers`, `drop_rate`, `qkv_bias`; and, to change their
 -- defaults, which are GPT-2's:
 --
 -- - `family` ("gpt2"; "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"): the defaults are that
 --   family's, `drop_rate` (0) and `qkv_bias` included
--- - those of blocks (`gpt.help "TransformerBlock"`): `hidden_dim gated activation bias n_kv_heads head_dim qk_norm
---   norm norm_eps norm_offset post_norms attention_scale attention_softcap rope_base rope_base_local rope_dims
---   rope_scaling sliding_window layer_types`
+-- - those of blocks, which `gpt.help "TransformerBlock"` lists
 -- - `positions` ("learned"; "rotary"; "none"), `tie_weights` (false), `embedding_scale` (none): a factor,
 --   `logit_softcap` (none): logits become logit_softcap * tanh(logits / logit_softcap), `init` ("gpt2"; "torch")
 -- - `emb_drop_rate`, `attn_drop_rate`, `shortcut_drop_rate` (each as drop_rate)

@@ -1,16 +1,17 @@
 --- Sizes on paper: what a config's model takes and costs, without allocating it.
 -- @submodule gpt
-local activations_per_token = require "gpt.size.activations"
+local count_activations = require "gpt.size.activations"
 local printed = require "gpt.support.printed"
 local config = require "gpt.config"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
 local neutral = require "gpt.support.neutral"
+local of_config = require "gpt.size.of_config"
 local of_model = require "gpt.size.of_model"
 local part_of = require "gpt.size.part"
 
-local measure, total = part_of.measure, part_of.total
+local total = part_of.total
 
 local SHOWN = { "f32", "bf16", "f16", "q8_0", "q4_0" }
 
@@ -21,37 +22,6 @@ local SHOWN = { "f32", "bf16", "f16", "q8_0", "q4_0" }
 
 local size = {}
 
-local function measure_attention(c, count)
-  local dim, bias = c.emb_dim, c.qkv_bias and 3 * c.emb_dim or 0
-  local square = { dim, dim }
-  local operations = 2 * 4 * dim * dim + 4 * c.context_length * dim -- projections; scores and their weighted sum
-  local part = measure("attention", count, { square, square, square, square }, dim + bias, operations)
-  part.kv_cache_bytes = 4 * 2 * count * c.context_length * dim
-  return part
-end
-
-local function measure_feed_forward(c, count)
-  local dim, hidden = c.emb_dim, c.hidden_dim
-  return measure("feed_forward", count, { { hidden, dim }, { dim, hidden } }, hidden + dim, 2 * 2 * hidden * dim)
-end
-
-local function measure_norms(c, count)
-  return measure("norms", count, {}, 2 * 2 * c.emb_dim, 0)
-end
-
-local function measure_parts(c)
-  local vocabulary = { c.vocab_size, c.emb_dim }
-  return {
-    measure("token_embedding", 1, { vocabulary }, 0, 0),
-    measure("position_embedding", 1, { { c.context_length, c.emb_dim } }, 0, 0),
-    measure_attention(c, c.n_layers),
-    measure_feed_forward(c, c.n_layers),
-    measure_norms(c, c.n_layers),
-    measure("final_norm", 1, {}, 2 * c.emb_dim, 0),
-    measure("head", 1, c.tie_weights and {} or { vocabulary }, 0, 2 * c.vocab_size * c.emb_dim),
-  }
-end
-
 local Parts = { __index = known_fields.index "size.parts" }
 
 local function name_parts(parts)
@@ -59,8 +29,9 @@ local function name_parts(parts)
   return setmetatable(parts, Parts)
 end
 
+-- The first block, alone.
 local function measure_block(c)
-  local parts = { measure_attention(c, 1), measure_feed_forward(c, 1), measure_norms(c, 1) }
+  local parts = of_config.block_parts(c, 1)
   local block = total(parts)
   for _, part in ipairs(parts) do block[part.name] = part end
   return block
@@ -132,7 +103,7 @@ function methods.training_memory(self, options)
   if tokens > c.context_length then
     core._raise(("%s: tokens: at most context_length (%d) expected, got %d"):format(who, c.context_length, tokens))
   end
-  local activations = 4.0 * (values.batch_size or 1) * tokens * activations_per_token(c)
+  local activations = 4.0 * count_activations(c, values.batch_size or 1, tokens)
   activations = math.tointeger(activations) or activations
   local weights = 4 * self.parameters
   return printed {
@@ -242,7 +213,7 @@ metatable = { __name = "gpt.Size", __index = known_fields.index("a gpt.Size", me
 
 local function size_of_config(given)
   local c = config.check(given, "gpt.size")
-  local parts = name_parts(measure_parts(c))
+  local parts = name_parts(of_config.parts(c))
   local self = total(parts)
   self.parameters_tied = c.tie_weights and self.parameters or self.parameters - parts.head.parameters
   self.parts, self.block, self.config = parts, measure_block(c), c
@@ -257,7 +228,7 @@ local function size_of_model(model)
   c.tie_weights = of_model.is_tied(model)
   self.parts, self.config, self.block = parts, c, total(block)
   for _, part in ipairs(block) do self.block[part.name] = part end
-  local plain = of_model.is_plain(model) and self.parameters == total(measure_parts(c)).parameters
+  local plain = of_model.is_plain(model, c) and self.parameters == total(of_config.parts(c)).parameters
   if not plain then unknown_activations[self] = true end
   return self
 end
@@ -269,12 +240,14 @@ end
 -- - `.bytes`: of the weights, by dtype: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_1`, `q5_0`, `q5_1`. Matrices are in
 -- that dtype; biases and norms stay f32. Those with a q keep each row in blocks of 32 numbers, from 34 (q8_0) to 18
 --   bytes (q4_0) each; a matrix whose rows do not divide into blocks counts as f16, as `model:to` converts it.
--- - `.kv_cache_bytes`: keys and values of one sequence of context_length tokens, in f32
+-- - `.kv_cache_bytes`: keys and values of one sequence of context_length tokens, in f32: all of them are kept, in
+--   layers with a window too
 -- - `.flops`: floating-point operations per token, `forward` and `training`. Matrix products alone, a multiplication
---   and an addition counted as two, attention over the whole context included (4 x context_length x emb_dim per
---   layer), and twice the forward pass for the backward pass: Chowdhery et al., "PaLM", 2022, appendix B.
+--   and an addition counted as two, attention over the whole context, or a layer's window, included (4 x
+--   context_length x n_heads x head_dim per layer), and twice the forward pass for the backward pass: Chowdhery et al.,
+--   "PaLM", 2022, appendix B.
 -- - `.parts`: a list with the same for each part (also by name): `token_embedding`, `position_embedding`,
---   `attention`, `feed_forward` and `norms` (of all layers), `final_norm`, `head`; `.block`: the same for one
+--   `attention`, `feed_forward` and `norms` (of all layers), `final_norm`, `head`; `.block`: the same for the first
 --   transformer block, with its `attention`, `feed_forward` and `norms`. A model whose blocks are not all
 -- TransformerBlocks has the part `blocks` instead; matrices of your own layers count as multiplied once per token
 -- - `.config`: the config with its defaults filled in

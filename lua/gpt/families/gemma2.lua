@@ -15,4 +15,18 @@ gemma2.defaults = extended(gemma.defaults, {
   post_norms = true, attention_softcap = 50, logit_softcap = 30, sliding_window = 4096, layer_types = alternating,
 })
 
+local function preset(keys)
+  return extended({ family = "gemma2", vocab_size = 256000, context_length = 8192, drop_rate = 0, qkv_bias = false },
+    keys)
+end
+
+gemma2.presets = {
+  { "gemma-2-2b", {}, preset { emb_dim = 2304, n_heads = 8, n_kv_heads = 4, head_dim = 256, n_layers = 26,
+    hidden_dim = 9216 } },
+  { "gemma-2-9b", {}, preset { emb_dim = 3584, n_heads = 16, n_kv_heads = 8, head_dim = 256, n_layers = 42,
+    hidden_dim = 14336 } },
+  { "gemma-2-27b", {}, preset { emb_dim = 4608, n_heads = 32, n_kv_heads = 16, head_dim = 128, n_layers = 46,
+    hidden_dim = 36864, attention_scale = 1 / 12 } }, -- 1 / sqrt(emb_dim / n_heads), where head_dim is another
+}
+
 return gemma2

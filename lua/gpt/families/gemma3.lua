@@ -16,4 +16,14 @@ gemma3.defaults = extended(gemma.defaults, {
   layer_types = every_sixth_full,
 })
 
+local function preset(keys)
+  return extended({ family = "gemma3", vocab_size = 262144, context_length = 32768, n_heads = 4, n_kv_heads = 1,
+    head_dim = 256, drop_rate = 0, qkv_bias = false }, keys)
+end
+
+gemma3.presets = {
+  { "gemma-3-270m", {}, preset { emb_dim = 640, n_layers = 18, hidden_dim = 2048 } },
+  { "gemma-3-1b", {}, preset { emb_dim = 1152, n_layers = 26, hidden_dim = 6912 } },
+}
+
 return gemma3

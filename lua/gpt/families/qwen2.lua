@@ -6,4 +6,20 @@ local qwen2 = { name = "qwen2", title = "Qwen2" }
 
 qwen2.defaults = extended(llama.defaults, { qkv_bias = true, norm_eps = 1e-6, rope_base = 1e6 })
 
+local function preset(keys)
+  return extended({ family = "qwen2", vocab_size = 151936, context_length = 32768, drop_rate = 0, qkv_bias = true },
+    keys)
+end
+
+qwen2.presets = {
+  { "qwen2.5-0.5B", {}, preset { emb_dim = 896, n_heads = 14, n_kv_heads = 2, n_layers = 24, hidden_dim = 4864,
+    tie_weights = true } },
+  { "qwen2.5-1.5B", {}, preset { emb_dim = 1536, n_heads = 12, n_kv_heads = 2, n_layers = 28, hidden_dim = 8960,
+    tie_weights = true } },
+  { "qwen2.5-3B", {}, preset { emb_dim = 2048, n_heads = 16, n_kv_heads = 2, n_layers = 36, hidden_dim = 11008,
+    tie_weights = true } },
+  { "qwen2.5-7B", {}, preset { vocab_size = 152064, emb_dim = 3584, n_heads = 28, n_kv_heads = 4, n_layers = 28,
+    hidden_dim = 18944 } },
+}
+
 return qwen2

@@ -30,7 +30,8 @@ local function add_layer(sum, layer, config, counted)
   end)
   if kind ~= "MultiHeadAttention" then return end
   local tokens = config.context_length
-  sum.operations = sum.operations + 4 * tokens * width_of(layer.query, config) -- scores and their weighted sum
+  local seen = math.min(tokens, core._attention_window(layer) or tokens)
+  sum.operations = sum.operations + 4 * seen * width_of(layer.query, config) -- scores and their weighted sum
   sum.kv_cache_bytes = sum.kv_cache_bytes + 4 * tokens * (width_of(layer.key, config) + width_of(layer.value, config))
 end
 
@@ -46,14 +47,20 @@ local function measure(name, layers, config, counted)
   return self
 end
 
--- The layers of that name in every block.
+-- The layers of that name in every block that has one.
 local function in_blocks(blocks, ...)
   local layers = {}
   for _, name in ipairs { ... } do
-    for _, block in ipairs(blocks) do table.insert(layers, block[name]) end
+    for _, block in ipairs(blocks) do
+      for child, layer in block:children() do
+        if child == name then table.insert(layers, layer) end
+      end
+    end
   end
   return layers
 end
+
+local function norms_of(blocks) return in_blocks(blocks, "norm1", "post_norm1", "norm2", "post_norm2") end
 
 local function blocks_of(model)
   if model.blocks.kind ~= "List" then return { model.blocks } end
@@ -71,7 +78,7 @@ end
 
 local function block_parts(blocks, config, counted)
   if not all_of_kind(blocks, "TransformerBlock") then return { measure("blocks", blocks, config, counted) } end
-  local norms = measure("norms", in_blocks(blocks, "norm1", "norm2"), config, counted)
+  local norms = measure("norms", norms_of(blocks), config, counted)
   norms.count = #blocks
   return {
     measure("attention", in_blocks(blocks, "attention"), config, counted),
@@ -96,12 +103,12 @@ function of_model.block_parts(model, config)
 end
 
 --- Is every part of the kind that a plain model of the config has there?
-function of_model.is_plain(model)
-  local blocks = blocks_of(model)
+function of_model.is_plain(model, config)
+  local blocks, norm = blocks_of(model), config.norm == "rms_norm" and "RMSNorm" or "LayerNorm"
   if not (model.blocks.kind == "List" and all_of_kind(blocks, "TransformerBlock")) then return false end
   return all_of_kind(in_blocks(blocks, "attention"), "MultiHeadAttention")
     and all_of_kind(in_blocks(blocks, "feed_forward"), "FeedForward")
-    and all_of_kind(in_blocks(blocks, "norm1", "norm2"), "LayerNorm") and model.final_norm.kind == "LayerNorm"
+    and all_of_kind(norms_of(blocks), norm) and model.final_norm.kind == norm
 end
 
 -- The weights of embedding and head, where the head could share the embedding's.

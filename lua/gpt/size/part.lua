@@ -27,7 +27,7 @@ function Bytes.__index(self, name)
 end
 
 --- One part that occurs `count` times: matrices `{ rows, columns }`, numbers in vectors (always f32), and the
---- floating-point operations per token of one occurrence, forward.
+--- floating-point operations per token of all occurrences, forward.
 function part.measure(name, count, matrices, vectors, operations)
   local self = { name = name, count = count, parameters = count * vectors, bytes = setmetatable({}, Bytes) }
   for _, dtype in ipairs(part.DTYPES) do self.bytes[dtype] = 4 * count * vectors end
@@ -38,7 +38,7 @@ function part.measure(name, count, matrices, vectors, operations)
       self.bytes[dtype] = self.bytes[dtype] + count * rows * row_bytes(dtype, columns)
     end
   end
-  self.flops = printed { forward = count * operations, training = 3 * count * operations }
+  self.flops = printed { forward = operations, training = 3 * operations }
   self.kv_cache_bytes = 0
   return printed(self)
 end

@@ -280,6 +280,10 @@ static bool complete_options(GptEnv *env, GptAttentionOptions *o) {
   return complete_rotary(env, o);
 }
 
+const GptAttentionOptions *gpt_attention_options(const GptLayer *attention) {
+  return &((const Attention *)attention)->options;
+}
+
 GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual) {
   if (!complete_options(env, &options)) return NULL;
   bool turns = options.rope_base != 0;

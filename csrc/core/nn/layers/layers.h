@@ -74,6 +74,9 @@ typedef struct GptAttentionOptions {
  * head_dim], (query_norm, key_norm,) output. `residual` draws the output projection. */
 GptLayer *gpt_attention_new(GptEnv *env, GptAttentionOptions options, GptInit init, GptInit residual);
 
+/* What such a layer was made with, complete. */
+const GptAttentionOptions *gpt_attention_options(const GptLayer *attention);
+
 typedef struct GptFeedForwardOptions {
   int64_t emb_dim, hidden_dim;
   GptActivation activation;
