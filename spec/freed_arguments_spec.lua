@@ -265,6 +265,7 @@ describe("a call whose argument is freed while it runs", function()
         assert(sweep("tokenizer: " .. name, tokenizer, call))
       end
       trapped(tokenizer, function(v, options) return v[1]:encode("the mouse", options) end)
+      assert(sweep("tokenizer: tree", tokenizer, function(v) return core._token_tree(v[1]) end))
       local function file() return { core._map_file "spec/fixtures/tokenizer/merges.txt" } end
       for name, call in pairs {
         bytes = function(v) return v[1]:bytes(3, 20) end,

@@ -201,6 +201,32 @@ describe("when memory runs out, nothing is lost in", function()
         if ok then session:rewind(2) end
       end
     ]] },
+    ["grammars"] = { "grammar; left; generated; forgetful; ", [[
+      local core = require "gpt.core"
+      local tokenizer = gpt.tokenizer "spec/fixtures/tokenizer"
+      local text = [=[
+        root ::= "{" (pair ("," pair){0,3})? "}"
+        pair ::= "\"" [a-zé-ü]{0,9} "\":" ("1" | "the end" | root)
+      ]=]
+      sweep("grammar", function() return gpt.grammar(text) end)
+      sweep("left", function()
+        local _, message = pcall(gpt.grammar, "root ::= a root | [b]\na ::= [b-]*")
+        assert(message:find "left recursion", message)
+      end)
+      local function flat(ids) return gpt.zeros(#ids, tokenizer.vocab_size) end
+      sweep("generated", function()
+        gpt.generate(flat, { 1, 2 }, { grammar = gpt.grammar(text), tokenizer = tokenizer, context_length = 50,
+          temperature = 1, seed = 1, max_new_tokens = 10 })
+      end)
+      local tree = core._token_tree(tokenizer)
+      sweep("forgetful", function()
+        local matcher = core._grammar_matcher(gpt.grammar(text), tree, 0)
+        local cursors = { core._grammar_cursor(matcher, {}), core._grammar_cursor(matcher, {}) }
+        for _, id in ipairs(tokenizer:encode '{"the":1}') do
+          for _, cursor in ipairs(cursors) do cursor:only() end
+          assert(cursors[1]:take(id))
+        end
+      end)]] },
     ["tokenizers and files"] = { "tokenizer; text; trained; load; saved; ", [[
       sweep("tokenizer", function() return gpt.tokenizer "spec/fixtures/tokenizer" end)
       local tokenizer = gpt.tokenizer "spec/fixtures/tokenizer"

@@ -140,6 +140,7 @@ void bind_open_numbers(lua_State *L);
 void bind_open_tensor(lua_State *L);
 void bind_open_tensor_list(lua_State *L);
 void bind_open_sample(lua_State *L);
+void bind_open_grammar(lua_State *L);
 void bind_open_files(lua_State *L);
 void bind_open_new_files(lua_State *L);
 void bind_open_gguf(lua_State *L);

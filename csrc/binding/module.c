@@ -168,6 +168,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_tensor(L);
   bind_open_dtypes(L);
   bind_open_sample(L);
+  bind_open_grammar(L);
   bind_open_files(L);
   bind_open_new_files(L);
   bind_open_gguf(L);

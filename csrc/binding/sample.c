@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "binding/fields.h"
+#include "binding/grammar.h"
 #include "binding/session.h"
 #include "binding/tensor.h"
 
@@ -284,19 +285,23 @@ static int log_probability(lua_State *L) {
   return 1;
 }
 
-/* sampler:draw(logits, row, logprob wanted): an id, which counts as seen, and its log probability. Logits [.., vocab]
-   are rows; -1 is the last. */
+/* sampler:draw(logits, row, logprob wanted, cursor or nil): an id, which counts as seen, and its log probability. Logits
+   [.., vocab] are rows; -1 is the last. A cursor leaves the ids that its grammar lets follow. */
 static int sampler_draw(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptSampler *self = bind_check(L, 1, SAMPLER);
   int64_t id, vocab;
+  lua_settop(L, 5);
   const float *logits = push_row(L, 2, 3, &vocab);
   self = bind_check(L, 1, SAMPLER);
   int at = lua_gettop(L);
   bool wanted = lua_toboolean(L, 4);
   double logprob = 0;
-  bool drawn = gpt_sampler_draw(self, sampler_random(L, 1), logits, vocab, &id, wanted ? &logprob : NULL) &&
+  GptCursor *cursor = bind_opt_cursor(L, 5);
+  const float *allowed = cursor != NULL ? gpt_cursor_restrict(cursor, logits, vocab) : logits;
+  bool drawn = allowed != NULL && gpt_sampler_draw(self, sampler_random(L, 1), allowed, vocab, &id, NULL) &&
                gpt_sampler_see(self, &id, 1);
+  if (drawn && wanted) logprob = gpt_log_probability(logits, vocab, id);
   bind_drop_tensor(L, at);
   if (!drawn) return bind_raise(L, env);
   lua_pushinteger(L, id);

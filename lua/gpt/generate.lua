@@ -53,10 +53,15 @@ local function describe(what, model, settings)
   }
 end
 
-local function check_stop_strings(what, model, settings)
-  if #settings.stop.strings > 0 and not settings.tokenizer then
+local function check_tokenizer(what, model, settings)
+  if settings.tokenizer then return end
+  if #settings.stop.strings > 0 then
     raise("%s: stop: %s; give a token id, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes "
       .. "one)", what, tokenizers.missing(model))
+  end
+  if settings.grammar then
+    raise("%s: grammar: %s; set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", what,
+      tokenizers.missing(model, "a grammar"))
   end
 end
 
@@ -82,7 +87,7 @@ local function start(what, model, prompt, given)
   local settings = checks.read(what, given)
   local known = describe(what, model, settings)
   settings.tokenizer = known.tokenizer
-  check_stop_strings(what, model, settings)
+  check_tokenizer(what, model, settings)
   local read = prompts.read(what, prompt, known)
   check_overflow(what, read.rows, settings, known.context_length)
   return Run.new(what, choose_source(what, model, known, settings), read, settings), read
@@ -92,7 +97,7 @@ end
 local function start_session(what, session, given)
   local settings = checks.read(what, given)
   settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
-  check_stop_strings(what, session.model, settings)
+  check_tokenizer(what, session.model, settings)
   local ids = session:ids()
   if #ids == 0 then raise("%s: the session is empty: feed it a prompt first, session:feed(ids)", what) end
   local length = context_length(what, session.context_length, settings.context_length)
@@ -130,8 +135,9 @@ end
 -- @tparam[opt=false] boolean options.special marks like `<|endoftext|>` in a string prompt become their ids
 -- @tparam[opt] function options.process `function(logits, ids)` changes the logits `[vocab_size]` before each draw, or
 -- returns others
--- @tparam[opt] function options.on_finish `function(reason, i)`, at the end of prompt i: "stop" (what stops came) or
--- "length" (max_new_tokens)
+-- @tparam[opt] function options.on_finish `function(reason, i)`, at the end of prompt i: "stop" (what stops came),
+-- "length" (max_new_tokens) or "complete" (`grammar`)
+-- @param[opt] options.grammar what may be generated: see `gpt.grammar`
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor of different
 -- lengths: a list)
 -- @treturn table with `logprobs`, the log probability of each new token (for a list, one array per prompt) under the
@@ -194,7 +200,8 @@ end
 -- @function Model:generate
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
--- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`, `special`, `process`, `on_finish`
+-- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`, `special`, `process`,
+-- `on_finish`, `grammar`
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form
 -- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
 -- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))

@@ -21,6 +21,7 @@ gpt.config = require("gpt.config").config
 gpt.size = require("gpt.size").size
 gpt.generate = require("gpt.generate").generate
 gpt.stream = require("gpt.generate").stream
+gpt.grammar = require("gpt.grammar").grammar
 gpt.nn = require "gpt.nn"
 gpt.plot = require "gpt.plot"
 gpt.Model = require("gpt.model").Model

@@ -3,10 +3,12 @@ local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local neutral = require "gpt.support.neutral"
 local items = require "gpt.support.items"
+local grammar = require "gpt.grammar"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
   "overflow", "logprobs", "context_length", "tokenizer", "special", "process", "on_finish",
+  "grammar",
 }
 
 local options = {}
@@ -99,6 +101,7 @@ function options.read(what, given)
     special = flag(what, given, "special", false),
     process = hook(what, given, "process"),
     on_finish = hook(what, given, "on_finish"),
+    grammar = given.grammar ~= nil and grammar.read(what .. ": grammar", given.grammar) or nil,
   }
 end
 

@@ -14,7 +14,7 @@ function Output.new(settings)
     follows = follows,         -- needs the text of the tokens
     drawn = 0,                 -- tokens that came
     done = settings.limit == 0,
-    reason = settings.limit == 0 and "length" or nil, -- why it is done: "stop", "length"
+    reason = settings.limit == 0 and "length" or nil, -- why it is done: "stop", "length", "complete"
     ids = {}, logprobs = {},   -- tokens let out
     taken = 0,                 -- of these, how many the reader took
     pieces = {},               -- text let out
@@ -72,6 +72,12 @@ function Output:add(id, logprob)
     let_out(self, #self.held_text)
     finish(self, stopped and "stop" or "length")
   end
+end
+
+-- Ends it behind the last token.
+function Output:complete()
+  let_out(self, #self.held_text)
+  finish(self, "complete")
 end
 
 -- Will the last token not be part of the result?

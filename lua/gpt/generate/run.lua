@@ -8,6 +8,7 @@ Run.__index = Run
 function Run.over(source)
   return setmetatable({
     source = source, rows = {}, outputs = {}, logprobs = false,
+    read = false, -- a reader takes what is new; what it did not take, at the end, does not count as returned
     turn = nil, -- a step that is under way: its rows, where their logits are, and which row is the next
   }, Run)
 end
@@ -26,10 +27,19 @@ function Run:join(row)
   table.insert(self.outputs, row.output)
 end
 
--- The rows that are not done; where all are, none.
-local function active(rows)
+-- Adds what must follow by the row's grammar; then tells the source of all tokens that are new, and of the end.
+local function settle(self, row)
+  row:add_forced()
+  if row.output.drawn == 0 then return end
+  self.source:append(row, #row.ids - (row.output:dropped() and 1 or 0))
+  if row.output.done then self.source:close(row, #row.output.ids) end
+end
+
+-- The rows that are not done; where all are, none. The beginning of a text may have to follow already.
+local function active(self, rows)
   local list = {}
   for _, row in ipairs(rows) do
+    if row.output.drawn == 0 and not row.output.done then settle(self, row) end
     row:tell()
     if not row.output.done then list[#list + 1] = row end
   end
@@ -37,14 +47,8 @@ local function active(rows)
 end
 
 local function begin_turn(self, rows)
-  rows = active(rows)
+  rows = active(self, rows)
   return #rows > 0 and { rows = rows, pick = self.source:advance(rows), at = 1 } or nil
-end
-
-local function add(self, row, id, logprob)
-  row:add(id, logprob)
-  if not row.output:dropped() then self.source:append(row) end
-  if row.output.done then self.source:close(row, #row.output.ids) end
 end
 
 -- The next row of a turn. It has no logits where its prompt is not all fed yet, and wants none where it has left.
@@ -54,7 +58,10 @@ local function next_row(self, turn)
   local grows = logits and not row.output.done
   if grows then id, logprob = row:draw(logits, position) end
   turn.at = turn.at + 1
-  if grows then add(self, row, id, logprob) end
+  if grows then
+    row:add(id, logprob)
+    settle(self, row)
+  end
   row:tell()
 end
 
@@ -71,6 +78,7 @@ end
 
 -- What is new: for each output a value and a log probability, as Output:take returns them. At the end nil.
 function Run:next_of(output)
+  self.read = true
   repeat
     local value, logprob = output:take()
     if value then return value, logprob end
@@ -79,6 +87,7 @@ end
 
 -- The same for all rows at once: tables from row to value and to log probability.
 function Run:next_of_all()
+  self.read = true
   repeat
     local values, logprobs = {}, {}
     for i, output in ipairs(self.outputs) do values[i], logprobs[i] = output:take() end
@@ -88,9 +97,10 @@ end
 
 -- A row that is to grow no more: what its reader took counts as returned.
 local function let_go(self, row)
-  if row.output.done then return end
-  row.output.done = true
-  self.source:close(row, row.output.taken)
+  local output = row.output
+  if output.done and not (self.read and output.taken < #output.ids) then return end
+  output.done = true
+  self.source:close(row, output.taken)
 end
 
 -- Takes a row out, whether it is done or not.

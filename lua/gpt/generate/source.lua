@@ -2,7 +2,7 @@
 --
 --   source:advance(rows)    -- pick: pick(i) returns a tensor, and the position in it of the logits behind rows[i].ids;
 --                              or nil, where not all of rows[i].ids has been run yet
---   source:append(row)      -- a token was added to row.ids
+--   source:append(row, n)   -- tokens were added to row.ids, of which the first n count
 --   source:close(row, kept) -- the end of a row, `kept` of its new tokens having been returned
 --
 -- Past context_length only the last context_length tokens are run, afresh: positions are learned, so none can be kept.
@@ -101,7 +101,7 @@ Held.__index = Held
 
 -- One session that its owner holds. It goes on from what was fed, and keeps the new tokens that were returned.
 function source.held(session, context_length)
-  return setmetatable({ session = session, context_length = context_length, fed = 0 }, Held)
+  return setmetatable({ session = session, context_length = context_length, fed = 0, before = session.length }, Held)
 end
 
 -- Its logits are not kept between calls: the last token is fed again.
@@ -113,14 +113,15 @@ function Held:advance(rows)
   return function() return self.logits, -1 end
 end
 
-function Held:append(row)
-  if self.session.length >= self.context_length then
+function Held:append(row, n)
+  local new = table.move(row.ids, self.before + self.fed + 1, n, 1, {})
+  if #new == 0 then return end
+  if self.session.length + #new > self.context_length then
     self.session:rewind(0)
-    feed(self, { self.session }, { window(row.ids, self.context_length) })
-  else
-    feed(self, { self.session }, { { row.ids[#row.ids] } })
+    new = window(table.move(row.ids, 1, n, 1, {}), self.context_length)
   end
-  self.fed = self.fed + 1
+  feed(self, { self.session }, { new })
+  self.fed = n - self.before
 end
 
 function Held:close(_, kept)

@@ -10,11 +10,11 @@ function tokenizers.note(model, problem)
   problems[model] = problem
 end
 
---- What to say where a string needs a tokenizer, and the model or function has none.
-function tokenizers.missing(model)
+--- What to say where a string (or what else) needs a tokenizer, and the model or function has none.
+function tokenizers.missing(model, what)
   local problem = model ~= nil and problems[model]
   local has = problem and ("this model's could not be read (%s)"):format(problem) or "this model has none"
-  return "a string needs a tokenizer, and " .. has
+  return ("%s needs a tokenizer, and %s"):format(what or "a string", has)
 end
 
 --- The ids that end a text; a tokenizer of the user's own may have `eos` alone.

@@ -1,0 +1,296 @@
+#include "core/generate/grammar_ways.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/array.h"
+#include "core/base/memory.h"
+
+#define UNKNOWN (-3)
+#define FIRST_SLOTS 64
+
+static uint64_t mix_hash(uint64_t a, uint64_t b) {
+  uint64_t h = (a ^ b * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+  return h ^ h >> 32;
+}
+
+static uint64_t hash_way(GptWay way) { return mix_hash(way.state, way.stack); }
+
+static uint64_t hash_set(const GptWay *ways, size_t count, bool can_end) {
+  uint64_t h = mix_hash(count, can_end);
+  for (size_t i = 0; i < count; i++) h = mix_hash(h, hash_way(ways[i]));
+  return h;
+}
+
+/* An empty hash table with room for twice as many as the old one, which is freed. */
+static uint32_t *more_slots(GptEnv *env, uint32_t *old, size_t *count) {
+  size_t n = *count == 0 ? FIRST_SLOTS : *count * 2;
+  uint32_t *slots = gpt_alloc_array_zeroed(env, n, sizeof *slots);
+  if (slots == NULL) return NULL;
+  gpt_free(env, old);
+  *count = n;
+  return slots;
+}
+
+static void put_slot(uint32_t *slots, size_t count, uint64_t hash, uint32_t number) {
+  size_t at = hash & (count - 1);
+  while (slots[at] != 0) at = (at + 1) & (count - 1);
+  slots[at] = number + 1;
+}
+
+static bool grow_point_slots(GptWays *w) {
+  if ((w->point_count + 1) * 2 <= w->point_slot_count) return true;
+  uint32_t *slots = more_slots(w->env, w->point_slots, &w->point_slot_count);
+  if (slots == NULL) return false;
+  w->point_slots = slots;
+  for (size_t i = 0; i < w->point_count; i++) {
+    const GptPoint *p = &w->points[i];
+    put_slot(slots, w->point_slot_count, hash_set(w->ways + p->first, p->count, p->can_end), (uint32_t)i);
+  }
+  return true;
+}
+
+static bool grow_return_slots(GptWays *w) {
+  if ((w->return_count + 1) * 2 <= w->return_slot_count) return true;
+  uint32_t *slots = more_slots(w->env, w->return_slots, &w->return_slot_count);
+  if (slots == NULL) return false;
+  w->return_slots = slots;
+  for (size_t i = 1; i < w->return_count; i++)
+    put_slot(slots, w->return_slot_count, mix_hash(w->returns[i].state, w->returns[i].rest), (uint32_t)i);
+  return true;
+}
+
+static bool grow_found_slots(GptWays *w) {
+  if ((w->found_count + 1) * 2 <= w->found_slot_count) return true;
+  uint32_t *slots = more_slots(w->env, w->found_slots, &w->found_slot_count);
+  if (slots == NULL) return false;
+  w->found_slots = slots;
+  for (size_t i = 0; i < w->found_count; i++) put_slot(slots, w->found_slot_count, hash_way(w->found[i]), (uint32_t)i);
+  return true;
+}
+
+/* The number of the list with that state before the rest, or -1. */
+static int64_t push_return(GptWays *w, uint32_t state, uint32_t rest) {
+  if (!grow_return_slots(w)) return -1;
+  uint64_t hash = mix_hash(state, rest);
+  for (size_t at = hash & (w->return_slot_count - 1); w->return_slots[at] != 0; at = (at + 1) & (w->return_slot_count - 1)) {
+    const GptReturn *known = &w->returns[w->return_slots[at] - 1];
+    if (known->state == state && known->rest == rest) return (int64_t)w->return_slots[at] - 1;
+  }
+  if (!GPT_GROW(w->env, w->returns, w->return_room, w->return_count, 1)) return -1;
+  w->returns[w->return_count] = (GptReturn){state, rest};
+  put_slot(w->return_slots, w->return_slot_count, hash, (uint32_t)w->return_count);
+  return (int64_t)w->return_count++;
+}
+
+static void clear_found(GptWays *w) {
+  if (w->found_count * 8 > w->found_slot_count) {
+    memset(w->found_slots, 0, w->found_slot_count * sizeof *w->found_slots);
+  } else {
+    for (size_t i = w->found_count; i-- > 0;) { /* the last ones first: none hides behind a hole */
+      size_t at = hash_way(w->found[i]) & (w->found_slot_count - 1);
+      while (w->found_slots[at] != i + 1) at = (at + 1) & (w->found_slot_count - 1);
+      w->found_slots[at] = 0;
+    }
+  }
+  w->found_count = 0;
+}
+
+/* Adds a way to the set that is being made, unless it is there. */
+static bool add_way(GptWays *w, uint32_t state, uint32_t stack) {
+  if (!grow_found_slots(w)) return false;
+  uint64_t hash = hash_way((GptWay){state, stack});
+  for (size_t at = hash & (w->found_slot_count - 1); w->found_slots[at] != 0; at = (at + 1) & (w->found_slot_count - 1)) {
+    const GptWay *known = &w->found[w->found_slots[at] - 1];
+    if (known->state == state && known->stack == stack) return true;
+  }
+  if (w->found_count == GPT_MOST_WAYS)
+    return gpt_fail(w->env, "the grammar leaves more than %d ways open at once: too much of it may mean the same",
+                    GPT_MOST_WAYS);
+  if (!GPT_GROW(w->env, w->found, w->found_room, w->found_count, 1)) return false;
+  put_slot(w->found_slots, w->found_slot_count, hash, (uint32_t)w->found_count);
+  w->found[w->found_count++] = (GptWay){state, stack};
+  return true;
+}
+
+static bool enter_rule(GptWays *w, const GptEdge *edge, uint32_t stack) {
+  const GptGrammar *g = w->grammar;
+  int64_t inner = stack;
+  if (!(g->traits[edge->to] & GPT_STATE_TAIL)) inner = push_return(w, edge->to, stack);
+  return inner >= 0 && add_way(w, g->rules[edge->rule].start, (uint32_t)inner);
+}
+
+/* Follows a way as far as it takes nothing. */
+static bool follow(GptWays *w, GptWay way, bool *can_end) {
+  const GptGrammar *g = w->grammar;
+  if (g->traits[way.state] & GPT_STATE_END) {
+    if (way.stack != 0) return add_way(w, w->returns[way.stack].state, w->returns[way.stack].rest);
+    *can_end = true;
+    return true;
+  }
+  for (uint32_t e = g->first[way.state]; e < g->first[way.state + 1]; e++) {
+    const GptEdge *edge = &g->edges[e];
+    if (edge->kind == GPT_EDGE_SKIP && !add_way(w, edge->to, way.stack)) return false;
+    if (edge->kind == GPT_EDGE_CALL && !enter_rule(w, edge, way.stack)) return false;
+  }
+  return true;
+}
+
+static int compare_ways(const void *a, const void *b) {
+  const GptWay *x = a, *y = b;
+  if (x->state != y->state) return x->state < y->state ? -1 : 1;
+  return x->stack < y->stack ? -1 : x->stack > y->stack;
+}
+
+/* The point with these ways, or -1 where there is none yet. */
+static int32_t find_point(const GptWays *w, const GptWay *ways, size_t count, bool can_end, uint64_t hash) {
+  for (size_t at = hash & (w->point_slot_count - 1); w->point_slots[at] != 0; at = (at + 1) & (w->point_slot_count - 1)) {
+    const GptPoint *p = &w->points[w->point_slots[at] - 1];
+    if (p->count == count && p->can_end == can_end && memcmp(w->ways + p->first, ways, count * sizeof *ways) == 0)
+      return (int32_t)w->point_slots[at] - 1;
+  }
+  return -1;
+}
+
+static int32_t new_point(GptWays *w, const GptWay *ways, size_t count, bool can_end, uint64_t hash) {
+  size_t classes = (size_t)w->grammar->class_count, number = w->point_count;
+  if (number == INT32_MAX || !GPT_GROW(w->env, w->ways, w->way_room, w->way_count, count) ||
+      !GPT_GROW(w->env, w->next, w->next_room, number * classes, classes) ||
+      !GPT_GROW(w->env, w->points, w->point_room, number, 1))
+    return GPT_POINT_FAILED;
+  memcpy(w->ways + w->way_count, ways, count * sizeof *ways);
+  for (size_t c = 0; c < classes; c++) w->next[number * classes + c] = UNKNOWN;
+  w->points[number] = (GptPoint){.first = w->way_count, .count = (uint32_t)count, .can_end = can_end, .only = -2};
+  w->way_count += count;
+  put_slot(w->point_slots, w->point_slot_count, hash, (uint32_t)number);
+  return (int32_t)w->point_count++;
+}
+
+/* The point of the ways found, those that take bytes: the set is sorted, so that equal ones look the same. */
+static int32_t intern_found(GptWays *w, bool can_end) {
+  size_t count = 0;
+  if (!grow_point_slots(w)) return GPT_POINT_FAILED;
+  GptWay *kept = gpt_alloc_array(w->env, w->found_count, sizeof *kept);
+  if (kept == NULL) return GPT_POINT_FAILED;
+  for (size_t i = 0; i < w->found_count; i++)
+    if (w->grammar->traits[w->found[i].state] & GPT_STATE_TAKES) kept[count++] = w->found[i];
+  if (count > 1) qsort(kept, count, sizeof *kept, compare_ways);
+  int32_t point = GPT_POINT_NONE;
+  if (count > 0 || can_end) {
+    uint64_t hash = hash_set(kept, count, can_end);
+    point = find_point(w, kept, count, can_end, hash);
+    if (point < 0) point = new_point(w, kept, count, can_end, hash);
+  }
+  gpt_free(w->env, kept);
+  return point;
+}
+
+/* Makes a point of the ways added so far and all that they lead to without a byte. */
+static int32_t close_set(GptWays *w) {
+  bool can_end = false, followed = true;
+  for (size_t i = 0; followed && i < w->found_count; i++) followed = follow(w, w->found[i], &can_end);
+  int32_t point = followed ? intern_found(w, can_end) : GPT_POINT_FAILED;
+  clear_found(w);
+  return point;
+}
+
+static int32_t drop_set(GptWays *w) {
+  clear_found(w);
+  return GPT_POINT_FAILED;
+}
+
+bool gpt_ways_init(GptWays *ways, GptEnv *env, const GptGrammar *grammar) {
+  *ways = (GptWays){.grammar = grammar, .env = env};
+  if (!GPT_GROW(env, ways->returns, ways->return_room, 0, 1)) return false;
+  ways->returns[0] = (GptReturn){0, 0};
+  ways->return_count = 1;
+  return true;
+}
+
+void gpt_ways_free(GptWays *ways) {
+  GptEnv *env = ways->env;
+  for (size_t i = 0; i < ways->point_count; i++) gpt_free(env, ways->points[i].mask);
+  gpt_free(env, ways->ways);
+  gpt_free(env, ways->points);
+  gpt_free(env, ways->next);
+  gpt_free(env, ways->returns);
+  gpt_free(env, ways->point_slots);
+  gpt_free(env, ways->return_slots);
+  gpt_free(env, ways->found);
+  gpt_free(env, ways->found_slots);
+  *ways = (GptWays){.grammar = ways->grammar, .env = env};
+}
+
+size_t gpt_ways_bytes(const GptWays *w) {
+  return w->way_room * sizeof *w->ways + w->point_room * sizeof *w->points + w->next_room * sizeof *w->next +
+         w->return_room * sizeof *w->returns + w->mask_bytes;
+}
+
+int32_t gpt_ways_begin(GptWays *ways) {
+  if (!add_way(ways, ways->grammar->rules[ways->grammar->root].start, 0)) return drop_set(ways);
+  return close_set(ways);
+}
+
+int32_t gpt_ways_step_slowly(GptWays *w, int32_t point, int class) {
+  const GptGrammar *g = w->grammar;
+  uint8_t byte = g->sample[class];
+  GptPoint p = w->points[point];
+  for (size_t i = p.first; i < p.first + p.count; i++) {
+    GptWay way = w->ways[i];
+    for (uint32_t e = g->first[way.state]; e < g->first[way.state + 1]; e++) {
+      const GptEdge *edge = &g->edges[e];
+      bool takes = edge->kind == GPT_EDGE_BYTES && byte >= edge->low && byte <= edge->high;
+      if (takes && !add_way(w, edge->to, way.stack)) return drop_set(w);
+    }
+  }
+  int32_t next = close_set(w);
+  if (next != GPT_POINT_FAILED) w->next[(size_t)point * (size_t)g->class_count + (size_t)class] = next;
+  return next;
+}
+
+/* The list of another one's returns, from its last item on. */
+static int64_t copy_returns(GptWays *w, const GptWays *from, uint32_t stack) {
+  size_t depth = 0;
+  for (uint32_t at = stack; at != 0; at = from->returns[at].rest) depth++;
+  uint32_t *states = gpt_alloc_array(w->env, depth, sizeof *states);
+  if (states == NULL) return -1;
+  depth = 0;
+  for (uint32_t at = stack; at != 0; at = from->returns[at].rest) states[depth++] = from->returns[at].state;
+  int64_t copy = 0;
+  while (depth > 0 && copy >= 0) copy = push_return(w, states[--depth], (uint32_t)copy);
+  gpt_free(w->env, states);
+  return copy;
+}
+
+int32_t gpt_ways_copy(GptWays *ways, const GptWays *from, int32_t point) {
+  const GptPoint *p = &from->points[point];
+  for (size_t i = p->first; i < p->first + p->count; i++) {
+    int64_t stack = copy_returns(ways, from, from->ways[i].stack);
+    if (stack < 0 || !add_way(ways, from->ways[i].state, (uint32_t)stack)) return drop_set(ways);
+  }
+  int32_t copy = intern_found(ways, p->can_end);
+  clear_found(ways);
+  return copy;
+}
+
+static int find_only(GptWays *w, int32_t point) {
+  const GptGrammar *g = w->grammar;
+  int only = -1;
+  if (w->points[point].can_end) return -1;
+  for (int c = 0; c < g->class_count; c++) {
+    int32_t next = gpt_ways_step(w, point, c);
+    if (next == GPT_POINT_FAILED) return GPT_POINT_FAILED;
+    if (next == GPT_POINT_NONE) continue;
+    if (only >= 0 || g->sizes[c] > 1) return -1;
+    only = g->sample[c];
+  }
+  return only;
+}
+
+int gpt_ways_only(GptWays *ways, int32_t point) {
+  int only = ways->points[point].only;
+  if (only != -2) return only;
+  only = find_only(ways, point);
+  if (only != GPT_POINT_FAILED) ways->points[point].only = (int16_t)only;
+  return only;
+}

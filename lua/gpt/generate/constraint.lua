@@ -1,0 +1,85 @@
+-- The option `grammar`: what holds a row of tokens to a grammar.
+local core = require "gpt.core"
+local raise = require "gpt.support.raise"
+local tokenizers = require "gpt.generate.tokenizers"
+
+local weak = { __mode = "k" }
+local trees = setmetatable({}, weak)    -- by tokenizer
+local matchers = setmetatable({}, weak) -- by grammar, then by tree: what was found out is shared by conversations
+
+-- The texts of a tokenizer of the user's own.
+local function texts_of(what, tokenizer)
+  if not tokenizer.vocab_size then
+    raise("%s: grammar: the tokenizer needs vocab_size: the texts of all its ids are looked at", what)
+  end
+  local texts = {}
+  for id = 0, tokenizer.vocab_size - 1 do texts[id + 1] = tokenizer:decode { id } end
+  for _, id in ipairs(tokenizers.ends(tokenizer)) do texts[id + 1] = "" end
+  return texts
+end
+
+local function tree_of(what, tokenizer)
+  local tree = trees[tokenizer]
+  if not tree then
+    tree = core._token_tree(type(tokenizer) == "userdata" and tokenizer or texts_of(what, tokenizer))
+    trees[tokenizer] = tree
+  end
+  return tree
+end
+
+local function matcher_of(grammar, tree)
+  local known = matchers[grammar]
+  if not known then
+    known = setmetatable({}, weak)
+    matchers[grammar] = known
+  end
+  known[tree] = known[tree] or core._grammar_matcher(grammar, tree)
+  return known[tree]
+end
+
+local Constraint = {}
+Constraint.__index = Constraint
+
+-- ends: the set of ids that stop the row
+function Constraint.new(what, grammar, tokenizer, ends)
+  local list = {}
+  for id in pairs(ends) do list[#list + 1] = id end
+  table.sort(list)
+  local cursor = core._grammar_cursor(matcher_of(grammar, tree_of(what, tokenizer)), list)
+  return setmetatable({ cursor = cursor, tokenizer = tokenizer, waiting = {} }, Constraint)
+end
+
+-- Goes on by a token that belongs to the text.
+function Constraint:take(id)
+  if not self.cursor:take(id) then error(("the grammar does not take the id %d"):format(id)) end
+end
+
+-- How much of a text that must follow has its tokens, whatever comes behind it.
+local function settled(tokenizer, text, complete)
+  if complete then return text end
+  if type(tokenizer) ~= "userdata" then return "" end
+  return text:sub(1, core._tokenizer_cut(tokenizer, text, false))
+end
+
+-- The ids that the tokenizer has for what must follow: these are drawn without asking the model.
+local function find_forced(self)
+  local text = settled(self.tokenizer, self.cursor:forced())
+  if text ~= "" then return self.tokenizer:encode(text) end
+  return { self.cursor:only() }
+end
+
+-- The next id where there is one way only, or nil; the grammar has taken it.
+function Constraint:forced()
+  if #self.waiting == 0 then self.waiting = find_forced(self) end
+  local id = table.remove(self.waiting, 1)
+  if id and self.cursor:take(id) then return id end
+  self.waiting = {}
+end
+
+-- Is the text whole?
+function Constraint:can_end() return self.cursor:can_end() end
+
+-- Is it whole, and nothing can follow?
+function Constraint:complete() return self.cursor:complete() end
+
+return Constraint

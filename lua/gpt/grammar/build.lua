@@ -1,0 +1,100 @@
+-- Nodes to a grammar of the core's: states and edges.
+local core = require "gpt.core"
+
+local Build = {}
+Build.__index = Build
+
+local emit = {}
+
+local function place(self, node, from, to)
+  emit[node.kind](self, node, from, to)
+end
+
+function emit.text(self, node, from, to)
+  self.builder:text(from, node.text, to)
+end
+
+function emit.set(self, node, from, to)
+  for _, range in ipairs(node) do self.builder:characters(from, range[1], range[2], to) end
+end
+
+function emit.sequence(self, node, from, to)
+  for i = 1, #node - 1 do
+    local next_state = self.builder:state()
+    place(self, node[i], from, next_state)
+    from = next_state
+  end
+  if #node == 0 then self.builder:skip(from, to) else place(self, node[#node], from, to) end
+end
+
+function emit.choice(self, node, from, to)
+  for _, each in ipairs(node) do place(self, each, from, to) end
+end
+
+function emit.rule(self, node, from, to)
+  self.builder:call(from, self.numbers[node.name], to)
+end
+
+function emit.graph(self, node, from, to)
+  local states = { from }
+  for i = 2, node.states - 1 do states[i] = self.builder:state() end
+  states[node.states] = to
+  for _, edge in ipairs(node.edges) do place(self, edge[3], states[edge[1]], states[edge[2]]) end
+end
+
+-- What is repeated lies in a rule of its own, unless it is small: each copy is one edge then.
+local function repeated(self, node)
+  local small = node.kind == "rule" or node.kind == "text" and #node.text == 1
+    or node.kind == "set" and node[#node][2] < 128 and #node < 4
+  if small then return node end
+  local rule = self.copies[node]
+  if not rule then
+    rule = { kind = "rule", name = {} }
+    self.copies[node] = rule
+    self:rule(rule.name, ("a repetition in %s"):format(self.label), node)
+  end
+  return rule
+end
+
+-- Copies behind each other; the optional ones may each be the last.
+local function copies(self, node, from, to, least, most)
+  if least > 1 or most > 1 then node = repeated(self, node) end
+  for i = 1, most do
+    if i > least then self.builder:skip(from, to) end
+    local next_state = i == most and to or self.builder:state()
+    place(self, node, from, next_state)
+    from = next_state
+  end
+  if most == 0 then self.builder:skip(from, to) end
+end
+
+-- States of their own on both sides: what lies around must not be entered by a way round.
+function emit.times(self, node, from, to)
+  local builder = self.builder
+  if node.most then return copies(self, node.node, from, to, node.least, node.most) end
+  local loop = builder:state()
+  copies(self, node.node, from, loop, node.least, node.least)
+  place(self, node.node, loop, loop)
+  builder:skip(loop, to)
+end
+
+-- Adds a rule; rules that it names must be known before finish.
+function Build:rule(name, label, node)
+  local number, first, last = self.builder:rule(label)
+  self.numbers[name] = number
+  self.waiting[#self.waiting + 1] = { label = label, node = node, first = first, last = last }
+end
+
+-- rules: a list of { name, label = as messages show it, node }, the root first. what: begins the messages.
+return function(what, rules)
+  local self = setmetatable({ builder = core._grammar_builder(what), numbers = {}, waiting = {}, copies = {} }, Build)
+  for _, rule in ipairs(rules) do self:rule(rule.name, rule.label, rule.node) end
+  local done = 0
+  while done < #self.waiting do
+    done = done + 1
+    local rule = self.waiting[done]
+    self.label = rule.label
+    place(self, rule.node, rule.first, rule.last)
+  end
+  return self.builder:finish(self.numbers[rules[1].name])
+end
