@@ -31,6 +31,9 @@ function emit.choice(self, node, from, to)
   for _, each in ipairs(node) do place(self, each, from, to) end
 end
 
+-- No way from one to the other.
+function emit.never() end
+
 function emit.rule(self, node, from, to)
   self.builder:call(from, self.numbers[node.name], to)
 end

@@ -16,6 +16,15 @@ json.null = core._json_null
 -- array is marked, so that `encode` knows it
 json.decode = core._json_decode
 
+-- The same; objects keep the order of their keys in the text.
+function json.decode_ordered(text, what) return core._json_decode(text, what, true) end
+
+-- The keys of an object in the order of the text that it came from, or nil where none is known.
+function json.keys(object)
+  local meta = getmetatable(object)
+  return type(meta) == "table" and rawget(meta, "keys") or nil
+end
+
 -- The value of a small file, a description of something else.
 -- @string path
 function json.read(path)

@@ -1,0 +1,97 @@
+-- A schema that is being compiled: its text's values, where they stand, and the rules made so far.
+local json = require "gpt.support.json"
+local neutral = require "gpt.support.neutral"
+local raise = require "gpt.support.raise"
+local validate = require "gpt.support.validate"
+
+local Context = {}
+Context.__index = Context
+
+-- How members, items and what lies around them are set apart.
+local styles = {
+  fixed = { comma = ", ", colon = ": " },
+  none = { comma = ",", colon = ":" },
+  free = { comma = ",", colon = ":", free = true },
+}
+
+function Context.new(what, root, whitespace)
+  local style = styles[whitespace or "fixed"]
+  if not style then
+    raise('%s: whitespace: "fixed", "none" or "free" expected, got %s', what, validate.show(whitespace))
+  end
+  return setmetatable({
+    what = what, root = root, style = style,
+    rules = {},   -- for build
+    names = {},   -- by key: the name of the rule of a conjunction of schemas
+    numbers = {}, -- by schema: its number, which keys are made of
+    count = 0,
+  }, Context)
+end
+
+-- Raises an error about a place in the schema.
+function Context:fail(path, ...)
+  raise("%s: %s: %s", self.what, path, neutral.format(...))
+end
+
+local function escaped(name)
+  return (tostring(name):gsub("~", "~0"):gsub("/", "~1"))
+end
+
+-- The path of a part.
+function Context.below(path, ...)
+  for _, name in ipairs { ... } do path = path .. "/" .. escaped(name) end
+  return path
+end
+
+-- The schema and path that a $ref names.
+function Context:resolve(ref, path)
+  if type(ref) ~= "string" or ref ~= "#" and ref:sub(1, 2) ~= "#/" then
+    self:fail(path, "$ref: a place in this schema expected, as in #/$defs/name, got %s", validate.show(ref))
+  end
+  local at = self.root
+  for name in ref:sub(2):gmatch "/([^/]*)" do
+    name = name:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+    name = name:gsub("~1", "/"):gsub("~0", "~")
+    local index = math.tointeger(tonumber(name))
+    if type(at) ~= "table" then at = nil
+    elseif json.is_array(at) and index then at = at[index + 1]
+    else at = at[name] end
+    if at == nil then self:fail(path, "$ref: there is no %s", ref) end
+  end
+  return { schema = at, path = ref }
+end
+
+-- Keys of an object in the order of its text; where a table has none, those of the list first, then by name.
+function Context.keys(object, first)
+  local keys = json.keys(object)
+  if keys then return keys end
+  local list, known, rest = {}, {}, {}
+  for _, name in ipairs(first or {}) do
+    if object[name] ~= nil and not known[name] then
+      list[#list + 1], known[name] = name, true
+    end
+  end
+  for name in pairs(object) do
+    if not known[name] then rest[#rest + 1] = name end
+  end
+  neutral.sort(rest)
+  return table.move(rest, 1, #rest, #list + 1, list)
+end
+
+-- What a list of schemas is known by, whose texts have to match all of them.
+function Context:key(conjunction)
+  local list, seen = {}, {}
+  for _, part in ipairs(conjunction) do
+    local number = self.numbers[part.schema]
+    if not number then
+      self.count = self.count + 1
+      number = self.count
+      self.numbers[part.schema] = number
+    end
+    if not seen[number] then list[#list + 1], seen[number] = number, true end
+  end
+  table.sort(list)
+  return table.concat(list, " ")
+end
+
+return Context

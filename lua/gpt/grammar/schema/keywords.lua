@@ -1,0 +1,227 @@
+-- What each keyword of JSON Schema adds to what is known of a value: a `flat`, which has
+--
+--   path              the first schema's, for messages
+--   types             set of types, nil: any; "integer" is apart from "number", which has both
+--   enum              list of values
+--   parts             the schemas with keywords for objects: { properties, additional, path }
+--   order, required   names in their order; set
+--   lists             the schemas with keywords for arrays: { prefix, items, path }
+--   bounds            low, high, low_open, high_open, of numbers
+--   length, count, members   least and most: of strings, arrays, objects
+--   pattern, format   and their paths
+local json = require "gpt.support.json"
+local validate = require "gpt.support.validate"
+
+local keywords = {}
+
+local TYPES = { "string", "number", "integer", "object", "array", "boolean", "null" }
+local known_types = {}
+for _, name in ipairs(TYPES) do known_types[name] = true end
+
+-- What says nothing about values.
+keywords.annotations = {}
+for name in ([[title description default examples example $comment $schema $id $anchor deprecated readOnly
+  writeOnly $defs definitions contentEncoding contentMediaType $vocabulary]]):gmatch "%S+" do
+  keywords.annotations[name] = true
+end
+
+-- The kind of value that a keyword is about.
+keywords.kinds = {
+  properties = "object", required = "object", additionalProperties = "object", minProperties = "object",
+  maxProperties = "object", items = "array", prefixItems = "array", minItems = "array", maxItems = "array",
+  additionalItems = "array", uniqueItems = "array", minLength = "string", maxLength = "string", pattern = "string",
+  format = "string", minimum = "number", maximum = "number", exclusiveMinimum = "number", exclusiveMaximum = "number",
+  multipleOf = "number",
+}
+
+local apply = {}
+keywords.apply = apply
+
+local function whole(context, path, name, value)
+  local number = type(value) == "number" and math.tointeger(value)
+  if not number or number < 0 then
+    context:fail(path, "%s: a whole number of at least 0 expected, got %s", name, validate.show(value))
+  end
+  return number
+end
+
+local function number(context, path, name, value)
+  if type(value) ~= "number" then context:fail(path, "%s: a number expected, got %s", name, validate.show(value)) end
+  return value
+end
+
+local function object(context, path, name, value)
+  if not json.is_object(value) then context:fail(path, "%s: an object expected", name) end
+  return value
+end
+
+local function list(context, path, name, value)
+  if type(value) ~= "table" or not json.is_array(value) and next(value) ~= nil then
+    context:fail(path, "%s: a list expected, got %s", name, validate.show(value))
+  end
+  return value
+end
+
+keywords.list, keywords.object = list, object
+
+-- Both of two sets of types.
+local function both(a, b)
+  if not a then return b end
+  local set = {}
+  for name in pairs(a) do
+    if b[name] or name == "integer" and b.number then set[name] = true end
+  end
+  if b.integer and a.number then set.integer = true end
+  return set
+end
+
+function apply.type(context, flat, value, path)
+  local set = {}
+  for _, name in ipairs(type(value) == "string" and { value } or list(context, path, "type", value)) do
+    if not known_types[name] then
+      context:fail(path, "type: one of %s expected, got %s", table.concat(TYPES, ", "), validate.show(name))
+    end
+    set[name] = true
+  end
+  if set.number then set.integer = nil end
+  flat.types = both(flat.types, set)
+end
+
+local function only(flat, values)
+  if not flat.enum then
+    flat.enum = values
+    return
+  end
+  local texts, kept = {}, {}
+  for _, value in ipairs(values) do texts[json.encode(value)] = true end
+  for _, value in ipairs(flat.enum) do
+    if texts[json.encode(value)] then kept[#kept + 1] = value end
+  end
+  flat.enum = kept
+end
+
+function apply.enum(context, flat, value, path) only(flat, list(context, path, "enum", value)) end
+
+apply["const"] = function(_, flat, value) only(flat, { value }) end
+
+local function least(name, value, range)
+  range[name] = math.max(range[name] or value, value)
+end
+
+local function most(name, value, range)
+  range[name] = math.min(range[name] or value, value)
+end
+
+local function range_of(field, side, name)
+  return function(context, flat, value, path)
+    flat[field] = flat[field] or {}
+    local keep = side == "least" and least or most
+    keep(side, whole(context, path, name, value), flat[field])
+  end
+end
+
+for field, noun in pairs { length = "Length", count = "Items", members = "Properties" } do
+  apply["min" .. noun] = range_of(field, "least", "min" .. noun)
+  apply["max" .. noun] = range_of(field, "most", "max" .. noun)
+end
+
+-- The tighter of two bounds; of equal ones the open one.
+local function tighten(bounds, side, value, open, sign)
+  local old = bounds[side]
+  if old and (old - value) * sign > 0 then return end
+  bounds[side .. "_open"] = open or old == value and bounds[side .. "_open"]
+  bounds[side] = value
+end
+
+local function bound(name, side, sign, open)
+  return function(context, flat, value, path)
+    if type(value) == "boolean" then
+      context:fail(path, "%s: a number expected (true and false are of JSON Schema's draft 4)", name)
+    end
+    flat.bounds = flat.bounds or {}
+    flat.bounds.path = flat.bounds.path or path
+    tighten(flat.bounds, side, number(context, path, name, value), open, sign)
+  end
+end
+
+apply.minimum = bound("minimum", "low", 1, false)
+apply.maximum = bound("maximum", "high", -1, false)
+apply.exclusiveMinimum = bound("exclusiveMinimum", "low", 1, true)
+apply.exclusiveMaximum = bound("exclusiveMaximum", "high", -1, true)
+
+function apply.multipleOf(context, flat, value, path)
+  if number(context, path, "multipleOf", value) ~= 1 then
+    context:fail(path, "multipleOf cannot be enforced, but for 1")
+  end
+  flat.types = both(flat.types, {
+    integer = true, string = true, object = true, array = true, boolean = true, null = true,
+  })
+end
+
+function apply.pattern(context, flat, value, path)
+  if type(value) ~= "string" then context:fail(path, "pattern: a string expected, got %s", validate.show(value)) end
+  if flat.pattern and flat.pattern ~= value then context:fail(path, "two patterns at once cannot be enforced") end
+  flat.pattern, flat.pattern_path = value, path
+end
+
+function apply.format(context, flat, value, path)
+  if flat.format and flat.format ~= value then context:fail(path, "two formats at once cannot be enforced") end
+  flat.format, flat.format_path = value, path
+end
+
+local function part_of(context, flat, schema, path)
+  local last = flat.parts[#flat.parts]
+  if not last or last.schema ~= schema then
+    last = {
+      schema = schema, properties = schema.properties or {}, additional = schema.additionalProperties, path = path,
+    }
+    object(context, path, "properties", last.properties)
+    flat.parts[#flat.parts + 1] = last
+  end
+  return last
+end
+
+local function note_name(flat, name)
+  if flat.named[name] then return end
+  flat.named[name] = true
+  flat.order[#flat.order + 1] = name
+end
+
+function apply.properties(context, flat, value, path, schema)
+  part_of(context, flat, schema, path)
+  for _, name in ipairs(context.keys(value, schema.required)) do note_name(flat, name) end
+end
+
+function apply.additionalProperties(context, flat, _, path, schema) part_of(context, flat, schema, path) end
+
+function apply.required(context, flat, value, path)
+  for _, name in ipairs(list(context, path, "required", value)) do
+    if type(name) ~= "string" then context:fail(path, "required: names expected, got %s", validate.show(name)) end
+    note_name(flat, name)
+    flat.required[name] = true
+  end
+end
+
+local function list_of(context, flat, schema, path)
+  local last = flat.lists[#flat.lists]
+  if last and last.schema == schema then return end
+  local prefix, items = schema.prefixItems, schema.items
+  if json.is_array(items) and (#items > 0 or schema.additionalItems ~= nil) then
+    prefix, items = items, schema.additionalItems -- as up to draft 2019-09
+  end
+  list(context, path, "prefixItems", prefix or {})
+  flat.lists[#flat.lists + 1] = { schema = schema, prefix = prefix or {}, items = items, path = path }
+end
+
+function apply.items(context, flat, _, path, schema) list_of(context, flat, schema, path) end
+
+function apply.prefixItems(context, flat, _, path, schema) list_of(context, flat, schema, path) end
+
+function apply.additionalItems(context, flat, _, path, schema) list_of(context, flat, schema, path) end
+
+function apply.uniqueItems(context, flat, value, path)
+  if value == true then flat.unique = path
+  elseif value ~= false then context:fail(path, "uniqueItems: true or false expected, got %s", validate.show(value)) end
+end
+
+return keywords

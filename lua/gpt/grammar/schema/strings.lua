@@ -1,0 +1,157 @@
+-- JSON's strings: any, by length, by a pattern, by a format.
+local json = require "gpt.support.json"
+local neutral = require "gpt.support.neutral"
+local nodes = require "gpt.grammar.nodes"
+local regex = require "gpt.grammar.regex"
+local validate = require "gpt.support.validate"
+
+local strings = {}
+
+local sequence, choice, text = nodes.sequence, nodes.choice, nodes.text
+
+local quote = text '"'
+
+-- Characters that stand for themselves, and those that need a backslash; a NUL is none of either.
+local PLAIN = { { 0x20, 0x21 }, { 0x23, 0x5B }, { 0x5D, 0x10FFFF } }
+local hex = nodes.set { { 48, 57 }, { 65, 70 }, { 97, 102 } }
+
+local function one_of(characters)
+  local ranges = {}
+  for _, code in utf8.codes(characters) do ranges[#ranges + 1] = { code, code } end
+  return nodes.set(ranges)
+end
+
+-- Four hex digits, but for a NUL and for halves of surrogate pairs.
+local unicode = choice {
+  sequence { one_of "123456789abcefABCEF", hex, hex, hex },
+  sequence { one_of "dD", one_of "01234567", hex, hex },
+  sequence { text "0", one_of "123456789abcdefABCDEF", hex, hex },
+  sequence { text "00", one_of "123456789abcdefABCDEF", hex },
+  sequence { text "000", one_of "123456789abcdefABCDEF" },
+}
+
+--- Any character of a string, as JSON may write it.
+strings.character = choice {
+  nodes.set { table.unpack(PLAIN) },
+  sequence { text "\\", choice { one_of '"\\/bfnrt', sequence { text "u", unicode } } },
+}
+
+-- The characters of a set as JSON writes them in one way each.
+local function written_set(set)
+  local list = { nodes.set(nodes.common(set, PLAIN)) }
+  for _, range in ipairs(set) do
+    for code = math.max(range[1], 1), math.min(range[2], 0x5C) do
+      if code < 0x20 or code == 0x22 or code == 0x5C then
+        list[#list + 1] = text(json.quote(string.char(code)):sub(2, -2))
+      end
+    end
+  end
+  return choice(list)
+end
+
+local written = {}
+
+--- A node over characters, as it is inside a string.
+function strings.written(node) return written[node.kind](node) end
+
+function written.text(node)
+  if node.text:find "\0" then return nodes.never "a NUL cannot stand in a string" end
+  return text(json.quote(node.text):sub(2, -2))
+end
+
+written.set = written_set
+
+local function each(node)
+  local list = {}
+  for i, item in ipairs(node) do list[i] = strings.written(item) end
+  return list
+end
+
+function written.sequence(node) return sequence(each(node)) end
+
+function written.choice(node) return choice(each(node)) end
+
+function written.times(node) return nodes.times(strings.written(node.node), node.least, node.most) end
+
+function written.never(node) return node end
+
+function strings.by_length(character, least, most)
+  return sequence { quote, nodes.times(character, least or 0, most), quote }
+end
+
+-- A pattern says what a text has to contain, unless it is anchored.
+local function searched(node, opened, closed)
+  local anything = nodes.times(nodes.any, 0)
+  return sequence { opened and nodes.nothing or anything, node, closed and nodes.nothing or anything }
+end
+
+-- Of the years 1000 to 9999, by the Gregorian calendar.
+local leap_year = "([1-9]\\d(0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
+local date = "([1-9]\\d{3}-((0[1-9]|1[0-2])-(0[1-9]|1\\d|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)|"
+  .. leap_year .. "-02-29)"
+local time = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)"
+local byte = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
+
+-- By name: a regular expression for (some of) the texts of a format.
+strings.formats = {
+  date = date, time = time, ["date-time"] = date .. "T" .. time,
+  uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+  email = "[A-Za-z0-9_+-]{1,32}(\\.[A-Za-z0-9_+-]{1,31})?@([a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\\.){1,3}[a-z]{2,8}",
+  ipv4 = ("%s\\.%s\\.%s\\.%s"):format(byte, byte, byte, byte),
+}
+
+local function whole(alternative) return alternative end
+
+local function names_of_formats()
+  local names = {}
+  for name in pairs(strings.formats) do names[#names + 1] = name end
+  neutral.sort(names)
+  return table.concat(names, ", ")
+end
+
+-- A string by its pattern or its format, which a flat has.
+function strings.special(context, flat)
+  local path = flat.pattern_path or flat.format_path
+  if flat.pattern and flat.format then context:fail(path, "pattern beside format cannot be enforced") end
+  if flat.length then context:fail(path, "minLength or maxLength beside pattern or format cannot be enforced") end
+  if flat.pattern then
+    local node = regex.read(("%s: %s: pattern"):format(context.what, path), flat.pattern, searched)
+    return sequence { quote, strings.written(node), quote }
+  end
+  if not strings.formats[flat.format] then
+    context:fail(path, "format: one of %s expected, got %s", names_of_formats(), validate.show(flat.format))
+  end
+  return sequence { quote, regex.read("format", strings.formats[flat.format], whole), quote }
+end
+
+strings.any_written = nodes.times(written_set(nodes.any), 0)
+
+--- The key of a member that is none of the names. rest: strings.any_written
+function strings.other_key(names, rest)
+  local tree = {}
+  for name in pairs(names) do
+    local at = tree
+    for _, code in utf8.codes(name) do
+      at[code] = at[code] or {}
+      at = at[code]
+    end
+    at.whole = true
+  end
+  return sequence { quote, strings.apart(tree, rest), quote }
+end
+
+-- Texts that end somewhere in a tree of names but not where a name does, or leave it.
+function strings.apart(tree, rest)
+  local known, list = {}, {}
+  for code, below in pairs(tree) do
+    if code ~= "whole" then
+      known[#known + 1] = { code, code }
+      list[#list + 1] = sequence { strings.written(text(utf8.char(code))), strings.apart(below, rest) }
+    end
+  end
+  list[#list + 1] = sequence { written_set(nodes.set(nodes.others(known))), rest }
+  if not tree.whole then list[#list + 1] = nodes.nothing end
+  return choice(list)
+end
+
+return strings
