@@ -127,6 +127,7 @@ void bind_open_attention(lua_State *L);
 void bind_open_config(lua_State *L);
 void bind_open_rotary(lua_State *L);
 void bind_open_nn(lua_State *L);
+void bind_open_hooks(lua_State *L);
 void bind_open_lora(lua_State *L);
 void bind_open_model(lua_State *L);
 void bind_open_session(lua_State *L);

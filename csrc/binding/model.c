@@ -121,6 +121,26 @@ static int loss(lua_State *L) {
 }
 
 /***
+The states after the final norm, which the head turns into logits: what a head of another kind, a classifier's say, is
+fed. Like any call, it records for backward, and drops in training mode.
+@function Model:features
+@param ids as for the model itself
+@treturn Tensor [batch, tokens, emb_dim]
+@usage local states = model:features { 3, 1, 2 }
+print(states[1][-1])   -- of the last token: it has seen all
+*/
+static int features(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptModel *given = bind_model(L, 1);
+  lua_settop(L, 2);
+  bind_model_ids(L, 2, "features");
+  GptPass fresh = gpt_pass(env, bind_is_training(env, &given->layer));
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_model_hidden(env, &fresh, given, bind_tensor(L, 2));
+  return bind_tensor_done(L, box);
+}
+
+/***
 Trains in less memory and more time: of each block only the input is kept, and the backward pass runs the block again
 (Chen et al. 2016). Losses and gradients stay the same, bit for bit. What a block written in Lua reads besides its input
 must be parameters, or tensors without a graph.
@@ -201,7 +221,7 @@ static int kind(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"_recompute", set_recompute}, {"_recomputes", recomputes}, {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
+    {"_features", features}, {"_recompute", set_recompute}, {"_recomputes", recomputes}, {"_model", model}, {"_loss", loss}, {"_set_parameter", set_parameter}, {"_kind", kind},
     {"_ids_tensor", ids_tensor}, {"_is_model", is_model}, {"_identity", tensor_identity},
     {"_constructor", constructor}, {"_may_hold", may_hold}, {NULL, NULL}};
 

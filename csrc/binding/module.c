@@ -190,6 +190,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_session(L);
   bind_open_infer(L);
   bind_open_trace(L);
+  bind_open_hooks(L);
   bind_open_optimizer(L);
   return 1;
 }

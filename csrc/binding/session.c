@@ -1,9 +1,11 @@
-/* Sessions in Lua. The userdata's user value is the model, so that the collector sees that it is in use. */
+/* Sessions in Lua. The userdata's user values are the model and its hooks, so that the collector sees that they are in
+ * use. */
 #include "binding/session.h"
 
 #include <limits.h>
 
 #include "binding/fields.h"
+#include "binding/hooks.h"
 #include "binding/ids.h"
 #include "binding/layer.h"
 #include "binding/tensor.h"
@@ -11,6 +13,8 @@
 #include "core/ops/shape.h"
 
 #define SESSION BIND_SESSION
+
+enum { MODEL = 1, HOOKS }; /* a session's user values */
 
 GptSession *bind_test_session(lua_State *L, int index) { return bind_test(L, index, SESSION); }
 
@@ -51,7 +55,8 @@ a parameter of this model, the next feed runs the whole conversation again. Writ
 step, `t:copy`) affects new tokens only, until `rewind(0)`.
 @function Model:session
 @tparam[opt] table options `seed` of its own random numbers (without it those of the Lua state are used); `use_cache`
-(true); `cache_dtype` ("f32"): "f16" keeps keys and values in half the memory, rounded to about three digits
+(true); `cache_dtype` ("f32"): "f16" keeps keys and values in half the memory, rounded to about three digits; `hooks`, as
+for `layer:run`, which watch every pass of this session
 @treturn Session
 @usage local session = model:session { seed = 1 }
 print(session:feed { 3, 1, 2 })
@@ -67,12 +72,15 @@ static GptDtype check_cache_dtype(lua_State *L, int index) {
 }
 
 static int new_session(lua_State *L) {
-  static const char *const names[] = {"seed", "use_cache", "cache_dtype", NULL};
+  static const char *const names[] = {"seed", "use_cache", "cache_dtype", "hooks", NULL};
   GptModel *model = bind_model(L, 1);
   uint64_t seed = 0;
   bool seeded = false, cached = true;
   GptDtype dtype = GPT_F32;
-  if (!lua_isnoneornil(L, 2)) {
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) {
+    lua_pushnil(L);
+  } else {
     luaL_checktype(L, 2, LUA_TTABLE);
     bind_check_options(L, 2, "session", names);
     seeded = lua_getfield(L, 2, "seed") != LUA_TNIL;
@@ -80,12 +88,17 @@ static int new_session(lua_State *L) {
     if (seeded) seed = (uint64_t)bind_integer_field(L, 2, "session", "seed", 0);
     cached = bind_opt_boolean_field(L, 2, "session", "use_cache", true);
     dtype = check_cache_dtype(L, 2);
+    lua_getfield(L, 2, "hooks");
   }
-  GptSession **box = (GptSession **)bind_push_box(L, SESSION, 1);
+  GptHooks *hooks = bind_hooks_field(L, 1, "session"); /* at 3 */
+  GptSession **box = (GptSession **)bind_push_box(L, SESSION, 2);
   lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, MODEL);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, HOOKS);
   *box = gpt_session_new(bind_env(L), model, seeded ? &seed : NULL);
   if (*box == NULL) return bind_raise(L, bind_env(L));
+  (*box)->hooks = hooks;
   (*box)->uncached = !cached;
   (*box)->cache.dtype = dtype;
   return 1;
@@ -200,9 +213,11 @@ Returns a new session that continues independently from the same tokens.
 */
 static int fork_session(lua_State *L) {
   check_session(L, 1);
-  GptSession **box = (GptSession **)bind_push_box(L, SESSION, 1);
-  lua_getiuservalue(L, 1, 1);
-  lua_setiuservalue(L, -2, 1);
+  GptSession **box = (GptSession **)bind_push_box(L, SESSION, 2);
+  for (int value = MODEL; value <= HOOKS; value++) {
+    lua_getiuservalue(L, 1, value);
+    lua_setiuservalue(L, -2, value);
+  }
   *box = gpt_session_fork(check_session(L, 1));
   if (*box == NULL) return bind_raise(L, bind_env(L));
   bind_account(L, bind_env(L));
@@ -251,7 +266,7 @@ static int get_context_length(lua_State *L) {
 
 static int get_model(lua_State *L) {
   check_session(L, 1);
-  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, 1, MODEL);
   return 1;
 }
 

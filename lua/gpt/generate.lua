@@ -3,6 +3,7 @@
 local core = require "gpt.core"
 local printed = require "gpt.support.printed"
 local checks = require "gpt.generate.options"
+local hooks = require "gpt.hooks"
 local prompts = require "gpt.generate.prompt"
 local validate = require "gpt.support.validate"
 local source = require "gpt.generate.source"
@@ -78,8 +79,12 @@ local function check_overflow(what, rows, settings, length, kept)
 end
 
 local function choose_source(what, model, known, settings)
-  if not known.is_model then return source.of_function(what, model, known.context_length) end
-  return source.sessions(model, known.context_length, settings.use_cache)
+  if known.is_model then
+    local watching = hooks.make(what, model, settings.hooks)
+    return source.sessions(model, known.context_length, settings.use_cache, watching)
+  end
+  if settings.hooks ~= nil then raise("%s: hooks: only a Model's layers have them", what) end
+  return source.of_function(what, model, known.context_length)
 end
 
 -- A run over a model or function, and its prompts as they were read.
@@ -96,6 +101,7 @@ end
 -- A run that goes on in a session.
 local function start_session(what, session, given)
   local settings = checks.read(what, given)
+  if settings.hooks ~= nil then raise("%s: hooks: give them to the session: model:session { hooks = ... }", what) end
   settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
   check_tokenizer(what, session.model, settings)
   local ids = session:ids()
@@ -135,9 +141,9 @@ end
 -- @tparam[opt=false] boolean options.special marks like `<|endoftext|>` in a string prompt become their ids
 -- @tparam[opt] function options.process `function(logits, ids)` changes the logits `[vocab_size]` before each draw, or
 -- returns others
--- @tparam[opt] function options.on_finish `function(reason, i)`, at the end of prompt i: "stop" (what stops came),
--- "length" (max_new_tokens) or "complete" (`grammar`)
--- @param[opt] options.grammar what may be generated: see `gpt.grammar`
+-- @tparam[opt] function options.on_finish `function(reason, i)`, at the end of prompt i: "stop", "length" or
+-- "complete" (a grammar is)
+-- @param[opt] options.grammar see `gpt.grammar`; `hooks`: see `layer:run`
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form (rows of a tensor of different
 -- lengths: a list)
 -- @treturn table with `logprobs`, the log probability of each new token (for a list, one array per prompt) under the
@@ -201,7 +207,7 @@ end
 -- @param prompt as for `gpt.generate`
 -- @tparam[opt] table options as for `gpt.generate`: `max_new_tokens` (50), `temperature` (0), `top_k`, `top_p`,
 -- `min_p`, `repetition_penalty`, `seed`, `stop`, `use_cache`, `overflow`, `logprobs`, `special`, `process`,
--- `on_finish`, `grammar`
+-- `on_finish`, `grammar`, `hooks`
 -- @treturn table|string|Tensor the prompt and its continuation, in the prompt's form
 -- @usage print(gpt.tensor(model:generate({ 3, 1, 2 }, { max_new_tokens = 5 })))
 -- print(model:generate("Hello", { max_new_tokens = 5, temperature = 0.8, seed = 1 }))

@@ -25,8 +25,10 @@ function model.Model(given, parts)
   return core._model(config.check(given, "gpt.Model"), parts, config.config(given))
 end
 
+core._layer_methods.features = core._features
 core._layer_methods.loss = core._loss
 core._layer_methods.recompute = core._recompute
+core._layer_methods.run = require("gpt.hooks").run
 core._layer_methods.session = core._session
 core._layer_methods.trace = require "gpt.trace"
 core._layer_methods.save = require "gpt.model_files.save"

@@ -163,8 +163,7 @@ static GptTensor *run_observed(GptEnv *env, GptPass *pass, const GptChild *place
   GptObserver *observer = pass->observer;
   if (!observer->began(observer, env, place, layer)) return NULL;
   GptTensor *y = layer->kind->forward(env, pass, layer, x);
-  observer->ended(observer, env, y);
-  return y;
+  return observer->ended(observer, env, y);
 }
 
 /* place: where the layer stands in its parent, or NULL */

@@ -97,16 +97,14 @@ static bool began(GptObserver *observer, GptEnv *env, const GptChild *place, Gpt
   return true;
 }
 
-static void ended(GptObserver *observer, GptEnv *env, GptTensor *output) {
+static GptTensor *ended(GptObserver *observer, GptEnv *env, GptTensor *output) {
   GptTrace *trace = (GptTrace *)observer;
   (void)env;
-  if (trace->skipped > 0) {
-    trace->skipped--;
-    return;
-  }
+  if (trace->skipped > 0) return trace->skipped--, output;
   GptTraceEntry *entry = &trace->items[trace->running];
   entry->output = gpt_tensor_retain(output);
   trace->running = entry->outer;
+  return output;
 }
 
 static bool did_part(GptObserver *observer, GptEnv *env, const char *name, GptTensor *output) {

@@ -29,13 +29,15 @@ struct GptObserver {
   /* A layer begins. place: where it stands; NULL where only the layer is known. */
   bool (*began)(GptObserver *observer, GptEnv *env, const struct GptChild *place, struct GptLayer *layer);
 
-  /* The layer that runs ends. output: NULL where it failed. */
-  void (*ended)(GptObserver *observer, GptEnv *env, GptTensor *output);
+  /* The layer that runs ends with this output, NULL where it failed, which is taken over. Returns what the pass goes on
+   * with: the same, or something in its place; NULL is a failure. */
+  GptTensor *(*ended)(GptObserver *observer, GptEnv *env, GptTensor *output);
 
-  /* The layer that runs did the work of its part of that name itself, and that would have returned this. */
+  /* The layer that runs did the work of its part of that name itself, and that would have returned this. NULL: every
+   * part really runs. */
   bool (*did_part)(GptObserver *observer, GptEnv *env, const char *name, GptTensor *output);
 
-  /* The layer that runs attends, in a pass without segments: q, k and v as gpt_attention takes them. */
+  /* The layer that runs attends, in a pass without segments: q, k and v as gpt_attention takes them. May be NULL. */
   bool (*attends)(GptObserver *observer, GptEnv *env, GptTensor *q, GptTensor *k, GptTensor *v,
                   const struct GptAttentionRule *rule);
 };

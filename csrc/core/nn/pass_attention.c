@@ -42,7 +42,8 @@ static GptTensor *attend_cached(GptEnv *env, GptPass *pass, const GptLayer *owne
 
 static bool tell(GptEnv *env, const GptPass *pass, GptTensor *q, GptTensor *k, GptTensor *v,
                  const GptAttentionRule *rule) {
-  return pass->observer == NULL || pass->observer->attends(pass->observer, env, q, k, v, rule);
+  GptObserver *observer = pass->observer;
+  return observer == NULL || observer->attends == NULL || observer->attends(observer, env, q, k, v, rule);
 }
 
 GptTensor *gpt_pass_attend(GptEnv *env, GptPass *pass, const GptLayer *owner, GptTensor *q, GptTensor *k, GptTensor *v,

@@ -67,6 +67,7 @@ GptSession *gpt_session_fork(const GptSession *session) {
   GptEnv *env = session->env;
   GptSession *fork = gpt_session_new(env, (GptModel *)session->model, NULL);
   if (fork == NULL) return NULL;
+  fork->hooks = session->hooks;
   fork->uncached = session->uncached;
   fork->seeded = session->seeded;
   fork->random = session->random;
@@ -100,6 +101,8 @@ static bool check_feed(GptEnv *env, int64_t n, GptSession *const *sessions, cons
     if (!check_idle(s, "feed")) return false;
     if (s->model != sessions[0]->model)
       return gpt_fail(env, "feed: all sessions must be of one model; session %lld is of another", (long long)i + 1);
+    if (s->hooks != sessions[0]->hooks)
+      return gpt_fail(env, "feed: all sessions must have the same hooks; session %lld has others", (long long)i + 1);
     for (int64_t j = 0; j < i; j++)
       if (s == sessions[j])
         return gpt_fail(env, "feed: sessions %lld and %lld are the same one", (long long)j + 1, (long long)i + 1);
@@ -122,11 +125,11 @@ static bool keep_ids(int64_t n, GptSession *const *sessions, const int64_t *cons
   return true;
 }
 
-/* Runs the model over ids [1, rows] without recording or dropping. */
-static GptTensor *forward_without_graph(GptEnv *env, GptLayer *model, GptPass *pass, GptTensor *ids) {
+/* Runs the session's model over ids [1, rows] without recording or dropping. */
+static GptTensor *forward_without_graph(GptEnv *env, const GptSession *session, GptPass *pass, GptTensor *ids) {
   bool recording = env->recording;
   env->recording = false;
-  GptTensor *logits = gpt_layer_forward(env, pass, model, ids);
+  GptTensor *logits = gpt_hooks_run(env, session->hooks, pass, session->model, ids);
   env->recording = recording;
   return logits;
 }
@@ -170,7 +173,7 @@ static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *session
   GptPass pass = gpt_pass(env, false);
   pass.segments = segments;
   pass.n_segments = n;
-  GptTensor *logits = forward_without_graph(env, sessions[0]->model, &pass, ids);
+  GptTensor *logits = forward_without_graph(env, sessions[0], &pass, ids);
   gpt_tensor_release(ids);
   for (int64_t i = 0; i < n && logits != NULL; i++)
     gpt_kv_cache_commit(&sessions[i]->cache, pass.number, sessions[i]->length + counts[i]);
@@ -199,7 +202,7 @@ static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fres
   if (tensor == NULL) return NULL;
   GptPass pass = gpt_pass(env, false);
   pass.wanted = 1;
-  GptTensor *logits = forward_without_graph(env, session->model, &pass, tensor);
+  GptTensor *logits = forward_without_graph(env, session, &pass, tensor);
   gpt_tensor_release(tensor);
   return logits;
 }

@@ -5,6 +5,7 @@
 #ifndef GPT_SESSION_H
 #define GPT_SESSION_H
 
+#include "core/nn/hooks.h"
 #include "core/nn/model.h"
 
 typedef struct GptSession {
@@ -15,6 +16,7 @@ typedef struct GptSession {
   int64_t *ids; /* what was fed: [length] */
   int64_t length;
   size_t capacity;
+  GptHooks *hooks;  /* watch every pass; borrowed, or NULL */
   bool uncached;    /* runs everything again even where a cache could serve */
   bool running;       /* being fed now: its model's layers cannot change it */
   bool abandoned;     /* freed while running */
@@ -31,7 +33,7 @@ void gpt_session_free(GptSession *session); /* NULL is fine; one that is being f
 /*
  * Feeds count[i] (at least 1) new tokens, ids[i], to session i of n, in one pass over the weights where all can be
  * cached. Returns the logits after each one's last token, [n, vocab_size]. The sessions are different ones, over one
- * model. A failure changes none of them.
+ * model and with the same hooks. A failure changes none of them.
  */
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                             const int64_t *counts);

@@ -8,7 +8,7 @@ local grammar = require "gpt.grammar"
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
   "overflow", "logprobs", "context_length", "tokenizer", "special", "process", "on_finish",
-  "grammar",
+  "grammar", "hooks",
 }
 
 local options = {}
@@ -102,6 +102,7 @@ function options.read(what, given)
     process = hook(what, given, "process"),
     on_finish = hook(what, given, "on_finish"),
     grammar = given.grammar ~= nil and grammar.read(what .. ": grammar", given.grammar) or nil,
+    hooks = given.hooks,
   }
 end
 

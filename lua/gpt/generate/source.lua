@@ -33,7 +33,7 @@ Fresh.__index = Fresh
 
 -- With room for all that may come, so that no step asks for memory.
 function Fresh:open(row)
-  local session = self.model:session { use_cache = self.use_cache }
+  local session = self.model:session { use_cache = self.use_cache, hooks = self.hooks }
   return session:reserve(math.min(#row.ids + row.limit, self.context_length))
 end
 
@@ -42,9 +42,13 @@ function Fresh.close(_, row)
 end
 
 -- A session for each row, all advanced together.
-function source.sessions(model, context_length, use_cache)
-  local store = setmetatable({ model = model, context_length = context_length, use_cache = use_cache }, Fresh)
-  return source.stored(store, context_length)
+-- @tparam Model model
+-- @int context_length
+-- @bool use_cache
+-- @param hooks of all sessions (gpt.hooks makes them), or nil
+function source.sessions(model, context_length, use_cache, hooks)
+  local store = { model = model, context_length = context_length, use_cache = use_cache, hooks = hooks }
+  return source.stored(setmetatable(store, Fresh), context_length)
 end
 
 -- The same with sessions from a store: its `open(row)` returns one, which may hold tokens that row.ids begins with, and

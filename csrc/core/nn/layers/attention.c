@@ -24,8 +24,10 @@ static int64_t heads_of(const Attention *attention, int i) {
   return i == 0 ? attention->options.n_heads : attention->options.n_kv_heads;
 }
 
-/* Are the projections Linear layers of their sizes? */
-static bool all_linear(const Attention *attention) {
+/* May the projections run as one product? They may if they are Linear layers of their sizes, and if nobody has to see
+ * each of them run. */
+static bool may_run_together(const GptPass *pass, const Attention *attention) {
+  if (pass->observer != NULL && pass->observer->did_part == NULL) return false;
   for (int i = 0; i < 3; i++) {
     const GptLayer *child = gpt_layer_child(&attention->layer, projections[i]);
     if (child == NULL || child->kind != &gpt_linear_kind) return false;
@@ -192,7 +194,8 @@ static GptTensor *attention_forward(GptEnv *env, GptPass *pass, GptLayer *layer,
   Attention *attention = (Attention *)layer;
   if (x->ndim == 2) return run_alone(env, pass, layer, x);
   if (!check_input(env, attention, pass, x)) return NULL;
-  GptTensor *mixed = all_linear(attention) ? attend_together(env, pass, attention, x) : attend_apart(env, pass, attention, x);
+  GptTensor *mixed = may_run_together(pass, attention) ? attend_together(env, pass, attention, x)
+                                                   : attend_apart(env, pass, attention, x);
   return gpt_tensor_then(mixed, gpt_layer_run(env, pass, layer, "output", mixed));
 }
 
