@@ -392,7 +392,8 @@ DIR/model.safetensors does not fit DIR/config.json
 
     it("another architecture, by name", function()
       for key, case in pairs {
-        model_type = { "llama", 'model_type "llama" is not implemented, only "gpt2"' },
+        model_type = { "mamba", 'model_type "mamba" is not implemented, only "gpt2", "llama", "mistral", "qwen2", '
+          .. '"qwen3", "gemma", "gemma2", "gemma3_text"' },
         scale_attn_weights = { false, "scale_attn_weights = false changes the arithmetic and is not implemented" },
         scale_attn_by_inverse_layer_idx = { true,
           "scale_attn_by_inverse_layer_idx = true changes the arithmetic and is not implemented" },

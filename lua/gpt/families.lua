@@ -41,10 +41,10 @@ end
 -- @string format
 -- @func[opt] show how each is written
 function families.names(format, show)
-  local names = {}
+  local names, seen = {}, {}
   for _, family in ipairs(ALL) do
-    local own = family[format]
-    if own then names[#names + 1] = show and show(own.name) or own.name end
+    local name = family[format] and family[format].name
+    if name and not seen[name] then names[#names + 1], seen[name] = show and show(name) or name, true end
   end
   return table.concat(names, ", ")
 end

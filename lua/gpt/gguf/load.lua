@@ -9,8 +9,11 @@ local validate = require "gpt.support.validate"
 
 local ARCHITECTURE = "general.architecture"
 
+-- What the file says for us alone goes before what it says for all.
 local function family_of(file)
   local name = file:value(ARCHITECTURE)
+  local own = families.named(file:value "luagpt.family")
+  if own and own.gguf and own.gguf.name == name then return own end
   if name == nil then core._raise(("%s: %s is missing, so this is no model"):format(file.path, ARCHITECTURE)) end
   local family = families.find("gguf", name)
   if family then return family end
@@ -37,12 +40,14 @@ local function is_zero(tensor)
   return tensor:numel() == 0 or core.no_grad(function() return tensor:float():abs():max():item() == 0 end)
 end
 
--- Biases that a model lacks stand in the file as zeros where llama.cpp demands them.
-local function heed_zeros(file, family, entries, config)
-  for _, item in ipairs(layout.all(family, config, "gguf")) do
-    local entry = item.zeros and not config[item.when] and entries[item.name]
-    if entry then config[item.when] = not is_zero(file:tensor(entry.number, true)) end
-  end
+-- What tells of the config: metadata, shapes, and the numbers of some tensors.
+local function facts_of(file, entries, shapes)
+  local function tensor(name) return entries[name] and file:tensor(entries[name].number, true) end
+  return {
+    shapes = shapes, value = function(key) return file:value(key) end,
+    numbers = function(name) return entries[name] and tensor(name):float():totable() end,
+    is_zero = function(_, name) return is_zero(tensor(name)) end,
+  }
 end
 
 local function has_tokenizer(file)
@@ -63,12 +68,12 @@ return function(path, options)
   local file <close> = core._gguf_open(path)
   local family = family_of(file)
   local entries, file_shapes = entries_of(file)
-  local config = model_config.read(path, family, function(key) return file:value(key) end, file_shapes)
-  heed_zeros(file, family, entries, config)
+  local config = model_config.read(path, family, facts_of(file, entries, file_shapes))
   local model = build.empty(config)
   local shapes = layout.shapes(model)
-  local list = layout.of(family, config, "gguf", shapes)
-  fit(path .. ": the tensors do not fit the metadata", list, entries, options.strict)
+  local list = layout.of(family, config, "gguf", shapes, entries)
+  local needed = layout.without_ignored(family, "gguf", entries)
+  fit(path .. ": the tensors do not fit the metadata", list, needed, options.strict)
   build.fill(model, list, shapes, config, reader(file, entries, options))
   if options.tokenizer and has_tokenizer(file) then
     build.bring_tokenizer(model, build.tokenizer(file.tokenizer, file))

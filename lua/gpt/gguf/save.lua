@@ -3,9 +3,9 @@ local core = require "gpt.core"
 local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.gguf.config"
 local name_list = require "gpt.support.name_list"
+local own_keys = require "gpt.model_files.own"
 local tokenizers = require "gpt.generate.tokenizers"
 local tree = require "gpt.model_files.tree"
-local validate = require "gpt.support.validate"
 local warning = require "gpt.support.warning"
 local write = require "gpt.gguf.write"
 
@@ -48,8 +48,9 @@ local function parts_of(item, tensors, config, dtype)
 end
 
 local function items_of(family, config, parameters, shapes, wanted)
-  local items, unfit = {}, {}
-  for i, place in ipairs(layout.of(family, config, "gguf", shapes)) do
+  local items, unfit, list = {}, {}, layout.of(family, config, "gguf", shapes)
+  layout.check_places(list, parameters, "GGUF files of " .. family.title)
+  for i, place in ipairs(list) do
     local tensors = {}
     for j, path in ipairs(place.paths) do tensors[j] = parameters[path] end
     local dtype = dtype_of(place, tensors, wanted, unfit)
@@ -95,18 +96,12 @@ local function metadata_of(model, path, family, standard, items)
   return list
 end
 
--- Keys that say nothing about what is computed: how weights are drawn, what training drops, biases that may be zeros.
-local QUIET = { init = true, qkv_bias = true, emb_drop_rate = true, attn_drop_rate = true, shortcut_drop_rate = true }
-
 -- What llama.cpp will not do as this model does.
-local function warn_of_config(path, own)
-  for _, entry in ipairs(own) do
-    local name, known, value = table.unpack(entry)
-    if not QUIET[name] then
-      warning("save: %s: of this family llama.cpp knows no other %s than %s, and will compute that instead of %s", path,
-        name, validate.show(known), validate.show(value))
-    end
-  end
+local function warn_of_config(path, differences)
+  own_keys.warn(differences, function(name, known, value)
+    warning("save: %s: of this family llama.cpp knows no other %s than %s, and will compute that instead of %s", path,
+      name, known, value)
+  end)
 end
 
 local function warn_of_rows(path, unfit, wanted)
@@ -121,14 +116,23 @@ local function shapes_of(items)
   return shapes
 end
 
+-- Tensors that say something of the config.
+local function add_tensors(items, tensors)
+  for name, numbers in pairs(tensors) do
+    items[#items + 1] = { name = name, shape = { #numbers }, dtype = "f32",
+      make = function() return { core.tensor(numbers, { dtype = "f32" }) } end }
+  end
+end
+
 -- @tparam Layer model
 -- @string path
 -- @tparam table options `dtype`
 return function(model, path, options)
-  local family, config, parameters, shapes = tree(model)
+  local family, config, parameters, shapes = tree(model, "gguf")
   local items, unfit = items_of(family, config, parameters, shapes, options.dtype)
-  local standard, own = model_config.metadata(config, family, shapes_of(items))
+  local standard, differences, tensors = model_config.metadata(config, family, shapes_of(items))
+  add_tensors(items, tensors)
   write(path, metadata_of(model, path, family, standard, items), items)
-  warn_of_config(path, own)
+  warn_of_config(path, differences)
   warn_of_rows(path, unfit, options.dtype)
 end

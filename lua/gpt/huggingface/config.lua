@@ -4,12 +4,17 @@ local core = require "gpt.core"
 local families = require "gpt.families"
 local json = require "gpt.support.json"
 local keys = require "gpt.model_files.keys"
+local own = require "gpt.model_files.own"
 local validate = require "gpt.support.validate"
 
 local model_config = {}
 
 local Source = {}
 Source.__index = Source
+
+function Source.tensor() end
+
+function Source:is_null(name) return self.values[name] == json.null end
 
 function Source:refuse(name, expected, value)
   core._raise(("%s: %s: %s expected, got %s"):format(self.path, name, expected, validate.show(value)))
@@ -68,11 +73,21 @@ local function check_heads(source, family, config)
     config.n_heads))
 end
 
+-- Keys of our own, in an object of their own.
+local function read_own(source, config)
+  local values, name = source:find "luagpt"
+  if values == nil then return end
+  if not json.is_object(values) then source:refuse(name, "an object", values) end
+  local function refuse(key, expected, value) source:refuse("luagpt." .. key, expected, value) end
+  own.read(function(key) return values[key] end, refuse, config)
+end
+
 local function read(source, family)
-  local config = {}
+  local config = { family = family.name }
   keys.read(source, family.huggingface.keys, config)
   check_heads(source, family, config)
-  return configs.check(config, source.path)
+  read_own(source, config)
+  return config
 end
 
 -- Reads a config.json.
@@ -86,7 +101,27 @@ function model_config.read(path)
   local family = family_of(source)
   check_fixed(source, family.huggingface.fixed)
   check_quantization(source)
-  return read(source, family), family
+  return configs.check(read(source, family), path), family
+end
+
+local Sink = {}
+Sink.__index = Sink
+
+function Sink:put(name, value) self.values[name] = value end
+
+-- What is known of all files, and what the family has beside its keys.
+local function values_of(family, config, ends, dtype)
+  local format = family.huggingface
+  local eos = ends[1] or json.null
+  local values = { architectures = { format.architecture }, model_type = format.name, torch_dtype = dtype,
+    bos_token_id = eos, eos_token_id = #ends > 1 and ends or eos }
+  for name, value in pairs(format.also and format.also(config) or {}) do values[name] = value end
+  return values
+end
+
+-- What a reader makes of a config.json that has no keys of our own.
+local function implied_by(values, family)
+  return read(setmetatable({ path = "save", values = json.decode(json.encode(values)) }, Source), family)
 end
 
 -- The text of a config.json.
@@ -95,14 +130,16 @@ end
 -- @tparam {integer,...} ends the ids that end a text
 -- @string dtype of the weights, "float32"
 -- @treturn string what transformers reads
+-- @treturn {table,...} what it will take otherwise (own.differences)
 function model_config.encode(family, config, ends, dtype)
-  local own = family.huggingface
-  local eos = ends[1] or json.null
-  local values = { architectures = { own.architecture }, model_type = own.name, torch_dtype = dtype,
-    bos_token_id = eos, eos_token_id = #ends > 1 and ends or eos }
-  for name, value in pairs(own.also and own.also(config) or {}) do values[name] = value end
-  keys.write(own.keys, config, function(name, value) values[name] = value end)
-  return json.encode(values, 2) .. "\n"
+  local values = values_of(family, config, ends, dtype)
+  keys.write(setmetatable({ values = values }, Sink), family.huggingface.keys, config)
+  local differences = own.differences(config, implied_by(values, family))
+  for _, item in ipairs(differences) do
+    values.luagpt = values.luagpt or {}
+    values.luagpt[item.name] = item.value
+  end
+  return json.encode(values, 2) .. "\n", differences
 end
 
 return model_config

@@ -85,20 +85,9 @@ local function open_weights(place, dir, family)
   error(problem, 0)
 end
 
--- Tensors that nobody needs.
-local function is_ignored(family, name)
-  for _, ignored in ipairs(family.huggingface.ignored or {}) do
-    local pattern = "^" .. ignored:gsub("[^%w*]", "%%%0"):gsub("%*", "%%d+") .. "$"
-    if name:find(pattern) then return true end
-  end
-end
-
 -- Holds what the files have against what the config asks for.
 local function check_fit(weights, list, config_path, strict)
-  local there = {}
-  for name, entry in pairs(weights.entries) do
-    if not is_ignored(weights.family, name) then there[name] = entry end
-  end
+  local there = layout.without_ignored(weights.family, "huggingface", weights.entries)
   fit(("%s does not fit %s"):format(weights.path, config_path), list, there, strict)
 end
 
@@ -128,15 +117,11 @@ local function heed_head(weights, config, config_path)
   end
 end
 
--- And on biases that files have as zeros where the model has none.
-local function heed_zeros(weights, config, config_path)
-  for _, item in ipairs(layout.all(weights.family, config, "huggingface")) do
-    local entry = item.zeros and not config[item.when] and weights.entries[item.name]
-    if entry and not safetensors.is_zero(entry) then
-      config[item.when] = true
-      local name = item.name:match "%.%d+%.(.*)" or item.name
-      correct(config_path, item.when .. " = false", ("an %s is not zero"):format(name))
-    end
+-- And on biases.
+local function heed_biases(weights, config, config_path)
+  for _, item in ipairs(layout.heed(weights.family, config, "huggingface", weights.entries, safetensors.is_zero)) do
+    local name = item.name:match "%.%d+%.(.*)" or item.name
+    correct(config_path, item.when .. " = false", ("an %s is not zero"):format(name))
   end
 end
 
@@ -183,10 +168,10 @@ return function(dir, options)
   if options.tokenizer and has_tokenizer(place) then tokenizer, problem = build.tokenizer(core.tokenizer, dir) end
   place:close()
   heed_head(weights, config, config_path)
-  heed_zeros(weights, config, config_path)
+  heed_biases(weights, config, config_path)
   local model = build.empty(config)
   local shapes = layout.shapes(model)
-  local list = layout.of(family, config, "huggingface", shapes)
+  local list = layout.of(family, config, "huggingface", shapes, weights.entries)
   check_fit(weights, list, config_path, options.strict)
   build.fill(model, list, shapes, config, function(item) return read_tensor(weights, item, options) end)
   build.bring_tokenizer(model, tokenizer, problem)

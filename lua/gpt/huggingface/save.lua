@@ -2,10 +2,12 @@
 local core = require "gpt.core"
 local json = require "gpt.support.json"
 local layout = require "gpt.model_files.layout"
+local own_keys = require "gpt.model_files.own"
 local model_config = require "gpt.huggingface.config"
 local safetensors = require "gpt.safetensors"
 local tokenizers = require "gpt.generate.tokenizers"
 local tree = require "gpt.model_files.tree"
+local warning = require "gpt.support.warning"
 
 local HOLDS = { f32 = "float32", f16 = "float16", bf16 = "bfloat16" } -- as config.json calls them
 
@@ -39,8 +41,9 @@ local function check_option(dtype)
 end
 
 local function items_of(family, config, parameters, shapes, wanted)
-  local items = {}
-  for i, place in ipairs(layout.of(family, config, "huggingface", shapes)) do
+  local items, list = {}, layout.of(family, config, "huggingface", shapes)
+  layout.check_places(list, parameters, "Hugging Face's files of " .. family.title)
+  for i, place in ipairs(list) do
     local dtype = wanted or dtype_of(place, parameters)
     items[i] = { name = place.full, shape = place.shape, dtype = dtype, paths = place.paths,
       make = function() return join(place, parameters, config, dtype) end }
@@ -99,10 +102,15 @@ local function write(model, dir, family, config, items)
   local tokenizer = model.tokenizer
   local ends = end_tokens(family, tokenizer, config)
   safetensors.write_into(set:add "model.safetensors", items)
-  set:add("config.json"):write(model_config.encode(family, config, ends, main_dtype(items)))
+  local text, differences = model_config.encode(family, config, ends, main_dtype(items))
+  set:add("config.json"):write(text)
   add_generation_config(set, dir, ends)
   add_tokenizer(set, tokenizer, model.chat_template, dir)
   set:commit()
+  own_keys.warn(differences, function(name, known, value)
+    warning("save: %s: of this family transformers knows no other %s than %s, and will compute that instead of %s", dir,
+      name, known, value)
+  end)
 end
 
 -- @tparam Layer model
@@ -110,7 +118,7 @@ end
 -- @tparam table options `dtype`
 return function(model, dir, options)
   check_option(options.dtype)
-  local family, config, parameters, shapes = tree(model)
+  local family, config, parameters, shapes = tree(model, "huggingface")
   local items = items_of(family, config, parameters, shapes, options.dtype)
   local made = core._make_directory(dir)
   local done, message = pcall(write, model, dir, family, config, items)

@@ -1,6 +1,8 @@
 -- A Model made of the tensors of files.
 local configs = require "gpt.config"
 local core = require "gpt.core"
+local extended = require "gpt.support.extended"
+local families = require "gpt.families"
 local tokenizers = require "gpt.generate.tokenizers"
 local warning = require "gpt.support.warning"
 
@@ -8,12 +10,22 @@ local build = {}
 
 local EMBEDDING, HEAD = "token_embedding.weight", "head.weight"
 
+-- The same config with false where it lacks what its family has a default for: checked again, it stays as it is.
+local function with_none(config)
+  local explicit = extended(config, {})
+  for name in pairs(families.of(config).defaults or {}) do
+    if explicit[name] == nil then explicit[name] = false end
+  end
+  return explicit
+end
+
 -- A Model whose weights are shapes without memory.
--- @tparam table config
+-- @tparam table config with every key
 function build.empty(config)
-  local absent = configs.check(config, "gpt.load")
+  local explicit = with_none(config)
+  local absent = configs.check(explicit, "gpt.load")
   absent.init = "absent"
-  return core._model(absent, nil, configs.config(config))
+  return core._model(absent, nil, configs.config(explicit))
 end
 
 -- The parts of one of the files' tensors, as a Model has them: views, where that is possible.
@@ -29,9 +41,13 @@ local function parts_of(item, tensor, config, shapes)
   return parts
 end
 
-local function set_parameter(model, path, tensor)
+local function place_of(model, path)
   local parent, name = path:match("^(.*)%.([^.]+)$")
-  local layer = model:find(parent)
+  return model:find(parent), name
+end
+
+local function set_parameter(model, path, tensor)
+  local layer, name = place_of(model, path)
   if core._may_hold(layer, name, tensor:dtype()) then return core._set_parameter(layer, name, tensor) end
   local floats <close> = tensor:float()
   core._set_parameter(layer, name, floats)
@@ -41,6 +57,12 @@ end
 local function free_all(tensor, parts)
   for _, part in ipairs(parts) do part:free() end
   tensor:free()
+end
+
+-- Training leaves zeros alone that stand for parameters which the files' model does not have.
+local function freeze(model, path)
+  local layer, name = place_of(model, path)
+  layer[name]:requires_grad(false)
 end
 
 -- Gives an empty model its weights.
@@ -54,7 +76,10 @@ function build.fill(model, list, shapes, config, read)
     if shapes[item.paths[1]] then
       local tensor = read(item)
       local parts = parts_of(item, tensor, config, shapes)
-      for i, path in ipairs(item.paths) do set_parameter(model, path, parts[i]) end
+      for i, path in ipairs(item.paths) do
+        set_parameter(model, path, parts[i])
+        if item.may_miss then freeze(model, path) end
+      end
       if config.tie_weights and item.paths[1] == EMBEDDING then set_parameter(model, HEAD, parts[1]) end
       free_all(tensor, parts)
     end

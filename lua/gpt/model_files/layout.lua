@@ -1,4 +1,8 @@
 -- Where a model's parameters stand in the files of a family: a recipe's list of tensors, for the blocks that there are.
+local core = require "gpt.core"
+local name_list = require "gpt.support.name_list"
+local neutral = require "gpt.support.neutral"
+
 local layout = {}
 
 local COLUMN = { huggingface = 2, gguf = 3 } -- of a tensor's names
@@ -14,10 +18,16 @@ local function paths_of(tensor, block)
   return paths
 end
 
+-- Whether files of that format may have zeros where a model lacks a tensor: true, a function of the config, or nil.
+local function zeros_of(tensor, format)
+  if type(tensor.zeros) == "table" then return tensor.zeros[format] end
+  return tensor.zeros
+end
+
 local function item_of(family, tensor, format, block)
   local full = named(tensor[COLUMN[format]], block - 1)
   return { paths = paths_of(tensor, block), full = full, name = layout.bare(family, format, full),
-    form = tensor[format], when = tensor.when, zeros = tensor.zeros }
+    form = tensor[format], when = tensor.when, zeros = zeros_of(tensor, format), tensor = tensor }
 end
 
 -- A name without the prefix that a format's names may have or lack.
@@ -51,7 +61,8 @@ end
 -- @string format "huggingface" or "gguf"
 -- @treturn {table,...} in the order of the model's layers, each: `paths` in a Model of the parameters that lie in it
 -- one after the other; `name`, without the prefix that names may lack, and `full`; `form` (gpt.model_files.forms) or
--- nil; `when`, the config's key that says whether a model has it, and `zeros`, where files have it all the same
+-- nil; `when`, the config's key that says whether a model has it, and `zeros`, where files may have it all the same;
+-- `tensor`, what the recipe says
 function layout.all(family, config, format)
   local list = {}
   each(family, config.n_layers, function(tensor, block)
@@ -60,31 +71,108 @@ function layout.all(family, config, format)
   return list
 end
 
--- The shape of an item's parameters one after the other; nil where the model has none. Those that only files have are
--- biases, as long as their weights have rows.
 local function shape_of(item, shapes)
   local rows, rest = 0, {}
   for _, path in ipairs(item.paths) do
     local shape = shapes[path]
-    if not shape and item.zeros then shape = { shapes[(path:gsub("bias$", "weight"))][1] } end
     if not shape then return nil end
     rows, rest = rows + shape[1], { table.unpack(shape, 2) }
   end
   return { rows, table.unpack(rest) }
 end
 
--- The same for a model that there is: only what it has, and each item with its `shape` in the file.
+-- The shape of biases that a model lacks: as long as their weights have rows.
+local function shape_of_zeros(item, shapes)
+  local rows = 0
+  for _, path in ipairs(item.paths) do rows = rows + shapes[(path:gsub("bias$", "weight"))][1] end
+  return { rows }
+end
+
+-- Whether files have an item that the model lacks.
+local function has_zeros(item, config, there)
+  if there then return item.zeros and there[item.name] ~= nil end
+  return type(item.zeros) == "function" and item.zeros(config) or item.zeros == true
+end
+
+-- Marks what files do not have and need not: one kind of bias in all blocks, where they have another that the same key
+-- of the config stands for. They are zeros then.
+local function mark_absent(list, there)
+  local has_tensor, has_key = {}, {}
+  for _, item in ipairs(list) do
+    if item.when and there[item.name] then has_tensor[item.tensor], has_key[item.when] = true, true end
+  end
+  for _, item in ipairs(list) do
+    item.may_miss = item.when and has_key[item.when] and not has_tensor[item.tensor]
+  end
+end
+
+-- The same for a model that there is: only what it has, or files of it have as zeros, and each item with its `shape` in
+-- the file.
 -- @tparam {[string]={integer,...}} shapes of the model's parameters, by path
-function layout.of(family, config, format, shapes)
+-- @tparam[opt] table there what files that are read have, by name; then items have `may_miss` that they lack and may
+function layout.of(family, config, format, shapes, there)
   local list = {}
   for _, item in ipairs(layout.all(family, config, format)) do
     local shape = shape_of(item, shapes)
+    if not shape and has_zeros(item, config, there) then shape = shape_of_zeros(item, shapes) end
     if shape then
       item.shape = item.form and item.form.shape and item.form.shape(shape) or shape
       list[#list + 1] = item
     end
   end
+  if there then mark_absent(list, there) end
   return list
+end
+
+-- Sets the keys of a config that files contradict: where they have a tensor that the config says there is not. One that
+-- may be there as zeros has to have others.
+-- @tparam table there what the files have, by name
+-- @func is_zero called with one and its name, tells whether all its numbers are 0
+-- @treturn {table,...} the items that contradicted, the first one for each key
+function layout.heed(family, config, format, there, is_zero)
+  local found = {}
+  for _, item in ipairs(layout.all(family, config, format)) do
+    local entry = item.when and not config[item.when] and there[item.name]
+    if entry and not (item.zeros and is_zero(entry, item.name)) then
+      config[item.when] = true
+      found[#found + 1] = item
+    end
+  end
+  return found
+end
+
+-- Raises where a model has parameters that files of that format have no place for.
+-- @tparam {table,...} list layout.of the model
+-- @tparam {[string]=any} parameters by path
+-- @string what the files
+function layout.check_places(list, parameters, what)
+  local placed, left = {}, {}
+  for _, item in ipairs(list) do
+    for _, path in ipairs(item.paths) do placed[path] = true end
+  end
+  for path in pairs(parameters) do
+    if not placed[path] then left[#left + 1] = path end
+  end
+  if #left == 0 then return end
+  neutral.sort(left)
+  core._raise(("save: %s have no place for %s; layer:save_parameters(file) writes any layer's parameters"):format(what,
+    name_list.line(left)))
+end
+
+local function is_ignored(family, format, name)
+  for _, ignored in ipairs(family[format].ignored or {}) do
+    local pattern = "^" .. ignored:gsub("[^%w*]", "%%%0"):gsub("%*", "%%d+") .. "$"
+    if name:find(pattern) then return true end
+  end
+end
+
+-- A file's tensors by name, but for those that a model does not need.
+function layout.without_ignored(family, format, entries)
+  local rest = {}
+  for name, entry in pairs(entries) do
+    if not is_ignored(family, format, name) then rest[name] = entry end
+  end
+  return rest
 end
 
 -- The shapes of a layer's parameters, by path.

@@ -46,9 +46,10 @@ local function is_gguf(path)
   return kind == "a file" and begins_as_gguf(path)
 end
 
---- Loads a GPT-2: a directory as Hugging Face's tools write it, or a GGUF file as llama.cpp's do.
+--- Loads a model: a directory as Hugging Face's tools write it, or a GGUF file as llama.cpp's do.
 --
--- A directory has config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts,
+-- Families: GPT-2, Llama (2 to 3.2, SmolLM, TinyLlama), Mistral, Qwen2, Qwen3, Gemma, Gemma 2, Gemma 3 (text). A
+-- directory has config.json, model.safetensors (or shards with model.safetensors.index.json) and, for string prompts,
 -- a tokenizer; a GGUF file has all of these. Both may have a chat template (`model.chat_template`). Linear and
 -- Embedding keep the dtype of their weights in the file (float64 becomes float32); all other parameters become float32,
 -- and results are float32. Weights that are aligned in their file are mapped, not read: loading takes milliseconds,

@@ -34,14 +34,16 @@ end
 -- Norms and biases are always float32 there, position embeddings as they are. Weights whose rows do not divide into
 -- blocks are written as f16, and `warn` names them.
 --
--- Symbolic links are followed. A model without query, key and value biases is written with zeros, and the config says
--- that it has none.
+-- Symbolic links are followed. A GPT-2 without query, key and value biases is written with zeros, and the config says
+-- that it has none. What a family's files have no key for is kept under `luagpt`, for `gpt.load`; if it changes what
+-- other programs compute, `warn` says so.
 -- @function Model:save
 -- @tparam string path a directory is made if absent (the one above it must exist)
 -- @tparam[opt] table options `dtype`: what a GGUF file's matrices are stored as ("f32", "f16", "bf16", "q8_0", "q4_0",
 -- "q4_1", "q5_0", "q5_1"), or all tensors of a directory ("f32", "f16", "bf16": no blocks fit there); without it each
 -- weight is written as it is
--- @raise if the model's layers are not GPT-2's (use `layer:save_parameters` then), or if a file cannot be written
+-- @raise if the model's layers are not those of its config's family (use `layer:save_parameters` then), or if a file
+-- cannot be written
 -- @usage model:save "my-gpt2"
 -- model:save("my-gpt2.gguf", { dtype = "q8_0" })
 return function(model, path, options)

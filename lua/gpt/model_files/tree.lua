@@ -8,6 +8,8 @@ local name_list = require "gpt.support.name_list"
 local neutral = require "gpt.support.neutral"
 local places = require "gpt.lora.places"
 
+local FILES = { huggingface = "Hugging Face's files", gguf = "GGUF files" }
+
 local function refuse(family, reason)
   core._raise(("save: this model is not %s's tree: %s; model:save_parameters(file) writes any layer's parameters")
     :format(family.title, reason))
@@ -83,26 +85,28 @@ local function config_of(family, model, parameters)
   local config = configs.check(model.config, "save: model.config")
   config.tie_weights = parameters["head.weight"] == nil
   local there = {}
-  for _, item in ipairs(layout.all(family, config, "huggingface")) do
-    if item.when then there[item.when] = there[item.when] or parameters[item.paths[1]] ~= nil end
+  for _, tensor in ipairs(family.tensors) do
+    local path = type(tensor[1]) == "table" and tensor[1][1] or tensor[1]
+    if tensor.when then there[tensor.when] = there[tensor.when] or parameters[(path:gsub("%*", "1"))] ~= nil end
   end
   for key, is_there in pairs(there) do config[key] = is_there end
   return config
 end
 
 -- @tparam Layer model
+-- @string format "huggingface" or "gguf"
 -- @treturn table its family
 -- @treturn table its config by now, with every key
 -- @treturn table its parameters by path
 -- @treturn table their shapes
--- @raise where it is another tree
-return function(model)
+-- @raise where it is another tree, or its family has no such files
+return function(model, format)
   if not core._is_model(model) then refuse(families.default, "it is a " .. core._kind(model)) end
   check_adapters(model)
   local family, parameters = families.of(model.config), parameters_of(model)
-  if not family.tensors then
-    core._raise(("save: files of %s are not implemented; model:save_parameters(file) writes any layer's parameters")
-      :format(family.title))
+  if not (family.tensors and family[format]) then
+    core._raise(("save: %s of %s are not implemented; model:save_parameters(file) writes any layer's parameters")
+      :format(FILES[format], family.title))
   end
   local config = config_of(family, model, parameters)
   local plain = build.empty(config)
