@@ -1,7 +1,7 @@
 /* gpt.grammar's values, and what the front ends and the generating loop in Lua do with them. */
 #include "binding/grammar.h"
 
-#include <limits.h>
+#include <string.h>
 
 #include "binding/fields.h"
 #include "core/tokenizer/tokenizer.h"
@@ -156,16 +156,17 @@ static int is_grammar(lua_State *L) {
   return 1;
 }
 
-/* Adds the texts of a tokenizer's ids; marks have none. */
-static bool add_tokenizer(GptTokenTree *tree, const GptTokenizer *tokenizer) {
+/* Adds the texts of a tokenizer's ids, as they are behind other tokens; marks have none. */
+static bool add_tokenizer(GptEnv *env, GptTokenTree *tree, const GptTokenizer *tokenizer) {
   int64_t count = (int64_t)gpt_tokenizer_size(tokenizer);
-  bool added = true;
-  for (int64_t id = 0; added && id < count; id++) {
-    size_t n;
-    const char *bytes = gpt_tokenizer_text(tokenizer, id, &n);
-    added = gpt_token_tree_add(tree, bytes, n);
+  char *place = NULL;
+  for (int64_t id = 0; id < count; id++) {
+    size_t n = 0;
+    if (!gpt_tokenizer_is_mark(tokenizer, id) && !gpt_tokenizer_decoded_size(env, tokenizer, &id, 1, &n)) return false;
+    if ((place = gpt_token_tree_place(tree, n)) == NULL) return false;
+    if (n > 0) gpt_tokenizer_decode(tokenizer, &id, 1, place);
   }
-  return added;
+  return true;
 }
 
 /* Adds the texts of a list at index, read raw. */
@@ -175,7 +176,9 @@ static bool add_texts(lua_State *L, GptTokenTree *tree, int index) {
   for (lua_Integer i = 1; added && i <= count; i++) {
     size_t n = 0;
     const char *bytes = lua_rawgeti(L, index, i) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : "";
-    added = gpt_token_tree_add(tree, bytes, n);
+    char *place = gpt_token_tree_place(tree, n);
+    added = place != NULL;
+    if (added) memcpy(place, bytes, n);
     lua_pop(L, 1);
   }
   return added;
@@ -190,7 +193,7 @@ static int new_tree(lua_State *L) {
   GptTokenTree *tree = *box = gpt_token_tree_new(env);
   if (tree == NULL) return bind_raise(L, env);
   tokenizer = bind_test(L, 1, BIND_TOKENIZER);
-  bool added = tokenizer != NULL ? add_tokenizer(tree, tokenizer) : add_texts(L, tree, 1);
+  bool added = tokenizer != NULL ? add_tokenizer(env, tree, tokenizer) : add_texts(L, tree, 1);
   if (!added || !gpt_token_tree_finish(tree)) return bind_raise(L, env);
   bind_account(L, env);
   return 1;

@@ -27,14 +27,15 @@ void gpt_token_tree_free(GptTokenTree *tree) {
   gpt_free(tree->env, tree);
 }
 
-bool gpt_token_tree_add(GptTokenTree *tree, const void *bytes, size_t n) {
-  if (n > GPT_LONGEST_TOKEN || tree->ids == INT32_MAX) n = 0;
-  if (!GPT_GROW(tree->env, tree->bytes, tree->room, tree->used, n)) return false;
-  if (!GPT_GROW(tree->env, tree->starts, tree->start_room, (size_t)tree->ids + 1, 1)) return false;
-  if (n > 0) memcpy(tree->bytes + tree->used, bytes, n);
+char *gpt_token_tree_place(GptTokenTree *tree, size_t n) {
+  if (tree->ids == INT32_MAX) return gpt_fail_null(tree->env, "a vocabulary of more than %d ids", INT32_MAX);
+  if (n > UINT16_MAX) return gpt_fail_null(tree->env, "id %lld has %zu bytes: too many", (long long)tree->ids, n);
+  if (!GPT_GROW(tree->env, tree->bytes, tree->room, tree->used, n + 1)) return NULL;
+  if (!GPT_GROW(tree->env, tree->starts, tree->start_room, (size_t)tree->ids + 1, 1)) return NULL;
+  char *place = (char *)tree->bytes + tree->used;
   tree->used += n;
   tree->starts[++tree->ids] = tree->used;
-  return true;
+  return place;
 }
 
 const uint8_t *gpt_token_tree_bytes(const GptTokenTree *tree, int64_t id, size_t *n) {

@@ -26,13 +26,12 @@ typedef struct GptTokenTree {
   size_t longest;   /* bytes of a token */
 } GptTokenTree;
 
-#define GPT_LONGEST_TOKEN 60000 /* bytes */
-
 GptTokenTree *gpt_token_tree_new(GptEnv *env);
 void gpt_token_tree_free(GptTokenTree *tree); /* NULL is fine */
 
-/* Adds the next id, from 0 on, with its text; n = 0: it has none, and no text leads to it. */
-bool gpt_token_tree_add(GptTokenTree *tree, const void *bytes, size_t n);
+/* Adds the next id, from 0 on, with a text of n bytes; returns where they are to be written. n = 0: it has none, and no
+   text leads to it. NULL and a message on failure. */
+char *gpt_token_tree_place(GptTokenTree *tree, size_t n);
 
 /* Makes the nodes. */
 bool gpt_token_tree_finish(GptTokenTree *tree);

@@ -242,8 +242,7 @@ const char *gpt_tokenizer_token(GptEnv *env, const GptTokenizer *tokenizer, int6
   return (const char *)tokenizer->vocabulary.bytes + token->start;
 }
 
-const char *gpt_tokenizer_text(const GptTokenizer *tokenizer, int64_t id, size_t *length) {
+bool gpt_tokenizer_is_mark(const GptTokenizer *tokenizer, int64_t id) {
   const GptToken *token = gpt_vocabulary_token(&tokenizer->vocabulary, id);
-  *length = token == NULL || token->flags & GPT_TOKEN_SPECIAL ? 0 : token->length;
-  return *length == 0 ? "" : (const char *)tokenizer->vocabulary.bytes + token->start;
+  return token != NULL && (token->flags & GPT_TOKEN_SPECIAL) != 0;
 }

@@ -66,8 +66,8 @@ void gpt_tokenizer_decode(const GptTokenizer *tokenizer, const int64_t *ids, siz
 /* The bytes of one token (not zero-terminated, the tokenizer's own), or NULL and an error. */
 const char *gpt_tokenizer_token(GptEnv *env, const GptTokenizer *tokenizer, int64_t id, size_t *length);
 
-/* The bytes that an id adds to a text, and how many; none for an id without a token and for a mark, which is no text. */
-const char *gpt_tokenizer_text(const GptTokenizer *tokenizer, int64_t id, size_t *length);
+/* Is it the id of a mark, which is no text: an end of text, say? */
+bool gpt_tokenizer_is_mark(const GptTokenizer *tokenizer, int64_t id);
 
 /* The highest id plus 1: what a model's vocab_size must reach. */
 size_t gpt_tokenizer_size(const GptTokenizer *tokenizer);

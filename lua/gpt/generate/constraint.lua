@@ -3,6 +3,8 @@ local core = require "gpt.core"
 local raise = require "gpt.support.raise"
 local tokenizers = require "gpt.generate.tokenizers"
 
+local CONTINUED = { continued = true } -- for decode: the ids follow others
+
 local weak = { __mode = "k" }
 local trees = setmetatable({}, weak)    -- by tokenizer
 local matchers = setmetatable({}, weak) -- by grammar, then by tree: what was found out is shared by conversations
@@ -13,7 +15,7 @@ local function texts_of(what, tokenizer)
     raise("%s: grammar: the tokenizer needs vocab_size: the texts of all its ids are looked at", what)
   end
   local texts = {}
-  for id = 0, tokenizer.vocab_size - 1 do texts[id + 1] = tokenizer:decode { id } end
+  for id = 0, tokenizer.vocab_size - 1 do texts[id + 1] = tokenizer:decode({ id }, CONTINUED) end
   for _, id in ipairs(tokenizers.ends(tokenizer)) do texts[id + 1] = "" end
   return texts
 end
@@ -61,11 +63,22 @@ local function settled(tokenizer, text, complete)
   return text:sub(1, core._tokenizer_cut(tokenizer, text, false))
 end
 
+-- The ids of a text that follows another one, or none where the tokenizer gives none that are just this text. Some put
+-- a blank before what they take for the beginning of a text: they see it behind the end of a line.
+local function encode_behind(tokenizer, text)
+  local ids = tokenizer:encode(text)
+  if tokenizer:decode(ids, CONTINUED) == text then return ids end
+  local before = #tokenizer:encode "\n"
+  ids = tokenizer:encode("\n" .. text)
+  ids = table.move(ids, before + 1, #ids, 1, {})
+  return tokenizer:decode(ids, CONTINUED) == text and ids or {}
+end
+
 -- The ids that the tokenizer has for what must follow: these are drawn without asking the model.
 local function find_forced(self)
   local text = settled(self.tokenizer, self.cursor:forced())
-  if text ~= "" then return self.tokenizer:encode(text) end
-  return { self.cursor:only() }
+  local ids = text ~= "" and encode_behind(self.tokenizer, text) or {}
+  return #ids > 0 and ids or { self.cursor:only() }
 end
 
 -- The next id where there is one way only, or nil; the grammar has taken it.
