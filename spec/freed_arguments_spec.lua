@@ -156,6 +156,12 @@ describe("a call whose argument is freed while it runs", function()
       local model, linear, table_of = gpt.Model(config):eval(), gpt.nn.Linear(4, 4), gpt.nn.Embedding(7, 2)
       local Own = gpt.nn.layer("Own", { forward = function(self, x) return x * 2 end })
       local own = Own()
+      local keys = { family = "gemma3", vocab_size = 7, context_length = 6, emb_dim = 4, n_heads = 2, n_kv_heads = 1,
+        n_layers = 2, sliding_window = 2, layer_types = { "sliding_attention", "full_attention" }, logit_softcap = 4 }
+      local gemma, block = gpt.Model(keys):eval(), gpt.nn.TransformerBlock(keys)
+      local norm, silu = gpt.nn.RMSNorm(4), gpt.nn.SiLU()
+      local gated = gpt.nn.FeedForward { emb_dim = 4, gated = true, activation = "silu" }
+      local turning = gpt.nn.MultiHeadAttention { emb_dim = 4, n_heads = 2, context_length = 6, rope_base = 100, qk_norm = true }
       local function floats() return { gpt.ones(2, 4), gpt.full({ 2, 4 }, 2.0) } end
       local function ids() return { gpt.tensor { 1, 2, 3 }, gpt.tensor { 2, 3, 4 } } end
       for name, call in pairs {
@@ -167,6 +173,10 @@ describe("a call whose argument is freed while it runs", function()
           for i = 1, 2 do v[i].grad = v[i] end
           return gpt.clip_grad_norm(v, 1)
         end,
+        rms_norm = function(v) return v[1]:rms_norm(v[2][1]) end,
+        norm = function(v) return norm(v[1]) end, silu = function(v) return silu(v[1]) end,
+        gate = function(v) return gated(v[1]) end,
+        heads = function(v) return turning(v[1]) end, block = function(v) return block(v[1]) end,
         adamw = function(v) gpt.optim.AdamW({ v[1]:requires_grad(true), v[2] }):step() end,
         trace = function(v) return #linear:trace(v[1]) end,
         parameter = function(v) own.weight = gpt.nn.parameter(v[1]) own.weight = nil end,
@@ -175,6 +185,8 @@ describe("a call whose argument is freed while it runs", function()
       end
       for name, call in pairs {
         model = function(v) return model(v[1]) end, loss = function(v) return model:loss(v[1], v[2]) end,
+        gemma = function(v) return gemma(v[1]) end, capped = function(v) return gemma:loss(v[1], v[2]) end,
+        turned = function(v) return gemma:generate(v[1], { max_new_tokens = 2 }) end,
         embedding = function(v) return table_of(v[1]) end,
         cross_entropy = function(v) return gpt.cross_entropy(gpt.ones(3, 7), v[2]) end,
         generate = function(v) return model:generate(v[1], { max_new_tokens = 2 }) end,
@@ -185,6 +197,10 @@ describe("a call whose argument is freed while it runs", function()
       local function heads() return { gpt.ones(1, 2, 1, 2), gpt.ones(1, 2, 1, 2), gpt.ones(1, 2, 1, 2) } end
       assert(sweep("attention", heads, function(v) return gpt.attention(v[1], v[2], v[3]) end))
       trapped(heads, function(v, options) return gpt.attention(v[1], v[2], v[3], options) end)
+      local function turned() return { gpt.ones(1, 2, 1, 4), gpt.arange(1, 2) } end
+      assert(sweep("rotary", turned, function(v) return gpt.rotary(v[1], v[2], { dims = 2 }) end))
+      trapped(turned, function(v, options) return gpt.rotary(v[1], v[2], options) end)
+      trapped(turned, function(v) return gpt.rotary(v[1], v[2], { scaling = traps(v) }) end)
       for _, name in ipairs { "sample", "probabilities" } do
         trapped(floats, function(v, options) return gpt[name](v[1], options) end)
         trapped(floats, function(v)
@@ -192,7 +208,7 @@ describe("a call whose argument is freed while it runs", function()
         end)
       end
       io.write(swept)
-    ]] >= 16)
+    ]] >= 28)
   end)
 
   it("is safe where a finalizer exchanges parameters and parts", function()

@@ -35,6 +35,11 @@ local ops = {
   ["scattered elements"] = function() return x:scatter_add(3, places, x) end,
   ["a flipped view"] = function() return x:transpose(1, 2):flip(1, 3) end,
   ["an outer product"] = function() return row:outer(row) end,
+  ["silu of a view"] = function() return x:transpose(1, 3):silu() end,
+  ["an RMS norm of a view"] = function() return x:transpose(1, 2):rms_norm(row, 1e-5) end,
+  ["turned heads"] = function()
+    return gpt.rotary(x:transpose(2, 3), gpt.arange(1, 3), { dims = 2 })
+  end,
   ["softmax"] = function() return x:softmax(1) end,
   ["log_softmax"] = function() return x:log_softmax(3) end,
   ["cross-entropy"] = function() return gpt.cross_entropy(x:transpose(1, 2):contiguous():transpose(1, 2), ids) end,
@@ -128,6 +133,9 @@ local SWEEP = [[
 
   local function wanted() return gpt.rand(2, 4, 8):requires_grad(true) end
   local config = gpt.config("gpt2-small", { vocab_size = 9, context_length = 8, emb_dim = 8, n_heads = 2, n_layers = 2 })
+  local gemma = gpt.config { family = "gemma3", vocab_size = 9, context_length = 8, emb_dim = 8, n_heads = 4, n_kv_heads = 2,
+    n_layers = 2, sliding_window = 2, layer_types = { "sliding_attention", "full_attention" }, logit_softcap = 4,
+    attention_softcap = 3, rope_scaling = { rope_type = "linear", factor = 2 } }
 ]]
 
 describe("when memory runs out, nothing is lost in", function()
@@ -144,6 +152,31 @@ describe("when memory runs out, nothing is lost in", function()
       local a = gpt.rand(2, 3, 4):requires_grad(true)
       local b = gpt.rand(4, 5):requires_grad(true)
       sweep("matmul", function() a:matmul(b):sum():backward() end, function() a.grad, b.grad = nil, nil end)
+    ]] },
+    ["layers of the families, forward and back"] = { "norm; activation; gate; heads; sandwich; ", [[
+      local nn = gpt.nn
+      sweep_layer("norm", nn.RMSNorm(8, { offset = 1 }), wanted)
+      sweep_layer("activation", nn.SiLU(), wanted)
+      sweep_layer("gate", nn.FeedForward { emb_dim = 8, gated = true, activation = "silu", bias = false }, wanted)
+      sweep_layer("heads", nn.MultiHeadAttention { emb_dim = 8, n_heads = 4, n_kv_heads = 2, context_length = 4,
+        rope_base = 100, rope_scaling = { rope_type = "linear", factor = 2 }, qk_norm = true }, wanted)
+      sweep_layer("sandwich", nn.TransformerBlock(gemma), wanted)
+    ]] },
+    ["a model of a family, its loss and its sessions"] = { "model; made; loss; sessions; ", [[
+      local model = gpt.Model(gemma)
+      local function clear()
+        for _, p in model:parameters() do p.grad = nil end
+      end
+      sweep("model", function() return model { { 1, 2, 3 }, { 4, 5, 6 } } end)
+      sweep("made", function() return gpt.Model(gemma) end)
+      sweep("loss", function() model:loss({ 1, 2, 3 }, { 2, 3, 4 }):backward() end, clear)
+      sweep("sessions", function()
+        local one, two = model:session(), model:session()
+        gpt.feed({ one, two }, { { 1, 2, 3, 5 }, { 4 } })
+        local fork = one:fork()
+        fork:rewind(2)
+        return gpt.feed({ fork, two }, { { 5, 6, 7 }, { 8, 1 } })
+      end)
     ]] },
     ["a model, its loss and a training step"] = { "model; made; loss; step; trace; ", [[
       local model = gpt.Model(config)
