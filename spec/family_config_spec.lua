@@ -251,6 +251,19 @@ describe("a Model of a family's config", function()
     end
   end)
 
+  it("is refused by its size where memory is short, before anything is made", function()
+    finally(function() gpt.memory { limit = 0 } end)
+    gpt.memory { limit = 1000000 }
+    for _, name in ipairs { "gpt2-small", "smollm2-135M", "llama-3.1-8B", "mistral-7B", "qwen2.5-0.5B", "qwen3-0.6B",
+      "gemma-2b", "gemma-2-2b", "gemma-3-270m" } do
+      local text = ("Model: %d parameters in float32 need "):format(gpt.size(name).parameters)
+      assert.matches(text, raised(gpt.Model, name), 1, true)
+    end
+    local mixed = config_with { positions = "none", bias = false, gated = true, qkv_bias = true, qk_norm = true,
+      post_norms = true, n_kv_heads = 1, vocab_size = 100000 }
+    assert.matches(("Model: %d parameters in"):format(gpt.size(mixed).parameters), raised(gpt.Model, mixed), 1, true)
+  end)
+
   it("has blocks that can be made by themselves, each of its type", function()
     local config = config_with { sliding_window = 3, layer_types = { "full_attention", "sliding_attention" } }
     assert.is_nil(tostring(gpt.nn.TransformerBlock(config)):match "sliding_window")
