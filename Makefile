@@ -43,13 +43,14 @@ BLAS_LIBS = $(call pkg_libs,openblas,-lopenblas)
 endif
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR) $(call pkg_include,libcjson libutf8proc)))
+INCLUDES = -Icsrc $(patsubst %,-isystem %,$(sort $(LUA_INCDIR) $(OPENBLAS_INCDIR) $(call pkg_include,libcjson libutf8proc libpcre2-8)))
 FLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -ffp-contract=fast -fno-math-errno $(WARNINGS) $(INCLUDES)
 LIBS_openblas = $(BLAS_LIBS)
 LIBS_cjson = $(call pkg_libs,libcjson,-lcjson)
 LIBS_utf8proc = $(call pkg_libs,libutf8proc,-lutf8proc)
+LIBS_pcre2 = $(call pkg_libs,libpcre2-8,-lpcre2-8)
 LIBS_lua = $(call pkg_libs,lua5.4,-llua5.4) # for hosts; the module takes Lua from whoever loads it
-LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) -lpthread -lm
+LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) $(LIBS_pcre2) -lpthread -lm
 
 # The kernels are written once and compiled for each instruction set, but for these few; dispatch.c chooses among them.
 ONCE = csrc/core/kernels/dispatch.c $(wildcard csrc/core/kernels/dtype*.c)

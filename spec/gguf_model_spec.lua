@@ -178,14 +178,12 @@ describe("gpt.load of a GGUF file", function()
       return list[1]:sub(#start + 1)
     end
     local texts = gpt.read_gguf(FIXTURES .. "untied.gguf").metadata
-    assert.equal('tokenizer.ggml.model is "llama"; what is implemented is "gpt2"',
-      heard { ["tokenizer.ggml.model"] = "llama" })
-    assert.equal('tokenizer.ggml.pre is "llama-bpe"; what is implemented is "gpt-2"',
-      heard { ["tokenizer.ggml.pre"] = "llama-bpe" })
-    assert.equal('tokenizer.ggml.pre is missing; what is implemented is "gpt-2"',
-      heard { ["tokenizer.ggml.pre"] = "absent" })
-    assert.equal("tokenizer.ggml.add_eos_token is true, which is not implemented",
-      heard { ["tokenizer.ggml.add_eos_token"] = true })
+    assert.equal('tokenizer.ggml.model is "bert"; what is implemented is "gpt2" and "llama"',
+      heard { ["tokenizer.ggml.model"] = "bert" })
+    assert.equal('tokenizer.ggml.pre is "superbpe", which is not implemented', heard { ["tokenizer.ggml.pre"] = "superbpe" })
+    assert.equal("tokenizer.ggml.scores is not an array of f32", heard { ["tokenizer.ggml.model"] = "llama" })
+    assert.equal("luagpt.tokenizer is no string", heard { ["luagpt.tokenizer"] = true })
+    assert.equal("luagpt.tokenizer: not valid JSON near line 1, column 1", heard { ["luagpt.tokenizer"] = "x" })
     assert.equal("tokenizer.ggml.tokens is not an array of strings", heard { ["tokenizer.ggml.tokens"] = "absent" })
     assert.equal("tokenizer.ggml.token_type is not an array of i32", heard { ["tokenizer.ggml.token_type"] = "absent" })
     assert.equal("tokenizer.ggml.merges is not an array of strings", heard { ["tokenizer.ggml.merges"] = "absent" })

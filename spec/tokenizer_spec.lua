@@ -97,6 +97,16 @@ describe("a tokenizer", function()
     end
   end)
 
+  it("is the same where its pattern is written out", function()
+    local level = JSON:match('"pre_tokenizer": ({[^}]*})')
+    for _, how in ipairs { '"Isolated", "invert": false', '"Removed", "invert": true' } do
+      local other = loaded { ["tokenizer.json"] = change(JSON, '"pre_tokenizer": ' .. level,
+        '"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "' .. PATTERN
+        .. '"}, "behavior": ' .. how .. "}, " .. level:gsub("true}", "false}") .. "]}") }
+      for _, case in ipairs(fixture) do assert.same(case.small, other:encode(case[1])) end
+    end
+  end)
+
   it("prefers tokenizer.json", function()
     local other = loaded { ["tokenizer.json"] = JSON, ["vocab.json"] = "", ["merges.txt"] = "" }
     assert.equal(400, other.vocab_size)
@@ -614,42 +624,77 @@ describe("gpt.tokenizer refuses", function()
     assert.equal(400, loaded({ ["merges.txt"] = MERGES:gsub("^[^\n]*\n", "") }).vocab_size)
   end)
 
-  it("what tokenizer.json asks for and is not GPT-2's way, by name", function()
+  it("what tokenizer.json asks for and is not implemented, by name", function()
     local level = JSON:match('"pre_tokenizer": ({[^}]*})')
+    local function nested(steps)
+      local inner = '{"type": "Sequence", "' .. steps .. '": ['
+      return inner:rep(9) .. "]}" .. ("]}"):rep(8)
+    end
+    local function split(pattern, behavior)
+      return ('{"type": "Split", "pattern": {"Regex": "%s"}, "behavior": "%s"}'):format(pattern, behavior or "Isolated")
+    end
     for expected, edit in pairs {
       ['"model" (an object) is missing'] = { JSON, "{}" },
       ['model "WordPiece" is not supported: BPE expected'] = { '"type": "BPE"', '"type": "WordPiece"' },
       ["model: dropout is not supported"] = { '"dropout": null', '"dropout": 0.1' },
-      ["model: byte_fallback is not supported"] = { '"byte_fallback": false', '"byte_fallback": true' },
-      ["model: ignore_merges is not supported"] = { '"ignore_merges": false', '"ignore_merges": true' },
       ["model: end_of_word_suffix is not supported"] = { '"end_of_word_suffix": null', '"end_of_word_suffix": "</w>"' },
       ["model: continuing_subword_prefix is not supported"] =
         { '"continuing_subword_prefix": null', '"continuing_subword_prefix": "##"' },
       ['model: "vocab" (an object) is missing'] = { '"vocab"', '"words"' },
       ['model: "merges" (an array) is missing'] = { '"merges"', '"pairs"' },
-      ['normalizer "NFC" is not supported: none expected'] = { '"normalizer": null', '"normalizer": {"type": "NFC"}' },
-      ['pre_tokenizer "Whitespace" is not supported: ByteLevel expected'] = { level, '{"type": "Whitespace"}' },
-      ['pre_tokenizer "null" is not supported: ByteLevel expected'] = { level, "null" },
-      ["pre_tokenizer: add_prefix_space = true is not supported"] =
-        { '"add_prefix_space": false', '"add_prefix_space": true' },
-      ["pre_tokenizer: use_regex = false is not supported"] = { '"use_regex": true', '"use_regex": false' },
-      ['decoder "WordPiece" is not supported: ByteLevel expected'] =
+      ['normalizer "Nmt" is not supported: NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace or Sequence expected'] =
+        { '"normalizer": null', '"normalizer": {"type": "Nmt"}' },
+      ['normalizer Replace: "content" (a string) is missing'] = { '"normalizer": null', '"normalizer": {"type": "Replace"}' },
+      ['normalizer Replace: "pattern" needs "Regex" or "String" (a string)'] =
+        { '"normalizer": null', '"normalizer": {"type": "Replace", "content": "x", "pattern": {"Glob": "*"}}' },
+      ['normalizer Prepend: "prepend" (a string) is missing'] = { '"normalizer": null', '"normalizer": {"type": "Prepend"}' },
+      ["normalizer: sequences lie more than 8 deep"] = { '"normalizer": null', '"normalizer": ' .. nested "normalizers" },
+      ["more than 32 normalizers"] = { '"normalizer": null', '"normalizer": {"type": "Sequence", "normalizers": ['
+        .. ('{"type": "Lowercase"}, '):rep(32) .. '{"type": "Lowercase"}]}' },
+      ['pre_tokenizer "Bert" is not supported: ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, '
+        .. "Metaspace or Sequence expected"] = { level, '{"type": "Bert"}' },
+      ["pre_tokenizer: sequences lie more than 8 deep"] = { level, nested "pretokenizers" },
+      ["more than 16 pre-tokenizers"] = { level, '{"type": "Sequence", "pretokenizers": ['
+        .. ('{"type": "Digits"}, '):rep(16) .. '{"type": "Digits"}]}' },
+      ['after ByteLevel, pre_tokenizer "Digits" is not supported: nothing expected'] =
+        { level, '{"type": "Sequence", "pretokenizers": [' .. level .. ', {"type": "Digits"}]}' },
+      ["pre_tokenizer Metaspace: prepend_scheme always, first or never expected"] =
+        { level, '{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}' },
+      ["pre_tokenizer Metaspace: replacement: a string of 1 to 15 bytes expected"] =
+        { level, '{"type": "Metaspace", "replacement": ""}' },
+      ['decoder "ByteLevel" is not supported: Replace, ByteFallback, Fuse, Strip or Metaspace expected'] =
+        { level, "null" },
+      ['decoder "WordPiece" is not supported: ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or Sequence expected'] =
         { '"decoder": {"type": "ByteLevel"', '"decoder": {"type": "WordPiece"' },
+      ['decoder "Fuse" is not supported: ByteLevel expected'] =
+        { '"decoder": {"type": "ByteLevel"', '"decoder": {"type": "Fuse"' },
+      ["decoder Strip: only blanks at the start, after Fuse, are supported"] =
+        { '"decoder": {"type": "ByteLevel"', '"decoder": {"type": "Strip", "content": " ", "start": 1, "stop": 0' },
+      ["decoder Replace: pattern: a string of at most 15 bytes expected"] =
+        { '"decoder": {"type": "ByteLevel"', '"decoder": {"type": "Replace", "content": " "' },
+      ["decoder: sequences lie more than 8 deep"] = { JSON:match('"decoder": ({[^}]*})'), nested "decoders" },
+      ['model: unk_token: the token "<nothing>" is not in the vocabulary'] =
+        { '"unk_token": null', '"unk_token": "<nothing>"' },
       ['post_processor "BertProcessing" is not supported: ByteLevel, TemplateProcessing or none expected'] =
         { '"post_processor": null', '"post_processor": {"type": "BertProcessing"}' },
-      ["post_processor TemplateProcessing: only one special token before the text is supported"] =
+      ['post_processor TemplateProcessing: "single": one Sequence among SpecialTokens expected'] =
         { '"post_processor": null', '"post_processor": {"type": "TemplateProcessing", "single": '
-          .. '[{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "x"}}]}' },
+          .. '[{"Sequence": {"id": "A"}}, {"Sequence": {"id": "A"}}]}' },
+      ["post_processor: a special token without an id"] =
+        { '"post_processor": null', '"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {}}]}' },
+      ["post_processor: sequences lie more than 8 deep"] =
+        { '"post_processor": null', '"post_processor": ' .. nested "processors" },
       ['post_processor: the special token "<x>" is not in the vocabulary'] =
         { '"post_processor": null', '"post_processor": {"type": "TemplateProcessing", "single": '
           .. '[{"SpecialToken": {"id": "<x>"}}, {"Sequence": {"id": "A"}}]}' },
-      ["pre_tokenizer Split: a pattern other than GPT-2's is not supported"] =
-        { '"pre_tokenizer": {', '"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", '
-          .. '"pattern": {"Regex": "\\\\d"}, "behavior": "Isolated"}, {"type": "ByteLevel"}]}, "x": {' },
-      ["pre_tokenizer Split: behavior Isolated expected"] =
-        { '"pre_tokenizer": {', '"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", '
-          .. '"pattern": {"Regex": "' .. PATTERN .. '"}, "behavior": "Removed"}, {"type": "ByteLevel"}]}, "x": {' },
-      ['the added token "<|endoftext|>": lstrip is not supported'] = { '"lstrip": false', '"lstrip": true' },
+      ['pre_tokenizer Split: the pattern "(": missing closing parenthesis (at 1)'] = { level, split "(" },
+      ['pre_tokenizer Split: the pattern "\\h+": \\h is not supported'] = { level, split "\\\\h+" },
+      ['pre_tokenizer Split: the pattern "[a[b]]": a class within a class is not supported'] = { level, split "[a[b]]" },
+      ['pre_tokenizer Split: the pattern "[a&&b]": && in a class is not supported'] = { level, split "[a&&b]" },
+      ['pre_tokenizer Split: the pattern "a{2}+": a repetition like {2}+ is not supported'] = { level, split "a{2}+" },
+      ["pre_tokenizer Split: a pattern of 0 bytes; 1 to 65536 expected"] = { level, split "" },
+      ["pre_tokenizer Split: behavior Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous expected"] =
+        { level, split("a", "Kept") },
       ['an added token needs "content" (a string) and an id'] = { '"id": 399', '"id": -1' },
       ['two tokens have the id 3: "$" and "<|endoftext|>"'] = { '"id": 399', '"id": 3' },
       ['merges[1]: two tokens expected'] = { '"merges": [[', '"merges": [[1], [' },
@@ -662,10 +707,8 @@ describe("gpt.tokenizer refuses", function()
     end
   end)
 
-  it("special tokens with wrong ids, and settings that add to the ids", function()
+  it("special tokens with wrong ids", function()
     for text, expected in pairs {
-      ['{"add_prefix_space": true}'] = "add_prefix_space = true is not supported",
-      ['{"add_eos_token": true}'] = "add_eos_token = true is not supported",
       ['{"added_tokens_decoder": {"7": {"content": "<|endoftext|>"}}}'] =
         'the token "<|endoftext|>" has two ids: 399 and 7',
       ['{"added_tokens_decoder": {"x": {"content": "<x>"}}}'] = 'an added token needs "content" (a string) and an id',

@@ -156,7 +156,8 @@ static int free_gguf_text(lua_State *L) {
   return 0;
 }
 
-/* _gguf_tokenizer(tokenizer, size): its keys and values as bytes of a header, and how many keys. */
+/* _gguf_tokenizer(tokenizer, size): its keys and values as bytes of a header, and how many keys; and why llama.cpp would
+   get other ids, or nil. */
 static int tokenizer_bytes(lua_State *L) {
   GptEnv *env = bind_env(L);
   lua_Integer size = luaL_checkinteger(L, 2);
@@ -165,12 +166,13 @@ static int tokenizer_bytes(lua_State *L) {
   bind_set_type(L, TEXT);
   const GptTokenizer *tokenizer = bind_check(L, 1, BIND_TOKENIZER);
   luaL_argcheck(L, size >= (lua_Integer)gpt_tokenizer_size(tokenizer), 2, "the tokenizer has more tokens");
-  int keys = gpt_tokenizer_write_gguf(tokenizer, (size_t)size, text);
+  int keys = gpt_tokenizer_write_gguf(env, tokenizer, (size_t)size, text);
   if (text->failed) return bind_raise(L, env);
   lua_pushlstring(L, text->data, text->length);
   gpt_text_free(text);
   lua_pushinteger(L, keys);
-  return 2;
+  lua_pushstring(L, gpt_tokenizer_gguf_difference(env, bind_check(L, 1, BIND_TOKENIZER)));
+  return 3;
 }
 
 /* _gguf_encodings(): { q8_0 = { number =, block =, bytes = }, ... } */

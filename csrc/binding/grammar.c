@@ -162,9 +162,11 @@ static bool add_tokenizer(GptEnv *env, GptTokenTree *tree, const GptTokenizer *t
   char *place = NULL;
   for (int64_t id = 0; id < count; id++) {
     size_t n = 0;
-    if (!gpt_tokenizer_is_mark(tokenizer, id) && !gpt_tokenizer_decoded_size(env, tokenizer, &id, 1, &n)) return false;
+    if (!gpt_tokenizer_is_mark(tokenizer, id) &&
+        !gpt_tokenizer_decoded_size(env, tokenizer, &id, 1, true, &n))
+      return false;
     if ((place = gpt_token_tree_place(tree, n)) == NULL) return false;
-    if (n > 0) gpt_tokenizer_decode(tokenizer, &id, 1, place);
+    if (n > 0) gpt_tokenizer_decode(tokenizer, &id, 1, true, place);
   }
   return true;
 }

@@ -93,7 +93,7 @@ static int free_ids(lua_State *L) {
 
 typedef struct EncodeOptions {
   GptMarks marks;
-  bool bos;
+  bool bos, eos;
 } EncodeOptions;
 
 /* Leaves the list at top on the stack as places from 0, which the collector owns. */
@@ -115,25 +115,34 @@ static const int64_t *push_places(lua_State *L, size_t *count) {
 }
 
 static EncodeOptions check_encode_options(lua_State *L, int index) {
-  static const char *const names[] = {"special", "bos", "literal_at", NULL};
+  static const char *const names[] = {"special", "bos", "eos", "literal_at", NULL};
   EncodeOptions options = {.bos = false};
   if (lua_isnoneornil(L, index)) return options;
   luaL_checktype(L, index, LUA_TTABLE);
   bind_check_options(L, index, "encode", names);
   options.marks.count = bind_opt_boolean_field(L, index, "encode", "special", false);
   options.bos = bind_opt_boolean_field(L, index, "encode", "bos", false);
+  options.eos = bind_opt_boolean_field(L, index, "encode", "eos", false);
   if (lua_getfield(L, index, "literal_at") != LUA_TNIL)
     options.marks.literal = push_places(L, &options.marks.literal_count);
   return options;
 }
 
-/* Puts the id with which the files say that a text begins before the others, unless they begin with it. */
-static bool put_first(GptIds *ids, int64_t first) {
-  if (first < 0 || (ids->length > 0 && ids->data[0] == first)) return true;
-  if (!gpt_ids_reserve(ids, 1)) return false;
-  memmove(ids->data + 1, ids->data, ids->length * sizeof *ids->data);
-  ids->data[0] = first;
-  ids->length++;
+/* Puts ids before the others, unless they begin with them. */
+static bool put_before(GptIds *ids, const GptIds *first) {
+  size_t bytes = first->length * sizeof *ids->data;
+  if (first->length == 0 || (ids->length >= first->length && memcmp(ids->data, first->data, bytes) == 0)) return true;
+  if (!gpt_ids_reserve(ids, first->length)) return false;
+  memmove(ids->data + first->length, ids->data, ids->length * sizeof *ids->data);
+  memcpy(ids->data, first->data, bytes);
+  ids->length += first->length;
+  return true;
+}
+
+static bool put_after(GptIds *ids, const GptIds *last) {
+  if (!gpt_ids_reserve(ids, last->length)) return false;
+  if (last->length > 0) memcpy(ids->data + ids->length, last->data, last->length * sizeof *ids->data);
+  ids->length += last->length;
   return true;
 }
 
@@ -152,7 +161,8 @@ The token ids of a text. Any string of bytes is allowed; `decode` returns the sa
 @tparam string text
 @tparam[opt] table options `special`: true turns marks in the text, such as `<|endoftext|>`, into their ids; otherwise
 they are plain text. Added tokens that the files do not call special always match. `bos`: true puts the BOS token before
-the text, if the model's files say that a prompt begins with it. `literal_at`: positions in the text, in bytes from 1,
+the text, if the model's files say that a prompt begins with it; `eos`: true puts after it what they say a text ends
+with. `literal_at`: positions in the text, in bytes from 1,
 at which no mark begins even with `special`: for texts of which a part comes from a stranger
 @treturn {integer,...} ids
 @usage local ids = tokenizer:encode("Hello, world")
@@ -168,7 +178,8 @@ static int encode(lua_State *L) {
   GptIds *ids = push_ids(L, env);
   GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   if (!gpt_tokenizer_encode(env, tokenizer, text, length, options.marks, ids)) return bind_raise(L, env);
-  if (options.bos && !put_first(ids, gpt_tokenizer_first(tokenizer))) return bind_raise(L, env);
+  if (options.bos && !put_before(ids, gpt_tokenizer_before(tokenizer))) return bind_raise(L, env);
+  if (options.eos && !put_after(ids, gpt_tokenizer_after(tokenizer))) return bind_raise(L, env);
   if (ids->length > INT_MAX) return bind_error(L, "encode: %zu ids are too many for a table", ids->length);
   push_id_list(L, ids);
   gpt_ids_free(ids);
@@ -222,11 +233,21 @@ static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
   return ids;
 }
 
+static bool check_continued(lua_State *L, int index) {
+  static const char *const names[] = {"continued", NULL};
+  if (lua_isnoneornil(L, index)) return false;
+  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_options(L, index, "decode", names);
+  return bind_opt_boolean_field(L, index, "decode", "continued", false);
+}
+
 /***
 The text of ids. If ids are cut off at a token, the text may end inside a UTF-8 character. An id without a token decodes
 to nothing: a model's vocabulary may be padded beyond its tokenizer's.
 @function Tokenizer:decode
 @tparam {integer,...}|Tensor ids an array, or an i64 tensor of one dimension
+@tparam[opt] table options `continued`: true for ids that follow others. Tokenizers of Llama's kind put a blank before a
+text and leave it out again in decoding; it belongs to the text where the ids continue one
 @treturn string
 @raise if an id is negative or not a number
 @usage print(tokenizer:decode(tokenizer:encode("Hello")))  --> Hello
@@ -235,11 +256,13 @@ static int tokenizer_decode(lua_State *L) {
   GptEnv *env = bind_env(L);
   size_t length;
   bind_check(L, 1, TYPE);
+  bool continued = check_continued(L, 3);
   GptIds *ids = check_id_list(L, env, 2);
-  if (!gpt_tokenizer_decoded_size(env, bind_check(L, 1, TYPE), ids->data, ids->length, &length)) return bind_raise(L, env);
+  if (!gpt_tokenizer_decoded_size(env, bind_check(L, 1, TYPE), ids->data, ids->length, continued, &length))
+    return bind_raise(L, env);
   luaL_Buffer buffer;
   char *text = luaL_buffinitsize(L, &buffer, length);
-  gpt_tokenizer_decode(bind_check(L, 1, TYPE), ids->data, ids->length, text);
+  gpt_tokenizer_decode(bind_check(L, 1, TYPE), ids->data, ids->length, continued, text);
   luaL_pushresultsize(&buffer, length);
   gpt_ids_free(ids);
   return 1;
@@ -256,9 +279,13 @@ static int token(lua_State *L) {
   GptEnv *env = bind_env(L);
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   size_t length;
-  const char *bytes = gpt_tokenizer_token(env, tokenizer, luaL_checkinteger(L, 2), &length);
-  if (bytes == NULL) return bind_raise(L, env);
-  lua_pushlstring(L, bytes, length);
+  int64_t id = luaL_checkinteger(L, 2);
+  if (gpt_tokenizer_token(env, tokenizer, id, &length) == NULL) return bind_raise(L, env);
+  if (!gpt_tokenizer_decoded_size(env, tokenizer, &id, 1, true, &length)) return bind_raise(L, env);
+  luaL_Buffer buffer;
+  char *text = luaL_buffinitsize(L, &buffer, length);
+  gpt_tokenizer_decode(bind_check(L, 1, TYPE), &id, 1, true, text);
+  luaL_pushresultsize(&buffer, length);
   return 1;
 }
 

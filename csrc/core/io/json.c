@@ -123,6 +123,15 @@ void gpt_json_add_string(GptText *out, const char *text, size_t length) {
   gpt_text_add_bytes(out, "\"", 1);
 }
 
+void gpt_json_add(GptText *out, const cJSON *value) {
+  GptLocale locale = gpt_numbers_begin();
+  char *text = cJSON_PrintUnformatted(value);
+  gpt_numbers_end(locale);
+  out->failed = out->failed || (text == NULL && !gpt_fail(out->env, "not enough memory to write JSON"));
+  if (text != NULL) gpt_text_add_bytes(out, text, strlen(text));
+  cJSON_free(text);
+}
+
 const char *gpt_quote(const char *text, size_t length, char *out) {
   const uint8_t *s = (const uint8_t *)text;
   size_t at = 0, written = 1, step;

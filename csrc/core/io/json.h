@@ -25,6 +25,9 @@ int64_t gpt_json_whole(const cJSON *value, int64_t most);
 /* Appends text (UTF-8) as a JSON string, quotes included. */
 void gpt_json_add_string(GptText *out, const char *text, size_t length);
 
+/* Appends a document as text. */
+void gpt_json_add(GptText *out, const cJSON *value);
+
 /* Text as a message shows it: at most 40 bytes of it, whole characters, in double quotes, control characters as \xNN.
    Writes into out (GPT_QUOTE_SIZE bytes) and returns out. */
 #define GPT_QUOTE_SIZE 176

@@ -59,3 +59,13 @@ void gpt_classes_init(GptClasses *classes) {
     for (int32_t code = corrections[i].first; code <= corrections[i].last; code++)
       set_class(classes, code, corrections[i].class);
 }
+
+bool gpt_is_word_character(const GptClasses *classes, uint32_t code) {
+  if (gpt_class_of(classes, code) == LETTER || code == 0x200c || code == 0x200d) return true;
+  switch (utf8proc_category((utf8proc_int32_t)code)) {
+    case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC: return true;
+    default: return (code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) ||
+                    (code >= 0x1f150 && code <= 0x1f169) || (code >= 0x1f170 && code <= 0x1f189);
+  }
+}

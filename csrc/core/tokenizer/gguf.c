@@ -3,31 +3,31 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/array.h"
+#include "core/base/memory.h"
 #include "core/io/json.h"
+#include "core/tokenizer/gguf_keys.h"
+#include "core/tokenizer/gguf_pre.h"
 #include "core/tokenizer/parts.h"
 #include "core/tokenizer/reading.h"
 
-/* Types of tokens in tokenizer.ggml.token_type. */
-enum { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
-
-/* The keys of special tokens' ids; NULL: the format has none. The misspelt one is spelled so. */
-static const char *const role_keys[GPT_ROLES] = {
+/* The misspelt one is spelled so. */
+const char *const gpt_gguf_role_keys[GPT_ROLES] = {
     [GPT_ROLE_EOS] = "tokenizer.ggml.eos_token_id",       [GPT_ROLE_BOS] = "tokenizer.ggml.bos_token_id",
     [GPT_ROLE_UNK] = "tokenizer.ggml.unknown_token_id",   [GPT_ROLE_PAD] = "tokenizer.ggml.padding_token_id",
     [GPT_ROLE_SEP] = "tokenizer.ggml.seperator_token_id", [GPT_ROLE_MASK] = "tokenizer.ggml.mask_token_id",
 };
 
-#define ADD_BOS "tokenizer.ggml.add_bos_token"
-#define END_KEYS 2
-
-/* What ends a text beside eos: a turn, a message. */
-static const char *const end_keys[END_KEYS] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+const char *const gpt_gguf_end_keys[GPT_GGUF_END_KEYS] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
 
 /* The file's tokenizer, while it is read. */
 typedef struct Source {
   GptEnv *env;
   const GptGguf *gguf;
   GptTokenizer *tokenizer;
+  const GptPre *pre; /* of the byte-level kind */
+  bool by_scores;    /* of SentencePiece's kind */
+  cJSON *steps;      /* the description, or NULL */
 } Source;
 
 static bool is_string(const GptGgufValue *value, const char *text) {
@@ -46,18 +46,87 @@ static bool is_set(const GptGguf *gguf, const char *key) {
   return value != NULL && value->type == GPT_GGUF_BOOL && value->bytes[0] != 0;
 }
 
-/* Only the byte-level BPE with GPT-2's way of cutting words. */
-static bool check_gguf_kind(GptEnv *env, const GptGguf *gguf) {
-  static const char *const settings[] = {"tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix"};
+/* What is done to a text, as tokenizer.json would say it. */
+static const char sentencepiece_decoder[] =
+    "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"\xe2\x96\x81\"}, "
+    "\"content\": \" \"}, {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}";
+static const char byte_level[] =
+    "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}";
+
+/* SentencePiece's kind: blanks are marked, one more before the text where `prefix`. */
+static void describe_sentencepiece(GptText *out, bool prefix) {
+  gpt_text_add(out, "{\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [%s"
+               "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\xe2\x96\x81\"}]},\n",
+               prefix ? "{\"type\": \"Prepend\", \"prepend\": \"\xe2\x96\x81\"}, " : "");
+  gpt_text_add(out, "\"pre_tokenizer\": null,\n\"decoder\": %s%s]},\n", sentencepiece_decoder,
+               prefix ? ", {\"type\": \"Strip\", \"content\": \" \", \"start\": 1, \"stop\": 0}" : "");
+  gpt_text_add(out, "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"fuse_unk\": true, \"byte_fallback\": true}}");
+}
+
+static void describe_byte_level(GptText *out, const GptPre *pre) {
+  gpt_text_add(out, "{\"normalizer\": null,\n\"pre_tokenizer\": ");
+  gpt_gguf_pre_describe(pre, out);
+  gpt_text_add(out, ",\n\"decoder\": %s,\n\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
+               "\"byte_fallback\": false, \"ignore_merges\": %s}}", byte_level, pre->ignore_merges ? "true" : "false");
+}
+
+/* Reads the steps that a description has. */
+static bool read_kind_description(Source *source, const char *what, const char *text, size_t n) {
+  GptTokenizer *tokenizer = source->tokenizer;
+  cJSON *json = gpt_json_parse(source->env, what, text, n);
+  if (json == NULL) return false;
+  bool good = gpt_read_steps(source->env, tokenizer, json) || gpt_fail_at(source->env, "%s", what);
+  source->steps = json;
+  return good;
+}
+
+static bool read_own_description(Source *source, const GptGgufValue *value) {
+  GptText text; /* a zero byte goes behind it */
+  if (value->type != GPT_GGUF_STRING) return gpt_fail(source->env, GPT_GGUF_OWN " is no string");
+  gpt_text_init(&text, source->env);
+  gpt_text_add_bytes(&text, value->bytes, (size_t)value->count);
+  bool good = !text.failed && read_kind_description(source, GPT_GGUF_OWN, text.data, text.length);
+  gpt_text_free(&text);
+  return good;
+}
+
+/* Reads a description of a kind that the format names. */
+static bool read_named_kind(Source *source, const GptPre *pre) {
+  GptText text;
+  gpt_text_init(&text, source->env);
+  const GptGgufValue *prefix = gpt_gguf_find(source->gguf, GPT_GGUF_SPACE_PREFIX);
+  if (pre != NULL) describe_byte_level(&text, pre);
+  else describe_sentencepiece(&text, prefix == NULL || is_set(source->gguf, GPT_GGUF_SPACE_PREFIX));
+  bool good = !text.failed && read_kind_description(source, pre != NULL ? GPT_GGUF_PRE : GPT_GGUF_MODEL, text.data,
+                                                    text.length);
+  gpt_text_free(&text);
+  source->tokenizer->settings.canonical = true;
+  source->tokenizer->decoder.added_too = false;
+  return good;
+}
+
+static bool read_pre(Source *source) {
   char quoted[GPT_QUOTE_SIZE];
-  const GptGgufValue *model = gpt_gguf_find(gguf, "tokenizer.ggml.model"), *pre = gpt_gguf_find(gguf, "tokenizer.ggml.pre");
-  if (!is_string(model, "gpt2"))
-    return gpt_fail(env, "tokenizer.ggml.model is %s; what is implemented is \"gpt2\"", show_text(model, quoted));
-  if (!is_string(pre, "gpt-2"))
-    return gpt_fail(env, "tokenizer.ggml.pre is %s; what is implemented is \"gpt-2\"", show_text(pre, quoted));
-  for (int i = 0; i < 2; i++)
-    if (is_set(gguf, settings[i])) return gpt_fail(env, "%s is true, which is not implemented", settings[i]);
-  return true;
+  const GptGgufValue *pre = gpt_gguf_find(source->gguf, GPT_GGUF_PRE);
+  if (pre != NULL && pre->type == GPT_GGUF_STRING) source->pre = gpt_gguf_pre_find(pre->bytes, (size_t)pre->count);
+  if (pre == NULL) source->pre = gpt_gguf_pre_find("default", 7);
+  if (source->pre == NULL)
+    return gpt_fail(source->env, GPT_GGUF_PRE " is %s, which is not implemented", show_text(pre, quoted));
+  if (source->pre != gpt_gguf_pre_find("gpt-2", 5)) return read_named_kind(source, source->pre);
+  return gpt_tokenizer_cut_as_gpt2(source->env, source->tokenizer); /* needs no words */
+}
+
+/* The byte-level kind, or SentencePiece's; what the file was made from is described in it where it was ours. */
+static bool read_kind(Source *source) {
+  char quoted[GPT_QUOTE_SIZE];
+  const GptGgufValue *model = gpt_gguf_find(source->gguf, GPT_GGUF_MODEL), *own = gpt_gguf_find(source->gguf,
+      GPT_GGUF_OWN);
+  source->by_scores = is_string(model, "llama");
+  if (!source->by_scores && !is_string(model, "gpt2"))
+    return gpt_fail(source->env, GPT_GGUF_MODEL " is %s; what is implemented is \"gpt2\" and \"llama\"",
+                    show_text(model, quoted));
+  if (own != NULL) return read_own_description(source, own);
+  return source->by_scores ? read_named_kind(source, NULL) : read_pre(source);
 }
 
 /* An array of that key; `item` is the type that its elements must have. */
@@ -70,19 +139,40 @@ static const GptGgufValue *find_list(Source *source, const char *key, GptGgufTyp
 /* A control token is one of the vocabulary as well, as GPT-2's own files have it. */
 static bool add_mark(Source *source, int64_t id, const GptGgufValue *text, bool special) {
   GptVocabulary *v = &source->tokenizer->vocabulary;
-  if (!gpt_tokenizer_add_added(source->env, source->tokenizer, id, text->bytes, (size_t)text->count, special))
+  if (!gpt_tokenizer_add_added(source->env, source->tokenizer, id, text->bytes, (size_t)text->count,
+                               special ? GPT_TOKEN_SPECIAL : 0))
     return false;
   v->tokens[id].flags |= GPT_TOKEN_MODEL;
   return true;
 }
 
+/* <0x0A> */
+static bool is_byte_name(const GptGgufValue *text) {
+  if (text->count != 6 || memcmp(text->bytes, "<0x", 3) != 0 || text->bytes[5] != '>') return false;
+  for (int i = 3; i < 5; i++)
+    if (strchr("0123456789ABCDEF", text->bytes[i]) == NULL || text->bytes[i] == '\0') return false;
+  return true;
+}
+
+/* Unused tokens of the byte-level kind only fill up the list; in SentencePiece's kind merging may make them, but for
+   those that some converters put at the list's end. */
+static bool is_filler(const Source *source, const GptGgufValue *text, int64_t type) {
+  if (text->count == 0) return true;
+  if (type != GPT_GGUF_TOKEN_UNUSED) return false;
+  return !source->by_scores || (text->count > 5 && memcmp(text->bytes, "[PAD", 4) == 0);
+}
+
 static bool add_gguf_token(Source *source, int64_t id, const GptGgufValue *text, int64_t type) {
-  if (type == UNUSED) return true;
-  if (type == CONTROL || type == UNKNOWN || type == USER_DEFINED)
-    return add_mark(source, id, text, type != USER_DEFINED);
-  if (type != NORMAL) return gpt_fail(source->env, "type %lld is not one of this kind of tokenizer", (long long)type);
+  if (is_filler(source, text, type)) return true;
+  if (type == GPT_GGUF_TOKEN_CONTROL || type == GPT_GGUF_TOKEN_UNKNOWN || type == GPT_GGUF_TOKEN_USER_DEFINED)
+    return add_mark(source, id, text, type != GPT_GGUF_TOKEN_USER_DEFINED);
+  if (type == GPT_GGUF_TOKEN_BYTE && source->by_scores && !is_byte_name(text))
+    return gpt_fail(source->env, "a byte's token, <0x00> to <0xFF>, expected");
+  if (type != GPT_GGUF_TOKEN_NORMAL && !(source->by_scores && (type == GPT_GGUF_TOKEN_BYTE ||
+                                                               type == GPT_GGUF_TOKEN_UNUSED)))
+    return gpt_fail(source->env, "type %lld is not one of this kind of tokenizer", (long long)type);
   return gpt_vocabulary_add_spelled(source->env, &source->tokenizer->vocabulary, id, text->bytes, (size_t)text->count,
-                                    GPT_TOKEN_MODEL);
+                                    GPT_TOKEN_MODEL | (type == GPT_GGUF_TOKEN_UNUSED ? GPT_TOKEN_UNUSED : 0));
 }
 
 static bool check_counts(GptEnv *env, const GptGgufValue *tokens, const GptGgufValue *types) {
@@ -132,6 +222,29 @@ static bool read_gguf_merges(Source *source) {
   return true;
 }
 
+static bool read_gguf_scores(Source *source) {
+  size_t count = source->tokenizer->vocabulary.size;
+  const GptGgufValue *scores = find_list(source, "tokenizer.ggml.scores", GPT_GGUF_F32, "f32");
+  if (scores == NULL) return false;
+  if (scores->count < count)
+    return gpt_fail(source->env, "tokenizer.ggml.scores has %llu elements, tokenizer.ggml.tokens more",
+                    (unsigned long long)scores->count);
+  float *copy = gpt_alloc_array(source->env, count, sizeof *copy);
+  source->tokenizer->scores = copy;
+  if (copy == NULL) return false;
+  memcpy(copy, scores->bytes, count * sizeof *copy);
+  for (size_t id = 0; id < count; id++)
+    if (copy[id] != copy[id]) return gpt_fail(source->env, "tokenizer.ggml.scores: the score of token %zu is no number", id);
+  return true;
+}
+
+/* How tokens merge: where our own description stands beside scores, its list of pairs says more than they do. */
+static bool read_merging(Source *source) {
+  bool pairs = !source->by_scores ||
+               (!source->tokenizer->settings.canonical && gpt_gguf_find(source->gguf, "tokenizer.ggml.merges") != NULL);
+  return pairs ? read_gguf_merges(source) : read_gguf_scores(source);
+}
+
 /* The id that a key names, or -1: also where no token has it, as some files name one past the end. It is a mark. */
 static bool read_id(Source *source, const char *key, int64_t *id) {
   GptVocabulary *v = &source->tokenizer->vocabulary;
@@ -144,23 +257,61 @@ static bool read_id(Source *source, const char *key, int64_t *id) {
   return true;
 }
 
+/* Where SentencePiece's kind names none, it is what its files begin with. */
+static bool read_role(Source *source, int role) {
+  static const int usual[GPT_ROLES] = {[GPT_ROLE_EOS] = 2, [GPT_ROLE_BOS] = 1, [GPT_ROLE_UNK] = 0};
+  int64_t *id = &source->tokenizer->roles[role];
+  if (!read_id(source, gpt_gguf_role_keys[role], id)) return false;
+  bool has_usual = role == GPT_ROLE_EOS || role == GPT_ROLE_BOS || role == GPT_ROLE_UNK;
+  if (!source->by_scores || !has_usual || gpt_gguf_find(source->gguf, gpt_gguf_role_keys[role]) != NULL) return true;
+  const GptToken *token = gpt_vocabulary_token(&source->tokenizer->vocabulary, usual[role]);
+  if (token != NULL && (token->flags & GPT_TOKEN_SPECIAL) != 0) *id = usual[role];
+  return true;
+}
+
+/* Puts a role's id into a list, where a key says so. */
+static bool read_addition(Source *source, const char *key, bool otherwise, GptRole role, GptIds *list) {
+  bool wanted = gpt_gguf_find(source->gguf, key) != NULL ? is_set(source->gguf, key) : otherwise;
+  int64_t id = source->tokenizer->roles[role];
+  if (!wanted || id < 0) return true;
+  if (!gpt_ids_reserve(list, 1)) return false;
+  list->data[list->length++] = id;
+  return true;
+}
+
 static bool read_roles(Source *source) {
-  int64_t *roles = source->tokenizer->roles;
+  GptTokenizer *tokenizer = source->tokenizer;
+  bool bos = source->by_scores || (source->pre != NULL && source->pre->adds_bos);
   for (int role = 0; role < GPT_ROLES; role++)
-    if (!read_id(source, role_keys[role], &roles[role])) return false;
-  if (is_set(source->gguf, ADD_BOS)) source->tokenizer->first = roles[GPT_ROLE_BOS];
+    if (!read_role(source, role)) return false;
+  if (source->by_scores) tokenizer->unknown = tokenizer->roles[GPT_ROLE_UNK];
+  if (tokenizer->settings.has_processor)
+    return gpt_read_post_processor(source->env, tokenizer, gpt_json_field(source->steps, "post_processor"));
+  return read_addition(source, GPT_GGUF_ADD_BOS, bos, GPT_ROLE_BOS, &tokenizer->before) &&
+         read_addition(source, GPT_GGUF_ADD_EOS, false, GPT_ROLE_EOS, &tokenizer->after);
+}
+
+/* Marks that end a turn, a message or a text, as models call them: files rarely say so. */
+static bool add_known_ends(GptTokenizer *tokenizer) {
+  static const char *const names[] = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eom_id|>", "<EOT>",
+                                      "<|endoftext|>", "<|end_of_text|>", "<end_of_utterance>"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    int64_t id = gpt_tokenizer_find(tokenizer, names[i], strlen(names[i]));
+    if (id < 0 || (tokenizer->vocabulary.tokens[id].flags & GPT_TOKEN_SPECIAL) == 0) continue;
+    if (!gpt_tokenizer_add_end(tokenizer, id)) return false;
+  }
   return true;
 }
 
 /* Finishes the tokenizer: what ends a text beside the role's token is marked before, and listed after. */
 static bool read_ends(Source *source) {
-  int64_t ids[END_KEYS];
-  for (int i = 0; i < END_KEYS; i++)
-    if (!read_id(source, end_keys[i], &ids[i])) return false;
+  int64_t ids[GPT_GGUF_END_KEYS];
+  for (int i = 0; i < GPT_GGUF_END_KEYS; i++)
+    if (!read_id(source, gpt_gguf_end_keys[i], &ids[i])) return false;
   if (!gpt_tokenizer_finish(source->env, source->tokenizer)) return false;
-  for (int i = 0; i < END_KEYS; i++)
+  for (int i = 0; i < GPT_GGUF_END_KEYS; i++)
     if (ids[i] >= 0 && !gpt_tokenizer_add_end(source->tokenizer, ids[i])) return false;
-  return true;
+  return add_known_ends(source->tokenizer);
 }
 
 /* tokenizer.chat_template is the default one, tokenizer.chat_template.NAME another. */
@@ -172,7 +323,8 @@ static bool read_gguf_templates(Source *source) {
     size_t n = (size_t)key->count;
     char name[64] = GPT_TEMPLATE_DEFAULT;
     if (value->type != GPT_GGUF_STRING || n < length || memcmp(key->bytes, prefix, length) != 0) continue;
-    if (n > length && (key->bytes[length] != '.' || n - length > sizeof name || memchr(key->bytes, '\0', n) != NULL)) continue;
+    if (n > length && (key->bytes[length] != '.' || n - length > sizeof name || memchr(key->bytes, '\0', n) != NULL))
+        continue;
     if (n > length) memcpy(memset(name, 0, sizeof name), key->bytes + length + 1, n - length - 1);
     if (!gpt_templates_set(source->env, &source->tokenizer->templates, name, value->bytes, (size_t)value->count))
       return false;
@@ -180,122 +332,18 @@ static bool read_gguf_templates(Source *source) {
   return true;
 }
 
+static bool read_source(Source *source) {
+  return read_kind(source) && read_gguf_tokens(source) && read_merging(source) && read_roles(source) &&
+         read_ends(source) && read_gguf_templates(source);
+}
+
 GptTokenizer *gpt_tokenizer_read_gguf(GptEnv *env, const GptGguf *gguf) {
   Source source = {.env = env, .gguf = gguf, .tokenizer = gpt_tokenizer_new(env)};
   if (source.tokenizer == NULL) return NULL;
-  if (check_gguf_kind(env, gguf) && read_gguf_tokens(&source) && read_gguf_merges(&source) && read_roles(&source) && read_ends(&source) &&
-      read_gguf_templates(&source))
-    return source.tokenizer;
+  bool good = read_source(&source);
+  gpt_json_free(env, source.steps);
+  if (good) return source.tokenizer;
   gpt_tokenizer_free(env, source.tokenizer);
   gpt_fail_at(env, "%s", gguf->file->path);
   return NULL;
-}
-
-/* Writing: little-endian, as the format is. */
-static void write_u32(GptText *out, uint32_t value) { gpt_text_add_bytes(out, (const char *)&value, sizeof value); }
-
-static void write_u64(GptText *out, uint64_t value) { gpt_text_add_bytes(out, (const char *)&value, sizeof value); }
-
-static void write_string(GptText *out, const char *bytes, size_t n) {
-  write_u64(out, n);
-  gpt_text_add_bytes(out, bytes, n);
-}
-
-static void write_key(GptText *out, const char *key, GptGgufType type) {
-  write_string(out, key, strlen(key));
-  write_u32(out, type);
-}
-
-static void write_list(GptText *out, const char *key, GptGgufType item, size_t count) {
-  write_key(out, key, GPT_GGUF_ARRAY);
-  write_u32(out, item);
-  write_u64(out, count);
-}
-
-/* A string whose bytes `write` appends: its length is put in afterwards. */
-static size_t begin_string(GptText *out) {
-  write_u64(out, 0);
-  return out->length;
-}
-
-static void end_string(GptText *out, size_t start) {
-  uint64_t length = out->length - start;
-  if (!out->failed) memcpy(out->data + start - sizeof length, &length, sizeof length);
-}
-
-/* A literal token as it is, any other in the byte alphabet. */
-static void write_token(GptText *out, const GptVocabulary *v, size_t id) {
-  size_t start = begin_string(out);
-  if (gpt_vocabulary_token(v, (int64_t)id) != NULL) gpt_vocabulary_spell(v, (int64_t)id, out);
-  else gpt_text_add(out, "[PAD%zu]", id);
-  end_string(out, start);
-}
-
-static int32_t token_type(const GptToken *token) {
-  if (token == NULL) return UNUSED;
-  if ((token->flags & GPT_TOKEN_SPECIAL) != 0) return CONTROL;
-  return (token->flags & GPT_TOKEN_ADDED) != 0 ? USER_DEFINED : NORMAL;
-}
-
-static void write_merge(GptText *out, const GptVocabulary *v, const GptMerge *merge) {
-  size_t start = begin_string(out);
-  gpt_vocabulary_spell(v, merge->left, out);
-  gpt_text_add(out, " ");
-  gpt_vocabulary_spell(v, merge->right, out);
-  end_string(out, start);
-}
-
-/* Writes the key of an id, where there is one; returns how many keys. */
-static int write_id(GptText *out, const char *key, int64_t id) {
-  if (key == NULL || id < 0) return 0;
-  write_key(out, key, GPT_GGUF_U32);
-  write_u32(out, (uint32_t)id);
-  return 1;
-}
-
-static int write_roles(GptText *out, const GptTokenizer *tokenizer) {
-  int written = 0;
-  for (int role = 0; role < GPT_ROLES; role++) written += write_id(out, role_keys[role], tokenizer->roles[role]);
-  if (tokenizer->first < 0) return written;
-  write_key(out, ADD_BOS, GPT_GGUF_BOOL);
-  gpt_text_add_bytes(out, "\1", 1);
-  return written + 1;
-}
-
-static int write_ends(GptText *out, const GptTokenizer *tokenizer) {
-  int written = 0;
-  for (size_t i = 0; i < tokenizer->ends.length && written < END_KEYS; i++)
-    if (tokenizer->ends.data[i] != tokenizer->roles[GPT_ROLE_EOS])
-      written += write_id(out, end_keys[written], tokenizer->ends.data[i]);
-  return written;
-}
-
-/* All but the default one, which is the model's to write. */
-static int write_gguf_templates(GptText *out, const GptTemplates *templates) {
-  int written = 0;
-  for (size_t i = 0; i < templates->count; i++) {
-    char key[128];
-    const GptTemplate *each = &templates->list[i];
-    if (strcmp(each->name, GPT_TEMPLATE_DEFAULT) == 0 || strlen(each->name) > 64) continue;
-    snprintf(key, sizeof key, "tokenizer.chat_template.%s", each->name);
-    write_key(out, key, GPT_GGUF_STRING);
-    write_string(out, each->text, each->length);
-    written++;
-  }
-  return written;
-}
-
-int gpt_tokenizer_write_gguf(const GptTokenizer *tokenizer, size_t size, GptText *out) {
-  const GptVocabulary *v = &tokenizer->vocabulary;
-  write_key(out, "tokenizer.ggml.model", GPT_GGUF_STRING);
-  write_string(out, "gpt2", 4);
-  write_key(out, "tokenizer.ggml.pre", GPT_GGUF_STRING);
-  write_string(out, "gpt-2", 5);
-  write_list(out, "tokenizer.ggml.tokens", GPT_GGUF_STRING, size);
-  for (size_t id = 0; id < size; id++) write_token(out, v, id);
-  write_list(out, "tokenizer.ggml.token_type", GPT_GGUF_I32, size);
-  for (size_t id = 0; id < size; id++) write_u32(out, (uint32_t)token_type(gpt_vocabulary_token(v, (int64_t)id)));
-  write_list(out, "tokenizer.ggml.merges", GPT_GGUF_STRING, tokenizer->merges.count);
-  for (size_t i = 0; i < tokenizer->merges.count; i++) write_merge(out, v, &tokenizer->merges.list[i]);
-  return 5 + write_roles(out, tokenizer) + write_ends(out, tokenizer) + write_gguf_templates(out, &tokenizer->templates);
 }

@@ -11,6 +11,9 @@ GptTokenizer *gpt_tokenizer_read_gguf(GptEnv *env, const GptGguf *gguf);
 
 /* Appends the keys and their values as GGUF has them, with `size` tokens (a model's vocabulary; at least the
    tokenizer's own): ids that no token has are written as unused ones. Returns how many keys. */
-int gpt_tokenizer_write_gguf(const GptTokenizer *tokenizer, size_t size, GptText *out);
+int gpt_tokenizer_write_gguf(GptEnv *env, const GptTokenizer *tokenizer, size_t size, GptText *out);
+
+/* Why other programs that read such a file would get other ids; NULL where they do not. */
+const char *gpt_tokenizer_gguf_difference(GptEnv *env, const GptTokenizer *tokenizer);
 
 #endif

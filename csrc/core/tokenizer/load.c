@@ -39,7 +39,8 @@ static bool fail_without_files(GptEnv *env, const char *dir, const Found *found)
   for (int i = 0; i < PAIRS; i++)
     for (int k = 0; k < 2; k++)
       if (found->pairs[i][k])
-        return gpt_fail(env, "%s has %s, but not the %s that goes with it", dir, pair_names[i][k], pair_names[i][1 - k]);
+        return gpt_fail(env, "%s has %s, but not the %s that goes with it", dir, pair_names[i][k], pair_names[i][1 -
+                        k]);
   return gpt_fail(env, "%s has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt are there", dir);
 }
 
@@ -86,7 +87,7 @@ static bool settle_roles(GptEnv *env, GptTokenizer *tokenizer) {
     tokenizer->roles[role] = shared ? id : -1;
     used = used || shared;
   }
-  return !used || gpt_tokenizer_add_added(env, tokenizer, id, end, strlen(end), true);
+  return !used || gpt_tokenizer_add_added(env, tokenizer, id, end, strlen(end), GPT_TOKEN_SPECIAL);
 }
 
 /* Reads a file that may be absent (then json stays NULL), and what it says of special tokens. */
@@ -107,8 +108,26 @@ static bool add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *conf
   return gpt_add_special_tokens(env, tokenizer, documents, 2);
 }
 
-/* Special tokens and their roles. tokenizer.json itself says with what a text begins; without it the setting counts. */
-static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, bool bos_is_a_setting) {
+/* What a setting asks to put at an end of every text. */
+static bool put_role(GptIds *list, int64_t id) {
+  if (id < 0) return true;
+  if (!gpt_ids_reserve(list, 1)) return false;
+  list->data[list->length++] = id;
+  return true;
+}
+
+/* What tokenizer_config.json says of texts of a tokenizer that no tokenizer.json describes. */
+static bool read_text_settings(GptEnv *env, GptTokenizer *tokenizer, const cJSON *config) {
+  bool bos = gpt_asks_for(config, "add_bos_token"), eos = gpt_asks_for(config, "add_eos_token");
+  if (bos && !put_role(&tokenizer->before, tokenizer->roles[GPT_ROLE_BOS])) return false;
+  if (eos && !put_role(&tokenizer->after, tokenizer->roles[GPT_ROLE_EOS])) return false;
+  if (gpt_asks_for(config, "add_prefix_space") && gpt_cuts_add(env, &tokenizer->cuts, GPT_CUT_PREFIX) == NULL)
+      return false;
+  return gpt_tokenizer_cut_as_gpt2(env, tokenizer);
+}
+
+/* Special tokens and their roles. `described`: tokenizer.json itself says what is done to a text. */
+static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir, bool described) {
   cJSON *config = NULL, *map = NULL;
   bool good = read_description(env, tokenizer, dir, "tokenizer_config.json", &config) &&
               read_description(env, tokenizer, dir, "special_tokens_map.json", &map) &&
@@ -117,7 +136,7 @@ static bool read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, GptDirecto
   good = good && (gpt_templates_read_config(env, &tokenizer->templates, config) ||
                   gpt_fail_at(env, "%s/tokenizer_config.json", dir->path)) &&
          gpt_templates_read_file(env, &tokenizer->templates, dir);
-  if (good && bos_is_a_setting && gpt_asks_for_bos(config)) tokenizer->first = tokenizer->roles[GPT_ROLE_BOS];
+  good = good && (described || read_text_settings(env, tokenizer, config));
   gpt_json_free(env, config);
   gpt_json_free(env, map);
   return good;
@@ -139,7 +158,7 @@ static bool read_files(GptEnv *env, GptTokenizer *tokenizer, GptDirectory *dir) 
   Found found = {0};
   return look(dir, &found) && read_tokens(env, tokenizer, dir, &found) &&
          read_if_there(env, tokenizer, dir, "added_tokens.json", gpt_read_added_tokens) &&
-         read_special_tokens(env, tokenizer, dir, !found.tokenizer) &&
+         read_special_tokens(env, tokenizer, dir, found.tokenizer) &&
          (gpt_tokenizer_finish(env, tokenizer) || gpt_fail_at(env, "%s", dir->path)) &&
          read_if_there(env, tokenizer, dir, "generation_config.json", gpt_read_end_tokens) &&
          read_if_there(env, tokenizer, dir, "config.json", gpt_read_end_tokens);

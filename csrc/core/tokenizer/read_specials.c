@@ -15,15 +15,17 @@ static const char *token_text(const cJSON *value) {
 }
 
 bool gpt_read_added_token(GptEnv *env, GptTokenizer *tokenizer, int64_t id, const cJSON *token) {
-  static const char *const unsupported[] = {"lstrip", "rstrip", "single_word"};
-  char quoted[GPT_QUOTE_SIZE];
+  static const struct {
+    const char *name;
+    uint32_t flag;
+  } fields[] = {{"special", GPT_TOKEN_SPECIAL}, {"lstrip", GPT_TOKEN_LSTRIP}, {"rstrip", GPT_TOKEN_RSTRIP},
+                {"single_word", GPT_TOKEN_WORD}, {"normalized", GPT_TOKEN_NORMALIZED}};
+  uint32_t flags = 0;
   const char *text = token_text(token);
   if (text == NULL || id < 0) return gpt_fail(env, "an added token needs \"content\" (a string) and an id");
-  for (int i = 0; i < 3; i++)
-    if (is_true(token, unsupported[i]))
-      return gpt_fail(env, "the added token %s: %s is not supported", gpt_quote(text, strlen(text), quoted),
-                      unsupported[i]);
-  return gpt_tokenizer_add_added(env, tokenizer, id, text, strlen(text), is_true(token, "special"));
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (is_true(token, fields[i].name)) flags |= fields[i].flag;
+  return gpt_tokenizer_add_added(env, tokenizer, id, text, strlen(text), flags);
 }
 
 bool gpt_read_added_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
@@ -32,7 +34,7 @@ bool gpt_read_added_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *js
   cJSON_ArrayForEach(entry, json) {
     int64_t id = gpt_json_whole(entry, GPT_MOST_TOKENS - 1);
     if (id < 0) return gpt_fail(env, "an added token needs an id");
-    if (!gpt_tokenizer_add_added(env, tokenizer, id, entry->string, strlen(entry->string), false)) return false;
+    if (!gpt_tokenizer_add_added(env, tokenizer, id, entry->string, strlen(entry->string), 0)) return false;
   }
   return true;
 }
@@ -62,7 +64,7 @@ static bool add_role(GptEnv *env, GptTokenizer *tokenizer, GptRole role, const c
   if (value == NULL) return true;
   tokenizer->roles[role] = -1;
   if (text == NULL) return true;
-  if (!gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true))
+  if (!gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), GPT_TOKEN_SPECIAL))
     return gpt_fail_at(env, "%s", gpt_role_names[role]);
   tokenizer->roles[role] = gpt_tokenizer_find(tokenizer, text, strlen(text));
   return true;
@@ -73,7 +75,7 @@ static bool add_list(GptEnv *env, GptTokenizer *tokenizer, const cJSON *document
   const cJSON *value;
   cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(document, key)) {
     const char *text = token_text(value);
-    if (text != NULL && !gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), true))
+    if (text != NULL && !gpt_tokenizer_add_added(env, tokenizer, -1, text, strlen(text), GPT_TOKEN_SPECIAL))
       return gpt_fail_at(env, "%s", key);
   }
   return true;
@@ -91,20 +93,11 @@ bool gpt_add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *const *
   return true;
 }
 
-bool gpt_asks_for_bos(const cJSON *config) { return is_true(config, "add_bos_token"); }
-
-/* Settings that would put more into the ids than the text. */
-static bool check_settings(GptEnv *env, const cJSON *json) {
-  static const char *const unsupported[] = {"add_prefix_space", "add_eos_token"};
-  for (int i = 0; i < 2; i++)
-    if (is_true(json, unsupported[i])) return gpt_fail(env, "%s = true is not supported", unsupported[i]);
-  return true;
-}
+bool gpt_asks_for(const cJSON *config, const char *setting) { return is_true(config, setting); }
 
 bool gpt_read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {
   if (!cJSON_IsObject(json)) return gpt_fail(env, "an object expected");
-  return check_settings(env, json) &&
-         read_decoder(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder"));
+  return read_decoder(env, tokenizer, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder"));
 }
 
 static bool add_end_token(GptEnv *env, GptTokenizer *tokenizer, const cJSON *value) {

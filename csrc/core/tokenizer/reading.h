@@ -26,8 +26,8 @@ GptJsonReader gpt_read_special_tokens;
    first counts that speaks of it. What the vocabulary lacks gets the next ids, in transformers' order. */
 bool gpt_add_special_tokens(GptEnv *env, GptTokenizer *tokenizer, cJSON *const *documents, size_t count);
 
-/* Whether tokenizer_config.json (NULL: not there) says that a text begins with the BOS token. */
-bool gpt_asks_for_bos(const cJSON *config);
+/* Whether tokenizer_config.json (NULL: not there) says that: "add_bos_token", "add_eos_token". */
+bool gpt_asks_for(const cJSON *config, const char *setting);
 
 /* The ids that end a text by generation_config.json or config.json: "eos_token_id", a number or a list. */
 GptJsonReader gpt_read_end_tokens;
@@ -41,6 +41,17 @@ bool gpt_read_merge(GptEnv *env, GptTokenizer *tokenizer, const char *left, size
 
 /* merges.txt, whole */
 bool gpt_read_merges(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t size);
+
+/* Shared by the readers of tokenizer.json. A missing field is NULL, a missing type "null". */
+const cJSON *gpt_json_field(const cJSON *object, const char *key);
+const char *gpt_json_text(const cJSON *object, const char *key); /* a string, or NULL */
+bool gpt_json_is_missing(const cJSON *value);
+const char *gpt_json_type(const cJSON *value);
+bool gpt_json_is_type(const cJSON *value, const char *type);
+bool gpt_refuse_type(GptEnv *env, const char *what, const cJSON *value, const char *expected);
+
+/* { "Regex": ... } or { "String": ... } */
+GptRegex *gpt_read_pattern(GptEnv *env, const cJSON *value);
 
 #define GPT_ROLE_UNSAID (-2) /* while files are read: none has spoken of this role yet */
 

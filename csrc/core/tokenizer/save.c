@@ -15,6 +15,7 @@ static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\"
 typedef struct Source {
   const GptTokenizer *tokenizer;
   const GptTemplates *templates;
+  const GptMerges *merges; /* its own, or those that its scores amount to */
 } Source;
 
 static void save_text(GptText *out, const char *text) { gpt_text_add_bytes(out, text, strlen(text)); }
@@ -57,10 +58,10 @@ static void write_merges(GptText *out, GptText *scratch, const Source *source) {
   }
 }
 
-static void write_merge_pairs(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
+static void write_merge_pairs(GptText *out, GptText *scratch, const GptTokenizer *tokenizer, const GptMerges *merges) {
   save_text(out, "[");
-  for (size_t rank = 0; rank < tokenizer->merges.count; rank++) {
-    const GptMerge *merge = &tokenizer->merges.list[rank];
+  for (size_t rank = 0; rank < merges->count; rank++) {
+    const GptMerge *merge = &merges->list[rank];
     save_text(out, rank > 0 ? ",\n[" : "\n[");
     add_token(out, scratch, &tokenizer->vocabulary, merge->left);
     save_text(out, ", ");
@@ -70,14 +71,21 @@ static void write_merge_pairs(GptText *out, GptText *scratch, const GptTokenizer
   save_text(out, "]");
 }
 
+static const struct {
+  const char *name;
+  uint32_t flag;
+} added_fields[] = {{"single_word", GPT_TOKEN_WORD}, {"lstrip", GPT_TOKEN_LSTRIP}, {"rstrip", GPT_TOKEN_RSTRIP},
+                    {"normalized", GPT_TOKEN_NORMALIZED}, {"special", GPT_TOKEN_SPECIAL}};
+
 /* What both tokenizer.json and tokenizer_config.json say of an added token. */
 static void write_added_fields(GptText *out, const GptVocabulary *v, size_t id) {
   const GptToken *token = &v->tokens[id];
   save_text(out, "\"content\": ");
   gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
-  save_text(out,
-            ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": ");
-  save_text(out, (token->flags & GPT_TOKEN_SPECIAL) != 0 ? "true}" : "false}");
+  for (size_t i = 0; i < sizeof added_fields / sizeof *added_fields; i++)
+    gpt_text_add(out, ", \"%s\": %s", added_fields[i].name, (token->flags & added_fields[i].flag) != 0 ? "true" :
+                 "false");
+  save_text(out, "}");
 }
 
 static void write_added(GptText *out, const GptVocabulary *v, const char *format) {
@@ -92,41 +100,94 @@ static void write_added(GptText *out, const GptVocabulary *v, const char *format
   }
 }
 
-/* A template that puts one special token, `id` as JSON writes it, before the text. */
-static void write_template(GptText *out, const char *id, int64_t first) {
-  static const char a[] = "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}";
-  gpt_text_add(out, "{\"type\": \"TemplateProcessing\",\n\"single\": [{\"SpecialToken\": {\"id\": %s, \"type_id\": 0}}, ", id);
-  gpt_text_add(out, "%s],\n", a);
-  gpt_text_add(out, "\"pair\": [%s, {\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}],\n", a);
-  gpt_text_add(out, "\"special_tokens\": {%s: {\"id\": %s, \"ids\": [%lld], \"tokens\": [%s]}}}", id, id,
-               (long long)first, id);
+/* A token as a string. */
+static void add_content(GptText *out, const GptVocabulary *v, int64_t id) {
+  const GptToken *token = gpt_vocabulary_token(v, id);
+  gpt_json_add_string(out, (const char *)v->bytes + token->start, token->length);
 }
 
-static void write_post_processor(GptText *out, GptText *scratch, const GptTokenizer *tokenizer) {
-  const GptVocabulary *v = &tokenizer->vocabulary;
-  const GptToken *token = gpt_vocabulary_token(v, tokenizer->first);
-  if (token == NULL) {
-    save_text(out, byte_level);
+static void add_special_pieces(GptText *out, const GptTokenizer *tokenizer, const GptIds *ids, bool first) {
+  for (size_t i = 0; i < ids->length; i++) {
+    save_text(out, i > 0 || !first ? ", {\"SpecialToken\": {\"id\": " : "{\"SpecialToken\": {\"id\": ");
+    add_content(out, &tokenizer->vocabulary, ids->data[i]);
+    save_text(out, ", \"type_id\": 0}}");
+  }
+}
+
+static void add_special_entries(GptText *out, const GptTokenizer *tokenizer, const GptIds *ids, bool first) {
+  for (size_t i = 0; i < ids->length; i++) {
+    if (i > 0 || !first) save_text(out, ", ");
+    add_content(out, &tokenizer->vocabulary, ids->data[i]);
+    save_text(out, ": {\"id\": ");
+    add_content(out, &tokenizer->vocabulary, ids->data[i]);
+    gpt_text_add(out, ", \"ids\": [%lld], \"tokens\": [", (long long)ids->data[i]);
+    add_content(out, &tokenizer->vocabulary, ids->data[i]);
+    save_text(out, "]}");
+  }
+}
+
+/* A template that puts special tokens before and after the text. */
+static void write_post_processor(GptText *out, const GptTokenizer *tokenizer) {
+  static const char a[] = "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}";
+  const GptIds *before = &tokenizer->before, *after = &tokenizer->after;
+  if (before->length + after->length == 0) {
+    save_text(out, tokenizer->characters ? "null" : byte_level);
     return;
   }
-  scratch->length = 0;
-  gpt_json_add_string(scratch, (const char *)v->bytes + token->start, token->length);
-  if (!scratch->failed) write_template(out, scratch->data, tokenizer->first);
+  save_text(out, "{\"type\": \"TemplateProcessing\",\n\"single\": [");
+  add_special_pieces(out, tokenizer, before, true);
+  gpt_text_add(out, "%s%s", before->length > 0 ? ", " : "", a);
+  add_special_pieces(out, tokenizer, after, false);
+  gpt_text_add(out, "],\n\"pair\": [%s, {\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}],\n\"special_tokens\": {", a);
+  add_special_entries(out, tokenizer, before, true);
+  add_special_entries(out, tokenizer, after, before->length == 0);
+  save_text(out, "}}");
+}
+
+/* What is done to a text: as the tokenizer's own file said it, or GPT-2's way. */
+static void write_steps(GptText *out, const GptTokenizer *tokenizer) {
+  const GptSettings *settings = &tokenizer->settings;
+  if (settings->root.length == 0) {
+    save_text(out, "\"version\": \"1.0\",\n\"truncation\": null,\n\"padding\": null,\n\"normalizer\": null,\n");
+    gpt_text_add(out, "\"pre_tokenizer\": %s,\n\"decoder\": %s,\n", byte_level, byte_level);
+  } else {
+    if (settings->canonical) save_text(out, "\"version\": \"1.0\",\n\"truncation\": null,\n\"padding\": null,\n");
+    gpt_text_add_bytes(out, settings->root.data, settings->root.length);
+  }
+  if (settings->has_processor) return;
+  save_text(out, "\"post_processor\": ");
+  write_post_processor(out, tokenizer);
+  save_text(out, ",\n");
+}
+
+static void write_model_settings(GptText *out, const GptTokenizer *tokenizer) {
+  const GptSettings *settings = &tokenizer->settings;
+  if (settings->root.length == 0) {
+    save_text(out, "\"type\": \"BPE\",\n\"dropout\": null,\n\"unk_token\": null,\n\"continuing_subword_prefix\": \"\",\n"
+                   "\"end_of_word_suffix\": \"\",\n\"fuse_unk\": false,\n\"byte_fallback\": false,\n\"ignore_merges\": false,\n");
+    return;
+  }
+  gpt_text_add_bytes(out, settings->model.data, settings->model.length);
+  if (!settings->canonical || !tokenizer->characters || gpt_vocabulary_token(&tokenizer->vocabulary,
+                                                                             tokenizer->unknown) == NULL)
+    return;
+  save_text(out, "\"unk_token\": ");
+  add_content(out, &tokenizer->vocabulary, tokenizer->unknown);
+  save_text(out, ",\n");
 }
 
 static void write_tokenizer(GptText *out, GptText *scratch, const Source *source) {
   const GptTokenizer *tokenizer = source->tokenizer;
-  save_text(out, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null,\n\"added_tokens\": [");
+  save_text(out, "{\n");
+  write_steps(out, tokenizer);
+  save_text(out, "\"added_tokens\": [");
   write_added(out, &tokenizer->vocabulary, "[");
-  gpt_text_add(out, "],\n\"normalizer\": null,\n\"pre_tokenizer\": %s,\n\"post_processor\": ", byte_level);
-  write_post_processor(out, scratch, tokenizer);
-  gpt_text_add(out, ",\n\"decoder\": %s,\n", byte_level);
-  save_text(out, "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null,\n"
-           "\"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\", \"fuse_unk\": false,\n"
-           "\"byte_fallback\": false, \"ignore_merges\": false,\n\"vocab\": ");
+  save_text(out, "],\n\"model\": {");
+  write_model_settings(out, tokenizer);
+  save_text(out, "\"vocab\": ");
   write_vocabulary(out, scratch, &tokenizer->vocabulary);
   save_text(out, ",\n\"merges\": ");
-  write_merge_pairs(out, scratch, tokenizer);
+  write_merge_pairs(out, scratch, tokenizer, source->merges);
   save_text(out, "}}\n");
 }
 
@@ -159,7 +220,9 @@ static void write_config(GptText *out, GptText *scratch, const Source *source) {
   const GptTokenizer *tokenizer = source->tokenizer;
   (void)scratch;
   const GptVocabulary *v = &tokenizer->vocabulary;
-  save_text(out, "{\n\"tokenizer_class\": \"GPT2Tokenizer\",\n\"add_prefix_space\": false,\n");
+  bool gpt2 = tokenizer->settings.root.length == 0; /* transformers makes the steps of this class itself */
+  gpt_text_add(out, "{\n\"tokenizer_class\": \"%s\",\n", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
+  save_text(out, gpt2 ? "\"add_prefix_space\": false,\n" : "\"clean_up_tokenization_spaces\": false,\n");
   for (int role = 0; role < GPT_ROLES; role++) {
     const GptToken *token = gpt_vocabulary_token(v, tokenizer->roles[role]);
     gpt_text_add(out, "\"%s\": ", gpt_role_names[role]);
@@ -167,7 +230,8 @@ static void write_config(GptText *out, GptText *scratch, const Source *source) {
     else save_text(out, "null");
     save_text(out, ",\n");
   }
-  if (tokenizer->first >= 0) save_text(out, "\"add_bos_token\": true,\n");
+  if (tokenizer->before.length > 0) save_text(out, "\"add_bos_token\": true,\n");
+  if (tokenizer->after.length > 0) save_text(out, "\"add_eos_token\": true,\n");
   save_text(out, "\"added_tokens_decoder\": {");
   write_added(out, v, "{");
   save_text(out, "}");
@@ -224,27 +288,37 @@ static bool is_in_set_directory(GptFileSet *set, const char *name) {
 static const struct {
   const char *name;
   void (*write)(GptText *out, GptText *scratch, const Source *source);
-  bool where_there;
+  enum { ALWAYS, OF_BYTES, WHERE_THERE } when;
 } tokenizer_files[] = {
-    {"tokenizer.json", write_tokenizer, false},        {"vocab.json", write_vocabulary_file, false},
-    {"merges.txt", write_merges, false},               {"tokenizer_config.json", write_config, false},
-    {"special_tokens_map.json", write_special_map, true}, {"added_tokens.json", write_added_map, true},
-    {"chat_template.jinja", write_template_file, true},
+    {"tokenizer.json", write_tokenizer, ALWAYS}, {"vocab.json", write_vocabulary_file, OF_BYTES},
+    {"merges.txt", write_merges, OF_BYTES}, {"tokenizer_config.json", write_config, ALWAYS},
+    {"special_tokens_map.json", write_special_map, WHERE_THERE}, {"added_tokens.json", write_added_map, WHERE_THERE},
+    {"chat_template.jinja", write_template_file, WHERE_THERE},
 };
+
+/* vocab.json and merges.txt say nothing of the steps: they are for byte-level tokenizers, whose readers know them. Where
+   there are old ones, they go the way of the others. */
+static bool is_wanted(GptFileSet *set, const GptTokenizer *tokenizer, size_t i) {
+  if (tokenizer_files[i].when == ALWAYS) return true;
+  return (tokenizer_files[i].when == OF_BYTES && !tokenizer->characters) || is_in_set_directory(set,
+      tokenizer_files[i].name);
+}
 
 bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, const GptTemplates *templates,
                          GptFileSet *set) {
-  const Source source = {tokenizer, templates};
+  GptMerges made = {0};
+  const Source source = {tokenizer, templates, tokenizer->scores != NULL ? &made : &tokenizer->merges};
   GptText text, scratch;
-  bool good = true;
+  bool good = tokenizer->scores == NULL || gpt_merges_of_scores(env, tokenizer, &made);
   gpt_text_init(&text, env);
   gpt_text_init(&scratch, env);
   for (size_t i = 0; good && i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
-    if (tokenizer_files[i].where_there && !is_in_set_directory(set, tokenizer_files[i].name)) continue;
+    if (!is_wanted(set, tokenizer, i)) continue;
     text.length = 0;
     tokenizer_files[i].write(&text, &scratch, &source);
     good = !scratch.failed && add_file(set, tokenizer_files[i].name, &text);
   }
+  gpt_merges_free(env, &made);
   gpt_text_free(&scratch);
   gpt_text_free(&text);
   return good;
@@ -254,7 +328,8 @@ bool gpt_tokenizer_save(GptEnv *env, const GptTokenizer *tokenizer, const char *
   bool made;
   if (!gpt_directory_make(env, dir, true, &made)) return false;
   GptFileSet *set = gpt_file_set_open(env, dir);
-  bool done = set != NULL && gpt_tokenizer_write(env, tokenizer, &tokenizer->templates, set) && gpt_file_set_commit(set);
+  bool done = set != NULL && gpt_tokenizer_write(env, tokenizer, &tokenizer->templates, set)
+      && gpt_file_set_commit(set);
   gpt_file_set_free(set);
   return done;
 }

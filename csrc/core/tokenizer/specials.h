@@ -1,26 +1,50 @@
-/* Finding added tokens (special ones too) in text: the longest that begins at the leftmost place. */
+/*
+ * Finding added tokens (special ones too) in text: the longest that begins at the leftmost place. One that asks for it
+ * takes the white space beside it along, or is found as a whole word only.
+ */
 #ifndef GPT_SPECIALS_H
 #define GPT_SPECIALS_H
 
+#include "core/tokenizer/scanner.h"
 #include "core/tokenizer/vocabulary.h"
 
+typedef struct GptSpecial {
+  size_t start;    /* of its bytes, in the list's */
+  uint32_t length;
+  uint32_t id;
+  uint32_t flags;  /* the token's */
+} GptSpecial;
+
 typedef struct GptSpecials {
-  uint32_t *ids;    /* [count], in the order of their bytes */
-  size_t count;
+  GptSpecial *list; /* [count], in the order of their bytes */
+  size_t count, capacity;
+  uint8_t *bytes;
+  size_t used, room;
   uint32_t longest; /* bytes */
   bool begins[256]; /* one of them begins with that byte */
 } GptSpecials;
 
-/* Lists the added tokens of a vocabulary, with or without those that are marks (GPT_TOKEN_SPECIAL); whatever was listed
-   before is forgotten. */
-bool gpt_specials_collect(GptEnv *env, const GptVocabulary *vocabulary, bool marks, GptSpecials *specials);
 void gpt_specials_free(GptEnv *env, GptSpecials *specials);
 
-/* The next one from `at` on: its id, and where it lies; -1 where there is none. */
-int64_t gpt_specials_next(const GptSpecials *specials, const GptVocabulary *vocabulary, const uint8_t *text, size_t at,
-                          size_t n, size_t *start, size_t *end);
+/* Adds a token that is found as n > 0 bytes. */
+bool gpt_specials_add(GptEnv *env, GptSpecials *specials, uint32_t id, uint32_t flags, const uint8_t *bytes, size_t n);
 
-/* The longest one that text, of n bytes, begins with, or -1. */
-int64_t gpt_specials_match(const GptSpecials *specials, const GptVocabulary *vocabulary, const uint8_t *text, size_t n);
+/* Makes the list ready, when all are there; of several of the same bytes the first one added counts. */
+void gpt_specials_settle(GptSpecials *specials);
+
+/* One that was found. */
+typedef struct GptFound {
+  int64_t id;        /* -1: none */
+  size_t start, end; /* with the white space that it takes along; n where there is none */
+  size_t own;        /* where its own bytes begin */
+  size_t resume;     /* where the next is searched for: behind them */
+} GptFound;
+
+/* The next one from `at` on, in the rest of a text that begins at `from`. */
+GptFound gpt_specials_next(const GptSpecials *specials, const GptClasses *classes, const uint8_t *text, size_t from,
+                           size_t at, size_t n);
+
+/* The longest one that text, of n bytes, begins with, or NULL. */
+const GptSpecial *gpt_specials_match(const GptSpecials *specials, const uint8_t *text, size_t n);
 
 #endif

@@ -84,7 +84,8 @@ static bool set_text(GptEnv *env, GptTemplates *templates, const char *name, con
 static bool read_named(GptEnv *env, GptTemplates *templates, const cJSON *list) {
   const cJSON *each;
   if (cJSON_GetArraySize(list) > MOST_TEMPLATES)
-    return gpt_fail(env, "chat_template has %d templates; at most %d are allowed", cJSON_GetArraySize(list), MOST_TEMPLATES);
+    return gpt_fail(env, "chat_template has %d templates; at most %d are allowed", cJSON_GetArraySize(list),
+                    MOST_TEMPLATES);
   cJSON_ArrayForEach(each, list) {
     const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(each, "name"));
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(each, "template"));

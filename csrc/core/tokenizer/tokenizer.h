@@ -1,8 +1,9 @@
 /*
- * The tokenizer: text to token ids and back, by GPT-2's byte-level byte-pair encoding (Radford et al. 2019).
+ * The tokenizer: text to token ids and back, by byte-pair encoding: of bytes, as GPT-2's (Radford et al. 2019), or of
+ * characters with byte fallback, as SentencePiece's (Kudo and Richardson 2018).
  *
- * Any string of bytes can be encoded, and decoding gives the same bytes back. A tokenizer is used by one thread at
- * a time: it remembers words.
+ * Any string of bytes can be encoded; decoding gives the same bytes back unless a normalizer changed them, or the
+ * vocabulary lacks some. A tokenizer is used by one thread at a time: it remembers words.
  */
 #ifndef GPT_TOKENIZER_H
 #define GPT_TOKENIZER_H
@@ -24,7 +25,7 @@ extern const char *const gpt_role_names[GPT_ROLES]; /* "eos_token" */
 /* Reads a tokenizer from a directory: tokenizer.json if it is there (as transformers does), otherwise vocab.json and
    merges.txt, or encoder.json and vocab.bpe; then added_tokens.json, tokenizer_config.json, special_tokens_map.json,
    and of generation_config.json and config.json the end tokens, as far as these are there.
-   What would change the ids and is not implemented (normalizers, another pre-tokenizer, ...) is refused by name. */
+   What would change the ids and is not implemented is refused by name. */
 GptTokenizer *gpt_tokenizer_load(GptEnv *env, const char *dir);
 
 /* Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json, all of them or none; dir is made if
@@ -56,14 +57,15 @@ bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text
 size_t gpt_tokenizer_cut(const GptTokenizer *tokenizer, const char *text, size_t n, bool special);
 
 /* How many bytes the ids stand for. An id without a token stands for none, as models may have more ids than their
-   tokenizer; a negative id is an error. */
+   tokenizer; a negative id is an error. Some tokenizers leave out a blank at the beginning of a text, as encoding puts
+   one there: not where the ids continue others. */
 bool gpt_tokenizer_decoded_size(GptEnv *env, const GptTokenizer *tokenizer, const int64_t *ids, size_t count,
-                                size_t *bytes);
+                                bool continued, size_t *bytes);
 
 /* Writes those bytes; the ids have passed gpt_tokenizer_decoded_size. */
-void gpt_tokenizer_decode(const GptTokenizer *tokenizer, const int64_t *ids, size_t count, char *out);
+void gpt_tokenizer_decode(const GptTokenizer *tokenizer, const int64_t *ids, size_t count, bool continued, char *out);
 
-/* The bytes of one token (not zero-terminated, the tokenizer's own), or NULL and an error. */
+/* One token as the vocabulary has it (not zero-terminated, the tokenizer's own), or NULL and an error. */
 const char *gpt_tokenizer_token(GptEnv *env, const GptTokenizer *tokenizer, int64_t id, size_t *length);
 
 /* Is it the id of a mark, which is no text: an end of text, say? */
@@ -75,8 +77,9 @@ size_t gpt_tokenizer_size(const GptTokenizer *tokenizer);
 /* The id of the token with that role, or -1. */
 int64_t gpt_tokenizer_role(const GptTokenizer *tokenizer, GptRole role);
 
-/* The id with which a prompt is to begin, as the files ask for, or -1. */
-int64_t gpt_tokenizer_first(const GptTokenizer *tokenizer);
+/* The ids that the files put before and after a text. */
+const GptIds *gpt_tokenizer_before(const GptTokenizer *tokenizer);
+const GptIds *gpt_tokenizer_after(const GptTokenizer *tokenizer);
 
 /* The ids that end a text: the token of that role, then what generation_config.json and config.json name. */
 const GptIds *gpt_tokenizer_ends(const GptTokenizer *tokenizer);

@@ -169,8 +169,8 @@ static bool learn(Learning *learning, const GptWords *words, int64_t vocab_size,
   tokenizer->roles[GPT_ROLE_EOS] = tokenizer->roles[GPT_ROLE_BOS] = tokenizer->roles[GPT_ROLE_UNK] = end;
   return gpt_vocabulary_add(learning->env, &tokenizer->vocabulary, end, (const uint8_t *)end_of_text, END_LENGTH,
                             GPT_TOKEN_MODEL) &&
-         gpt_tokenizer_add_added(learning->env, tokenizer, end, end_of_text, END_LENGTH, true) &&
-         gpt_tokenizer_finish(learning->env, tokenizer);
+         gpt_tokenizer_add_added(learning->env, tokenizer, end, end_of_text, END_LENGTH, GPT_TOKEN_SPECIAL) &&
+         gpt_tokenizer_cut_as_gpt2(learning->env, tokenizer) && gpt_tokenizer_finish(learning->env, tokenizer);
 }
 
 GptTokenizer *gpt_trainer_finish(GptTrainer *trainer, int64_t vocab_size, int64_t min_frequency) {

@@ -116,8 +116,8 @@ bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t
 /* Puts the bytes of a token that the files write as text behind the last token. */
 static bool read_spelling(GptEnv *env, GptVocabulary *v, const char *text, size_t n, size_t *length, bool *literal) {
   if (!reserve_bytes(env, v, n)) return false;
-  *literal = !gpt_alphabet_read(&v->alphabet, text, n, v->bytes + v->used, length);
-  if (!*literal) return true;
+  *literal = v->raw ? false : !gpt_alphabet_read(&v->alphabet, text, n, v->bytes + v->used, length);
+  if (!*literal && !v->raw) return true;
   memcpy(v->bytes + v->used, text, n);
   *length = n;
   return true;
@@ -149,6 +149,6 @@ int64_t gpt_vocabulary_find_joined(GptEnv *env, GptVocabulary *v, int64_t left, 
 void gpt_vocabulary_spell(const GptVocabulary *v, int64_t id, GptText *out) {
   const GptToken *token = &v->tokens[id];
   const uint8_t *bytes = v->bytes + token->start;
-  if (is_literal(token->flags)) gpt_text_add_bytes(out, (const char *)bytes, token->length);
+  if (v->raw || is_literal(token->flags)) gpt_text_add_bytes(out, (const char *)bytes, token->length);
   else gpt_alphabet_write(&v->alphabet, bytes, token->length, out);
 }

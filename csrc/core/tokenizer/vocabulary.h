@@ -2,7 +2,8 @@
  * The vocabulary: tokens by id, and ids by token. Ids start at 0 and may leave holes, as Hugging Face's files may.
  *
  * The files write a token in the byte alphabet (alphabet.h). One with a character outside of it, as added tokens may
- * have, is `literal`: it stands for its own UTF-8, and no merge makes it from text.
+ * have, is `literal`: it stands for its own UTF-8, and no merge makes it from text. In a `raw` vocabulary a token's bytes
+ * are what the files write, with U+2581 for a blank.
  */
 #ifndef GPT_VOCABULARY_H
 #define GPT_VOCABULARY_H
@@ -17,7 +18,12 @@ enum {
   GPT_TOKEN_LITERAL = 2,
   GPT_TOKEN_MODEL = 4,   /* in the vocabulary proper (vocab.json), not only added to it */
   GPT_TOKEN_ADDED = 8,   /* found in text before it is cut into words, where special tokens are wanted */
-  GPT_TOKEN_SPECIAL = 16 /* a mark, not text: end of text, padding */
+  GPT_TOKEN_SPECIAL = 16, /* a mark, not text: end of text, padding */
+  GPT_TOKEN_BYTE = 32,    /* written <0x0A>: it stands for that byte */
+  GPT_TOKEN_LSTRIP = 64, GPT_TOKEN_RSTRIP = 128, /* an added one takes the white space before it, after it */
+  GPT_TOKEN_WORD = 256,       /* an added one is found as a whole word only */
+  GPT_TOKEN_NORMALIZED = 512, /* an added one is found after the text is normalized */
+  GPT_TOKEN_UNUSED = 1024     /* stands in a GGUF file's list as one that nobody needs */
 };
 
 typedef struct GptToken {
@@ -28,6 +34,7 @@ typedef struct GptToken {
 
 typedef struct GptVocabulary {
   GptAlphabet alphabet;
+  bool raw;           /* the files write tokens as their UTF-8, as SentencePiece does: none is literal */
   uint8_t *bytes;     /* of all tokens, one after the other */
   size_t used, room;
   GptToken *tokens;   /* [size] */

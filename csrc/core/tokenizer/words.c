@@ -72,7 +72,7 @@ static bool count_word(GptWords *words, const uint8_t *bytes, size_t n) {
 
 bool gpt_words_add_text(GptWords *words, const GptClasses *classes, const uint8_t *text, size_t n) {
   for (size_t at = 0, end; at < n; at = end) {
-    end = gpt_scan_word(classes, text, at, n);
+    end = gpt_scan_word(classes, &(GptScanRules){0}, text, at, n);
     if (end - at > LONGEST_WORD) end = at + LONGEST_WORD;
     if (!count_word(words, text + at, end - at)) return false;
   }

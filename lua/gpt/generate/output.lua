@@ -3,6 +3,8 @@
 local characters = require "gpt.generate.characters"
 local stop = require "gpt.generate.stop"
 
+local CONTINUED = { continued = true } -- a blank at the beginning of a piece belongs to the text
+
 local Output = {}
 Output.__index = Output
 
@@ -49,7 +51,7 @@ local function finish(self, reason)
 end
 
 local function follow(self, id, logprob)
-  self.held_text = self.held_text .. self.settings.tokenizer:decode { id }
+  self.held_text = self.held_text .. self.settings.tokenizer:decode({ id }, CONTINUED)
   self.held[#self.held + 1] = { id = id, logprob = logprob, finish = #self.held_text }
   local at, waiting = stop.find(self.held_text, self.settings.stop_strings)
   if at then

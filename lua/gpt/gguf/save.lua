@@ -72,13 +72,17 @@ local function file_type(items)
 end
 
 -- The tokenizer's own keys; without one, that there is none.
-local function tokenizer_pair(tokenizer, config)
+local function tokenizer_pair(tokenizer, config, path)
   if not tokenizer then return { "tokenizer.ggml.model", "string", "none" } end
   if tokenizer.vocab_size > config.vocab_size then
     core._raise(("save: the tokenizer has %d tokens, the model's vocabulary only %d"):format(tokenizer.vocab_size,
       config.vocab_size))
   end
-  local bytes, count = core._gguf_tokenizer(tokenizer, config.vocab_size)
+  local bytes, count, difference = core._gguf_tokenizer(tokenizer, config.vocab_size)
+  if difference then
+    warning("save: %s: llama.cpp will read texts otherwise than this tokenizer: %s; gpt.load reads them as it does",
+      path, difference)
+  end
   return { bytes = bytes, count = count }
 end
 
@@ -90,7 +94,7 @@ local function metadata_of(model, path, family, standard, items)
     { "general.quantization_version", "u32", QUANTIZATION_VERSION },
   }
   table.move(standard, 1, #standard, #list + 1, list)
-  list[#list + 1] = tokenizer_pair(model.tokenizer, model.config)
+  list[#list + 1] = tokenizer_pair(model.tokenizer, model.config, path)
   local template = tokenizers.template(model)
   if template then list[#list + 1] = { "tokenizer.chat_template", "string", template } end
   return list
