@@ -65,7 +65,7 @@ KERNEL_FLAGS_dotprod = -march=armv8.2-a+dotprod
 KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
-SOURCES = $(filter-out $(KERNELS),$(shell find csrc -name '*.c' | LC_ALL=C sort))
+SOURCES = $(filter-out $(KERNELS) csrc/static/%,$(shell find csrc -name '*.c' | LC_ALL=C sort))
 KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
@@ -150,7 +150,7 @@ run-demo: $(CORE) $(MADE)
 
 # busted, by the interpreter itself: under a sanitizer no other program should run. Each file is a process.
 BUSTED = JOBS=$(JOBS) $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
-run-test: $(CORE) $(MADE) $(BUILD)/states
+run-test: $(CORE) $(MADE) $(BUILD)/states $(STATIC)
 	@$(BUSTED)
 
 # A host of several Lua states, which spec/module_spec.lua needs.
@@ -251,6 +251,23 @@ install: $(CORE) $(MADE)
 	install -m 755 $(CORE) "$$TO_LIB/core.so"
 	for f in $(LUA_FILES); do install -d "$$TO_LUA/$${f%/*}" && install -m 644 lua/$$f "$$TO_LUA/$$f" || exit 1; done
 
+# One program with Lua, luagpt and its Lua files in it (csrc/static/luagpt.h). `make -s static-libs` prints what such a program
+# is linked with.
+STATIC = $(BUILD)/libluagpt.a
+STATIC_OBJECTS = $(BUILD)/obj/static/preload.o $(BUILD)/obj/static/lua_files.o
+static: $(STATIC)
+$(STATIC): $(OBJECTS) $(STATIC_OBJECTS)
+	$(say)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/obj/static/lua_files.o: $(BUILD)/lua_files.c
+	$(say)
+	$(Q)$(CC) $(FLAGS) -Wno-overlength-strings $(CFLAGS) -c -o $@ $<
+$(BUILD)/lua_files.c: $(LUA_FILES:%=lua/%) $(MADE) csrc/static/lua_files.lua $(BUILD)/flags
+	@$(LUA) csrc/static/lua_files.lua $(filter-out lua/gpt/library/%,$(sort $(LUA_FILES:%=lua/%) $(HELP))) > $@
+static-libs:
+	@echo '-pthread -Wl,--start-group $(abspath $(STATIC)) $(LIBS) -Wl,--end-group $(STATIC_LUA) -ldl -lm'
+STATIC_LUA = $(or $(firstword $(wildcard /usr/lib/$(MULTIARCH)/liblua5.4.a)),$(LIBS_lua))
+
 # The reference: one page for each module and class, from the same comments.
 REFERENCE = $(BUILD)/docs-source
 docs:
@@ -266,9 +283,10 @@ help:
 	@echo 'make test     install what is missing, build, and run the specs'
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
+	@echo 'make static   build $(STATIC), for programs with Lua and luagpt in them'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
 	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install docs clean help
--include $(OBJECTS:.o=.d)
+.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs docs clean help
+-include $(OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d
