@@ -290,6 +290,8 @@ describe("the definitions for the Lua language server", function()
       AdamW = gpt.optim.AdamW(model), Session = model:session(), Tensor = gpt.ones(2),
       Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config), Pass = pass_fields,
       Dataset = gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 }) }
+    local server <close> = require("gpt.server").new(model, { port = 0, tokenizer = values.Tokenizer })
+    values.Server = server
     local may_be_nil, count = { grad = true, tokenizer = true, chat_template = true }, 0
     for class, lines in text:gmatch "%-%-%-@class ([%w.]+)[^\n]*(.-)\n[lg]" do
       local value = values[class:match "[^.]+$"]

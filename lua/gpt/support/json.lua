@@ -82,11 +82,18 @@ local function encode_array(value, indent, margin)
   return "[" .. inner .. table.concat(parts, "," .. inner) .. margin .. "]"
 end
 
-local function encode_object(value, indent, margin)
-  local inner, keys, parts = indent and margin .. indent, {}, {}
+-- Sorted, but for objects that know the order that they were written in.
+local function keys_of(value)
+  local keys, meta = {}, getmetatable(value)
+  if meta and meta.keys then return meta.keys end
   for key in pairs(value) do keys[#keys + 1] = key end
   neutral.sort(keys)
-  for i, key in ipairs(keys) do
+  return keys
+end
+
+local function encode_object(value, indent, margin)
+  local inner, parts = indent and margin .. indent, {}
+  for i, key in ipairs(keys_of(value)) do
     parts[i] = json.quote(key) .. (indent and ": " or ":") .. encode(value[key], indent, inner)
   end
   if not indent or #parts == 0 then return "{" .. table.concat(parts, ",") .. "}" end

@@ -1,0 +1,54 @@
+/*
+ * For a server: whether the process was asked to end. Signals are the host's: nothing is changed before the host asks
+ * for it, and what was there comes back.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "binding/binding.h"
+
+static const int numbers[] = {SIGTERM, SIGINT};
+#define COUNT (sizeof numbers / sizeof numbers[0])
+
+/* Signals belong to the process, so this does, too. */
+static atomic_int seen;
+static atomic_bool watching;
+static struct sigaction before[COUNT];
+
+static void note_signal(int number) { atomic_store_explicit(&seen, number, memory_order_relaxed); }
+
+/* _watch_signals(): from now on SIGTERM and SIGINT are noted. A second one of a kind does what it would have done.
+   Returns false where somebody in the process watches already. */
+static int watch_signals(lua_State *L) {
+  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+  bool begun = !atomic_exchange(&watching, true);
+  if (begun) {
+    atomic_store(&seen, 0);
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < COUNT; i++) sigaction(numbers[i], &action, &before[i]);
+  }
+  lua_pushboolean(L, begun);
+  return 1;
+}
+
+/* _unwatch_signals(): what was there before comes back. */
+static int unwatch_signals(lua_State *L) {
+  (void)L;
+  if (!atomic_load(&watching)) return 0;
+  for (size_t i = 0; i < COUNT; i++) sigaction(numbers[i], &before[i], NULL);
+  atomic_store(&watching, false);
+  return 0;
+}
+
+/* _signal_seen(): whether one came since they are watched. */
+static int signal_seen(lua_State *L) {
+  lua_pushboolean(L, atomic_load_explicit(&seen, memory_order_relaxed) != 0);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"_watch_signals", watch_signals},
+                                     {"_unwatch_signals", unwatch_signals},
+                                     {"_signal_seen", signal_seen},
+                                     {NULL, NULL}};
+
+void bind_open_signals(lua_State *L) { bind_functions(L, functions); }

@@ -1,0 +1,237 @@
+--- A server for one model, with the HTTP interface of OpenAI and a page to chat with it: `require "gpt.server"`. It
+-- needs luasocket, and is driven by its host's own loop; docs/server.md has the interface and its limits.
+-- @classmod Server
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
+-- server:step(0.1)
+-- server:close()
+
+--- The address that it is bound to.
+-- @tfield string Server.host
+
+--- The port that it is bound to.
+-- @tfield integer Server.port
+
+require "gpt"
+local core = require "gpt.core"
+local Connection = require "gpt.server.connection"
+local Exchange = require "gpt.server.exchange"
+local Problem = require "gpt.server.problem"
+local Scheduler = require "gpt.server.scheduler"
+local listener = require "gpt.server.listener"
+local options = require "gpt.server.options"
+local raise = require "gpt.support.raise"
+local routes = require "gpt.server.routes"
+local subject = require "gpt.server.subject"
+local text = require "gpt.server.text"
+
+local Server = {}
+Server.__index = Server
+
+local server = {}
+
+-- Seeds for requests without one, and numbers for requests. The host's random numbers stay as they are.
+local function numbers()
+  local state = os.time() ~ math.floor(os.clock() * 1e9) ~ (tonumber(tostring({}):match "0x(%x+)", 16) or 0)
+  return function()
+    state = state + 0x9E3779B97F4A7C15
+    local z = (state ~ (state >> 30)) * 0xBF58476D1CE4E5B9
+    z = (z ~ (z >> 27)) * 0x94D049BB133111EB
+    return z ~ (z >> 31)
+  end
+end
+
+--- Makes a server and binds it to its port; nothing is served before `step` or `run`.
+-- @function Server.new
+-- @tparam Model model
+-- @tparam[opt] table given `host` ("127.0.0.1"), `port` (8080; 0: the system chooses), `reuse_port` (false: several
+-- processes may listen on the port); `name` of the model; `tokenizer` in place of model.tokenizer; `template` in place
+-- of the tokenizer's chat template, or a function from messages to text; `sessions` (8) that advance at once, `queue`
+-- (64) that wait, `slice` (64) tokens of prompts in a pass, `max_tokens` (4096) of an answer, `prompt_tokens`,
+-- `kept_tokens` (8192) of finished conversations, `cache_dtype` ("f32" or "f16"); `seconds` (600) for an answer,
+-- `request_seconds` (30) for a request to come, `idle_seconds` (75), `write_seconds` (30) without progress,
+-- `body_bytes` (1 MiB), `connections` (128); `api_key` (a string or a list), `origins` of pages that may ask,
+-- `host_names` beside loopback's; `log` (a function of a line)
+-- @treturn Server
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer, sessions = 4 })
+-- print(server.port)
+-- server:close()
+function server.new(model, given)
+  local what = "gpt.server"
+  local settings = options.read(what, given)
+  local self = setmetatable({
+    options = settings, created = os.time(), clock = core._now, number = numbers(),
+    subject = subject.describe(what, model, settings),
+    connections = {},
+    ending = false, -- takes no more connections
+    closed = false,
+  }, Server)
+  self.scheduler = Scheduler.new(model, settings, self.subject.context_length, function(...) self:report(...) end)
+  self.listener = listener.open(what, settings)
+  self.host, self.port = self.listener:address()
+  return self
+end
+
+-- Writes a line of the log, where there is one.
+function Server:report(problem)
+  if self.options.log then self.options.log("error: " .. text.message(problem)) end
+end
+
+-- Anything that a request brings about ends in a response.
+local function handle(self, connection, request, problem)
+  local exchange = Exchange.new {
+    connection = connection, request = request, id = ("%016x"):format(self.number()), clock = self.clock,
+    log = self.options.log,
+  }
+  local ok = not problem
+  if ok then
+    exchange.headers = request.more_headers
+    ok, problem = pcall(routes.serve, self, exchange)
+  end
+  if ok then return end
+  if not Problem.is(problem) then
+    self:report(problem)
+    problem = Problem.new(500, "the server failed; its log has more")
+  end
+  if problem.close then connection.last = true end
+  exchange:problem(problem)
+end
+
+local function check(self, request)
+  request.more_headers = routes.check(self.options, request)
+end
+
+local function connect(self, socket, now)
+  local connection = Connection.new(socket, self.options, function(...) handle(self, ...) end,
+    function(request) check(self, request) end, now)
+  table.insert(self.connections, connection)
+  connection.eof = not self.listener:fits(socket) -- then it is never waited for
+  if #self.connections <= self.options.connections and not connection.eof then return connection:receive(now) end
+  connection:refuse(Problem.new(503, "too many connections", { close = true, headers = { ["Retry-After"] = 1 } }), now)
+end
+
+local function accept(self, now)
+  local socket = self.listener:accept()
+  while socket do
+    connect(self, socket, now)
+    socket = self.listener:accept()
+  end
+end
+
+-- The sockets to wait for: to be read, and to be written.
+local function sockets(self)
+  local reads, writes, by_socket = { not self.ending and self.listener.socket or nil }, {}, {}
+  for _, connection in ipairs(self.connections) do
+    by_socket[connection.socket] = connection
+    if connection:wants_input() then reads[#reads + 1] = connection.socket end
+    if connection.waiting > 0 then writes[#writes + 1] = connection.socket end
+  end
+  return reads, writes, by_socket
+end
+
+local function patience(self, timeout, now)
+  local active, waiting = self.scheduler:counts()
+  if active + waiting > 0 then return 0 end
+  for _, connection in ipairs(self.connections) do
+    timeout = math.min(timeout, math.max(connection:next_deadline() - now, 0))
+  end
+  return timeout
+end
+
+local function receive(self, timeout)
+  local reads, writes, by_socket = sockets(self)
+  local readable, writable = self.listener.select(reads, writes, patience(self, timeout, self.clock()))
+  local now = self.clock()
+  for _, socket in ipairs(writable) do by_socket[socket]:flush(now) end
+  for _, socket in ipairs(readable) do
+    if socket == self.listener.socket then accept(self, now) else by_socket[socket]:receive(now) end
+  end
+end
+
+-- Writes what is new, and lets go of connections that are over.
+local function settle(self)
+  local now, open = self.clock(), {}
+  for _, connection in ipairs(self.connections) do
+    connection:resume(now)
+    connection:check_time(now)
+    connection:flush(now)
+    if connection.state ~= "closed" then open[#open + 1] = connection end
+  end
+  self.connections = open
+end
+
+--- Serves for a moment: reads what came, advances all conversations by one token, writes what is new. It returns after
+-- one pass; or, where no conversation is under way, as soon as something came, or after `timeout` seconds.
+-- @function Server:step
+-- @tparam[opt=0] number timeout
+-- @treturn boolean whether conversations are under way
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
+-- while server:step(0.01) do end
+-- server:close()
+function Server:step(timeout)
+  if self.closed then raise "gpt.server: the server is closed" end
+  receive(self, timeout or 0)
+  self.scheduler:check_time(self.clock())
+  local busy = self.scheduler:turn()
+  settle(self)
+  return busy
+end
+
+-- Whether some connection is still being answered or read.
+local function in_flight(self)
+  local active, waiting = self.scheduler:counts()
+  for _, connection in ipairs(self.connections) do
+    if connection.waiting > 0 or connection.reader:begun() then return true end
+  end
+  return active + waiting > 0
+end
+
+--- Takes no more connections; who waits gets what it waits for. `run` then returns.
+-- @function Server:finish
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
+-- server:finish()
+-- server:run()
+function Server:finish()
+  self.ending = true
+  self.listener:close()
+end
+
+--- Serves until `stop` returns true: then no more is accepted, and it returns when what is in flight is done.
+-- @function Server:run
+-- @tparam[opt] function stop called about four times a second at least
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
+-- server:run(function() return true end)
+function Server:run(stop)
+  while not (self.ending and not in_flight(self)) do
+    if not self.ending and stop and stop() then self:finish() end
+    self:step(0.25)
+  end
+  self:close()
+end
+
+--- Ends it at once: who waits gets 503.
+-- @function Server:close
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
+-- server:close()
+function Server:close()
+  if self.closed then return end
+  self.ending = true
+  self.listener:close()
+  self.scheduler:fail_all(Problem.new(503, "the server has ended"))
+  settle(self)
+  for _, connection in ipairs(self.connections) do connection:close() end
+  self.connections, self.closed = {}, true
+  self.scheduler.prefixes:clear()
+end
+
+Server.__close = Server.close
+
+--- Forgets what was computed of finished conversations: to be called after a change of the model's weights.
+-- @function Server:forget
+-- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
+-- server:forget()
+-- server:close()
+function Server:forget()
+  self.scheduler.prefixes:clear()
+end
+
+return server

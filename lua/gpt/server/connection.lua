@@ -1,0 +1,221 @@
+-- One client: what it sends becomes requests, one after the other, and what is written waits until it takes it.
+local Problem = require "gpt.server.problem"
+local Reader = require "gpt.server.reader"
+local response = require "gpt.server.response"
+
+local Connection = {}
+Connection.__index = Connection
+
+local AT_ONCE = 16384         -- bytes read in a step
+local MOST_UNREAD = 65536     -- bytes behind a request that is being answered
+local MOST_WAITING = 1 << 20  -- bytes that a client may leave unread before it is dropped
+local LINGER_SECONDS = 2
+
+-- socket: does not block. limits: the server's options. handle(connection, request): answers with connection:respond,
+-- or keeps the connection and does so later; check(request): raises a Problem before the body comes.
+function Connection.new(socket, limits, handle, check, now)
+  socket:settimeout(0)
+  return setmetatable({
+    socket = socket, limits = limits, handle = handle, check = check,
+    reader = Reader.new(limits.body_bytes),
+    state = "reading",     -- "answering": a request is being served; "finishing": the last response is being written;
+                           -- "lingering": it was, and the client may still be sending; "closed"
+    deadline = now + limits.request_seconds,
+    output = {}, waiting = 0, -- pieces to be written, and their bytes
+    sent = 0,              -- bytes of the first piece that were written
+    request = nil,         -- being answered
+    last = false,          -- closes behind this response
+    eof = false,           -- the client sends no more
+    on_gone = nil,         -- called where the client leaves while it is being answered
+  }, Connection)
+end
+
+--- Ends it at once.
+function Connection:close()
+  if self.state == "closed" then return end
+  self.state = "closed"
+  self.socket:close()
+  self.output, self.waiting = {}, 0
+  local gone = self.on_gone
+  self.on_gone = nil
+  if gone then gone() end
+end
+
+--- Queues text.
+function Connection:write(text, now)
+  if self.state == "closed" or text == "" then return end
+  if self.waiting == 0 then self.write_deadline = now + self.limits.write_seconds end
+  self.output[#self.output + 1] = text
+  self.waiting = self.waiting + #text
+end
+
+--- Whether the client leaves more unread than it may.
+function Connection:choked()
+  return self.waiting > MOST_WAITING
+end
+
+-- The writes of a step leave as one.
+local function join(self)
+  if #self.output > 1 then self.output = { table.concat(self.output) } end
+  return self.output[1]
+end
+
+-- A client that is still sending would lose the response if the connection were closed at once.
+local function linger(self, now)
+  if self.eof then return self:close() end
+  self.socket:shutdown "send"
+  self.state, self.deadline = "lingering", now + LINGER_SECONDS
+end
+
+--- Writes what the client takes.
+function Connection:flush(now)
+  if self.waiting == 0 or self.state == "closed" then return end
+  local text = join(self)
+  local last, problem, partial = self.socket:send(text, self.sent + 1)
+  local written = (last or partial or self.sent) - self.sent
+  if problem and problem ~= "timeout" then return self:close() end
+  if written > 0 then self.write_deadline = now + self.limits.write_seconds end
+  self.sent, self.waiting = self.sent + written, self.waiting - written
+  if self.waiting > 0 then return end
+  self.output, self.sent = {}, 0
+  if self.state == "finishing" then linger(self, now) end
+end
+
+--- The end of a response. The next request may be read.
+function Connection:done(now)
+  if self.state == "closed" then return end
+  self.request, self.on_gone = nil, nil
+  if self.last then
+    self.state = "finishing"
+    if self.waiting == 0 then linger(self, now) end
+  else
+    self.state = "reading"
+    self.deadline = now + (self.reader:begun() and self.limits.request_seconds or self.limits.idle_seconds)
+  end
+end
+
+--- A whole response. headers has more than those that every one has.
+function Connection:respond(status, headers, body, now)
+  headers["Content-Length"] = status ~= 204 and #body or nil
+  self:begin(status, headers, now)
+  if not (self.request and self.request.method == "HEAD") then self:write(body, now) end
+  self:done(now)
+end
+
+--- The head of a response.
+function Connection:begin(status, headers, now)
+  local request = self.request
+  if not request or not request.keep_alive then self.last = true end
+  headers.Connection = self.last and "close" or not request.current and "keep-alive" or nil
+  headers.Date = response.date()
+  self:write(response.head(status, headers), now)
+end
+
+--- Whether a body of unknown length comes in chunks; HTTP/1.0 ends it by closing.
+function Connection:begin_stream(status, headers, now)
+  self.chunked = self.request.current
+  if self.chunked then headers["Transfer-Encoding"] = "chunked" else self.last = true end
+  self:begin(status, headers, now)
+end
+
+function Connection:write_stream(text, now)
+  self:write(self.chunked and response.chunk(text) or text, now)
+end
+
+function Connection:end_stream(now)
+  if self.chunked then self:write(response.chunk "", now) end
+  self:done(now)
+end
+
+--- Responds with a problem to a request that cannot be read, or may not come further.
+function Connection:refuse(problem, now)
+  if problem.close or self.reader.part ~= "head" then self.last = true end
+  self.state = "answering"
+  self.handle(self, self.request, problem, now)
+end
+
+local function read_head(self, request, now)
+  self.request = request
+  self.check(request)
+  if request.expects and request.framing and self.reader:waiting() == 0 then self:write(response.CONTINUE, now) end
+end
+
+-- The next event of the reader; "refused" where a problem was told.
+local function advance(self, now)
+  local what, request
+  local ok, problem = pcall(function()
+    what, request = self.reader:next()
+    if what == "head" then read_head(self, request, now) end
+  end)
+  if ok then return what, request end
+  if not Problem.is(problem) then error(problem, 0) end
+  self:refuse(problem, now)
+  return "refused"
+end
+
+-- Serves the requests that are whole, until one has to wait.
+local function serve(self, now)
+  local what, request
+  repeat
+    what, request = advance(self, now)
+    if what == "done" then
+      self.state = "answering"
+      self.handle(self, request, nil, now)
+    end
+  until not what or self.state ~= "reading"
+end
+
+--- Reads what came, and serves it.
+function Connection:receive(now)
+  local idle = self.state == "reading" and not self.reader:begun()
+  local data, problem, partial = self.socket:receive(AT_ONCE)
+  data = data or partial
+  if self.state == "lingering" then data = "" end
+  if data ~= "" then
+    if idle then self.deadline = now + self.limits.request_seconds end
+    self.reader:add(data)
+    serve(self, now)
+  end
+  if problem and problem ~= "timeout" then self:gone(now) end
+end
+
+--- The client sends no more. What is ready is still written; what is not is given up.
+function Connection:gone(now)
+  self.eof = true
+  if self.state == "finishing" then return end
+  if self.state ~= "reading" or self.waiting == 0 then return self:close() end
+  self.last = true
+  self:done(now)
+end
+
+--- Goes on with what was read behind the last request.
+function Connection:resume(now)
+  if self.state == "reading" and self.reader:waiting() > 0 then serve(self, now) end
+end
+
+--- Whether it wants to be read.
+function Connection:wants_input()
+  if self.eof or self.state == "closed" or self.state == "finishing" then return false end
+  return self.state ~= "answering" or self.reader:waiting() < MOST_UNREAD
+end
+
+--- Ends what takes too long. A request that was begun is told.
+function Connection:check_time(now)
+  if self.state == "closed" then return end
+  if self.waiting > 0 and now > self.write_deadline then return self:close() end
+  if self.state == "lingering" then
+    if now > self.deadline then self:close() end
+  elseif self.state == "reading" and now > self.deadline then
+    if not self.reader:begun() then return self:close() end
+    self:refuse(Problem.new(408, "the request did not come within the time for it", { close = true }), now)
+  end
+end
+
+--- When it has to be looked at again.
+function Connection:next_deadline()
+  if self.waiting > 0 then return self.write_deadline end
+  if self.state == "reading" or self.state == "lingering" then return self.deadline end
+  return math.huge
+end
+
+return Connection

@@ -1,0 +1,80 @@
+-- One request, and what is sent back: JSON at once, or events one by one.
+local Problem = require "gpt.server.problem"
+local json = require "gpt.support.json"
+local neutral = require "gpt.support.neutral"
+local text = require "gpt.server.text"
+
+local Exchange = {}
+Exchange.__index = Exchange
+
+-- settings: `connection`, `request` (nil where it could not be read), `id`, `clock`, `log`
+function Exchange.new(settings)
+  local exchange = setmetatable(settings, Exchange)
+  exchange.headers = {}  -- more of them, for every response
+  exchange.began = exchange.clock()
+  return exchange
+end
+
+local function headers(self, content_type, more)
+  local all = { ["Content-Type"] = content_type, ["X-Request-Id"] = self.id, ["Cache-Control"] = "no-store",
+    ["X-Content-Type-Options"] = "nosniff" }
+  for name, value in pairs(self.headers) do all[name] = value end
+  for name, value in pairs(more or {}) do all[name] = value end
+  return all
+end
+
+-- One line of the log: what was asked, what came of it, and how long that took.
+local function note(self, status)
+  if not self.log then return end
+  local request = self.request
+  self.log(neutral.format("%s %s %d %.3f s", request and request.method or "-", request and request.path or "-", status,
+    self.clock() - self.began))
+end
+
+--- A whole response.
+function Exchange:send(status, content_type, body, more)
+  note(self, status)
+  self.connection:respond(status, headers(self, content_type, more), body, self.clock())
+end
+
+--- A value as JSON.
+function Exchange:json(status, value, more)
+  self:send(status, "application/json", json.encode(value), more)
+end
+
+--- An error, in OpenAI's form.
+function Exchange:problem(problem)
+  self:json(problem.status, problem:body(json.null), problem.headers)
+end
+
+--- The beginning of a stream of server-sent events.
+function Exchange:begin_stream()
+  self.connection:begin_stream(200, headers(self, "text/event-stream"), self.clock())
+end
+
+--- One event. A reader who is too far behind is let go.
+function Exchange:event(value)
+  self.connection:write_stream("data: " .. json.encode(value) .. "\n\n", self.clock())
+  if self.connection:choked() then self.connection:close() end
+end
+
+--- The end of a stream.
+function Exchange:end_stream()
+  note(self, 200)
+  self.connection:write_stream("data: [DONE]\n\n", self.clock())
+  self.connection:end_stream(self.clock())
+end
+
+--- The request's body: a JSON object. Raises a Problem where it is none.
+function Exchange:body()
+  local request = self.request
+  if not request.body then
+    error(Problem.new(411, "the body's length is missing: Content-Length, or Transfer-Encoding: chunked"))
+  end
+  local ok, value = pcall(json.decode_ordered, request.body, "the body")
+  if not ok then error(Problem.new(400, text.message(value))) end
+  if not json.is_object(value) then error(Problem.new(400, "the body has to be a JSON object")) end
+  return value
+end
+
+return Exchange

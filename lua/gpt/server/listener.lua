@@ -1,0 +1,64 @@
+-- The port, by luasocket.
+local raise = require "gpt.support.raise"
+
+local listener = {}
+
+local Listener = {}
+Listener.__index = Listener
+
+local BACKLOG = 256
+
+local function load_socket()
+  local ok, socket = pcall(require, "socket")
+  if ok then return socket end
+  return raise("gpt.server needs luasocket, which is not installed (Debian: apt-get install lua-socket; LuaRocks: "
+    .. "luarocks --lua-version 5.4 install luasocket): %s", (tostring(socket):match "^[^\n]*"))
+end
+
+local socket = load_socket()
+
+local function check(what, options, ok, problem)
+  if ok then return ok end
+  return raise("%s: %s port %d: %s", what, options.host, options.port, problem)
+end
+
+--- Binds to the options' host and port.
+function listener.open(what, options)
+  local make = options.host:find ":" and socket.tcp6 or socket.tcp4
+  local self = check(what, options, make())
+  self:setoption("reuseaddr", true)
+  if options.reuse_port then check(what, options, self:setoption("reuseport", true)) end
+  local ok, problem = self:bind(options.host, options.port)
+  if ok then ok, problem = self:listen(BACKLOG) end
+  if not ok then self:close() end
+  check(what, options, ok, problem)
+  self:settimeout(0)
+  return setmetatable({ socket = self, select = socket.select }, Listener)
+end
+
+--- The host and port that it is bound to.
+function Listener:address()
+  local host, port = self.socket:getsockname()
+  return host, math.tointeger(tonumber(port))
+end
+
+--- A socket, or nil where nobody waits.
+function Listener:accept()
+  if not self.socket then return nil end
+  local client = self.socket:accept()
+  if client then client:setoption("tcp-nodelay", true) end
+  return client
+end
+
+--- Whether select can wait for it: the system numbers sockets, and select's set ends somewhere.
+function Listener.fits(_, client)
+  return client:getfd() < socket._SETSIZE
+end
+
+--- Lets go of the port.
+function Listener:close()
+  if self.socket then self.socket:close() end
+  self.socket = nil
+end
+
+return listener

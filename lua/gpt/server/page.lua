@@ -1,0 +1,1 @@
+return "<!doctype html><title>luagpt</title>"

@@ -1,0 +1,120 @@
+-- What a request wants continued: prompts as token ids.
+local Problem = require "gpt.server.problem"
+local fields = require "gpt.server.fields"
+local json = require "gpt.support.json"
+local text = require "gpt.server.text"
+
+local prompts = {}
+
+local function check_ids(subject, ids)
+  for i, value in ipairs(ids) do
+    local id = type(value) == "number" and math.tointeger(value)
+    if not id or id < 0 or id >= subject.vocab_size then
+      Problem.field("prompt", "prompt: token ids from 0 to %d expected, got %s at position %d", subject.vocab_size - 1,
+        type(value) == "number" and value or "a " .. type(value), i)
+    end
+    ids[i] = id
+  end
+  return ids
+end
+
+local function check_length(subject, name, ids)
+  if #ids == 0 then Problem.field(name, "%s is empty: at least one token is needed to go on from", name) end
+  if #ids <= subject.prompt_tokens then return ids end
+  error(Problem.new(400, ("%s has %d tokens, and this server takes %d (the model's context is %d)"):format(name, #ids,
+    subject.prompt_tokens, subject.context_length), { param = name, code = "context_length_exceeded" }))
+end
+
+-- Marks such as <|endoftext|> in a prompt are their tokens: who writes a prompt whole writes its marks, too.
+local function read_one(subject, value)
+  local ids
+  if type(value) == "string" then
+    ids = subject.tokenizer:encode(value, { special = true, bos = true })
+  elseif json.is_array(value) then
+    ids = check_ids(subject, value)
+  else
+    Problem.field("prompt", "prompt: a string, a list of token ids, or a list of either expected")
+  end
+  return check_length(subject, "prompt", ids)
+end
+
+local function is_list(value)
+  local first = json.is_array(value) and value[1]
+  return type(first) == "string" or type(first) == "table"
+end
+
+--- The field `prompt`: a string, token ids, or a list of either.
+-- @treturn {{integer,...},...}
+function prompts.completion(subject, body)
+  local value = fields.get(body, "prompt")
+  if value == nil then Problem.field("prompt", "prompt is missing") end
+  if not is_list(value) then return { read_one(subject, value) } end
+  if #value > subject.most_prompts then
+    Problem.field("prompt", "prompt: at most %d at once, got %d", subject.most_prompts, #value)
+  end
+  local list = {}
+  for i, each in ipairs(value) do list[i] = read_one(subject, each) end
+  return list
+end
+
+-- The text of a message's content: a string, or parts of which each is text.
+local function read_content(i, content)
+  if type(content) == "string" or content == nil then return content or "" end
+  if not json.is_array(content) then
+    Problem.field("messages", "message %d: content: a string or a list of parts expected", i)
+  end
+  local pieces = {}
+  for k, part in ipairs(content) do
+    if type(part) ~= "table" or part.type ~= "text" or type(part.text) ~= "string" then
+      Problem.field("messages", "message %d: part %d of content: text is all that this model reads", i, k)
+    end
+    pieces[k] = part.text
+  end
+  return table.concat(pieces)
+end
+
+-- "developer" is what "system" is called for some models of OpenAI's.
+local function read_message(i, message)
+  if not json.is_object(message) then Problem.field("messages", "message %d: an object expected", i) end
+  local role, content = message.role, fields.get(message, "content")
+  if type(role) ~= "string" then Problem.field("messages", "message %d: role: a string expected", i) end
+  if content == nil and role ~= "assistant" then Problem.field("messages", "message %d: content is missing", i) end
+  return { role = role == "developer" and "system" or role, content = read_content(i, content) }
+end
+
+local function read_messages(body)
+  local list = fields.get(body, "messages")
+  if not json.is_array(list) or #list == 0 then
+    Problem.field("messages", "messages: a list of at least one message expected")
+  end
+  local messages = {}
+  for i, message in ipairs(list) do messages[i] = read_message(i, message) end
+  return messages
+end
+
+-- A function of the host's, where the tokenizer has no templates of its own.
+local function by_function(subject, messages)
+  return subject.tokenizer:encode(subject.template(messages), { special = true, bos = true })
+end
+
+local function by_template(subject, messages)
+  local _, ids = subject.tokenizer:apply_chat_template(messages, {
+    add_generation_prompt = true, template = subject.template,
+  })
+  return ids
+end
+
+--- The field `messages`, as the model's chat template writes them.
+-- @treturn {{integer,...}} one prompt
+function prompts.chat(subject, body)
+  local messages = read_messages(body)
+  if not subject.can_chat then
+    error(Problem.new(400, "this model has no chat template; it continues text: /v1/completions", {
+      code = "no_chat_template" }))
+  end
+  local ok, ids = pcall(subject.has_templates and by_template or by_function, subject, messages)
+  if not ok then Problem.field("messages", "messages: %s", text.message(ids)) end
+  return { check_length(subject, "messages", ids) }
+end
+
+return prompts

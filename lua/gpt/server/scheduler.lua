@@ -1,0 +1,169 @@
+-- Continuous batching: the rows of all answers advance together, one token a turn in one pass over the weights. A row
+-- that waits joins as soon as there is a place.
+local Prefixes = require "gpt.server.prefixes"
+local Problem = require "gpt.server.problem"
+local Run = require "gpt.generate.run"
+local source = require "gpt.generate.source"
+
+local Scheduler = {}
+Scheduler.__index = Scheduler
+
+-- settings: the server's options. report(problem): told of what fails in the model.
+function Scheduler.new(model, settings, context_length, report)
+  local prefixes = Prefixes.new(model, {
+    cache_dtype = settings.cache_dtype, context_length = context_length,
+    most = settings.kept_tokens > 0 and 2 * settings.sessions or 0, most_tokens = settings.kept_tokens,
+  })
+  return setmetatable({
+    settings = settings, prefixes = prefixes, report = report,
+    run = Run.over(source.stored(prefixes, context_length, settings.slice)),
+    waiting = {}, -- rows, the first come first
+    owner = {},   -- the answer of each row, waiting or active
+    answers = {}, -- those that are not over
+  }, Scheduler)
+end
+
+--- How many rows advance, and how many wait.
+function Scheduler:counts()
+  return #self.run.rows, #self.waiting
+end
+
+--- Takes an answer. Raises 429 where too many wait.
+function Scheduler:submit(answer)
+  local free = self.settings.sessions - #self.run.rows + self.settings.queue
+  if #self.waiting + #answer.rows > free then
+    error(Problem.new(429, "too many requests are waiting; try again in a moment", {
+      code = "queue_full", headers = { ["Retry-After"] = 1 } }))
+  end
+  self.answers[answer] = true
+  for _, row in ipairs(answer.rows) do
+    self.owner[row] = answer
+    table.insert(self.waiting, row)
+  end
+end
+
+local function forget(self, row)
+  self.owner[row] = nil
+  self.run:leave(row)
+  for i, other in ipairs(self.waiting) do
+    if other == row then return table.remove(self.waiting, i) end
+  end
+end
+
+--- Takes an answer out, whether it is over or not.
+function Scheduler:drop(answer)
+  self.answers[answer] = nil
+  for _, row in ipairs(answer.rows) do
+    if self.owner[row] then forget(self, row) end
+  end
+end
+
+-- lua5.4 raises this where Ctrl-C was pressed: it is for who runs the server.
+local function is_interrupt(problem)
+  return type(problem) == "string" and problem:find "interrupted!$" ~= nil
+end
+
+local function is_memory(problem)
+  return type(problem) == "string" and problem:find "memory" ~= nil
+end
+
+-- A row whose pass failed: its answer is a problem, and its session is not kept.
+local function fail(self, row, problem)
+  if is_interrupt(problem) then error(problem, 0) end
+  self.report(problem)
+  row.broken = true
+  local answer = self.owner[row]
+  local seen = is_memory(problem) and Problem.new(503, "there is not enough memory for this now")
+    or Problem.new(500, "the model failed; the server's log has more")
+  answer:fail(seen)
+  self:drop(answer)
+end
+
+-- Tells a row's answer what is new; where that ends it, the next in line may come.
+local function update(self, row)
+  local answer = self.owner[row]
+  local ok, over = pcall(answer.update, answer, row)
+  if not ok then return fail(self, row, over) end
+  if row.output.done then forget(self, row) end
+  if over then self:drop(answer) end
+end
+
+local function update_all(self)
+  for _, row in ipairs(table.move(self.run.rows, 1, #self.run.rows, 1, {})) do
+    if self.owner[row] then update(self, row) end
+  end
+end
+
+-- A pass that failed may have done so for one of its rows: each tries alone.
+local function step_alone(self, rows)
+  for _, row in ipairs(rows) do
+    if self.owner[row] then
+      local ok, problem = pcall(self.run.step, self.run, { row })
+      if not ok then fail(self, row, problem) end
+      self.run.turn = nil
+    end
+  end
+end
+
+-- Drawing goes on where it was behind the row that failed.
+local function step(self)
+  local run = self.run
+  repeat
+    local ok, problem = pcall(run.step, run)
+    if not ok and run.turn then fail(self, run.turn.rows[run.turn.at], problem) end
+    if not ok and not run.turn then
+      if is_interrupt(problem) then error(problem, 0) end
+      return step_alone(self, table.move(run.rows, 1, #run.rows, 1, {}))
+    end
+  until ok
+end
+
+local function admit(self)
+  while #self.waiting > 0 and #self.run.rows < self.settings.sessions do
+    self.run:join(table.remove(self.waiting, 1))
+  end
+end
+
+--- One turn. Returns whether there was something to do.
+function Scheduler:turn()
+  admit(self)
+  if #self.run.rows == 0 then return false end
+  step(self)
+  update_all(self)
+  return true
+end
+
+-- A row that was begun ends with what it has; one that waited has nothing.
+local function expire(self, answer)
+  local begun = false
+  for _, row in ipairs(answer.rows) do begun = begun or row.output.drawn > 0 end
+  if begun then
+    for _, row in ipairs(answer.rows) do
+      if self.owner[row] then
+        self.run:leave(row)
+        row.output.done = true
+        update(self, row)
+      end
+    end
+  else
+    answer:fail(Problem.new(503, "the server was too busy to answer within its time"))
+  end
+  self:drop(answer)
+end
+
+--- Ends answers whose time is over.
+function Scheduler:check_time(now)
+  for answer in pairs(self.answers) do
+    if now > answer.deadline then expire(self, answer) end
+  end
+end
+
+--- Ends all answers with a problem.
+function Scheduler:fail_all(problem)
+  for answer in pairs(self.answers) do
+    answer:fail(problem)
+    self:drop(answer)
+  end
+end
+
+return Scheduler
