@@ -322,6 +322,15 @@ describe("the option grammar", function()
     end
   end)
 
+  it("takes what must follow from a tokenizer that puts a blank before a text, without the blank", function()
+    local tokenizer = script.tokenizer {}
+    function tokenizer.encode(_, text) return { (" " .. text):byte(1, -1) } end
+    local model, calls = flat_model(257)
+    local ids = gpt.generate(model, { 5 }, options('root ::= "yes"', { tokenizer = tokenizer }))
+    assert.same({ 5, ("yes"):byte(1, -1) }, ids)
+    assert.equal(0, calls.count)
+  end)
+
   it("needs a tokenizer that can write the grammar's text", function()
     local model = flat_model(20)
     assert.equal("gpt.generate: grammar: a grammar needs a tokenizer, and this model has none; set model.tokenizer or the "

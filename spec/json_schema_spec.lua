@@ -206,6 +206,10 @@ describe("a JSON schema as a grammar", function()
     local nested = ('{"items":'):rep(300) .. "{}" .. ("}"):rep(300)
     assert.truthy(error_of(nested):find("nested more than 190 deep", 1, true))
     local many = ('{"anyOf":[{"minLength":1},{"minLength":2},{"minLength":3}]},'):rep(7):sub(1, -2)
+    local same = {}
+    for i = 1, 50001 do same[i] = true end
+    assert.equal("#/allOf/49999: the schema takes more than 50000 steps to work out: fewer alternatives inside each other "
+      .. "would do", error_of { allOf = same })
     assert.equal("#: more than 500 combinations of alternatives", error_of('{"allOf":[' .. many .. "]}"))
   end)
 

@@ -25,6 +25,7 @@ function Context.new(what, root, whitespace)
     names = {},   -- by key: the name of the rule of a conjunction of schemas
     numbers = {}, -- by schema: its number, which keys are made of
     count = 0,
+    read = 0,     -- schemas looked at
   }, Context)
 end
 

@@ -6,6 +6,7 @@ local disjoint = require "gpt.grammar.schema.disjoint"
 
 local MOST_FLATS = 500
 local MOST_DEPTH = 200
+local MOST_READ = 50000 -- schemas, each time that they are looked at: seconds at most, whatever a stranger sends
 
 -- What JSON Schema has besides.
 local KNOWN = {}
@@ -84,6 +85,11 @@ end
 -- What one schema says; what it sends on to is put into waiting, and choices into choices.
 local function read(context, flat, part, waiting, choices)
   check_schema(context, part)
+  context.read = context.read + 1
+  if context.read > MOST_READ then
+    context:fail(part.path, "the schema takes more than %d steps to work out: fewer alternatives inside each other "
+      .. "would do", MOST_READ)
+  end
   if part.schema == false then
     flat.never = flat.never or part.path
     return
