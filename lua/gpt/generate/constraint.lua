@@ -56,13 +56,6 @@ function Constraint:take(id)
   if not self.cursor:take(id) then error(("the grammar does not take the id %d"):format(id)) end
 end
 
--- How much of a text that must follow has its tokens, whatever comes behind it.
-local function settled(tokenizer, text, complete)
-  if complete then return text end
-  if type(tokenizer) ~= "userdata" then return "" end
-  return text:sub(1, core._tokenizer_cut(tokenizer, text, false))
-end
-
 -- The ids of a text that follows another one, or none where the tokenizer gives none that are just this text. Some put
 -- a blank before what they take for the beginning of a text: they see it behind the end of a line.
 local function encode_behind(tokenizer, text)
@@ -74,10 +67,30 @@ local function encode_behind(tokenizer, text)
   return tokenizer:decode(ids, CONTINUED) == text and ids or {}
 end
 
+local PROBES = { "a", "A", "0", " ", "\n", '"', ".", "_" } -- what may follow
+
+local function common_length(a, b, most)
+  for i = 1, most do
+    if a[i] ~= b[i] then return i - 1 end
+  end
+  return most
+end
+
+-- The ids of a text behind which there is more to come: those that are the same whatever follows.
+local function encode_open(tokenizer, text)
+  local ids = encode_behind(tokenizer, text)
+  local n = #ids
+  for _, probe in ipairs(PROBES) do
+    if n == 0 then break end
+    n = common_length(ids, encode_behind(tokenizer, text .. probe), n)
+  end
+  return table.move(ids, 1, n, 1, {})
+end
+
 -- The ids that the tokenizer has for what must follow: these are drawn without asking the model.
 local function find_forced(self)
-  local text = settled(self.tokenizer, self.cursor:forced())
-  local ids = text ~= "" and encode_behind(self.tokenizer, text) or {}
+  local text, complete = self.cursor:forced()
+  local ids = text == "" and {} or (complete and encode_behind or encode_open)(self.tokenizer, text)
   return #ids > 0 and ids or { self.cursor:only() }
 end
 

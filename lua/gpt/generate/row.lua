@@ -86,10 +86,11 @@ end
 
 -- The end as the grammar sees it behind a token.
 local function check_end(self, id)
-  if not self.output.done then
-    if self.constraint:complete() then self.output:complete() end
-  elseif self.stop_ids[id] and self.constraint:can_end() then
-    self.output.reason = "complete"
+  local output, constraint = self.output, self.constraint
+  if not output.done then
+    if constraint:complete() then output:complete() end
+  elseif self.stop_ids[id] and constraint:can_end() or output.reason == "length" and constraint:complete() then
+    output.reason = "complete"
   end
 end
 
