@@ -18,16 +18,19 @@ local by_name, all_names, shown_names = {}, {}, {}
 
 local function add_preset(name, aliases, values)
   local others = #aliases > 0 and (" (%s)"):format(table.concat(aliases, ", ")) or ""
-  table.insert(shown_names, name .. others)
+  if not by_name[name] then table.insert(shown_names, name .. others) end
   for _, each in ipairs { name, table.unpack(aliases) } do
+    if not by_name[each] then table.insert(all_names, each) end
     by_name[each] = values
-    table.insert(all_names, each)
   end
 end
 
-for _, family in families.each() do
+-- A family's presets, each `{ name, other names, config }`.
+function config.add_presets(family)
   for _, preset in ipairs(family.presets or {}) do add_preset(table.unpack(preset)) end
 end
+
+for _, family in families.each() do config.add_presets(family) end
 
 -- An optional key that is not set is nil; one that no config has is an error.
 local function missing(self, key)

@@ -1,5 +1,7 @@
 -- The model families. Each is one table, a recipe: a file of lua/gpt/families, or the user's own (gpt.family). What a
 -- recipe says is told in docs/families.md. This file, and all others, know no family by name.
+local extended = require "gpt.support.extended"
+
 local families = {}
 
 -- The files of lua/gpt/families. The first one is what files are that do not say.
@@ -12,6 +14,28 @@ families.default = ALL[1]
 
 -- Their names, as a config's `family` has them.
 families.NAMES = NAMES
+
+-- Adds a recipe of the user's own, in place of an earlier one of that name.
+function families.add(recipe)
+  for i, family in ipairs(ALL) do
+    if family.name == recipe.name then ALL[i] = recipe return end
+  end
+  ALL[#ALL + 1], NAMES[#NAMES + 1] = recipe, recipe.name
+end
+
+-- Whether a family was added.
+function families.is_added(family)
+  return package.loaded["gpt.families." .. family.name] ~= family
+end
+
+-- The parts of a model of that config: those of its family, with others in their places.
+-- @tparam table config with every key
+-- @tparam[opt] table given parts for core._model
+function families.parts(config, given)
+  local family = families.of(config)
+  if not family.parts then return given end
+  return extended(family.parts(config), given or {})
+end
 
 -- All of them, in order.
 function families.each() return ipairs(ALL) end

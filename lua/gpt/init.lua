@@ -28,6 +28,7 @@ gpt.Model = require("gpt.model").Model
 
 gpt.random_state = require "gpt.random_state"
 gpt.load = require "gpt.model_files.load"
+gpt.family = require "gpt.family"
 for name, value in pairs(require "gpt.tensor_files") do gpt[name] = value end
 gpt.dataset = require "gpt.dataset"
 gpt.write_tokens = require "gpt.write_tokens"

@@ -2,6 +2,7 @@
 -- @submodule gpt
 local core = require "gpt.core"
 local config = require "gpt.config"
+local families = require "gpt.families"
 
 local model = {}
 
@@ -22,7 +23,8 @@ function model.Model(given, parts)
   if parts ~= nil and type(parts) ~= "table" then
     core._raise(("gpt.Model: a table of parts expected, got %s"):format(type(parts)))
   end
-  return core._model(config.check(given, "gpt.Model"), parts, config.config(given))
+  local checked = config.check(given, "gpt.Model")
+  return core._model(checked, families.parts(checked, parts), config.config(given))
 end
 
 core._layer_methods.features = core._features

@@ -25,7 +25,7 @@ function build.empty(config)
   local explicit = with_none(config)
   local absent = configs.check(explicit, "gpt.load")
   absent.init = "absent"
-  return core._model(absent, nil, configs.config(explicit))
+  return core._model(absent, families.parts(absent), configs.config(explicit))
 end
 
 -- The parts of one of the files' tensors, as a Model has them: views, where that is possible.
