@@ -225,7 +225,7 @@ static int fork_session(lua_State *L) {
 }
 
 /***
-Allocates memory for that many tokens in all, so that feeding up to there allocates no more.
+Allocates memory for that many tokens in all, so that feeding up to there allocates no more. A rewind frees it.
 @function Session:reserve
 @tparam integer tokens
 @treturn Session itself

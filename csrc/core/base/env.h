@@ -50,6 +50,7 @@ typedef struct GptEnv {
   bool bf16_products;         /* products of many rows may round what they multiply to bf16; sums stay f32 */
   GptRandom random;
   GptMemory memory;
+  struct GptSlab *slabs;        /* blocks of one size, side by side (slab.h) */
   uint64_t sequence;            /* numbers the recorded nodes */
   uint64_t changes;             /* of parts and parameters of layers, counted: the latest stamps a tree */
   uint64_t walks;               /* over trees of layers, counted: each has a number */

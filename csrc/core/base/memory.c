@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/base/limits.h"
 #include "core/base/numbers.h"
@@ -19,6 +20,7 @@
 #define SMALL_BITS 12
 #define SMALL ((size_t)1 << SMALL_BITS)
 #define SMALL_CLASSES ((int)SMALL / ALIGNMENT)
+#define HUGE_PAGE ((size_t)2 << 20)
 #define LARGE ((size_t)16 << 20) /* from here on the machine is asked what it has left */
 
 /* Lies before each block and keeps it aligned. */
@@ -63,11 +65,11 @@ void gpt_trim(GptEnv *env) {
     GptBlock *next;
     for (GptBlock *block = env->memory.cache[k]; block != NULL; block = next) {
       next = block->next;
+      env->memory.cached -= block->capacity;
       free(block);
     }
     env->memory.cache[k] = NULL;
   }
-  env->memory.cached = 0;
 }
 
 const char *gpt_format_bytes(size_t bytes, char *text) {
@@ -111,7 +113,8 @@ static GptBlock *new_block(GptEnv *env, size_t capacity) {
   if (capacity >= LARGE && env->memory.cached > 0 && !within_machine(env, capacity)) gpt_trim(env);
   if (!within_machine(env, capacity)) return NULL;
   env->memory.system_calls++;
-  GptBlock *block = aligned_alloc(ALIGNMENT, ALIGNMENT + capacity);
+  size_t alignment = capacity >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT; /* as many whole huge pages as there can be */
+  GptBlock *block = aligned_alloc(alignment, ALIGNMENT + capacity);
   if (block != NULL) block->capacity = capacity;
   else gpt_fail(env, "not enough memory: the system refused %zu bytes", capacity);
   return block;
@@ -182,4 +185,20 @@ void *gpt_realloc(GptEnv *env, void *pointer, size_t bytes) {
   memcpy(fresh, pointer, old < bytes ? old : bytes);
   gpt_free(env, pointer);
   return fresh;
+}
+
+void gpt_prefer_huge_pages(void *data, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t first = ((uintptr_t)data + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+  uintptr_t last = ((uintptr_t)data + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
+  if (last > first) madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
+void *gpt_alloc_for_walks(GptEnv *env, size_t bytes) {
+  void *block = gpt_alloc(env, bytes);
+  if (block != NULL) gpt_prefer_huge_pages(header(block), ALIGNMENT + bytes);
+  return block;
 }

@@ -15,6 +15,9 @@
 void *gpt_alloc(GptEnv *env, size_t bytes);
 void *gpt_alloc_zeroed(GptEnv *env, size_t bytes);
 
+/* A block that is walked over again and again: in huge pages where it is large. */
+void *gpt_alloc_for_walks(GptEnv *env, size_t bytes);
+
 /* Grows or shrinks a block (NULL: a new one). On failure NULL and a message, and the old block stays. */
 void *gpt_realloc(GptEnv *env, void *block, size_t bytes);
 
@@ -27,6 +30,10 @@ bool gpt_memory_fits(GptEnv *env, size_t bytes);
 /* Counts bytes that somebody else allocates, and counts them no more. */
 void gpt_memory_count(GptEnv *env, size_t bytes);
 void gpt_memory_discount(GptEnv *env, size_t bytes);
+
+/* Asks the system for huge pages where they lie in a fresh block whole: it is there several times sooner, and long walks
+ * over it are faster. A hint; systems without them lose nothing. */
+void gpt_prefer_huge_pages(void *data, size_t bytes);
 
 /* Returns the cached blocks to the system. */
 void gpt_trim(GptEnv *env);

@@ -14,7 +14,6 @@
 
 #define PIECE 65536  /* floats that a thread reads at a time */
 #define BUFFER 16384 /* bytes that are converted at a time */
-#define HUGE_PAGE ((size_t)2 << 20)
 #define SHARED_LEAST 65536           /* bytes of a tensor that is worth sharing */
 #define SECOND ((int64_t)1000000000) /* in nanoseconds, as is */
 #define SETTLED (SECOND / 10)        /* a file that has not been changed for so long */
@@ -123,17 +122,6 @@ static void read_converted(void *context, int64_t first, int64_t last) {
   }
 }
 
-/* Fresh memory in huge pages is there several times sooner. A hint; systems without them lose nothing. */
-static void prefer_huge_pages(void *data, size_t bytes) {
-#ifdef MADV_HUGEPAGE
-  uintptr_t first = ((uintptr_t)data + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-  uintptr_t last = ((uintptr_t)data + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
-  if (last > first) madvise((void *)first, last - first, MADV_HUGEPAGE);
-#else
-  (void)data, (void)bytes;
-#endif
-}
-
 static void release_owner(GptStorage *storage) { release(storage->owner); }
 
 static GptTensor *view_of(GptEnv *env, GptMappedFile *file, char *data, GptDtype dtype, size_t bytes, int ndim,
@@ -163,7 +151,7 @@ static bool shared_key(const GptMappedFile *file, size_t offset, const GptFileTy
 /* Fills a storage; false and a message where that fails. */
 static bool read_into(GptEnv *env, const GptMappedFile *file, size_t offset, const GptFileType *type,
                       const GptStorage *storage) {
-  prefer_huge_pages(storage->data, storage->bytes);
+  gpt_prefer_huge_pages(storage->data, storage->bytes);
   Reading reading = {.file = file, .offset = offset, .type = type, .to = storage->data};
   int64_t numbers = (int64_t)(storage->bytes / gpt_dtype(type->dtype)->bytes);
   if (type->convert != NULL) gpt_parallel_for(numbers, PIECE, read_converted, &reading);

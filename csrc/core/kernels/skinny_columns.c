@@ -32,9 +32,9 @@ INLINE Vec load_rest(const Numbers numbers, const char *p, int64_t n) {
 }
 
 /* sums[i, j] += x[i, 0] w[0, j] + .. + x[i, D-1] w[D-1, j], added from left to right, for M rows and V vectors of
-   columns at once. Asks for the D rows of w that follow. */
+   columns at once. Asks for the D rows of w that follow, from `ahead` on. */
 INLINE void add_rows(const Numbers numbers, float *sums, const float *x, int64_t x_bytes, const char *w,
-                     int64_t w_bytes, int64_t n, const int M, const int D, const int V) {
+                     const char *ahead, int64_t w_bytes, int64_t n, const int M, const int D, const int V) {
   float factors[DEEP][MOST];
   for (int i = 0; i < M; i++)
     for (int d = 0; d < D; d++) factors[d][i] = ((const float *)((const char *)x + i * x_bytes))[d];
@@ -45,7 +45,7 @@ INLINE void add_rows(const Numbers numbers, float *sums, const float *x, int64_t
       UNROLL for (int v = 0; v < V; v++) s[i][v] = load(sums + i * STRIP(M) + j + v * WIDTH);
     UNROLL for (int d = 0; d < D; d++) {
       const char *from = w + d * w_bytes + j * numbers.size;
-      FETCH(from + D * w_bytes);
+      FETCH(ahead + d * w_bytes + j * numbers.size);
       UNROLL for (int v = 0; v < V; v++) row[v] = numbers.load(from + v * WIDTH * numbers.size);
       UNROLL for (int i = 0; i < M; i++)
         UNROLL for (int v = 0; v < V; v++) s[i][v] += factors[d][i] * row[v];
@@ -71,13 +71,20 @@ INLINE void columns_strip(const Numbers numbers, const GptFewRows *o, int64_t j,
   const float *x = o->x;
   size_t bytes = (size_t)n * sizeof *sums;
   for (int64_t i = 0; i < M; i++) {
-    if (o->bias != NULL) memcpy(sums + i * STRIP(M), o->bias + j, bytes);
+    const float *begin = o->add ? o->y + i * o->ldy + j : o->bias != NULL ? o->bias + j : NULL;
+    if (begin != NULL) memcpy(sums + i * STRIP(M), begin, bytes);
     else memset(sums + i * STRIP(M), 0, bytes);
   }
+  const char *next = o->next != NULL ? (const char *)o->next + j * numbers.size : w + o->k * o->w_bytes;
   int64_t p = 0;
-  for (; p + DEEP <= o->k; p += DEEP)
-    add_rows(numbers, sums, x + p, o->x_bytes, w + p * o->w_bytes, o->w_bytes, n, M, DEEP, V);
-  for (; p < o->k; p++) add_rows(numbers, sums, x + p, o->x_bytes, w + p * o->w_bytes, o->w_bytes, n, M, 1, V);
+  for (; p + DEEP <= o->k; p += DEEP) {
+    const char *rows = w + p * o->w_bytes, *ahead = p + DEEP < o->k ? rows + DEEP * o->w_bytes : next;
+    add_rows(numbers, sums, x + p, o->x_bytes, rows, ahead, o->w_bytes, n, M, DEEP, V);
+  }
+  for (; p < o->k; p++) {
+    const char *row = w + p * o->w_bytes, *ahead = p + 1 < o->k ? row + o->w_bytes : next;
+    add_rows(numbers, sums, x + p, o->x_bytes, row, ahead, o->w_bytes, n, M, 1, V);
+  }
   for (int64_t i = 0; i < M; i++) memcpy(o->y + i * o->ldy + j, sums + i * STRIP(M), bytes);
 }
 
@@ -103,6 +110,10 @@ void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t l
   const GptFewRows o = {.y = y, .ldy = ldy, .x = x, .x_bytes = ldx * (int64_t)sizeof *x, .w = w,
                         .w_bytes = ldw * (int64_t)sizeof *w, .bias = bias, .m = m, .k = k};
   multiply_columns((Numbers){load_f32, 4}, &o, first, last);
+}
+
+void gpt_kernel(columns_f32)(const GptFewRows *o, int64_t first, int64_t last) {
+  multiply_columns((Numbers){load_f32, 4}, o, first, last);
 }
 
 void gpt_kernel(columns_f16)(const GptFewRows *o, int64_t first, int64_t last) {

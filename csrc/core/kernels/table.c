@@ -20,7 +20,7 @@
 #endif
 
 static const GptWeightKernels weights[GPT_DTYPES] = {
-    [GPT_F32] = {NULL, NULL, PAIRS(panels_f32)},
+    [GPT_F32] = {&gpt_kernel(few_f32), NULL, PAIRS(panels_f32)},
     [GPT_F16] = {&gpt_kernel(few_f16), PAIRS(some_f16), PAIRS(panels_f16)},
     [GPT_BF16] = {&gpt_kernel(few_bf16), PAIRS(some_bf16), PAIRS(panels_bf16)},
     [GPT_Q8_0] = BLOCKS(q8_0),

@@ -13,12 +13,13 @@ void gpt_kernel(skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx,
                              const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
 void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
                                 const float *bias, int64_t m, int64_t k, int64_t first, int64_t last);
+void gpt_kernel(columns_f32)(const GptFewRows *product, int64_t first, int64_t last);
 void gpt_kernel(columns_f16)(const GptFewRows *product, int64_t first, int64_t last);
 void gpt_kernel(columns_bf16)(const GptFewRows *product, int64_t first, int64_t last);
 
 extern const GptPanels gpt_kernel(panels);
 
-extern const GptFewRowsKernels gpt_kernel(few_f16), gpt_kernel(few_bf16), gpt_kernel(few_q8_0), gpt_kernel(few_q4_0),
+extern const GptFewRowsKernels gpt_kernel(few_f32), gpt_kernel(few_f16), gpt_kernel(few_bf16), gpt_kernel(few_q8_0), gpt_kernel(few_q4_0),
     gpt_kernel(few_q4_1), gpt_kernel(few_q5_0), gpt_kernel(few_q5_1), gpt_kernel(few_q4_k), gpt_kernel(few_q5_k),
     gpt_kernel(few_q6_k);
 extern const GptFewRowsKernels gpt_kernel(some_f16), gpt_kernel(some_bf16);

@@ -19,6 +19,8 @@ typedef struct GptFewRows {
   int64_t w_bytes;   /* between rows; across, between numbers of a row */
   const float *bias; /* or NULL */
   int64_t m, k;
+  bool add;         /* across only: y is added to; then there is no bias */
+  const void *next; /* of a float weight, or across: where rows go on behind the last, to be asked for; or NULL */
 } GptFewRows;
 
 typedef struct GptFewRowsKernels {

@@ -9,15 +9,12 @@
 static bool claim_slots(const GptPass *pass, const GptLayer *owner, const GptTensor *k, GptCachedRows *rows) {
   for (int64_t s = 0; s < pass->n_segments; s++) {
     const GptSegment *segment = &pass->segments[s];
-    GptKvSlot *slot = gpt_kv_cache_claim(segment->cache, pass->number, pass->attention_calls, owner, k->shape[2],
-                                         k->shape[3]);
+    GptKvClaim claim = {owner, pass->number, pass->attention_calls, k->shape[2], k->shape[3],
+                        segment->first + segment->count};
+    const GptKvSlot *slot = gpt_kv_cache_claim(segment->cache, &claim);
     if (slot == NULL) return false;
-    rows[s] = (GptCachedRows){.keys = slot->keys,
-                              .values = slot->values,
-                              .dtype = segment->cache->dtype,
-                              .capacity = slot->capacity,
-                              .length = segment->first,
-                              .count = segment->count};
+    rows[s] = (GptCachedRows){slot->pages, segment->cache->dtype, segment->cache->page_tokens, segment->first,
+                              segment->count};
   }
   return true;
 }

@@ -165,7 +165,6 @@ static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *session
                               GptSegment *segments, const int64_t **rows, int64_t *row_counts) {
   for (int64_t i = 0; i < n; i++) {
     behind_cache(sessions[i], counts[i], &rows[i], &row_counts[i]);
-    if (!gpt_kv_cache_reserve(&sessions[i]->cache, sessions[i]->length + counts[i])) return NULL;
     segments[i] = (GptSegment){&sessions[i]->cache, sessions[i]->cache.length, row_counts[i], 1};
   }
   GptTensor *ids = rows_tensor(env, n, rows, row_counts);

@@ -36,13 +36,13 @@ GptTensor *gpt_attention_packed(GptEnv *env, GptTensor *qkv, int64_t n_heads, in
 /* The parts of such a qkv as views [batch, tokens, heads, head_dim], unrecorded. which: 0, 1, 2. */
 GptTensor *gpt_attention_part(GptEnv *env, const GptTensor *qkv, int which, int64_t n_heads, int64_t n_kv_heads);
 
-/* Rows of one sequence in a pass, and where their keys and values go: [n_kv_heads, capacity, head_dim] each, behind the
-   `length` tokens that are there. */
+/* Rows of one sequence in a pass, and where its keys and values lie: page i holds those of tokens from i *
+ * page_tokens on (attention_pages.h). There is room for the new ones, in pages that nobody shares. */
 typedef struct GptCachedRows {
-  void *keys, *values; /* [n_kv_heads, capacity, head_dim] */
-  GptDtype dtype;      /* of both: f32, or another plain one, which is converted as it is read */
-  int64_t capacity, length;
-  int64_t count; /* rows in this pass; length + count <= capacity */
+  char *const *pages;
+  GptDtype dtype; /* of keys and values: f32, or f16 */
+  int64_t page_tokens;
+  int64_t length, count; /* tokens that are there, and rows in this pass */
 } GptCachedRows;
 
 /*

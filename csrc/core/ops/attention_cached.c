@@ -3,6 +3,7 @@
 #include "core/base/scratch.h"
 #include "core/kernels/kernels.h"
 #include "core/ops/attention_heads.h"
+#include "core/ops/attention_pages.h"
 
 #define PIECES 8 /* a token's work in one sequence is cut into so many items at least, where it has the heads */
 
@@ -14,45 +15,51 @@ typedef struct CachedJob {
   int64_t n_heads, n_kv_heads, head_dim;
   int64_t together; /* queries of one token that read the same keys at once */
   const GptAttentionRule *rule;
-  int64_t tile_floats; /* of scratch for a tile; converted keys and values lie behind them */
   GptScratch scratch;
 } CachedJob;
 
-/* Where number `at` of a cache's keys or values lies. */
-static char *cached_at(const GptCachedRows *rows, void *data, int64_t at) {
-  return (char *)data + gpt_dtype_bytes(rows->dtype, at);
+/* One head of a sequence, read from token `first` on. */
+static GptPagedHead paged_head(const CachedJob *job, const GptCachedRows *rows, int64_t kv, int64_t first) {
+  int64_t row = (int64_t)gpt_dtype_bytes(rows->dtype, job->head_dim), head = rows->page_tokens * row;
+  return (GptPagedHead){
+      rows->pages, rows->dtype, rows->page_tokens, first, kv * head, (job->n_kv_heads + kv) * head, row};
 }
 
-/* Puts a sequence's new keys and values, from that row on, behind those it has. */
-static void append_rows(const CachedJob *job, const GptCachedRows *rows, int64_t row) {
+/* Puts the new keys and values of one row of a sequence, which is row `row` of the pass, where its token's place is. */
+static void append_row(const CachedJob *job, const GptCachedRows *rows, int64_t token, int64_t row) {
   void (*from_floats)(void *, const float *, int64_t) = gpt_dtype(rows->dtype)->from_floats;
   for (int64_t h = 0; h < job->n_kv_heads; h++) {
-    GptHeadRows k = gpt_head_rows(job->k, 0, h, row), v = gpt_head_rows(job->v, 0, h, row);
-    int64_t at = (h * rows->capacity + rows->length) * job->head_dim;
-    for (int64_t i = 0; i < rows->count; i++, at += job->head_dim) {
-      from_floats(cached_at(rows, rows->keys, at), k.data + i * k.stride, job->head_dim);
-      from_floats(cached_at(rows, rows->values, at), v.data + i * v.stride, job->head_dim);
-    }
+    GptPagedHead head = paged_head(job, rows, h, 0);
+    char *to = rows->pages[token / rows->page_tokens] + token % rows->page_tokens * head.row_bytes;
+    from_floats(to + head.keys, gpt_head_rows(job->k, 0, h, row).data, job->head_dim);
+    from_floats(to + head.values, gpt_head_rows(job->v, 0, h, row).data, job->head_dim);
   }
 }
 
-/* Keys or values from number `at` on, as floats: where they lie, or converted into scratch. */
-static GptHeadRows cached_floats(const CachedJob *job, const GptCachedRows *rows, void *data, int64_t at, int64_t count,
-                                 float *scratch) {
-  if (rows->dtype == GPT_F32) return (GptHeadRows){(float *)data + at, job->head_dim};
-  gpt_dtype(rows->dtype)->to_floats(scratch, cached_at(rows, data, at), count * job->head_dim);
-  return (GptHeadRows){scratch, job->head_dim};
+/* Items are rows of all sequences. */
+static void append_rows(void *context, int64_t first, int64_t last) {
+  const CachedJob *job = context;
+  int64_t begin = 0;
+  for (int64_t s = 0; s < job->n && begin < last; begin += job->sequences[s++].count) {
+    const GptCachedRows *rows = &job->sequences[s];
+    int64_t end = begin + rows->count < last ? begin + rows->count : last;
+    for (int64_t row = first > begin ? first : begin; row < end; row++)
+      append_row(job, rows, rows->length + row - begin, row);
+  }
 }
 
-/* Gives a tile, whose `past` and `keys` are known, the keys and values that its queries see: of head h, for queries
-   from row `first` of the sequence on. */
-static void set_keys(const CachedJob *job, const GptCachedRows *rows, int64_t first, int64_t h, GptAttentionTile *t,
-                     float *scratch) {
+/* Where head h's keys and values lie from the first on that a tile sees, the tile's first query being row `first` of
+ * the sequence. A sequence that has no others finds its floats in this pass's rows, which lie side by side. */
+static void set_keys(const CachedJob *job, const GptCachedRows *rows, int64_t row, int64_t first, int64_t h,
+                     GptAttentionTile *t, GptPagedHead *head) {
   int64_t kv = h / (job->n_heads / job->n_kv_heads), low = rows->length + first - t->past;
-  int64_t at = (kv * rows->capacity + low) * job->head_dim;
-  float *converted = scratch + job->tile_floats;
-  t->k = cached_floats(job, rows, rows->keys, at, t->keys, converted);
-  t->v = cached_floats(job, rows, rows->values, at, t->keys, converted + t->keys * job->head_dim);
+  if (rows->length == 0 && rows->dtype == GPT_F32) {
+    t->k = gpt_head_rows(job->k, 0, kv, row + low);
+    t->v = gpt_head_rows(job->v, 0, kv, row + low);
+    return;
+  }
+  *head = paged_head(job, rows, kv, low);
+  t->paged = head;
 }
 
 /* Queries from row `first` of a sequence on, of head h, whose keys begin where the first one's window does; without the
@@ -78,7 +85,8 @@ static void attend_token(const CachedJob *job, const GptCachedRows *rows, int64_
   t.keys = t.past + 1;
   t.q.stride = job->q.head;
   t.out.stride = job->out.head;
-  set_keys(job, rows, 0, h, &t, scratch);
+  GptPagedHead head;
+  set_keys(job, rows, row, 0, h, &t, &head);
   gpt_attention_tile(&t, scratch);
 }
 
@@ -88,7 +96,8 @@ static void attend_tokens(const CachedJob *job, const GptCachedRows *rows, int64
   GptAttentionTile t = cached_tile(job, rows, row, first, item % job->n_heads);
   t.queries = left < GPT_QUERY_TILE ? left : GPT_QUERY_TILE;
   t.keys = t.past + t.queries;
-  set_keys(job, rows, first, item % job->n_heads, &t, scratch);
+  GptPagedHead head;
+  set_keys(job, rows, row, first, item % job->n_heads, &t, &head);
   gpt_attention_tile(&t, scratch);
 }
 
@@ -115,27 +124,34 @@ static void cached_items(void *context, int64_t first, int64_t last) {
   gpt_scratch_put(&job->scratch, scratch);
 }
 
-/* Room for the scores of any sequence's tile, and for its keys and values where they are converted. It follows the
- * capacities, so that it stays the same from token to token. */
-static int64_t cached_scratch_floats(CachedJob *job) {
-  int64_t most = 0, converted = 0;
+/* Twice as much where it does not suffice, so that it stays the same from token to token. */
+static int64_t rounded_keys(int64_t keys) {
+  int64_t room = GPT_PAGE_TOKENS;
+  while (room < keys) room *= 2;
+  return room;
+}
+
+/* Room for any sequence's tile. */
+static int64_t cached_scratch_floats(const CachedJob *job) {
+  int64_t most = 0;
   for (int64_t s = 0; s < job->n; s++) {
-    int64_t count = job->sequences[s].count, queries = count < GPT_QUERY_TILE ? count : GPT_QUERY_TILE;
-    int64_t keys = gpt_attention_most_keys(job->rule, queries, job->sequences[s].capacity);
-    int64_t floats = gpt_attention_scratch(count == 1 ? job->together : queries, keys, job->head_dim);
+    const GptCachedRows *rows = &job->sequences[s];
+    int64_t queries = rows->count < GPT_QUERY_TILE ? rows->count : GPT_QUERY_TILE;
+    int64_t keys = gpt_attention_most_keys(job->rule, queries, rounded_keys(rows->length + rows->count));
+    if (rows->count == 1) queries = job->together;
+    int64_t paged = gpt_paged_scratch(rows->dtype, queries, keys, job->head_dim);
+    int64_t plain = rows->length == 0 ? gpt_attention_scratch(queries, keys, job->head_dim) : 0;
+    int64_t floats = paged > plain ? paged : plain;
     if (floats > most) most = floats;
-    if (job->sequences[s].dtype != GPT_F32 && 2 * keys * job->head_dim > converted)
-      converted = 2 * keys * job->head_dim;
   }
-  job->tile_floats = most;
-  return most + converted;
+  return most;
 }
 
 static bool run_cached(GptEnv *env, CachedJob *job) {
-  int64_t items = 0, row = 0;
-  for (int64_t s = 0; s < job->n; s++) items += items_of(job, &job->sequences[s]);
+  int64_t items = 0, rows = 0;
+  for (int64_t s = 0; s < job->n; s++) items += items_of(job, &job->sequences[s]), rows += job->sequences[s].count;
   if (!gpt_scratch_init(&job->scratch, env, cached_scratch_floats(job), items)) return false;
-  for (int64_t s = 0; s < job->n; row += job->sequences[s++].count) append_rows(job, &job->sequences[s], row);
+  gpt_parallel_for(rows, gpt_grain(2 * job->n_kv_heads * job->head_dim), append_rows, job);
   gpt_parallel_for(items, 1, cached_items, job);
   gpt_scratch_free(&job->scratch, env);
   return true;

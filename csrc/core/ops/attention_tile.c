@@ -5,6 +5,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/linalg/matrix.h"
+#include "core/ops/attention_pages.h"
 #include "core/ops/dropout.h"
 
 /* Scores, and what a tile's products need: they are as wide as the keys and as deep as a head, or the other way
@@ -53,7 +54,9 @@ static Seen seen_by(const GptAttentionTile *t, int64_t i) {
 static void score(const GptAttentionTile *t, float *scores, float *scratch) {
   int64_t keys = t->keys, n = t->queries, d = t->head_dim;
   GptMatrix k = head_matrix(t->k, keys, d);
-  if (n <= GPT_SKINNY_ROWS)
+  if (t->paged != NULL)
+    gpt_paged_scores(t, scores, scratch);
+  else if (n <= GPT_SKINNY_ROWS)
     gpt_kernels()->skinny_rows(scores, keys, t->q.data, t->q.stride, t->k.data, t->k.stride, NULL, n, d, 0, keys);
   else
     gpt_matrix_multiply_serial(scores_matrix(scores, n, keys), head_matrix(t->q, n, d), gpt_matrix_transposed(k), false,
@@ -63,7 +66,9 @@ static void score(const GptAttentionTile *t, float *scores, float *scratch) {
 /* out = weights v */
 static void mix_values(const GptAttentionTile *t, float *weights, float *scratch) {
   int64_t keys = t->keys, n = t->queries, d = t->head_dim;
-  if (n <= GPT_SKINNY_ROWS)
+  if (t->paged != NULL)
+    gpt_paged_values(t, weights, scratch);
+  else if (n <= GPT_SKINNY_ROWS)
     gpt_kernels()->skinny_columns(t->out.data, t->out.stride, weights, keys, t->v.data, t->v.stride, NULL, n, keys, 0,
                                   d);
   else

@@ -13,8 +13,11 @@ typedef struct GptHeadRows {
   int64_t stride;
 } GptHeadRows;
 
+struct GptPagedHead;
+
 typedef struct GptAttentionTile {
   GptHeadRows q, k, v, out; /* q and out begin at the tile's first query, k and v at the first key that one sees */
+  const struct GptPagedHead *paged; /* where keys and values lie in pages instead (attention_pages.h); or NULL */
   int64_t queries;          /* 1 .. GPT_QUERY_TILE */
   int64_t keys;             /* that one of them sees at least */
   bool causal;              /* query i sees keys up to past + i * step, the last `window` of them (0: all) */
