@@ -268,6 +268,18 @@ static-libs:
 	@echo '-pthread -Wl,--start-group $(abspath $(STATIC)) $(LIBS) -Wl,--end-group $(STATIC_LUA) -ldl -lm'
 STATIC_LUA = $(or $(firstword $(wildcard /usr/lib/$(MULTIARCH)/liblua5.4.a)),$(LIBS_lua))
 
+# A source rock of what is committed, which `luarocks --lua-version 5.4 install FILE` builds.
+VERSION = $(shell sed -n 's/.*_VERSION = "luagpt \(.*\)".*/\1/p' lua/gpt/init.lua)
+ROCK = $(BUILD)/luagpt-$(VERSION)-1.src.rock
+ROCK_DIR = $(BUILD)/rock
+rock:
+	@rm -rf $(ROCK_DIR) $(ROCK) && mkdir -p $(ROCK_DIR)
+	@git archive --prefix=luagpt-$(VERSION)/ HEAD | gzip -n > $(ROCK_DIR)/luagpt-$(VERSION).tar.gz
+	@sed -e 's/"scm-1"/"$(VERSION)-1"/' -e 's|url = .*|url = "luagpt-$(VERSION).tar.gz",|' luagpt-scm-1.rockspec \
+	  > $(ROCK_DIR)/luagpt-$(VERSION)-1.rockspec
+	@luarocks --lua-version 5.4 lint $(ROCK_DIR)/luagpt-$(VERSION)-1.rockspec
+	@zip -jq $(ROCK) $(ROCK_DIR)/* && echo '$(ROCK)'
+
 # The reference: one page for each module and class, from the same comments.
 REFERENCE = $(BUILD)/docs-source
 docs:
@@ -284,9 +296,10 @@ help:
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make static   build $(STATIC), for programs with Lua and luagpt in them'
+	@echo 'make rock     pack the last commit as a source rock, for luarocks'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
 	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs docs clean help
+.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs clean help
 -include $(OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

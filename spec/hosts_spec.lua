@@ -95,6 +95,47 @@ describe("a game's loop", function()
   end)
 end)
 
+describe("a sandbox", function()
+  it("gives a script a model, and neither files nor modules nor all the time", function()
+    local output, ok = process.lua [==[
+      local sandbox = dofile "examples/hosts/sandbox/sandbox.lua"
+      local gpt = require "gpt"
+      local model = gpt.Model {
+        vocab_size = 50, context_length = 16, emb_dim = 8, n_heads = 2, n_layers = 1, drop_rate = 0, qkv_bias = false,
+      }
+      local function run(text) return sandbox.run(text, { model = model, seconds = 0.1, bytes = 10000000 }) end
+      local function check(text, expected)
+        local _, result = run(text)
+        result = result:gsub("\nstack traceback.*", "")
+        assert(result == expected, text .. ": " .. result)
+      end
+      check("print(#model:generate({ 1, 2 }, { max_new_tokens = 4 }), gpt.ones(2):sum():item())", "6\t2.0")
+      for text, path in pairs {
+        ["gpt.load 'x'"] = "x", ["model:save 'x'"] = "x", ["model:save_parameters 'x'"] = "x",
+        ["model:load_parameters 'x'"] = "x", ["gpt.read_gguf 'x'"] = "x", ["gpt.read_safetensors 'x'"] = "x",
+        ["gpt.write_safetensors('x', { a = gpt.ones(1) })"] = "x", ["gpt.tokenizer 'x'"] = "x",
+        ["gpt.plot.line('x.svg', { y = { 1, 2 } })"] = "x.svg", ["gpt.lora(model):save_adapter 'x'"] = "x",
+        ["gpt.train { model = model, data = gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 2 }), steps = 1, "
+          .. "metrics = 'x.csv', progress = false }"] = "x.csv",
+        ["gpt.train { model = model, data = gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 2 }), steps = 1, "
+          .. "checkpoints = 'x', progress = false }"] = "x",
+      } do check(text, "script:1: " .. path .. ": files are forbidden in this Lua state (gpt.forbid_files)") end
+      check("require 'gpt.core'", "script:1: attempt to call a nil value (global 'require')")
+      check("io.open 'x'", "script:1: attempt to index a nil value (global 'io')")
+      check("debug.sethook()", "script:1: attempt to index a nil value (global 'debug')")
+      check("gpt.memory { limit = 0 }", "script:1: attempt to call a nil value (field 'memory')")
+      check("while true do end", "the script takes too long")
+      check("while true do pcall(function() while true do end end) end", "the script takes too long")
+      local done, problem = run "local t = {} for i = 1, 100 do t[i] = gpt.zeros(1000, 1000) end"
+      assert(not done and problem:find("limit", 1, true), problem)
+      done, problem = run "gpt.nn.layer('X', { forward = function() while true do end end })()(gpt.ones(1, 2))"
+      assert(not done and problem:find("the script takes too long", 1, true), problem)
+      io.write "held"
+    ]==]
+    assert.same({ "held", true }, { output, ok })
+  end)
+end)
+
 local function free_port()
   local server = assert(socket.bind("127.0.0.1", 0))
   local _, port = server:getsockname()

@@ -179,10 +179,24 @@ void *bind_check(lua_State *L, int index, const char *type) {
   return bind_test(L, index, type);
 }
 
+static char forbidden; /* registry: true where files are */
+
+bool bind_files_forbidden(lua_State *L) {
+  bool yes = lua_rawgetp(L, LUA_REGISTRYINDEX, &forbidden) == LUA_TBOOLEAN;
+  lua_pop(L, 1);
+  return yes;
+}
+
+void bind_forbid_files(lua_State *L) {
+  lua_pushboolean(L, true);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &forbidden);
+}
+
 const char *bind_path(lua_State *L, int index) {
   size_t length;
   luaL_checktype(L, index, LUA_TSTRING);
   const char *path = lua_tolstring(L, index, &length);
+  if (bind_files_forbidden(L)) bind_error(L, "%s: files are forbidden in this Lua state (gpt.forbid_files)", path);
   if (length == 0) bind_error(L, "a file's or a directory's name expected, got an empty string");
   if (strlen(path) != length) bind_error(L, "%s: a NUL character follows, which no file's name can have in it", path);
   return path;

@@ -95,8 +95,13 @@ bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int
 /* Pushes the error that the last failed bind_protect left, and forgets it. */
 void bind_push_kept_error(lua_State *L);
 
-/* A path argument: a string, neither empty nor cut short by a NUL in it. */
+/* A path argument: a string, neither empty nor cut short by a NUL in it. An error where files are forbidden: every name
+ * of a file that Lua gives comes through here. */
 const char *bind_path(lua_State *L, int index);
+
+/* Are they, by gpt.forbid_files? */
+bool bind_files_forbidden(lua_State *L);
+void bind_forbid_files(lua_State *L);
 
 /* Raises the core's error at the line of the user's code that called into the package. */
 int bind_raise(lua_State *L, GptEnv *env);

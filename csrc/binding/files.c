@@ -160,7 +160,7 @@ static int directory_path(lua_State *L) {
 /* _file_kind(path): "a file", "a directory", "a FIFO", "a device", "a socket", or nil where there is nothing. */
 static int file_kind(lua_State *L) {
   struct stat about;
-  bool there = stat(bind_path(L, 1), &about) == 0;
+  bool there = !bind_files_forbidden(L) && stat(bind_path(L, 1), &about) == 0;
   const char *kind = there ? gpt_path_kind(about.st_mode) : NULL;
   if (there) lua_pushstring(L, kind != NULL ? kind : "a file");
   else lua_pushnil(L);
@@ -169,14 +169,27 @@ static int file_kind(lua_State *L) {
 
 /* _file_exists(path): whether there is anything of that name. */
 static int file_exists(lua_State *L) {
-  lua_pushboolean(L, access(bind_path(L, 1), F_OK) == 0);
+  lua_pushboolean(L, !bind_files_forbidden(L) && access(bind_path(L, 1), F_OK) == 0);
   return 1;
+}
+
+/***
+From now on, no function of luagpt opens a file in this Lua state: loading and saving raise errors. There is no way back.
+For hosts that run scripts of strangers: load the model first, and give the script no other way to files (`io`, `os`,
+`require`, `package`, `load` of binary chunks, `debug`).
+@function forbid_files
+@usage -- gpt.forbid_files()
+*/
+static int forbid_files(lua_State *L) {
+  bind_forbid_files(L);
+  return 0;
 }
 
 static const luaL_Reg functions[] = {{"_map_file", map_file},
                                      {"_directory", read_directory},
                                      {"_file_exists", file_exists},
                                      {"_file_kind", file_kind},
+                                     {"forbid_files", forbid_files},
                                      {NULL, NULL}};
 
 static const luaL_Reg mapped_methods[] = {{"bytes", mapped_file_bytes},
