@@ -110,16 +110,19 @@ describe("a sandbox", function()
         assert(result == expected, text .. ": " .. result)
       end
       check("print(#model:generate({ 1, 2 }, { max_new_tokens = 4 }), gpt.ones(2):sum():item())", "6\t2.0")
+      check("print(string.upper 'a', math.abs(-1), utf8.char(65), tostring(1) .. type(1), string.dump)",
+        "A\t1\tA\t1number\tnil")
       for text, path in pairs {
         ["gpt.load 'x'"] = "x", ["model:save 'x'"] = "x", ["model:save_parameters 'x'"] = "x",
         ["model:load_parameters 'x'"] = "x", ["gpt.read_gguf 'x'"] = "x", ["gpt.read_safetensors 'x'"] = "x",
         ["gpt.write_safetensors('x', { a = gpt.ones(1) })"] = "x", ["gpt.tokenizer 'x'"] = "x",
-        ["gpt.plot.line('x.svg', { y = { 1, 2 } })"] = "x.svg", ["gpt.lora(model):save_adapter 'x'"] = "x",
+        ["gpt.plot.line('x.svg', { y = { 1, 2 } })"] = "x.svg",
         ["gpt.train { model = model, data = gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 2 }), steps = 1, "
           .. "metrics = 'x.csv', progress = false }"] = "x.csv",
         ["gpt.train { model = model, data = gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 2 }), steps = 1, "
           .. "checkpoints = 'x', progress = false }"] = "x",
       } do check(text, "script:1: " .. path .. ": files are forbidden in this Lua state (gpt.forbid_files)") end
+      check("gpt.lora(model):save_adapter 'x'", "script:1: x: files are forbidden in this Lua state (gpt.forbid_files)")
       check("require 'gpt.core'", "script:1: attempt to call a nil value (global 'require')")
       check("io.open 'x'", "script:1: attempt to index a nil value (global 'io')")
       check("debug.sethook()", "script:1: attempt to index a nil value (global 'debug')")

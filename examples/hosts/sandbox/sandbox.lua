@@ -24,8 +24,8 @@ end
 local function environment(values)
   local env = {
     assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, pcall = pcall, select = select,
--- Lua without files, modules and binary chunks. What strings and tables take is bounded by the allocator of the host.
-    table = copy(table, {}), utf8 = copy(utf8, {}), gpt = copy(gpt, HOSTS),
+    tonumber = tonumber, tostring = tostring, type = type, math = copy(math, {}), table = copy(table, {}),
+    string = copy(string, { dump = true }), utf8 = copy(utf8, {}), gpt = copy(gpt, HOSTS),
   }
   for name, value in pairs(values) do env[name] = value end
   return env
