@@ -140,6 +140,7 @@ describe("a JSON schema as a grammar", function()
       .. "types or a property with different constants"
     assert.equal(both, error_of '{"oneOf":[{"type":"string"},{"maxLength":3}]}')
     assert.equal(both, error_of '{"oneOf":[{"type":"number"},{"type":"integer"}]}')
+    assert.equal(both, error_of '{"oneOf":[{"const":{"a":1,"b":2}},{"enum":[{"b":2,"a":1.0},3]}]}')
     assert.equal(both, error_of([[{"properties":{"b":{}},"oneOf":[{"type":"object","properties":{"a":{}},"required":["a"]},
       {"type":"object","required":["b"]}]}]]))
   end)
@@ -194,6 +195,8 @@ describe("a JSON schema as a grammar", function()
         "#: exclusiveMinimum: a number expected (true and false are of JSON Schema's draft 4)",
       ['{"type":"number","minimum":1e-30}'] =
         "#: a bound of at most 15 digits before the point and 20 behind it expected",
+      [{ maximum = math.huge }] = "#: maximum: a number expected, got inf",
+      [{ const = print }] = "#: enum or const: JSON has no function",
       ['{"properties":[1]}'] = "#: properties: an object expected",
       ['{"required":"a"}'] = '#: required: a list expected, got "a"',
       ['{"required":[1]}'] = "#: required: names expected, got 1",

@@ -2,6 +2,7 @@
 -- see to it afterwards.
 local json = require "gpt.support.json"
 local members = require "gpt.grammar.schema.members"
+local same = require "gpt.grammar.schema.same"
 
 local disjoint = {}
 
@@ -10,7 +11,7 @@ local MOST_DEPTH = 20
 local function type_of(value)
   if value == json.null then return "null" end
   if type(value) == "table" then return json.is_array(value) and "array" or "object" end
-  if type(value) == "number" then return math.type(value) == "integer" and "integer" or "number" end
+  if type(value) == "number" then return math.tointeger(value) and "integer" or "number" end
   return type(value)
 end
 
@@ -31,9 +32,9 @@ end
 local function apart_by_values(a, b)
   if not a.enum then return false end
   local texts = {}
-  for _, value in ipairs(b.enum or {}) do texts[json.encode(value)] = true end
+  for _, value in ipairs(b.enum or {}) do texts[same(value)] = true end
   for _, value in ipairs(a.enum) do
-    local matches = has_type(b.types, type_of(value)) and (not b.enum or texts[json.encode(value)])
+    local matches = has_type(b.types, type_of(value)) and (not b.enum or texts[same(value)])
     if matches then return false end
   end
   return true

@@ -10,6 +10,7 @@
 --   length, count, members   least and most: of strings, arrays, objects
 --   pattern, format   and their paths
 local json = require "gpt.support.json"
+local same = require "gpt.grammar.schema.same"
 local validate = require "gpt.support.validate"
 
 local keywords = {}
@@ -46,7 +47,9 @@ local function whole(context, path, name, value)
 end
 
 local function number(context, path, name, value)
-  if type(value) ~= "number" then context:fail(path, "%s: a number expected, got %s", name, validate.show(value)) end
+  if type(value) ~= "number" or value ~= value or math.abs(value) == math.huge then
+    context:fail(path, "%s: a number expected, got %s", name, validate.show(value))
+  end
   return value
 end
 
@@ -87,22 +90,26 @@ function apply.type(context, flat, value, path)
   flat.types = both(flat.types, set)
 end
 
-local function only(flat, values)
+local function only(context, flat, values, path)
+  for _, value in ipairs(values) do
+    local ok, problem = pcall(same, value)
+    if not ok then context:fail(path, "enum or const: %s", tostring(problem):gsub("^.-:%d+: ", "")) end
+  end
   if not flat.enum then
     flat.enum = values
     return
   end
   local texts, kept = {}, {}
-  for _, value in ipairs(values) do texts[json.encode(value)] = true end
+  for _, value in ipairs(values) do texts[same(value)] = true end
   for _, value in ipairs(flat.enum) do
-    if texts[json.encode(value)] then kept[#kept + 1] = value end
+    if texts[same(value)] then kept[#kept + 1] = value end
   end
   flat.enum = kept
 end
 
-function apply.enum(context, flat, value, path) only(flat, list(context, path, "enum", value)) end
+function apply.enum(context, flat, value, path) only(context, flat, list(context, path, "enum", value), path) end
 
-apply["const"] = function(_, flat, value) only(flat, { value }) end
+apply["const"] = function(context, flat, value, path) only(context, flat, { value }, path) end
 
 local function least(name, value, range)
   range[name] = math.max(range[name] or value, value)
