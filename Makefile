@@ -1,4 +1,4 @@
-# luagpt. `make demo` and `make test` start from nothing; `make help` lists the rest.
+# luagpt. `make chat`, `make demo` and `make test` start from nothing; `make help` lists the rest.
 
 # Yours to set: make CC=clang, make BUILD=elsewhere, make install PREFIX=/usr DESTDIR=/tmp/package, make JOBS=1
 CC = gcc
@@ -141,12 +141,26 @@ demo: setup
 test: setup-test
 	@$(MAKE) --no-print-directory run-test
 
+# A conversation with a small model, which is fetched once, or with a model of your own: make chat MODEL=file.gguf
+MODEL =
+ARGS =
+CHAT_MODEL = $(BUILD)/models/SmolLM2-135M-Instruct.Q4_1.gguf
+chat:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build $(if $(MODEL)$(wildcard $(CHAT_MODEL)),,chat)
+	@$(MAKE) --no-print-directory run-chat
+
 RUN = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;'
 
 run-demo: export TEXT := $(TEXT)
 run-demo: $(CORE) $(MADE)
 	@mkdir -p '$(BUILD)/demo'
 	@$(RUN) DEMO_DIR="$${DEMO_DIR-$(BUILD)/demo}" $(LUA) examples/demo.lua $(if $(TEXT),"$$TEXT")
+
+run-chat: export MODEL := $(MODEL)
+run-chat: $(CORE) $(MADE) $(if $(MODEL),,$(CHAT_MODEL))
+	@$(RUN) $(LUA) examples/chat.lua "$${MODEL:-$(CHAT_MODEL)}" $(ARGS)
+$(CHAT_MODEL):
+	@.ci/chat-model '$@'
 
 # busted, by the interpreter itself: under a sanitizer no other program should run. Each file is a process.
 BUSTED = JOBS=$(JOBS) $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
@@ -292,6 +306,7 @@ clean:
 
 help:
 	@echo 'make demo     install what is missing, build, train a small GPT and let it write; TEXT=file: on your text'
+	@echo 'make chat     install what is missing, build, fetch a small model once and talk; MODEL=file.gguf: with your own'
 	@echo 'make test     install what is missing, build, and run the specs'
 	@echo 'make          build $(CORE)'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
@@ -301,5 +316,5 @@ help:
 	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs clean help
+.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs clean help
 -include $(OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

@@ -278,6 +278,14 @@ describe("the option grammar", function()
     end
   end)
 
+  it("streams what it leaves no choice about, though no token was drawn", function()
+    local pieces = {}
+    for piece in gpt.stream(flat_model(bpe.vocab_size), "x", options('root ::= "abc"', {})) do pieces[#pieces + 1] = piece end
+    assert.equal("abc", table.concat(pieces))
+    for texts in gpt.stream(flat_model(bpe.vocab_size), { "x" }, options('root ::= "abc"', {})) do pieces = texts end
+    assert.same({ "abc" }, pieces)
+  end)
+
   it("goes together with process and stream", function()
     local letters = {}
     for piece in gpt.stream(flat_model(bpe.vocab_size), "x", options('root ::= [a-c]{3}', {

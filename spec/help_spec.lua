@@ -126,7 +126,7 @@ describe("gpt.help", function()
 
   it("lists everything without an argument", function()
     local list = gpt.help()
-    for _, word in ipairs { "\ngpt.nn. Dropout", "\nTensor: abs", "\nSession: feed", "\nTokenizer: decode", " generate", " Linear" } do
+    for _, word in ipairs { "\ngpt.nn. Dropout", "\nTensor: abs", "\nSession: feed", "\nTokenizer: apply_chat_template decode", " generate", " Linear" } do
       assert.truthy(list:find(word, 1, true), word)
     end
     assert.equal(list, gpt.help(gpt))
@@ -177,6 +177,7 @@ describe("the examples of the help texts", function()
     env.optimizer = gpt.optim.AdamW(env.model)
     env.session, env.layer, env.t = env.model:session(), env.model.blocks[1], gpt.randn(2, 3)
     env.session:feed { 3, 1, 2 }
+    env.chat = env.model:chat { template = "{{ messages[-1].content }}", max_new_tokens = 3 }
     env.data = gpt.dataset("book.txt", { tokenizer = env.tokenizer, context_length = 32, batch_size = 2 })
     env.training, env.validation = env.data:split(0.8)
     env.logits = gpt.randn(400)
@@ -284,10 +285,13 @@ describe("the definitions for the Lua language server", function()
       return x
     end })()(gpt.ones(1, 2))
     local block = model.blocks[1]
+    local chat = gpt.chat(model, { tokenizer = { encode = function() return { 1 } end, decode = function() return "" end },
+      system = "x", template = function() return "x" end, max_new_tokens = 1 })
+    chat:say "x"
     local values = { gpt = gpt, Model = model, Layer = model, Blocks = model.blocks, TransformerBlock = block,
       MultiHeadAttention = block.attention, FeedForward = block.feed_forward, Linear = block.attention.query,
       LayerNorm = block.norm1, Embedding = model.token_embedding, Shortcut = gpt.nn.Shortcut(gpt.nn.GELU()),
-      AdamW = gpt.optim.AdamW(model), Session = model:session(), Tensor = gpt.ones(2),
+      AdamW = gpt.optim.AdamW(model), Session = model:session(), Chat = chat, Tensor = gpt.ones(2),
       Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config), Pass = pass_fields,
       Dataset = gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 }) }
     local server <close> = require("gpt.server").new(model, { port = 0, tokenizer = values.Tokenizer })

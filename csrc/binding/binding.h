@@ -154,6 +154,7 @@ void bind_open_tokenizer(lua_State *L);
 void bind_open_tokens(lua_State *L);
 void bind_open_terminal(lua_State *L);
 void bind_open_signals(lua_State *L);
+void bind_open_interrupt(lua_State *L);
 void bind_open_optimizer(lua_State *L);
 
 #endif

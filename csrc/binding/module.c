@@ -176,6 +176,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_tokens(L);
   bind_open_terminal(L);
   bind_open_signals(L);
+  bind_open_interrupt(L);
   bind_open_layer(L);
   bind_open_parameters(L);
   bind_open_layer_methods(L);

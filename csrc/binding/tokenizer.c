@@ -372,6 +372,22 @@ static int push_roles(lua_State *L) {
   return 1;
 }
 
+/* _tokenizer_marks(tokenizer): the texts of all its marks. */
+static int push_marks(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t id = 0; id < gpt_tokenizer_size(bind_check(L, 1, TYPE)); id++) {
+    const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
+    size_t length;
+    if (!gpt_tokenizer_is_mark(tokenizer, (int64_t)id)) continue;
+    const char *text = gpt_tokenizer_token(env, tokenizer, (int64_t)id, &length);
+    lua_pushlstring(L, text, length);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
 /***
 The highest token id plus 1.
 @tfield integer Tokenizer.vocab_size
@@ -479,6 +495,7 @@ static const luaL_Reg functions[] = {{"tokenizer", load},
                                      {"_tokenizer_trainer", new_trainer},
                                      {"_tokenizer_cut", cut},
                                      {"_tokenizer_roles", push_roles},
+                                     {"_tokenizer_marks", push_marks},
                                      {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
 static const BindType trainer_type = {.name = TRAINER, .methods = trainer_methods, .meta = trainer_meta};

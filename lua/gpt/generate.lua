@@ -5,54 +5,14 @@ local printed = require "gpt.support.printed"
 local checks = require "gpt.generate.options"
 local hooks = require "gpt.hooks"
 local prompts = require "gpt.generate.prompt"
-local validate = require "gpt.support.validate"
+local field = require "gpt.support.field"
 local source = require "gpt.generate.source"
+local subject = require "gpt.generate.subject"
 local Run = require "gpt.generate.run"
 local tokenizers = require "gpt.generate.tokenizers"
 local raise = require "gpt.support.raise"
 
 local generate = {}
-
--- The value's field or method, nil where it has none.
-local function field(value, name)
-  local ok, found = pcall(function() return value[name] end)
-  return ok and found or nil
-end
-
-local function callable(value)
-  if type(value) == "function" or type(value) == "userdata" then return true end
-  local meta = type(value) == "table" and getmetatable(value)
-  return type(meta) == "table" and meta.__call ~= nil
-end
-
-local function context_length(what, own, asked)
-  if own and asked and asked > own then
-    raise("%s: context_length: at most the model's, %d, expected, got %d", what, own, asked)
-  end
-  return asked or own
-end
-
--- What the loop needs to know of a model or function.
-local function describe(what, model, settings)
-  local is_model = core._is_model(model)
-  if not is_model and not callable(model) then
-    local colon = model ~= nil and "; a method is called with a colon: model:generate(...)" or ""
-    raise("%s: a model, or a function from ids to logits, expected, got %s%s", what, validate.show(model), colon)
-  end
-  local config = is_model and model.config or {}
-  local length = context_length(what, config.context_length, settings.context_length)
-  if not length then
-    raise("%s: a function in place of a model needs the option context_length, the most tokens it takes", what)
-  end
-  return {
-    model = model,
-    is_model = is_model,
-    tokenizer = settings.tokenizer or type(model) ~= "function" and field(model, "tokenizer") or nil,
-    vocab_size = config.vocab_size,
-    special = settings.special,
-    context_length = length,
-  }
-end
 
 local function check_tokenizer(what, model, settings)
   if settings.tokenizer then return end
@@ -78,24 +38,24 @@ local function check_overflow(what, rows, settings, length, kept)
   end
 end
 
-local function choose_source(what, model, known, settings)
+local function choose_source(what, known, settings)
   if known.is_model then
-    local watching = hooks.make(what, model, settings.hooks)
-    return source.sessions(model, known.context_length, settings.use_cache, watching)
+    local watching = hooks.make(what, known.model, settings.hooks)
+    return source.sessions(known.model, known.context_length, settings.use_cache, watching)
   end
   if settings.hooks ~= nil then raise("%s: hooks: only a Model's layers have them", what) end
-  return source.of_function(what, model, known.context_length)
+  return source.of_function(what, known.model, known.context_length)
 end
 
 -- A run over a model or function, and its prompts as they were read.
 local function start(what, model, prompt, given)
   local settings = checks.read(what, given)
-  local known = describe(what, model, settings)
+  local known = subject.describe(what, model, settings)
   settings.tokenizer = known.tokenizer
   check_tokenizer(what, model, settings)
   local read = prompts.read(what, prompt, known)
   check_overflow(what, read.rows, settings, known.context_length)
-  return Run.new(what, choose_source(what, model, known, settings), read, settings), read
+  return Run.new(what, choose_source(what, known, settings), read, settings), read
 end
 
 -- A run that goes on in a session.
@@ -106,7 +66,7 @@ local function start_session(what, session, given)
   check_tokenizer(what, session.model, settings)
   local ids = session:ids()
   if #ids == 0 then raise("%s: the session is empty: feed it a prompt first, session:feed(ids)", what) end
-  local length = context_length(what, session.context_length, settings.context_length)
+  local length = subject.context_length(what, session.context_length, settings.context_length)
   local rows = { { form = "ids", ids = ids } }
   check_overflow(what, rows, settings, length, true)
   if settings.given.seed == nil then settings.random = session end

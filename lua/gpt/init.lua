@@ -22,6 +22,7 @@ gpt.size = require("gpt.size").size
 gpt.generate = require("gpt.generate").generate
 gpt.stream = require("gpt.generate").stream
 gpt.grammar = require("gpt.grammar").grammar
+gpt.chat = require "gpt.chat"
 gpt.nn = require "gpt.nn"
 gpt.plot = require "gpt.plot"
 gpt.Model = require("gpt.model").Model

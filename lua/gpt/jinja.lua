@@ -10,7 +10,7 @@ local parse = require "gpt.jinja.parser"
 local run = require "gpt.jinja.machine"
 local values = require "gpt.jinja.values"
 
-local jinja = {}
+local jinja = { names = require "gpt.jinja.names" }
 
 --- Reads a template. Returns it, or nil and what is wrong.
 function jinja.compile(source)

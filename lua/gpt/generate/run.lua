@@ -79,20 +79,25 @@ end
 -- What is new: for each output a value and a log probability, as Output:take returns them. At the end nil.
 function Run:next_of(output)
   self.read = true
-  repeat
+  local ended = false -- the last step may have added what a grammar leaves no choice about
+  while true do
     local value, logprob = output:take()
-    if value then return value, logprob end
-  until not self:step()
+    if value or ended then return value, logprob end
+    ended = not self:step()
+  end
 end
 
 -- The same for all rows at once: tables from row to value and to log probability.
 function Run:next_of_all()
   self.read = true
-  repeat
+  local ended = false
+  while true do
     local values, logprobs = {}, {}
     for i, output in ipairs(self.outputs) do values[i], logprobs[i] = output:take() end
     if next(values) then return values, self.logprobs and logprobs or nil end
-  until not self:step()
+    if ended then return nil end
+    ended = not self:step()
+  end
 end
 
 -- A row that is to grow no more: what its reader took counts as returned.

@@ -7,24 +7,12 @@ Fault.__index = Fault
 
 local fault = {}
 
-local MOST_BYTES = 16 << 20 -- of a text, and of the whole output
-local MOST_ITEMS = 1 << 20  -- of a list
-
 --- Raises a fault; `line` may be nil where a caller higher up knows it.
 function fault.raise(line, format, ...)
   error(setmetatable({ line = line, message = neutral.format(format, ...) }, Fault), 0)
 end
 
 function fault.is(value) return getmetatable(value) == Fault end
-
---- A text of so many bytes is too long, and so is a list of so many items.
-function fault.check_bytes(bytes)
-  if bytes > MOST_BYTES then fault.raise(nil, "a text of over %d bytes", MOST_BYTES) end
-end
-
-function fault.check_items(items)
-  if items > MOST_ITEMS then fault.raise(nil, "a list of over %d items", MOST_ITEMS) end
-end
 
 -- Lua's own errors, which come of arguments that make no sense, without the place in our sources.
 local function told(problem)

@@ -1,5 +1,6 @@
 -- The filters. A filter is called with the value, its arguments by position and by name, and the machine that runs the
 -- template.
+local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local json = require "gpt.jinja.json"
 local methods = require "gpt.jinja.methods"
@@ -116,13 +117,10 @@ end
 
 function filters.join(value, positional, named)
   local separator, path = argument(positional, named, 1, "d"), argument(positional, named, 2, "attribute")
-  local parts = {}
-  for i, item in ipairs(values.each(value)) do
-    parts[i] = values.text(path and attribute_or_undefined(item, path) or item)
-  end
-  separator = separator and values.text(separator) or ""
-  fault.check_bytes(#separator * #parts)
-  return table.concat(parts, separator)
+  local items = values.each(value)
+  return bounds.join(#items, function(i)
+    return values.text(path and attribute_or_undefined(items[i], path) or items[i])
+  end, separator and values.text(separator) or "")
 end
 
 -- What map and its kind run through: what counts as false has no items.
@@ -131,6 +129,7 @@ local function items_of(value) return values.truth(value) and values.each(value)
 function filters.map(value, positional, named, machine)
   local items, path = {}, named.attribute
   for i, item in ipairs(items_of(value)) do
+    bounds.step()
     if path then
       local found = at_path(item, path)
       if found == nil then found = named.default == nil and values.undefined(tostring(path)) or named.default end
@@ -147,6 +146,7 @@ local function kept(wanted, by_attribute)
   return function(value, positional, _, machine)
     local items, first = {}, by_attribute and 2 or 1
     for _, item in ipairs(items_of(value)) do
+      bounds.step()
       local tested = item
       if by_attribute then tested = attribute_or_undefined(item, positional[1]) end
       local name, truth = positional[first]
@@ -161,7 +161,10 @@ end
 filters.select, filters.reject = kept(true, false), kept(false, false)
 filters.selectattr, filters.rejectattr = kept(true, true), kept(false, true)
 
-local function folded(value) return type(value) == "string" and value:lower() or value end
+local function folded(value)
+  bounds.work(value)
+  return type(value) == "string" and value:lower() or value
+end
 
 -- A stable sort, whose comparison may be of any kind.
 local function sorted(items, key, reverse)
@@ -194,6 +197,7 @@ end
 function filters.unique(value)
   local items = list {}
   for _, item in ipairs(values.each(value)) do
+    bounds.step()
     if not operators.contains(items, item) then items[#items + 1] = item end
   end
   return items
@@ -202,6 +206,7 @@ end
 function filters.sum(value, positional, named)
   local path, total = argument(positional, named, 1, "attribute"), argument(positional, named, 2, "start") or 0
   for _, item in ipairs(values.each(value)) do
+    bounds.step()
     total = operators.binary("+", total, path and attribute_or_undefined(item, path) or item)
   end
   return total
@@ -224,7 +229,9 @@ function filters.indent(value, positional, named)
   local width = argument(positional, named, 1, "width") or 4
   local first, blank = argument(positional, named, 2, "first"), argument(positional, named, 3, "blank")
   local margin = type(width) == "number" and (" "):rep(math.min(width, WIDEST)) or values.text(width)
-  local text = values.text(value):gsub("\n([^\n]*)", function(line)
+  local whole = values.text(value)
+  bounds.bytes(#whole + (select(2, whole:gsub("\n", "")) + 1) * #margin)
+  local text = whole:gsub("\n([^\n]*)", function(line)
     return "\n" .. ((line ~= "" or blank and values.truth(blank)) and margin or "") .. line
   end)
   return (first and values.truth(first) and margin or "") .. text
@@ -252,6 +259,7 @@ function filters.batch(value, positional)
     end
     row[#row + 1] = item
   end
+  if positional[2] ~= nil then bounds.items(size) end
   while row and positional[2] ~= nil and #row < size do row[#row + 1] = positional[2] end
   return list(rows)
 end

@@ -1,4 +1,5 @@
 -- The filter tojson: a value as JSON, spaced as Python's json.dumps does it; strings keep their characters.
+local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
 
@@ -13,12 +14,13 @@ end
 
 local write
 
--- Items between brackets, on lines of their own where there is an indent.
-local function block(open, close, items, style, depth)
-  if #items == 0 then return open .. close end
-  if not style.indent then return open .. table.concat(items, style.item) .. close end
+-- n items, make(i) each, between brackets, on lines of their own where there is an indent.
+local function block(open, close, n, make, style, depth)
+  if n == 0 then return open .. close end
+  if not style.indent then return open .. bounds.join(n, make, style.item) .. close end
+  bounds.bytes(#style.indent * depth)
   local inner, outer = "\n" .. style.indent:rep(depth), "\n" .. style.indent:rep(depth - 1)
-  return open .. inner .. table.concat(items, (style.item:gsub(" $", "")) .. inner) .. outer .. close
+  return open .. inner .. bounds.join(n, make, (style.item:gsub(" $", "")) .. inner) .. outer .. close
 end
 
 local function key_text(key)
@@ -28,22 +30,20 @@ local function key_text(key)
 end
 
 local function write_dict(dict, style, depth)
-  local items, keys = {}, table.move(dict.keys, 1, #dict.keys, 1, {})
+  local keys = table.move(dict.keys, 1, #dict.keys, 1, {})
   if style.sorted then table.sort(keys, function(a, b) return key_text(a) < key_text(b) end) end
-  for i, key in ipairs(keys) do
-    items[i] = quoted(key_text(key)) .. style.key .. write(values.get(dict, key), style, depth + 1)
-  end
-  return block("{", "}", items, style, depth)
+  return block("{", "}", #keys, function(i)
+    return quoted(key_text(keys[i])) .. style.key .. write(values.get(dict, keys[i]), style, depth + 1)
+  end, style, depth)
 end
 
 local function write_list(list, style, depth)
-  local items = {}
-  for i = 1, #list do items[i] = write(list[i], style, depth + 1) end
-  return block("[", "]", items, style, depth)
+  return block("[", "]", #list, function(i) return write(list[i], style, depth + 1) end, style, depth)
 end
 
 function write(value, style, depth)
   local kind = values.kind(value)
+  bounds.step()
   if kind == "string" then return quoted(value) end
   if kind == "number" then return values.number_text(value) end
   if kind == "boolean" then return tostring(value) end

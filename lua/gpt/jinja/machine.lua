@@ -1,5 +1,6 @@
 -- Runs a template's tree. Steps, depth and output are bounded, so that a template from a stranger's file ends; the only
 -- functions it can call are those of this folder.
+local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local filters = require "gpt.jinja.filters"
 local methods = require "gpt.jinja.methods"
@@ -7,7 +8,6 @@ local operators = require "gpt.jinja.operators"
 local tests = require "gpt.jinja.tests"
 local values = require "gpt.jinja.values"
 
-local MOST_STEPS = 400000
 local DEEPEST = 50 -- calls inside each other
 
 local Machine = {}
@@ -15,16 +15,11 @@ Machine.__index = Machine
 
 local expressions, statements = {}, {}
 
-function Machine:step(line)
-  self.steps = self.steps + 1
-  if self.steps > MOST_STEPS then fault.raise(line, "the template does not end: over %d steps", MOST_STEPS) end
-end
-
 -- The value of an expression in a scope; scopes are tables whose __index is the scope around them.
 function Machine:value(node, scope)
-  self:step(node.line)
+  bounds.step(1, node.line)
   local value = expressions[node.kind](self, node, scope)
-  if type(value) == "string" then fault.check_bytes(#value) end
+  if type(value) == "string" then bounds.bytes(#value, node.line) end
   return value
 end
 
@@ -44,7 +39,10 @@ end
 function Machine:filter(name, value, positional, named)
   local filter = filters[name]
   if not filter then fault.raise(nil, "the filter '%s' is not supported", tostring(name)) end
-  return filter(value, positional, named, self)
+  bounds.work(value)
+  local result = filter(value, positional, named, self)
+  bounds.work(result)
+  return result
 end
 
 --- A test's outcome, also for `select`.
@@ -53,6 +51,8 @@ function Machine.test(_, name, value, positional)
   if name == "filter" then return filters[positional[1] or value] ~= nil end
   if name == "test" then return tests[positional[1] or value] ~= nil end
   if not test then fault.raise(nil, "the test '%s' is not supported", tostring(name)) end
+  bounds.step()
+  bounds.work(value)
   return test(value, table.unpack(positional))
 end
 
@@ -98,7 +98,9 @@ expressions["not"] = function(self, node, scope) return not values.truth(self:va
 
 function expressions.binary(self, node, scope)
   local left, right = self:value(node.left, scope), self:value(node.right, scope)
-  return fault.at(node.line, operators.binary, node.operator, left, right)
+  local result = fault.at(node.line, operators.binary, node.operator, left, right)
+  bounds.work(result, node.line)
+  return result
 end
 
 function expressions.sign(self, node, scope)
@@ -144,8 +146,9 @@ function expressions.slice(self, node, scope)
     local value = part and self:value(part, scope)
     return value ~= values.none and math.tointeger(value) or nil
   end
-  return fault.at(node.line, operators.slice, self:value(node.value, scope), bound(node.first), bound(node.last),
-    bound(node.step))
+  local whole = self:value(node.value, scope)
+  bounds.work(whole, node.line)
+  return fault.at(node.line, operators.slice, whole, bound(node.first), bound(node.last), bound(node.step))
 end
 
 function expressions.filter(self, node, scope)
@@ -168,6 +171,7 @@ function Machine:call(node, callee, positional, named)
   local result = fault.at(node.line, callee.fn, positional, named, self)
   self.depth = self.depth - 1
   if result == nil then return values.none end
+  bounds.work(result, node.line)
   return result
 end
 
@@ -178,14 +182,14 @@ end
 
 function Machine:write(text, line)
   self.written = self.written + #text
-  fault.at(line, fault.check_bytes, self.written)
+  bounds.bytes(self.written, line)
   self.output[#self.output + 1] = text
 end
 
 -- Runs statements; returns "break" or "continue" where one of them leaves a loop.
 function Machine:run(body, scope)
   for _, node in ipairs(body) do
-    self:step(node.line)
+    bounds.step(1, node.line)
     local leave = statements[node.kind](self, node, scope)
     if leave then return leave end
   end
@@ -205,7 +209,9 @@ local function inside(scope) return setmetatable({}, { __index = scope }) end
 
 function statements.data(self, node) self:write(node.text, node.line) end
 
-function statements.print(self, node, scope) self:write(values.text(self:value(node.value, scope)), node.line) end
+function statements.print(self, node, scope)
+  self:write(fault.at(node.line, values.text, self:value(node.value, scope)), node.line)
+end
 
 statements["do"] = function(self, node, scope) self:value(node.value, scope) end
 
@@ -237,6 +243,7 @@ local function chosen(self, node, scope, items)
   local kept = {}
   for _, item in ipairs(items) do
     local round = inside(scope)
+    bounds.step(1, node.line)
     assign(round, node.targets, item, node.line)
     if values.truth(self:value(node.condition, round)) then kept[#kept + 1] = item end
   end
@@ -267,7 +274,7 @@ statements["for"] = function(self, node, scope)
   local state = {}
   for i, item in ipairs(items) do
     local round = inside(scope)
-    self:step(node.line)
+    bounds.step(1, node.line)
     assign(round, node.targets, item, node.line)
     round.loop = loop_of(items, i, state)
     if self:run(node.body, round) == "break" then break end
@@ -343,7 +350,8 @@ end
 
 --- Runs a tree with a table of values by name; returns the text.
 return function(tree, globals)
-  local machine = setmetatable({ steps = 0, depth = 0, written = 0, output = {} }, Machine)
+  local machine = setmetatable({ depth = 0, written = 0, output = {} }, Machine)
+  bounds.start()
   machine:run(tree, inside(globals))
   return table.concat(machine.output)
 end

@@ -1,5 +1,6 @@
 -- The methods of strings, lists and dicts that templates call. Lists and dicts cannot be changed by them, as in the
 -- sandbox that these templates are written for.
+local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local operators = require "gpt.jinja.operators"
 local values = require "gpt.jinja.values"
@@ -33,6 +34,7 @@ local function split_blanks(s, most)
     end
     local last = s:find("%s", first) or #s + 1
     parts[#parts + 1] = s:sub(first, last - 1)
+    bounds.items(#parts)
     at = last
   end
 end
@@ -46,6 +48,7 @@ local function split(s, separator, most)
     local first, last = s:find(separator, at, true)
     if not first then break end
     parts[#parts + 1] = s:sub(at, first - 1)
+    bounds.items(#parts)
     at = last + 1
   end
   parts[#parts + 1] = s:sub(at)
@@ -56,7 +59,7 @@ local function split_from_right(s, separator, most)
   local all = split(s, separator)
   most = most and math.tointeger(most) or -1
   if most < 0 or #all <= most + 1 then return all end
-  local head = table.concat(all, separator, 1, #all - most)
+  local head = table.concat(all, separator, 1, #all - most) -- a part of what was split
   local parts = { head }
   table.move(all, #all - most + 1, #all, 2, parts)
   return list(parts)
@@ -65,7 +68,10 @@ end
 local function split_lines(s)
   local lines = {}
   local ended = s:gsub("\r\n?", "\n") .. (s:find "[\r\n]$" and "" or "\n")
-  for line in ended:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+  for line in ended:gmatch "([^\n]*)\n" do
+    lines[#lines + 1] = line
+    bounds.items(#lines)
+  end
   return list(s == "" and {} or lines)
 end
 
@@ -86,11 +92,11 @@ local function replace(s, old, new, most)
     local first, last = s:find(old, at, true)
     if not first then break end
     parts[#parts + 1] = s:sub(at, first - 1)
+    bounds.items(#parts)
     at, most = last + 1, most - 1
   end
-  fault.check_bytes(#s + #parts * #new)
   parts[#parts + 1] = s:sub(at)
-  return table.concat(parts, new)
+  return bounds.join(#parts, function(i) return parts[i] end, new)
 end
 
 local function find(s, part)
@@ -113,10 +119,8 @@ local function capitalize(s) return (s:sub(1, 1):upper() .. s:sub(2):lower()) en
 local function title(s) return (s:gsub("(%a)(%a*)", function(a, b) return a:upper() .. b:lower() end)) end
 
 local function join(s, items)
-  local parts = {}
-  for i, item in ipairs(values.each(items)) do parts[i] = text(item, "join") end
-  fault.check_bytes(#s * #parts)
-  return table.concat(parts, s)
+  local all = values.each(items)
+  return bounds.join(#all, function(i) return text(all[i], "join") end, s)
 end
 
 -- Is every character of the class, and is there one?
@@ -148,10 +152,13 @@ local strings = {
   islower = function(s) return s:find "%l" ~= nil and not s:find "%u" end,
   zfill = function(s, width) return ("0"):rep(math.min(width, 1000) - #s) .. s end,
   format = function(s, ...)
-    local given, at = { ... }, 0
+    local given, at, total = { ... }, 0, #s
     return (s:gsub("{(%d*)}", function(index)
       at = at + 1
-      return values.text(given[index == "" and at or tonumber(index) + 1] or values.undefined "")
+      local part = values.text(given[index == "" and at or tonumber(index) + 1] or values.undefined "")
+      total = total + #part
+      bounds.bytes(total)
+      return part
     end))
   end,
 }
@@ -206,7 +213,12 @@ local methods = { strings = strings, dicts = dicts }
 function methods.find(value, name)
   local kind = values.kind(value)
   local fn = of_kind[kind] and of_kind[kind][name]
-  if fn then return values.callable(name, function(positional) return fn(value, table.unpack(positional)) end) end
+  if fn then
+    return values.callable(name, function(positional)
+      bounds.work(value)
+      return fn(value, table.unpack(positional))
+    end)
+  end
   local changes = CHANGING[name] and (kind == "list" or kind == "dict" and values.get(value, name) == nil)
   if changes then fault.raise(nil, "%s: a template cannot change a %s", name, kind) end
 end

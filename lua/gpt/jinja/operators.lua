@@ -1,4 +1,5 @@
 -- What operators do with values, as in Python.
+local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
 local neutral = require "gpt.support.neutral"
@@ -15,7 +16,7 @@ end
 
 local function joined_lists(a, b)
   local items = table.move(a, 1, #a, 1, {})
-  fault.check_items(#a + #b)
+  bounds.items(#a + #b)
   return values.list(table.move(b, 1, #b, #items + 1, items), a.tuple)
 end
 
@@ -38,10 +39,10 @@ binary["-"] = function(a, b) return number(a, "-") - number(b, "-") end
 local function repeated(value, count)
   count = math.max(0, math.tointeger(count) or 0)
   if values.kind(value) == "string" then
-    fault.check_bytes(#value * math.min(count, 1 << 30))
+    bounds.bytes(#value * math.min(count, 1 << 30))
     return value:rep(count)
   end
-  fault.check_items(#value * math.min(count, 1 << 30))
+  bounds.items(#value * math.min(count, 1 << 30))
   local items = {}
   for _ = 1, count do table.move(value, 1, #value, #items + 1, items) end
   return values.list(items, value.tuple)
@@ -70,19 +71,27 @@ binary["**"] = function(a, b)
   return whole and math.tointeger(power) or power
 end
 
-binary["~"] = function(a, b) return values.text(a) .. values.text(b) end
+binary["~"] = function(a, b) return bounds.join(2, function(i) return values.text(i == 1 and a or b) end) end
+
+-- One value as %s, %d or %f writes it.
+local function formatted_one(width, letter, value)
+  if value == nil then fault.raise(nil, "not enough arguments for the format string") end
+  if letter == "s" then return ("%" .. width .. "s"):format(values.text(value)) end
+  if letter == "d" then return ("%" .. width .. "d"):format(math.floor(number(value, "%"))) end
+  if letter == "f" then return neutral.format("%" .. width .. "f", number(value, "%")) end
+  fault.raise(nil, "the format '%%%s' is not supported", letter)
+end
 
 -- 'text with %s' % value, in its simple forms.
 local function formatted(format, value)
-  local list, at = values.kind(value) == "list" and value.tuple and value or { value }, 0
+  local list, at, total = values.kind(value) == "list" and value.tuple and value or { value }, 0, #format
   return (format:gsub("%%([%-0-9%.]*)([%a%%])", function(width, letter)
     if letter == "%" then return "%" end
     at = at + 1
-    if list[at] == nil then fault.raise(nil, "not enough arguments for the format string") end
-    if letter == "s" then return ("%" .. width .. "s"):format(values.text(list[at])) end
-    if letter == "d" then return ("%" .. width .. "d"):format(math.floor(number(list[at], "%"))) end
-    if letter == "f" then return neutral.format("%" .. width .. "f", number(list[at], "%")) end
-    fault.raise(nil, "the format '%%%s' is not supported", letter)
+    local text = formatted_one(width, letter, list[at])
+    total = total + #text
+    bounds.bytes(total)
+    return text
   end))
 end
 operators.formatted = formatted
@@ -101,6 +110,7 @@ end
 
 -- By their bytes, which is by their characters' numbers, in every locale.
 local function text_less(a, b)
+  bounds.step(1 + (math.min(#a, #b) >> 6))
   for i = 1, math.min(#a, #b) do
     local x, y = a:byte(i), b:byte(i)
     if x ~= y then return x < y end
@@ -127,6 +137,7 @@ end
 --- Is item in the list, the dict's keys, or the text?
 function operators.contains(whole, item)
   local kind = values.kind(whole)
+  bounds.work(whole)
   if kind == "string" then
     if values.kind(item) ~= "string" then fault.raise(nil, "'in' a text needs a text, got a %s", values.kind(item)) end
     return whole:find(item, 1, true) ~= nil
@@ -152,7 +163,11 @@ local compare = {
   ["not in"] = function(a, b) return not operators.contains(b, a) end,
 }
 
-function operators.compare(operator, a, b) return compare[operator](a, b) end
+function operators.compare(operator, a, b)
+  bounds.work(a)
+  bounds.work(b)
+  return compare[operator](a, b)
+end
 
 -- Position of a Python index in a list of n, or nil.
 local function position(index, n)
@@ -204,6 +219,7 @@ function operators.slice(value, first, last, step)
   if kind ~= "list" and kind ~= "string" then fault.raise(nil, "a %s cannot be sliced", kind) end
   if step == 0 then fault.raise(nil, "a slice's step is 0") end
   local all, items = values.each(value), {}
+  bounds.work(all)
   for i, at in ipairs(slice_positions(#all, first, last, step or 1)) do items[i] = all[at] end
   return kind == "string" and table.concat(items) or values.list(items, value.tuple)
 end

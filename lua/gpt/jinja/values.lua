@@ -1,6 +1,8 @@
 -- The values that templates know, which are Python's: strings, numbers and booleans are Lua's; none and undefined,
 -- lists (and tuples), dicts in order of insertion, namespaces and callables are tables of the kinds below. Nothing in
 -- them leads to a function or table of the host.
+local bounds = require "gpt.jinja.bounds"
+local core = require "gpt.core"
 local fault = require "gpt.jinja.fault"
 local neutral = require "gpt.support.neutral"
 
@@ -56,25 +58,46 @@ end
 --- The value at a key, or nil.
 function values.get(dict, key) return dict.map[key_of(key)] end
 
+-- A Lua table has no order. What messages and tools are made of comes as it is usually written, and as models have seen
+-- it; all other names come behind, by their bytes.
+local USUAL = {
+  "role", "content", "id", "type", "function", "name", "enum", "items", "description", "parameters", "arguments",
+  "properties", "required", "return",
+}
+local RANKS = {}
+for rank, name in ipairs(USUAL) do RANKS[name] = rank end
+
+local function sort_usually(names)
+  neutral.sort(names)
+  local first, rest = {}, {}
+  for _, name in ipairs(names) do table.insert(RANKS[name] and first or rest, name) end
+  table.sort(first, function(a, b) return RANKS[a] < RANKS[b] end)
+  return table.move(rest, 1, #rest, #first + 1, first)
+end
+
 local function string_keys(t)
   local names = {}
   for key in pairs(t) do
     if type(key) ~= "string" then fault.raise(nil, "a table has to be an array, or have names only as its keys") end
     names[#names + 1] = key
   end
-  neutral.sort(names)
-  return names
+  return sort_usually(names)
+end
+
+-- JSON's null: ours, or that of other libraries, a null pointer.
+local function is_null(value)
+  return value == core._json_null or type(value) == "userdata" and tostring(value):find "%(nil%)$" ~= nil
 end
 
 local DEEPEST = 60
 
---- A Lua value as templates see it: arrays (and empty tables) are lists, tables with names are dicts in order of the
---- names. Faults for what is data of no such kind.
+--- A Lua value as templates see it: arrays (and empty tables) are lists, tables with names are dicts. Faults for
+--- what is data of no such kind.
 function values.from(value, depth)
   depth = depth or 1
   local kind = type(value)
   if kind == "string" or kind == "number" or kind == "boolean" then return value end
-  if kind == "nil" or kind == "userdata" and tostring(value):find "null" then return values.none end
+  if kind == "nil" or is_null(value) then return values.none end
   if kind ~= "table" then fault.raise(nil, "a %s is no value for a template", kind) end
   if values.kind(value) ~= "table" then return value end
   if depth > DEEPEST then fault.raise(nil, "a table is nested more than %d deep", DEEPEST) end
@@ -120,6 +143,7 @@ local function plain_number(value) return type(value) == "boolean" and (value an
 
 function values.equal(a, b)
   local kind, other = values.kind(a), values.kind(b)
+  bounds.step()
   if kind == "boolean" or other == "boolean" then
     return type(plain_number(a)) == type(plain_number(b)) and plain_number(a) == plain_number(b)
   end
@@ -166,22 +190,21 @@ end
 local show
 
 local function show_list(list)
-  local parts = {}
-  for i = 1, #list do parts[i] = show(list[i]) end
-  local text = table.concat(parts, ", ")
+  local text = bounds.join(#list, function(i) return show(list[i]) end, ", ")
   if not list.tuple then return "[" .. text .. "]" end
   return "(" .. text .. (#list == 1 and ",)" or ")")
 end
 
 local function show_dict(dict)
-  local parts = {}
-  for i, key in ipairs(dict.keys) do parts[i] = show(key) .. ": " .. show(values.get(dict, key)) end
-  return "{" .. table.concat(parts, ", ") .. "}"
+  return "{" .. bounds.join(#dict.keys, function(i)
+    return show(dict.keys[i]) .. ": " .. show(values.get(dict, dict.keys[i]))
+  end, ", ") .. "}"
 end
 
 --- As Python's repr.
 function show(value)
   local kind = values.kind(value)
+  bounds.step()
   if kind == "string" then return quoted(value) end
   if kind == "list" then return show_list(value) end
   if kind == "dict" then return show_dict(value) end
@@ -204,8 +227,9 @@ end
 
 --- The characters of a string, a list; bytes that are no UTF-8 stand for themselves.
 function values.characters(text)
-  local list = {}
-  if not utf8.len(text) then
+  local list, length = {}, utf8.len(text)
+  bounds.items(length or #text)
+  if not length then
     for i = 1, #text do list[i] = text:sub(i, i) end
     return list
   end

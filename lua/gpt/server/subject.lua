@@ -1,14 +1,17 @@
 -- What is served: a model, its tokenizer, its chat template and its name.
 local core = require "gpt.core"
+local field = require "gpt.support.field"
 local raise = require "gpt.support.raise"
 local tokenizers = require "gpt.generate.tokenizers"
 local validate = require "gpt.support.validate"
 
 local subject = {}
 
-local function field(value, name)
-  local ok, found = pcall(function() return value[name] end)
-  return ok and found or nil
+-- Whether there is a template: one of the host's, of the model's, or of the tokenizer's files.
+local function can_chat(template, tokenizer)
+  if type(template) == "function" then return true end
+  if not field(tokenizer, "apply_chat_template") then return false end
+  return template ~= nil or core._typename(tokenizer) ~= "gpt.Tokenizer" or tokenizer.chat_template ~= nil
 end
 
 --- @treturn table `tokenizer`, `vocab_size`, `context_length`, `prompt_tokens` and `most_prompts` of a request, `name`,
@@ -21,13 +24,13 @@ function subject.describe(what, model, options)
       tokenizers.missing(model))
   end
   local length = model.config.context_length
-  local has_templates = field(tokenizer, "apply_chat_template") ~= nil
+  local template = options.template or field(model, "chat_template")
   return {
     tokenizer = tokenizer, vocab_size = model.config.vocab_size, context_length = length,
     prompt_tokens = math.min(options.prompt_tokens or length, length),
     most_prompts = options.sessions + options.queue,
-    name = options.name or "luagpt", template = options.template, has_templates = has_templates,
-    can_chat = has_templates or type(options.template) == "function",
+    name = options.name or "luagpt", template = template,
+    has_templates = field(tokenizer, "apply_chat_template") ~= nil, can_chat = can_chat(template, tokenizer),
   }
 end
 
