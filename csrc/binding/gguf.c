@@ -171,7 +171,7 @@ static int tokenizer_bytes(lua_State *L) {
   lua_pushlstring(L, text->data, text->length);
   gpt_text_free(text);
   lua_pushinteger(L, keys);
-  lua_pushstring(L, gpt_tokenizer_gguf_difference(env, bind_check(L, 1, BIND_TOKENIZER)));
+  lua_pushstring(L, gpt_tokenizer_gguf_difference(bind_check(L, 1, BIND_TOKENIZER)));
   return 3;
 }
 

@@ -15,7 +15,8 @@
 #define TRAINER "gpt.TokenizerTrainer" /* seen by lua/gpt/train_tokenizer.lua only */
 
 /***
-Text to token ids and back, by GPT-2's byte-level byte-pair encoding.
+Text to token ids and back, by byte-pair encoding: of bytes, as GPT-2's, Llama 3's and Qwen's, or of characters with byte
+fallback, as Llama 2's, Mistral's and Gemma's.
 @classmod Tokenizer
 */
 
@@ -27,8 +28,8 @@ and `config.json`.
 @function gpt.tokenizer
 @tparam string dir
 @treturn Tokenizer
-@raise if a file is missing, truncated or inconsistent (the message names it), or if `tokenizer.json` has settings that
-would change the ids and are not GPT-2's
+@raise if a file is missing, truncated or inconsistent (the message names it), or if `tokenizer.json` asks for what is
+not implemented (the message names that)
 @usage
 local tokenizer = gpt.tokenizer("gpt2")
 tokenizer:encode("Hello, I am")  --> { 15496, 11, 314, 716 }
@@ -156,7 +157,8 @@ static void push_id_list(lua_State *L, const GptIds *ids) {
 }
 
 /***
-The token ids of a text. Any string of bytes is allowed; `decode` returns the same bytes.
+The token ids of a text. Any string of bytes is allowed; `decode` returns the same bytes, unless the tokenizer normalizes
+texts or lacks tokens for some bytes.
 @function Tokenizer:encode
 @tparam string text
 @tparam[opt] table options `special`: true turns marks in the text, such as `<|endoftext|>`, into their ids; otherwise
@@ -290,8 +292,8 @@ static int token(lua_State *L) {
 }
 
 /***
-Writes `tokenizer.json`, `vocab.json`, `merges.txt` and `tokenizer_config.json`, which `gpt.tokenizer` and Hugging
-Face's tools read. The directory is made if absent. After an error or a kill it has the old tokenizer or the new one
+Writes `tokenizer.json`, `tokenizer_config.json` and, for a tokenizer of bytes, `vocab.json` and `merges.txt`, which
+`gpt.tokenizer` and Hugging Face's tools read. The directory is made if absent. After an error or a kill it has the old tokenizer or the new one
 (see `Model:save`). Existing special_tokens_map.json and added_tokens.json are written again, too.
 @function Tokenizer:save
 @tparam string dir

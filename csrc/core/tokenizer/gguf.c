@@ -285,6 +285,10 @@ static bool read_roles(Source *source) {
   for (int role = 0; role < GPT_ROLES; role++)
     if (!read_role(source, role)) return false;
   if (source->by_scores) tokenizer->unknown = tokenizer->roles[GPT_ROLE_UNK];
+  if (!tokenizer->settings.canonical && source->steps != NULL) {
+    tokenizer->unknown = -1;
+    if (!gpt_read_unknown(source->env, tokenizer, gpt_json_field(source->steps, "model"))) return false;
+  }
   if (tokenizer->settings.has_processor)
     return gpt_read_post_processor(source->env, tokenizer, gpt_json_field(source->steps, "post_processor"));
   return read_addition(source, GPT_GGUF_ADD_BOS, bos, GPT_ROLE_BOS, &tokenizer->before) &&

@@ -14,6 +14,6 @@ GptTokenizer *gpt_tokenizer_read_gguf(GptEnv *env, const GptGguf *gguf);
 int gpt_tokenizer_write_gguf(GptEnv *env, const GptTokenizer *tokenizer, size_t size, GptText *out);
 
 /* Why other programs that read such a file would get other ids; NULL where they do not. */
-const char *gpt_tokenizer_gguf_difference(GptEnv *env, const GptTokenizer *tokenizer);
+const char *gpt_tokenizer_gguf_difference(const GptTokenizer *tokenizer);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/io/json.h"
-#include "core/tokenizer/settings.h"
+#include "core/tokenizer/reading.h"
 
 #define ENDINGS "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
 #define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -100,41 +100,35 @@ void gpt_gguf_pre_describe(const GptPre *pre, GptText *out) {
                pre->byte_level ? "true" : "false");
 }
 
-/* The steps of a kind. */
-static bool read_cuts(GptEnv *env, const GptPre *pre, GptCuts *cuts) {
-  GptText text;
-  bool byte_level = false;
-  gpt_text_init(&text, env);
-  gpt_gguf_pre_describe(pre, &text);
-  cJSON *json = text.failed ? NULL : gpt_json_parse(env, "tokenizer.ggml.pre", text.data, text.length);
-  gpt_text_free(&text);
-  bool good = json != NULL && gpt_read_pre_tokenizer(env, cuts, json, &byte_level);
-  gpt_json_free(env, json);
-  return good;
+/* Whether a step cuts as the scanner does by these rules; the long s is left out of account: no GGUF file tells it apart. */
+static bool scans_by(const GptCut *cut, const GptScanRules *rules) {
+  GptContractions kind = cut->rules.contractions;
+  if (kind == GPT_CONTRACTIONS_FOLDED) kind = GPT_CONTRACTIONS_ASCII;
+  return cut->kind == GPT_CUT_SCAN && kind == rules->contractions && cut->rules.modern == rules->modern &&
+         cut->rules.digits == rules->digits && cut->rules.digits_apart == rules->digits_apart;
 }
 
-/* The long s is left out of account: no file of the kind tells it apart. */
-static void forget_folding(GptCuts *cuts) {
-  for (size_t i = 0; i < cuts->count; i++)
-    if (cuts->list[i].rules.contractions == GPT_CONTRACTIONS_FOLDED)
-        cuts->list[i].rules.contractions = GPT_CONTRACTIONS_ASCII;
+/* Whether a step isolates what a pattern matches. */
+static bool cuts_by(const GptCut *cut, const char *pattern) {
+  const GptScanRules *rules = gpt_known_pattern(pattern);
+  if (rules != NULL) return scans_by(cut, rules);
+  return cut->kind == GPT_CUT_REGEX && cut->behavior == GPT_CUT_ISOLATED && !cut->invert &&
+         !gpt_regex_is_literal(cut->regex) && strcmp(gpt_regex_pattern(cut->regex), pattern) == 0;
 }
 
-/* Cut by the pattern alone that tokenizer.json has for it. */
-static bool is_also(const GptPre *pre, const GptCuts *cuts) {
-  return pre->also != NULL && cuts->count == 1 && cuts->list[0].regex != NULL &&
-         strcmp(gpt_regex_pattern(cuts->list[0].regex), pre->also) == 0;
+/* Whether these are the steps of a kind; or of the pattern alone that tokenizer.json has for it. */
+static bool is_kind(const GptPre *pre, const GptCuts *cuts) {
+  const GptScanRules last = {.digits = pre->digits ? 1 : 0, .digits_apart = pre->digits};
+  size_t count = 0;
+  if (pre->also != NULL && cuts->count == 1 && cuts_by(&cuts->list[0], pre->also)) return true;
+  for (int i = 0; i < 5 && pre->split[i] != NULL; i++, count++)
+    if (count >= cuts->count || !cuts_by(&cuts->list[count], pre->split[i])) return false;
+  if (!pre->byte_level) return count == cuts->count;
+  return count + 1 == cuts->count && scans_by(&cuts->list[count], &last);
 }
 
-const GptPre *gpt_gguf_pre_of(GptEnv *env, const GptCuts *cuts, bool ignore_merges) {
-  GptCuts wanted = *cuts; /* borrows what it points to */
-  forget_folding(&wanted);
-  for (size_t i = 0; i < KINDS; i++) {
-    GptCuts each = {.count = 0};
-    if (kinds[i].ignore_merges != ignore_merges) continue;
-    bool same = is_also(&kinds[i], cuts) || (read_cuts(env, &kinds[i], &each) && gpt_cuts_are_equal(&wanted, &each));
-    gpt_cuts_free(env, &each);
-    if (same) return &kinds[i];
-  }
+const GptPre *gpt_gguf_pre_of(const GptCuts *cuts, bool ignore_merges) {
+  for (size_t i = 0; i < KINDS; i++)
+    if (kinds[i].ignore_merges == ignore_merges && is_kind(&kinds[i], cuts)) return &kinds[i];
   return NULL;
 }

@@ -19,7 +19,7 @@ typedef struct GptPre {
 const GptPre *gpt_gguf_pre_find(const char *name, size_t n);
 
 /* The one that cuts so (and with those merges), but for the long s in contractions; NULL: none. */
-const GptPre *gpt_gguf_pre_of(GptEnv *env, const GptCuts *cuts, bool ignore_merges);
+const GptPre *gpt_gguf_pre_of(const GptCuts *cuts, bool ignore_merges);
 
 /* Appends its first name. */
 void gpt_gguf_pre_name(const GptPre *pre, GptText *out);

@@ -157,8 +157,8 @@ static int write_text_key(GptText *out, const char *key, const char *text) {
   return 1;
 }
 
-static int write_kind(GptEnv *env, GptText *out, const GptTokenizer *tokenizer) {
-  const GptPre *pre = gpt_gguf_pre_of(env, &tokenizer->cuts, tokenizer->ignore_merges);
+static int write_kind(GptText *out, const GptTokenizer *tokenizer) {
+  const GptPre *pre = gpt_gguf_pre_of(&tokenizer->cuts, tokenizer->ignore_merges);
   if (tokenizer->characters) {
     return write_text_key(out, GPT_GGUF_MODEL, "llama") + write_text_key(out, GPT_GGUF_PRE, "default") +
            write_flag(out, GPT_GGUF_SPACE_PREFIX, has_space_prefix(tokenizer));
@@ -194,7 +194,7 @@ static int write_gguf_merges(GptText *out, const GptTokenizer *tokenizer) {
 
 int gpt_tokenizer_write_gguf(GptEnv *env, const GptTokenizer *tokenizer, size_t size, GptText *out) {
   const GptVocabulary *v = &tokenizer->vocabulary;
-  int written = write_kind(env, out, tokenizer) + 2;
+  int written = write_kind(out, tokenizer) + 2;
   write_list(out, "tokenizer.ggml.tokens", GPT_GGUF_STRING, size);
   for (size_t id = 0; id < size; id++) write_token(out, v, id);
   if (tokenizer->characters && ++written > 0 && !write_scores(env, out, tokenizer, size)) out->failed = true;
@@ -219,10 +219,10 @@ static bool is_plain_sentencepiece(const GptTokenizer *tokenizer) {
   return true;
 }
 
-const char *gpt_tokenizer_gguf_difference(GptEnv *env, const GptTokenizer *tokenizer) {
+const char *gpt_tokenizer_gguf_difference(const GptTokenizer *tokenizer) {
   if (tokenizer->characters) return is_plain_sentencepiece(tokenizer) ? NULL :
       "it does more to a text than mark its blanks";
-  if (gpt_gguf_pre_of(env, &tokenizer->cuts, tokenizer->ignore_merges) == NULL)
+  if (gpt_gguf_pre_of(&tokenizer->cuts, tokenizer->ignore_merges) == NULL)
     return "the way in which it cuts words has no name there";
   return tokenizer->normalizers.count > 0 ? "texts are not normalized there" : NULL;
 }

@@ -28,6 +28,12 @@ static const struct {
      "[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_ASCII, true, 1, false}},
 };
 
+const GptScanRules *gpt_known_pattern(const char *pattern) {
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (strcmp(pattern, known[i].pattern) == 0) return &known[i].rules;
+  return NULL;
+}
+
 /* A behavior by its name; missing: isolated. */
 static bool read_behavior(GptEnv *env, GptCut *cut, const cJSON *value) {
   static const char *const names[GPT_CUT_BEHAVIORS] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
@@ -50,10 +56,9 @@ static bool read_split(GptEnv *env, GptCut *cut, const cJSON *value) {
   const char *regex = gpt_json_text(gpt_json_field(value, "pattern"), "Regex");
   cut->invert = cJSON_IsTrue(gpt_json_field(value, "invert"));
   if (!read_behavior(env, cut, value)) return false;
-  for (size_t i = 0; regex != NULL && is_words(cut) && i < sizeof known / sizeof *known; i++) {
-    if (strcmp(regex, known[i].pattern) != 0) continue;
-    cut->kind = GPT_CUT_SCAN;
-    cut->rules = known[i].rules;
+  const GptScanRules *rules = regex != NULL && is_words(cut) ? gpt_known_pattern(regex) : NULL;
+  if (rules != NULL) {
+    *cut = (GptCut){.kind = GPT_CUT_SCAN, .rules = *rules, .space = cut->space};
     return true;
   }
   cut->regex = gpt_read_pattern(env, gpt_json_field(value, "pattern"));
@@ -155,28 +160,4 @@ static bool read_nested(GptEnv *env, GptCuts *cuts, const cJSON *value, bool *by
 
 bool gpt_read_pre_tokenizer(GptEnv *env, GptCuts *cuts, const cJSON *value, bool *byte_level) {
   return read_nested(env, cuts, value, byte_level, DEEPEST);
-}
-
-static bool are_equal_regexes(const GptRegex *a, const GptRegex *b) {
-  if (a == NULL || b == NULL) return a == b;
-  return gpt_regex_is_literal(a) == gpt_regex_is_literal(b) && strcmp(gpt_regex_pattern(a), gpt_regex_pattern(b)) == 0;
-}
-
-static bool are_equal_rules(const GptScanRules *a, const GptScanRules *b) {
-  return a->contractions == b->contractions && a->modern == b->modern && a->digits == b->digits &&
-         a->digits_apart == b->digits_apart;
-}
-
-static bool are_equal_cuts(const GptCut *a, const GptCut *b) {
-  if (a->kind != b->kind) return false;
-  if (a->kind == GPT_CUT_SCAN) return are_equal_rules(&a->rules, &b->rules);
-  return a->behavior == b->behavior && a->invert == b->invert && are_equal_regexes(a->regex, b->regex) &&
-         strcmp(a->mark, b->mark) == 0 && a->scheme == b->scheme;
-}
-
-bool gpt_cuts_are_equal(const GptCuts *a, const GptCuts *b) {
-  if (a->count != b->count) return false;
-  for (size_t i = 0; i < a->count; i++)
-    if (!are_equal_cuts(&a->list[i], &b->list[i])) return false;
-  return true;
 }

@@ -43,8 +43,7 @@ static bool check_parts(GptEnv *env, const cJSON *model) {
   return cJSON_IsArray(gpt_json_field(model, "merges")) || gpt_fail(env, "model: \"merges\" (an array) is missing");
 }
 
-/* What stands for characters without a token. */
-static bool read_unknown(GptEnv *env, GptTokenizer *tokenizer, const cJSON *model) {
+bool gpt_read_unknown(GptEnv *env, GptTokenizer *tokenizer, const cJSON *model) {
   char quoted[GPT_QUOTE_SIZE];
   const char *text = cJSON_GetStringValue(gpt_json_field(model, "unk_token"));
   if (text == NULL) return true;
@@ -59,7 +58,7 @@ bool gpt_read_tokenizer_json(GptEnv *env, GptTokenizer *tokenizer, const cJSON *
   if (!cJSON_IsObject(model)) return gpt_fail(env, "\"model\" (an object) is missing");
   return gpt_read_steps(env, tokenizer, json) && check_parts(env, model) &&
          gpt_read_vocabulary(env, tokenizer, gpt_json_field(model, "vocab")) &&
-         read_merge_list(env, tokenizer, gpt_json_field(model, "merges")) && read_unknown(env, tokenizer, model) &&
+         read_merge_list(env, tokenizer, gpt_json_field(model, "merges")) && gpt_read_unknown(env, tokenizer, model) &&
          read_added(env, tokenizer, gpt_json_field(json, "added_tokens")) &&
          gpt_read_post_processor(env, tokenizer, gpt_json_field(json, "post_processor"));
 }

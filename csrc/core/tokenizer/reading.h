@@ -50,6 +50,12 @@ const char *gpt_json_type(const cJSON *value);
 bool gpt_json_is_type(const cJSON *value, const char *type);
 bool gpt_refuse_type(GptEnv *env, const char *what, const cJSON *value, const char *expected);
 
+/* The rules by which the scanner cuts as a pattern does, or NULL. */
+const GptScanRules *gpt_known_pattern(const char *pattern);
+
+/* Reads what stands for characters without a token from tokenizer.json's model. */
+bool gpt_read_unknown(GptEnv *env, GptTokenizer *tokenizer, const cJSON *model);
+
 /* { "Regex": ... } or { "String": ... } */
 GptRegex *gpt_read_pattern(GptEnv *env, const cJSON *value);
 

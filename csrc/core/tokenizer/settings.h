@@ -30,9 +30,7 @@ bool gpt_read_steps(GptEnv *env, struct GptTokenizer *tokenizer, const cJSON *js
 /* Reads post_processor: the ids before and after a text. After the vocabulary and the added tokens. */
 bool gpt_read_post_processor(GptEnv *env, struct GptTokenizer *tokenizer, const cJSON *json);
 
-/* The same cuts, whatever their steps are called. */
 struct GptCuts;
-bool gpt_cuts_are_equal(const struct GptCuts *a, const struct GptCuts *b);
 
 /* One pre-tokenizer, or a Sequence of them, as steps. *byte_level: one of them writes bytes in the byte alphabet. */
 bool gpt_read_pre_tokenizer(GptEnv *env, struct GptCuts *cuts, const cJSON *value, bool *byte_level);
