@@ -61,6 +61,10 @@ describe("a config with keys of the families", function()
     config.rope_scaling.factor, config.layer_types[1] = 4, "sliding_attention"
     assert.equal(2, given.rope_scaling.factor)
     assert.equal("full_attention", given.layer_types[1])
+    local factors = { frequency_factors = { 1, 2, 3 } }
+    config = gpt.config(config_with { positions = "rotary", rope_scaling = factors })
+    config.rope_scaling.frequency_factors[1] = 4
+    assert.equal(1, factors.frequency_factors[1])
   end)
 
   it("needs no key that its family has a default for", function()
@@ -168,6 +172,7 @@ describe("a config with keys of the families", function()
       refused { rope_base = 10000 })
     assert.equal('rope_scaling: positions are "none"; with positions = "rotary" it has a meaning',
       refused { positions = "none", rope_scaling = { rope_type = "linear", factor = 2 } })
+    assert.equal("none", gpt.config(config_with { family = "qwen3", positions = "none" }).positions)
   end)
 
   it("refuses scalings that are not implemented, or not complete", function()
@@ -193,7 +198,9 @@ describe("a config with keys of the families", function()
       raised(function() return gpt.config(SMALL).num_key_value_heads end))
   end)
 
-  it("counts what cannot be counted by its heads", function()
+  it("counts what cannot be counted by its heads and gates", function()
+    local large = { emb_dim = 2 ^ 26, n_heads = 1, hidden_dim = 2 ^ 26, gated = true, head_dim = 2, n_layers = 1 }
+    assert.equal("too large together: about 1.4e+16 parameters; at most 2^53 can be counted", refused(large))
     local text = "too large together: about %s numbers in the KV cache; at most 2^53 can be counted"
     assert.equal(text:format "1.8e+16", refused { context_length = 2 ^ 30, n_layers = 2 ^ 13, head_dim = 2 ^ 10,
       n_kv_heads = 1, n_heads = 4 })

@@ -261,6 +261,16 @@ describe("size:training_memory", function()
     assert.same(size:training_memory(), size:training_memory { batch_size = 1, tokens = 1024 })
   end)
 
+  it("counts the angles of rotary positions once for all sequences", function()
+    local function activations(rope_dims, batch)
+      local c = gpt.config("smollm2-135M", { n_layers = 3, rope_dims = rope_dims })
+      return gpt.size(c):training_memory({ batch_size = batch, tokens = 100 }).activations
+    end
+    for _, batch in ipairs { 1, 7 } do
+      assert.equal(4 * 100 * 3 * (64 - 16), activations(nil, batch) - activations(16, batch))
+    end
+  end)
+
   it("refuses what cannot be", function()
     local size = gpt.size("124M")
     assert.equal("size:training_memory: tokens: at most context_length (1024) expected, got 1025",

@@ -488,6 +488,18 @@ describe("a checkpoint", function()
     assert.equal(dir .. "/step-00000001.safetensors is of another architecture: it has activation gelu, not relu; "
       .. "tie_weights false, not true",
       raised(train, { model = new_model { tie_weights = true, activation = "relu" }, checkpoints = dir, resume = true }))
+    files.remove(dir)
+    local function rotary(types, factor)
+      return new_model { positions = "rotary", sliding_window = 2, layer_types = types, n_layers = #types,
+        rope_scaling = { rope_type = "linear", factor = factor } }
+    end
+    local types, other_types = { "sliding_attention", "full_attention" }, { "full_attention", "sliding_attention" }
+    train { model = rotary(types, 2), checkpoints = dir, steps = 1 }
+    assert.equal(dir .. '/step-00000001.safetensors is of another architecture: it has layer_types '
+      .. '{ "sliding_attention", "full_attention" }, not { "full_attention", "sliding_attention" }; rope_scaling '
+      .. '{ factor = 2, rope_type = "linear" }, not { factor = 3, rope_type = "linear" }',
+      raised(train, { model = rotary(other_types, 3), checkpoints = dir, resume = true }))
+    train { model = rotary(types, 2.0), checkpoints = dir, steps = 2, resume = true }
     local stack = gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) }
     assert.equal(dir .. "/step-00000001.safetensors is of another architecture:\n  missing: 1..2.weight, "
       .. "2.bias", raised(train, { model = stack, checkpoints = dir, resume = true }))

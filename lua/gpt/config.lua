@@ -42,7 +42,7 @@ local function missing(self, key)
 end
 
 local metatable = {
-  __name = "gpt.config", __index = missing, __tostring = function(self) return show(self, fields.LIST) end,
+  __name = "gpt.config", __index = missing, __tostring = function(self) return show.config(self, fields.LIST) end,
 }
 
 local function copy_of(values)

@@ -18,6 +18,7 @@ local checkpoint = {}
 local INDEX = "checkpoints.json"
 local BEST = "best.safetensors"
 
+local show_config = require "gpt.config.show"
 local show = validate.show
 
 -- Doubles, to the last bit, as an i64 tensor.
@@ -178,6 +179,7 @@ end
 
 -- A setting: words as they are, of all else what it is.
 local function shown(value)
+  if type(value) == "table" then return show_config.value(value) end
   return type(value) == "string" and value:find "^[%w_]+$" and value:sub(1, 40) or show(value)
 end
 
