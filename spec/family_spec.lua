@@ -57,8 +57,12 @@ describe("gpt.family", function()
       local model = gpt.Model "phi-tiny"
       print(model.blocks[1].kind, model.head, gpt.config("tiny").family, #families.NAMES)
       print(gpt.Model("tiny", { head = gpt.nn.Linear(8, 3) }).head)
+      print(select(2, pcall(gpt.size, "tiny")))
+      assert(gpt.size(model).parameters == model:num_parameters())
       print(select(2, pcall(gpt.load, "spec/fixtures/jinja.lua")))
     ]]
+    assert.matches('gpt.size: a model of the family "phi" has layers of its own, which no config describes; '
+      .. "gpt.size(model) measures one\n", output, 1, true)
     assert.matches("PhiBlock\tLinear(8, 50)  -- 450\tphi\t9\n", output, 1, true)
     assert.matches("Linear(8, 3)  -- 27\n", output, 1, true)
   end)

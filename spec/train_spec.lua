@@ -501,7 +501,7 @@ describe("a checkpoint", function()
       raised(train, { model = rotary(other_types, 3), checkpoints = dir, resume = true }))
     train { model = rotary(types, 2.0), checkpoints = dir, steps = 2, resume = true }
     local stack = gpt.nn.Sequential { gpt.nn.Embedding(11, 4), gpt.nn.Linear(4, 11) }
-    assert.equal(dir .. "/step-00000001.safetensors is of another architecture:\n  missing: 1..2.weight, "
+    assert.equal(dir .. "/step-00000002.safetensors is of another architecture:\n  missing: 1..2.weight, "
       .. "2.bias", raised(train, { model = stack, checkpoints = dir, resume = true }))
   end)
 

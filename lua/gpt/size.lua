@@ -4,6 +4,7 @@ local count_activations = require "gpt.size.activations"
 local printed = require "gpt.support.printed"
 local config = require "gpt.config"
 local core = require "gpt.core"
+local families = require "gpt.families"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
 local neutral = require "gpt.support.neutral"
@@ -211,8 +212,17 @@ end
 
 metatable = { __name = "gpt.Size", __index = known_fields.index("a gpt.Size", methods), __tostring = format_size }
 
+-- Layers of a family's own are known once they are made.
+local function check_parts(c)
+  local family = families.of(c)
+  if not family.parts then return end
+  core._raise(("gpt.size: a model of the family %s has layers of its own, which no config describes; "
+    .. "gpt.size(model) measures one"):format(validate.show(family.name)))
+end
+
 local function size_of_config(given)
   local c = config.check(given, "gpt.size")
+  check_parts(c)
   local parts = name_parts(of_config.parts(c))
   local self = total(parts)
   self.parameters_tied = c.tie_weights and self.parameters or self.parameters - parts.head.parameters
@@ -255,7 +265,8 @@ end
 -- @function size
 -- @tparam table|string|Model config a config table, the name of a preset, or a model
 -- @treturn Size
--- @raise what `gpt.config` raises
+-- @raise what `gpt.config` raises; for a config of a family with layers of its own (`gpt.family`), whose models have a
+-- size
 -- @usage print(gpt.size("gpt2-small"))
 -- print(gpt.size("gpt2-small").bytes.f32 / 2^20)  --> 621.830...
 function size.size(given)
