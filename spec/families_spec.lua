@@ -333,6 +333,32 @@ describe("a model of the families", function()
       raised(function() model:save(place .. "/no") end))
   end)
 
+  it("says what weights take as each dtype where there is no room for them", function()
+    local function refused(path, options, room)
+      local live = measure.live()
+      gpt.memory { limit = live + room }
+      local done, text = pcall(gpt.load, path, options)
+      gpt.memory { limit = 0 }
+      assert.is_false(done)
+      assert.equal(live, measure.live())
+      return (text:gsub("^.-: (spec/)", "%1", 1):gsub("[%d.]+ %a+ live, the limit is [%d.]+ %a+", "LIVE", 1))
+    end
+    local advice = "LIVE (gpt.memory{limit = bytes} sets it)\n  its weights take 109.25 KiB as f32, 55.00 KiB as bf16, "
+      .. "31.91 KiB as q8_0, 19.60 KiB as q4_0 (the option dtype), and no memory of the process's own where they are "
+      .. "mapped as they are in the file"
+    for _, path in ipairs { FIXTURES .. "llama", FIXTURES .. "llama.gguf" } do
+      assert.equal(path .. ": not enough memory: 109.25 KiB requested, " .. advice, refused(path, { map = false }, 100000))
+    end
+    assert.equal(FIXTURES .. "llama: not enough memory: 54.25 KiB requested, " .. advice, refused(FIXTURES .. "llama",
+      { dtype = "bf16" }, 40000))
+    local guard = require("gpt.model_files.room").guard -- for what is found out amid loading
+    assert.equal("FILE: not enough memory: none left\n  its weights take 384 bytes as f32, 256 bytes as bf16, 196 bytes as "
+      .. "q8_0, 164 bytes as q4_0 (the option dtype), and no memory of the process's own where they are mapped as they are "
+      .. "in the file", raised(guard, "FILE", { { 2, 32 }, { 32 } }, error, "user:1: not enough memory: none left"))
+    assert.same({ false, "x" }, { pcall(guard, "FILE", {}, error, "x", 0) })
+    assert.same({ 1, nil, 3 }, { guard("FILE", {}, function(...) return ... end, 1, nil, 3) })
+  end)
+
   describe("refuses", function()
     it("what is not implemented, by file and key", function()
       for _, case in ipairs {

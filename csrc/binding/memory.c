@@ -66,6 +66,15 @@ static int limits(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg functions[] = {{"memory", memory}, {"trim", trim}, {"_limits", limits}, {NULL, NULL}};
+/* _need_memory(bytes): raises where so many are more than the limit, the machine or its cgroup has left. */
+static int need_memory(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  lua_Integer bytes = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, bytes >= 0, 1, "a number of bytes expected");
+  return gpt_memory_fits(env, (size_t)bytes) ? 0 : bind_raise(L, env);
+}
+
+static const luaL_Reg functions[] = {
+    {"memory", memory}, {"trim", trim}, {"_limits", limits}, {"_need_memory", need_memory}, {NULL, NULL}};
 
 void bind_open_memory(lua_State *L) { bind_functions(L, functions); }

@@ -417,6 +417,17 @@ static int eos(lua_State *L) {
 }
 
 /***
+The id of the token that begins a text, or nil. A string prompt gets it only where the tokenizer's files ask for that.
+@tfield integer|nil Tokenizer.bos
+*/
+static int bos(lua_State *L) {
+  int64_t id = gpt_tokenizer_role(bind_check(L, 1, TYPE), GPT_ROLE_BOS);
+  if (id < 0) lua_pushnil(L);
+  else lua_pushinteger(L, (lua_Integer)id);
+  return 1;
+}
+
+/***
 All ids that end a text: `eos`, then the others that `generation_config.json` and `config.json` name. Each of them ends
 generation from a string prompt.
 @tfield {integer,...} Tokenizer.end_tokens
@@ -482,7 +493,7 @@ static int tokenizer_collect(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"encode", encode}, {"decode", tokenizer_decode}, {"token", token}, {"save", save},
                                    {NULL, NULL}};
-static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {"end_tokens", end_tokens},
+static const luaL_Reg fields[] = {{"vocab_size", vocab_size}, {"eos", eos}, {"bos", bos}, {"end_tokens", end_tokens},
                                   {"chat_template", chat_template}, {"chat_templates", chat_templates}, {NULL, NULL}};
 static const luaL_Reg meta[] = {
     {"__gc", tokenizer_collect}, {"__close", bind_free}, {"__tostring", to_string},

@@ -1,6 +1,7 @@
 --- Sizes on paper: what a config's model takes and costs, without allocating it.
 -- @submodule gpt
 local count_activations = require "gpt.size.activations"
+local format_bytes = require "gpt.support.bytes"
 local printed = require "gpt.support.printed"
 local config = require "gpt.config"
 local core = require "gpt.core"
@@ -111,15 +112,6 @@ function methods.training_memory(self, options)
     activations = activations, parameters = weights, gradients = weights, moments = 2 * weights,
     total = activations + 4 * weights,
   }
-end
-
-local UNITS = { "KiB", "MiB", "GiB", "TiB", "PiB" }
-
-local function format_bytes(bytes)
-  local unit = 0
-  while unit < #UNITS and bytes >= 1024 do bytes, unit = bytes / 1024, unit + 1 end
-  if unit == 0 then return ("%d bytes"):format(bytes) end
-  return neutral.format("%.2f %s", bytes, UNITS[unit])
 end
 
 local PREFIXES = { "k", "M", "G", "T", "P" }

@@ -23,6 +23,12 @@ function tokenizers.ends(tokenizer)
   return ok and list or { tokenizer.eos }
 end
 
+--- The id that begins a text, or nil; one of the user's own may lack it.
+function tokenizers.start(tokenizer)
+  local ok, id = pcall(function() return tokenizer.bos end)
+  return ok and id or nil
+end
+
 --- A model's chat template: its own, or else its tokenizer's; or nil.
 function tokenizers.template(model)
   local tokenizer = model.tokenizer

@@ -5,6 +5,7 @@ local families = require "gpt.families"
 local fit = require "gpt.model_files.fit"
 local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.gguf.config"
+local room = require "gpt.model_files.room"
 local validate = require "gpt.support.validate"
 
 local ARCHITECTURE = "general.architecture"
@@ -74,7 +75,8 @@ return function(path, options)
   local list = layout.of(family, config, "gguf", shapes, entries)
   local needed = layout.without_ignored(family, "gguf", entries)
   fit(path .. ": the tensors do not fit the metadata", list, needed, options.strict)
-  build.fill(model, list, shapes, config, reader(file, entries, options))
+  room.check(path, list, shapes, function(name) return entries[name] and entries[name].encoding end, options)
+  room.guard(path, shapes, build.fill, model, list, shapes, config, reader(file, entries, options))
   if options.tokenizer and has_tokenizer(file) then
     build.bring_tokenizer(model, build.tokenizer(file.tokenizer, file))
   end

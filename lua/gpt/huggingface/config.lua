@@ -1,6 +1,7 @@
 -- config.json, as Hugging Face's tools write it, to a config table and back. What its keys are is the family's to say.
 local configs = require "gpt.config"
 local core = require "gpt.core"
+local extended = require "gpt.support.extended"
 local families = require "gpt.families"
 local json = require "gpt.support.json"
 local keys = require "gpt.model_files.keys"
@@ -110,11 +111,11 @@ Sink.__index = Sink
 function Sink:put(name, value) self.values[name] = value end
 
 -- What is known of all files, and what the family has beside its keys.
-local function values_of(family, config, ends, dtype)
+local function values_of(family, config, marks, dtype)
   local format = family.huggingface
-  local eos = ends[1] or json.null
-  local values = { architectures = { format.architecture }, model_type = format.name, torch_dtype = dtype,
-    bos_token_id = eos, eos_token_id = #ends > 1 and ends or eos }
+  local values = extended(marks, {
+    architectures = { format.architecture }, model_type = format.name, torch_dtype = dtype,
+  })
   for name, value in pairs(format.also and format.also(config) or {}) do values[name] = value end
   return values
 end
@@ -127,12 +128,12 @@ end
 -- The text of a config.json.
 -- @tparam table family
 -- @tparam table config with every key
--- @tparam {integer,...} ends the ids that end a text
+-- @tparam table marks `bos_token_id` and `eos_token_id`
 -- @string dtype of the weights, "float32"
 -- @treturn string what transformers reads
 -- @treturn {table,...} what it will take otherwise (own.differences)
-function model_config.encode(family, config, ends, dtype)
-  local values = values_of(family, config, ends, dtype)
+function model_config.encode(family, config, marks, dtype)
+  local values = values_of(family, config, marks, dtype)
   keys.write(setmetatable({ values = values }, Sink), family.huggingface.keys, config)
   local differences = own.differences(config, implied_by(values, family))
   for _, item in ipairs(differences) do

@@ -8,6 +8,7 @@ local hints = require "gpt.model_files.hints"
 local layout = require "gpt.model_files.layout"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
+local room = require "gpt.model_files.room"
 local safetensors = require "gpt.safetensors"
 local warning = require "gpt.support.warning"
 local neutral = require "gpt.support.neutral"
@@ -145,6 +146,11 @@ local function read_tensor(weights, item, options)
   return entry and safetensors.read(entry, build.wants_view(item, options)) or core.zeros(item.shape)
 end
 
+-- A tensor's dtype by our names.
+local function dtype_of(entry)
+  return entry and entry.dtype:lower()
+end
+
 local function read_config(place, dir)
   local path, there = place:path(CONFIG)
   if not there then hints.without_config(place, dir) end
@@ -173,7 +179,9 @@ return function(dir, options)
   local shapes = layout.shapes(model)
   local list = layout.of(family, config, "huggingface", shapes, weights.entries)
   check_fit(weights, list, config_path, options.strict)
-  build.fill(model, list, shapes, config, function(item) return read_tensor(weights, item, options) end)
+  room.check(dir, list, shapes, function(name) return dtype_of(weights.entries[name]) end, options)
+  room.guard(dir, shapes, build.fill, model, list, shapes, config,
+    function(item) return read_tensor(weights, item, options) end)
   build.bring_tokenizer(model, tokenizer, problem)
   build.bring_template(model, template)
   return model:eval(), tokenizer

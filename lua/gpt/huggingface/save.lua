@@ -1,5 +1,6 @@
 -- A model directory that Hugging Face's tools load.
 local core = require "gpt.core"
+local extended = require "gpt.support.extended"
 local json = require "gpt.support.json"
 local layout = require "gpt.model_files.layout"
 local own_keys = require "gpt.model_files.own"
@@ -82,29 +83,32 @@ local function add_tokenizer(set, tokenizer, template, dir)
   tokenizer:save(dir)
 end
 
--- The ids that end a text: the tokenizer's, or what the family takes.
-local function end_tokens(family, tokenizer, config)
-  if tokenizer then return tokenizers.ends(tokenizer) end
+-- The ids that begin and end a text, as config.json has them: the tokenizer's, or what the family takes.
+local function marks_of(family, tokenizer, config)
   local end_token = family.huggingface.end_token
-  return { end_token and end_token(config) }
+  local id = not tokenizer and end_token and end_token(config) or nil
+  local ends = tokenizer and tokenizers.ends(tokenizer) or { id }
+  return {
+    bos_token_id = tokenizer and tokenizers.start(tokenizer) or id or json.null,
+    eos_token_id = #ends > 1 and ends or ends[1] or json.null,
+  }
 end
 
 -- An old one is read besides config.json, and would contradict it.
-local function add_generation_config(set, dir, ends)
+local function add_generation_config(set, dir, marks)
   if not core._file_exists(dir .. "/generation_config.json") then return end
-  local id = #ends > 1 and ends or ends[1] or json.null
-  local values = { _from_model_config = true, bos_token_id = ends[1] or json.null, eos_token_id = id }
+  local values = extended(marks, { _from_model_config = true })
   set:add("generation_config.json"):write(json.encode(values, 2) .. "\n")
 end
 
 local function write(model, dir, family, config, items)
   local set <close> = core._file_set(dir)
   local tokenizer = model.tokenizer
-  local ends = end_tokens(family, tokenizer, config)
+  local marks = marks_of(family, tokenizer, config)
   safetensors.write_into(set:add "model.safetensors", items)
-  local text, differences = model_config.encode(family, config, ends, main_dtype(items))
+  local text, differences = model_config.encode(family, config, marks, main_dtype(items))
   set:add("config.json"):write(text)
-  add_generation_config(set, dir, ends)
+  add_generation_config(set, dir, marks)
   add_tokenizer(set, tokenizer, model.chat_template, dir)
   set:commit()
   own_keys.warn(differences, function(name, known, value)

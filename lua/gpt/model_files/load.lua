@@ -3,8 +3,10 @@
 local core = require "gpt.core"
 local dtypes = require "gpt.support.dtypes"
 local load_directory = require "gpt.huggingface.load"
+local layout = require "gpt.model_files.layout"
 local load_gguf = require "gpt.gguf.load"
 local name_list = require "gpt.support.name_list"
+local room = require "gpt.model_files.room"
 local warning = require "gpt.support.warning"
 local validate = require "gpt.support.validate"
 
@@ -76,6 +78,6 @@ end
 return function(path, options)
   local values = read_options(path, options)
   local model, tokenizer = (is_gguf(path) and load_gguf or load_directory)(path, values)
-  if values.dtype then convert(model, values.dtype) end
+  if values.dtype then room.guard(path, layout.shapes(model), convert, model, values.dtype) end
   return model, tokenizer
 end
