@@ -39,6 +39,18 @@ describe("a JSON schema as a grammar", function()
     matching('{"format":"time"}', { '"11:47:01Z"' }, { '"11:47"' })
   end)
 
+  it("has strings by pattern and length together, and leads into no blind alley", function()
+    matching([[{"pattern":"^(ab)*c?$","minLength":3,"maxLength":4}]], { '"abc"', '"abab"' }, { '"ab"', '"ababc"', '"c"' })
+    matching([[{"pattern":"é","maxLength":3}]], { '"é"', '"aéb"', [["\"é\n"]] }, { '"abc"', '"aébc"', '""' })
+    matching([[{"pattern":"^a+","minLength":5}]], { '"aaaaa"', '"abcdefg"' }, { '"aaaa"' })
+    matching([[{"format":"email","maxLength":8}]], { '"a@b.de"' }, { '"abcdef@b.de"' })
+    local grammar = gpt.grammar { json_schema = [[{"pattern":"^(ab|cde)+$","maxLength":7,"minLength":7}]] }
+    assert.same({ false, 1 + 4 }, { grammar:matches '"ababab' }) -- behind a third "ab" nothing would make seven
+    assert.same({ false, 1 + 4 }, { grammar:matches '"ababx' })
+    assert.is_true((grammar:matches '"ababcde"'))
+    assert.is_false((grammar:matches '"cdecde"'))
+  end)
+
   it("has whole numbers between bounds, for every pair of small ones", function()
     for _, bounds in ipairs { { -12, 105 }, { 0, 9 }, { 7, 7 }, { -20, -3 }, { 95, 1203 }, { -1, 0 }, { 99, 100 } } do
       local low, high = bounds[1], bounds[2]
@@ -175,7 +187,8 @@ describe("a JSON schema as a grammar", function()
       ['{"multipleOf":3}'] = "#: multipleOf cannot be enforced, but for 1",
       ['{"format":"uri"}'] = '#: format: one of date, date-time, email, ipv4, time, uuid expected, got "uri"',
       ['{"pattern":"(a"}'] = "#: pattern: line 1, column 1: the group that begins here has no end",
-      ['{"pattern":"a","maxLength":3}'] = "#: minLength or maxLength beside pattern or format cannot be enforced",
+      ['{"pattern":"[a-z]{20000}","maxLength":30000}'] =
+        "#: minLength or maxLength beside a pattern or format of this size cannot be enforced",
       ['{"pattern":"a","format":"date"}'] = "#: pattern beside format cannot be enforced",
       ['{"allOf":[{"pattern":"a"},{"pattern":"b"}]}'] = "#/allOf/1: two patterns at once cannot be enforced",
       ['{"allOf":[{"format":"date"},{"format":"time"}]}'] = "#/allOf/1: two formats at once cannot be enforced",
@@ -224,6 +237,7 @@ describe("a JSON schema as a grammar", function()
       ['{"type":"integer","minimum":5,"maximum":4}'] = "#: no whole number between the bounds",
       ['{"type":"number","exclusiveMinimum":5,"maximum":5}'] = "#: no number between the bounds",
       ['{"type":"string","minLength":3,"maxLength":2}'] = "#: maxLength is less than minLength",
+      ['{"pattern":"^abc$","maxLength":2}'] = "#: no text of the pattern has that length",
       ['{"enum":["a"],"type":"integer"}'] = "#: no value of enum or const matches the rest",
       ['{"type":"array","items":false,"minItems":1}'] = "#: no array has enough items",
       ['{"properties":{"a":false},"required":["a"]}'] = "#/properties/a: nothing matches",

@@ -31,6 +31,7 @@ function kinds.string()
   local schema = { type = "string" }
   local kind = pick(6)
   if kind == 1 then
+    maybe(schema, "maxLength", 5 + pick(4))
     schema.pattern = one { "^[a-z]{2,5}$", "a+", "^x|y$", "^\\d{3}-\\d{2}$", '["\\\\]', "^(é|\\u00fc){1,3}", "[^a-z]" }
   elseif kind == 2 then
     schema.format = one { "date", "time", "date-time", "uuid", "email", "ipv4" }

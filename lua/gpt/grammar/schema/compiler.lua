@@ -55,7 +55,7 @@ function values.string(self, flat)
   if not flat.pattern and not flat.format then
     return strings.by_length(self:character(), length.least, length.most)
   end
-  return strings.special(self.context, flat)
+  return strings.special(self, flat)
 end
 
 local function check_bound(self, flat, value)

@@ -121,7 +121,11 @@ end
 
 -- Adds to out the flats of what waits, and of each way through the choices.
 function expand(context, flat, waiting, choices, out)
-  while #waiting > 0 do read(context, flat, table.remove(waiting, 1), waiting, choices) end
+  local at = 1 -- what is read may add to what waits
+  while waiting[at] do
+    read(context, flat, waiting[at], waiting, choices)
+    at = at + 1
+  end
   if #choices == 0 then out[#out + 1] = flat
   else expand_choice(context, flat, table.remove(choices, 1), choices, out) end
 end

@@ -1,4 +1,5 @@
 -- JSON's strings: any, by length, by a pattern, by a format.
+local counted = require "gpt.grammar.schema.counted"
 local json = require "gpt.support.json"
 local neutral = require "gpt.support.neutral"
 local nodes = require "gpt.grammar.nodes"
@@ -109,19 +110,38 @@ local function names_of_formats()
   return table.concat(names, ", ")
 end
 
--- A string by its pattern or its format, which a flat has.
-function strings.special(context, flat)
-  local path = flat.pattern_path or flat.format_path
-  if flat.pattern and flat.format then context:fail(path, "pattern beside format cannot be enforced") end
-  if flat.length then context:fail(path, "minLength or maxLength beside pattern or format cannot be enforced") end
+-- The node of a pattern or format, over characters.
+local function characters(context, flat)
   if flat.pattern then
-    local node = regex.read(("%s: %s: pattern"):format(context.what, path), flat.pattern, searched)
-    return sequence { quote, strings.written(node), quote }
+    return regex.read(("%s: %s: pattern"):format(context.what, flat.pattern_path), flat.pattern, searched)
   end
   if not strings.formats[flat.format] then
-    context:fail(path, "format: one of %s expected, got %s", names_of_formats(), validate.show(flat.format))
+    context:fail(flat.format_path, "format: one of %s expected, got %s", names_of_formats(), validate.show(flat.format))
   end
-  return sequence { quote, regex.read("format", strings.formats[flat.format], whole), quote }
+  return regex.read("format", strings.formats[flat.format], whole)
+end
+
+-- Each character is a rule of its own: it stands in many places.
+local function of_length(compiler, node, length, path)
+  local made = {}
+  local function leaf_node(leaf)
+    if not made[leaf] then
+      local node_of_leaf = strings.written(leaf)
+      made[leaf] = node_of_leaf.kind == "never" and node_of_leaf or compiler:shared(node_of_leaf, path)
+    end
+    return made[leaf]
+  end
+  return counted(node, length.least or 0, length.most, leaf_node)
+    or compiler.context:fail(path, "minLength or maxLength beside a pattern or format of this size cannot be enforced")
+end
+
+-- A string by its pattern or its format, which a flat has.
+function strings.special(compiler, flat)
+  local context, path = compiler.context, flat.pattern_path or flat.format_path
+  if flat.pattern and flat.format then context:fail(path, "pattern beside format cannot be enforced") end
+  local node = characters(context, flat)
+  local inner = flat.length and of_length(compiler, node, flat.length, path) or strings.written(node)
+  return sequence { quote, inner, quote }
 end
 
 strings.any_written = nodes.times(written_set(nodes.any), 0)
