@@ -136,6 +136,15 @@ bool gpt_layer_cacheable(GptLayer *root) {
   return each == NULL;
 }
 
+bool gpt_layer_has_host(GptLayer *root) {
+  GptWalk walk;
+  GptLayer *each;
+  gpt_walk_begin(&walk, root);
+  do each = gpt_walk_next_layer(&walk);
+  while (each != NULL && !each->kind->host);
+  return each != NULL;
+}
+
 uint64_t gpt_layer_stamp(GptLayer *root) {
   GptWalk walk;
   uint64_t latest = 0;

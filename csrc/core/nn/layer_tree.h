@@ -58,6 +58,9 @@ void gpt_layer_set_training(GptLayer *root, bool training);
 /* May a KV cache serve a pass through this tree? */
 bool gpt_layer_cacheable(GptLayer *root);
 
+/* Is any layer of the host's making? */
+bool gpt_layer_has_host(GptLayer *root);
+
 /* Grows whenever a part or parameter of a layer in this tree is added, exchanged or taken out; nothing that happens
  * elsewhere changes it. (Writing into a parameter's numbers does not either.) */
 uint64_t gpt_layer_stamp(GptLayer *root);

@@ -8,6 +8,7 @@
 typedef struct GptModel {
   GptLayer layer; /* children: token_embedding, position_embedding (may be missing), blocks, final_norm, head */
   GptConfig config;
+  uint64_t checked; /* 1 more than the stamp under which position_check.h found nothing; 0: never */
   bool recompute; /* of each block only the input is kept for the backward pass (recompute.h) */
 } GptModel;
 

@@ -21,6 +21,7 @@ typedef struct GptSegment {
 struct GptLayer;
 struct GptChild;
 struct GptAttentionRule;
+struct GptPositionCheck;
 
 /* What watches a pass. The layers that run nest: `began` and `ended` come in pairs, unless `began` fails, which ends
  * the pass. */
@@ -59,6 +60,7 @@ typedef struct GptPass {
   struct GptPass *outer;   /* the pass in whose layer, written by the host, this one runs; or NULL */
   struct GptLayer *caller; /* the layer whose forward, written by the host, runs now; or NULL */
   const GptTensor *input;  /* and what that was given */
+  struct GptPositionCheck *check; /* told of the host's layers (position_check.h); or NULL */
   void *host_call;         /* the host's: what its call of the layer that begins now has besides the input */
 } GptPass;
 

@@ -6,6 +6,7 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/nn/layer_tree.h"
+#include "core/nn/position_check.h"
 
 GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed) {
   GptSession *session = gpt_alloc_zeroed(env, sizeof *session);
@@ -161,6 +162,23 @@ static void behind_cache(GptSession *session, int64_t fresh, const int64_t **ids
   *count = session->length + fresh - session->cache.length;
 }
 
+/* Once for each state of a model, after a first run of two tokens or more: do the host's layers mix positions? */
+static bool check_positions_once(GptSession *session, int64_t tokens) {
+  GptModel *model = (GptModel *)session->model;
+  if (tokens < 2 || model->checked == session->stamp + 1) return true;
+  if (gpt_layer_has_host(session->model) &&
+      !gpt_position_check(session->env, session->model, session->ids, tokens))
+    return false;
+  model->checked = session->stamp + 1;
+  return true;
+}
+
+static bool check_host_layers(int64_t n, GptSession *const *sessions, const int64_t *counts) {
+  for (int64_t i = 0; i < n; i++)
+    if (!check_positions_once(sessions[i], sessions[i]->length + counts[i])) return false;
+  return true;
+}
+
 static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
                               GptSegment *segments, const int64_t **rows, int64_t *row_counts) {
   for (int64_t i = 0; i < n; i++) {
@@ -174,6 +192,7 @@ static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *session
   pass.n_segments = n;
   GptTensor *logits = forward_without_graph(env, sessions[0], &pass, ids);
   gpt_tensor_release(ids);
+  logits = gpt_tensor_if(logits != NULL && check_host_layers(n, sessions, counts), logits);
   for (int64_t i = 0; i < n && logits != NULL; i++)
     gpt_kv_cache_commit(&sessions[i]->cache, pass.number, sessions[i]->length + counts[i]);
   return logits;
