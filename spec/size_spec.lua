@@ -259,6 +259,8 @@ describe("size:training_memory", function()
     assert.same({ parameters = weights, gradients = weights, moments = 2 * weights, activations = activations,
       total = 4 * weights + activations }, memory)
     assert.same(size:training_memory(), size:training_memory { batch_size = 1, tokens = 1024 })
+    local recomputed = size:training_memory { batch_size = 2, tokens = 100, recompute = true }
+    assert.equal(4 * 200 * (12 * 768 + (7 * 768 + 2 * 3072 + 12 + 4) + 2 * 768 + 2), recomputed.activations)
   end)
 
   it("counts the angles of rotary positions once for all sequences", function()

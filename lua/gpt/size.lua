@@ -81,6 +81,7 @@ end
 local MEMORY_FIELDS = {
   { "batch_size", validate.whole(1), optional = true },
   { "tokens", validate.whole(1), optional = true },
+  { "recompute", validate.boolean, optional = true },
 }
 
 --- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations:
@@ -90,7 +91,8 @@ local MEMORY_FIELDS = {
 -- activations (a tiny model, many tokens), the peak is higher, by what the backward pass of one layer needs: by 4% for
 -- 4 layers of emb_dim 128, by 9% for 2 layers of 64.
 -- @function Size:training_memory
--- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length)
+-- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length); `recompute` (false), as
+-- `model:recompute` has it
 -- @treturn table `activations`, `parameters`, `gradients`, `moments` and `total`, in bytes
 -- @usage print(gpt.size("gpt2-small"):training_memory({ batch_size = 4 }).total / 2^30)
 function methods.training_memory(self, options)
@@ -105,7 +107,7 @@ function methods.training_memory(self, options)
   if tokens > c.context_length then
     core._raise(("%s: tokens: at most context_length (%d) expected, got %d"):format(who, c.context_length, tokens))
   end
-  local activations = 4.0 * count_activations(c, values.batch_size or 1, tokens)
+  local activations = 4.0 * count_activations(c, values.batch_size or 1, tokens, values.recompute)
   activations = math.tointeger(activations) or activations
   local weights = 4 * self.parameters
   return printed {

@@ -66,6 +66,11 @@ local function angles(c) return c.positions == "rotary" and (c.rope_dims or c.he
 --- Numbers in all. Shortcuts and dropout keep nothing (dropout's mask is drawn again), and the loss holds no more than
 -- a slice of the logits, which is gone when it returns.
 -- @tparam table c a config with every key
-return function(c, batch_size, tokens)
-  return 1.0 * batch_size * tokens * (c.n_layers * block(c) + around_blocks(c)) + tokens * c.n_layers * angles(c)
+-- @int batch_size
+-- @int tokens
+-- @bool recompute blocks keep their inputs, and one at a time is run again
+return function(c, batch_size, tokens, recompute)
+  local blocks = recompute and c.n_layers * c.emb_dim + block(c) - c.emb_dim or c.n_layers * block(c)
+  local turned = recompute and 1 or c.n_layers
+  return 1.0 * batch_size * tokens * (blocks + around_blocks(c)) + tokens * turned * angles(c)
 end
