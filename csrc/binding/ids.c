@@ -57,6 +57,15 @@ static lua_Integer common_length(lua_State *L, int index, lua_Integer rows) {
   return length;
 }
 
+static lua_Integer longest_row(lua_State *L, int index, lua_Integer rows) {
+  lua_Integer longest = 0;
+  for (lua_Integer i = 1; i <= rows; i++) {
+    lua_Integer length = row_length(L, index, i);
+    if (length > longest) longest = length;
+  }
+  return longest;
+}
+
 static GptTensor *new_ids(lua_State *L, int ndim, const int64_t *shape) {
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_tensor_new(bind_env(L), GPT_I64, ndim, shape);
@@ -64,19 +73,52 @@ static GptTensor *new_ids(lua_State *L, int ndim, const int64_t *shape) {
   return *box;
 }
 
+static bool has_rows(lua_State *L, int index) {
+  bool nested = lua_rawgeti(L, index, 1) == LUA_TTABLE;
+  lua_pop(L, 1);
+  return nested;
+}
+
+/* Copies the rows of the array at index, none longer than the tensor's, and fills up with pad behind them. */
+static void copy_id_rows(lua_State *L, int index, const GptTensor *ids, int64_t pad) {
+  lua_Integer rows = ids->shape[0], columns = ids->shape[1];
+  for (lua_Integer i = 1; i <= rows; i++) {
+    int64_t *to = gpt_integers(ids) + (i - 1) * columns;
+    lua_Integer length = row_length(L, index, i); /* still a row? */
+    if (length > columns) length = columns;
+    lua_rawgeti(L, index, i);
+    copy_ids(L, lua_gettop(L), i, to, length);
+    while (length < columns) to[length++] = pad;
+    lua_pop(L, 1);
+  }
+}
+
 void bind_ids_tensor(lua_State *L, int index, bool batch) {
   lua_Integer rows = (lua_Integer)lua_rawlen(L, index);
-  bool nested = rows > 0 && lua_rawgeti(L, index, 1) == LUA_TTABLE;
-  if (rows > 0) lua_pop(L, 1);
+  bool nested = has_rows(L, index);
   lua_Integer columns = nested ? common_length(L, index, rows) : rows;
   int64_t shape[2] = {nested ? rows : 1, columns};
   GptTensor *ids = nested || batch ? new_ids(L, 2, shape) : new_ids(L, 1, &shape[1]);
-  if (!nested) copy_ids(L, index, 0, gpt_integers(ids), columns);
-  for (lua_Integer i = 1; nested && i <= rows; i++) {
-    row_length(L, index, i); /* still a row? */
-    lua_rawgeti(L, index, i);
-    copy_ids(L, lua_gettop(L), i, gpt_integers(ids) + (i - 1) * columns, columns);
-    lua_pop(L, 1);
-  }
+  if (nested) copy_id_rows(L, index, ids, 0);
+  else copy_ids(L, index, 0, gpt_integers(ids), columns);
   lua_replace(L, index);
+}
+
+void bind_padded_ids(lua_State *L, int index, int64_t pad) {
+  if (!lua_istable(L, index) || !has_rows(L, index)) return;
+  lua_Integer rows = (lua_Integer)lua_rawlen(L, index);
+  GptTensor *ids = new_ids(L, 2, (int64_t[]){rows, longest_row(L, index, rows)});
+  copy_id_rows(L, index, ids, pad);
+  lua_replace(L, index);
+}
+
+void bind_check_row_lengths(lua_State *L, int ids, int targets, const char *what) {
+  if (!lua_istable(L, ids) || !lua_istable(L, targets) || !has_rows(L, ids) || !has_rows(L, targets)) return;
+  lua_Integer rows = (lua_Integer)lua_rawlen(L, ids);
+  if (rows != (lua_Integer)lua_rawlen(L, targets)) return; /* the shapes will tell */
+  for (lua_Integer i = 1; i <= rows; i++) {
+    lua_Integer first = row_length(L, ids, i), second = row_length(L, targets, i);
+    if (first != second)
+      bind_error(L, "%s: row %d has %d ids and %d targets", what, (int)i, (int)first, (int)second);
+  }
 }

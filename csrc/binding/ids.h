@@ -12,4 +12,11 @@ const int64_t *bind_ids(lua_State *L, int index, int64_t *count);
  * becomes [1, tokens]. */
 void bind_ids_tensor(lua_State *L, int index, bool batch);
 
+/* The same of an array of arrays of any lengths, [rows, the longest one], with pad behind the others; any other value
+ * stays as it is. */
+void bind_padded_ids(lua_State *L, int index, int64_t pad);
+
+/* Where both are arrays of as many arrays: raises where two that belong together differ in length. */
+void bind_check_row_lengths(lua_State *L, int ids, int targets, const char *what);
+
 #endif

@@ -103,8 +103,9 @@ The mean cross-entropy of the model's logits against targets, without ever holdi
 gradients as `gpt.cross_entropy(model(ids), targets)`, in less memory and time. A head that is not a Linear runs as it
 is, with all its logits.
 @function Model:loss
-@param ids an array of token ids, an array of equally long arrays, or an i64 tensor [batch, tokens]
-@param targets as ids, of the same shape: for each position the id that follows; -1 or -100 ignores a position
+@param ids an array of token ids, an array of arrays, or an i64 tensor [batch, tokens]. Arrays may have different
+lengths: the shorter ones are padded, and what is padded has no target
+@param targets as ids, of the same lengths: for each position the id that follows; -1 or -100 ignores a position
 @treturn Tensor one number, on which to call `backward`
 @usage model:loss({ 5, 3, 9 }, { 3, 9, 2 }):backward()
 */
@@ -112,6 +113,9 @@ static int loss(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptModel *given = bind_model(L, 1);
   lua_settop(L, 3);
+  bind_check_row_lengths(L, 2, 3, "loss");
+  bind_padded_ids(L, 2, 0);
+  bind_padded_ids(L, 3, -1);
   bind_model_ids(L, 2, "loss");
   bind_model_ids(L, 3, "loss");
   GptPass fresh = gpt_pass(env, bind_is_training(env, &given->layer));
@@ -190,9 +194,15 @@ static int may_hold(lua_State *L) {
   return 1;
 }
 
-/* _ids_tensor(ids): an array of token ids, or of equally long arrays, as an i64 tensor [batch, tokens] */
+/* _ids_tensor(ids, pad): an array of token ids, or of equally long arrays (with pad: of any lengths), as an i64 tensor
+ * [batch, tokens] */
 static int ids_tensor(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    bind_padded_ids(L, 1, luaL_checkinteger(L, 2));
+    if (bind_test_tensor(L, 1) != NULL) return lua_settop(L, 1), 1;
+  }
   lua_settop(L, 1);
   bind_ids_tensor(L, 1, true);
   return 1;

@@ -32,6 +32,7 @@ gpt.load = require "gpt.model_files.load"
 gpt.family = require "gpt.family"
 for name, value in pairs(require "gpt.tensor_files") do gpt[name] = value end
 gpt.dataset = require "gpt.dataset"
+gpt.examples = require "gpt.examples"
 gpt.write_tokens = require "gpt.write_tokens"
 gpt.train_tokenizer = require "gpt.train_tokenizer"
 gpt.train = require "gpt.train"
