@@ -35,17 +35,19 @@ end
 
 -- Cells of one result: the bound, luagpt, its share of the bound, then each other system and luagpt's rate over its.
 local function cells_of(first, result, names)
-  local mine, bound = median(result, "luagpt"), median(result, "bound")
+  local mine, packed, bound = median(result, "luagpt"), median(result, "packed"), median(result, "bound")
   local cells = { first, beside.number(bound), beside.number(mine), share(mine, bound, "%.0f%%", 100) }
+  if names.packed then cells[#cells + 1] = beside.number(packed) end
   for _, name in ipairs(names) do
     local value = median(result, name)
     cells[#cells + 1] = beside.number(value)
     cells[#cells + 1] = share(mine, value, "%.2fx", 1)
+    if names.packed then cells[#cells + 1] = share(packed, value, "%.2fx", 1) end
   end
   return cells
 end
 
--- Other systems that have a number in one of the rows.
+-- Other systems that have a number in one of the rows; `packed`: does luagpt with packed weights?
 local function others_in(rows)
   local names = {}
   for _, name in ipairs(systems.others) do
@@ -53,6 +55,7 @@ local function others_in(rows)
       if row[2][name] then names[#names + 1] = name break end
     end
   end
+  for _, row in ipairs(rows) do names.packed = names.packed or row[2].packed ~= nil end
   return names
 end
 
@@ -63,9 +66,11 @@ end
 function beside.table(run, first, bound, rows)
   local names, list = others_in(rows), {}
   local head = { first, bound, "luagpt", "of that" }
+  if names.packed then head[#head + 1] = "packed" end
   for _, name in ipairs(names) do
     head[#head + 1] = name
     head[#head + 1] = "luagpt / " .. name
+    if names.packed then head[#head + 1] = "packed / " .. name end
   end
   for i, row in ipairs(rows) do list[i] = cells_of(row[1], row[2], names) end
   run.report:table(head, list)

@@ -33,7 +33,7 @@ typedef struct Case {
 static GptWeight next_weight(GptDtype dtype, int64_t in, int64_t out) {
   size_t bytes = gpt_dtype_bytes(dtype, in * out);
   if (place + bytes > ROOM) place = 0;
-  GptWeight weight = {dtype, weights + place, out, in, in, 1};
+  GptWeight weight = {dtype, weights + place, out, in, in, 1, NULL};
   place += (bytes + 63) / 64 * 64;
   return weight;
 }

@@ -14,6 +14,13 @@ local KNOWN = {
     end,
   },
   {
+    name = "packed", -- luagpt with packed weights, where there are such
+    dtypes = { bf16 = true, f16 = true, q8_0 = true, q4_0 = true, q4_1 = true, q4_k = true },
+    command = function(options, _, _, file)
+      return { "lua5.4", "bench/systems/luagpt.lua", file, options.threads, "pack" }
+    end,
+  },
+  {
     name = "llama.cpp", needs = "llama_cpp, numpy",
     command = function(options, _, _, file)
       return { options.python, "bench/systems/llama.py", file, options.threads }
@@ -44,11 +51,11 @@ function systems.bound(options, program, ...)
   return bound
 end
 
--- Starts the systems that are installed and have this dtype; names chooses among them.
+-- Starts the systems that are installed and have this dtype; names, a table of keys, chooses among them.
 function systems.start(options, size, dtype, file, names)
   local list = { systems.bound(options, "bound", options.threads) }
   for _, known in ipairs(KNOWN) do
-    local wanted = (not names or names[known.name]) and (not known.dtypes or known.dtypes[dtype])
+    local wanted = (names or systems.usual)[known.name] and (not known.dtypes or known.dtypes[dtype])
     if wanted and (not known.needs or systems.has(options, known.needs)) then
       list[#list + 1] = System.start(known.name, known.command(options, size, dtype, file), options.work)
     end
@@ -66,5 +73,6 @@ function systems.missing(options)
 end
 
 systems.others = { "llama.cpp", "PyTorch" }
+systems.usual = { luagpt = true, ["llama.cpp"] = true, PyTorch = true }
 
 return systems

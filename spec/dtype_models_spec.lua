@@ -233,10 +233,13 @@ describe("files", function()
     collectgarbage()
     collectgarbage()
     local mapped = gpt.memory().mapped
-    local loaded = gpt.load(directory .. "/f32", { dtype = "q8_0" })
+    local loaded = gpt.load(directory .. "/f32", { dtype = "q8_0", pack = true })
     collectgarbage()
     assert.equal(mapped, gpt.memory().mapped)
     assert.equal("q8_0", loaded.head.weight:dtype())
+    local packed = gpt.memory().live
+    loaded:pack() -- it is
+    assert.equal(packed, gpt.memory().live)
     assert.equal('gpt.load: dtype: "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0" or "q5_1" expected, got "q80"; '
       .. 'did you mean "q8_0"?', raised(function() gpt.load(directory .. "/f32", { dtype = "q80" }) end))
   end)

@@ -190,3 +190,77 @@ describe("a model's head", function()
     end
   end)
 end)
+
+describe("packed weights", function()
+  local function layer_of(weight)
+    local layer = gpt.nn.Linear(weight:size(2), weight:size(1))
+    layer.weight = weight
+    return layer
+  end
+
+  local function weight_of(dtype, rows, columns)
+    return READ_ONLY[dtype] and k_weight(dtype, rows, columns) or gpt.randn(rows, columns):to(dtype)
+  end
+
+  it("give what the weights give, for every dtype and any number of rows", function()
+    gpt.seed(8)
+    for _, dtype in ipairs { "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k", "q5_k", "q6_k" } do
+      local layer = layer_of(weight_of(dtype, 77, 512))
+      local expected, given = {}, { inputs.eight_bits(2, 512), inputs.eight_bits(5, 512), inputs.eight_bits(61, 512) }
+      for i, x in ipairs(given) do expected[i] = layer(x) end
+      assert.equal(layer, layer:pack())
+      for i, x in ipairs(given) do assert_close(expected[i], layer(x), many_rows(x, dtype)) end
+    end
+  end)
+
+  it("of halves may lie [in, out] and be deeper than a panel", function()
+    gpt.seed(9)
+    for _, dtype in ipairs { "f16", "bf16" } do
+      for _, weight in ipairs { gpt.randn(300, 70):to(dtype):transpose(1, 2), gpt.randn(40, 5000):to(dtype) } do
+        local layer, x = layer_of(weight), inputs.eight_bits(9, weight:size(2))
+        local expected = layer(x)
+        assert_close(expected, layer:pack()(x), 4e-3)
+      end
+    end
+  end)
+
+  it("are found from a part of the weight, where panels begin with it", function()
+    gpt.seed(10)
+    local whole, x = gpt.randn(96, 64):to "q8_0", inputs.eight_bits(7, 64)
+    local parts = { layer_of(whole:narrow(1, 1, 96)), layer_of(whole:narrow(1, 33, 32)), layer_of(whole:narrow(1, 6, 40)) }
+    local expected = {}
+    for i, part in ipairs(parts) do expected[i] = part(x) end
+    parts[1]:pack()
+    for i, part in ipairs(parts) do assert_close(expected[i], part(x)) end
+  end)
+
+  it("count as memory, and go with the weight", function()
+    local layer = layer_of(gpt.randn(64, 256):to "q8_0")
+    local function live()
+      collectgarbage()
+      return gpt.memory().live
+    end
+    local before = live()
+    layer:pack()
+    local packed = live() - before
+    assert.is_true(packed >= 64 * 256, tostring(packed))
+    assert.is_true(packed <= 1.5 * 64 * 256, tostring(packed))
+    layer:pack() -- again: nothing is made twice
+    assert.equal(packed, live() - before)
+    layer:to "f32"
+    layer:to "q8_0"
+    assert.equal(before, live())
+  end)
+
+  it("are used no more once the weight is written to", function()
+    gpt.seed(11)
+    local layer, other, x = layer_of(gpt.randn(32, 64):to "bf16"), gpt.randn(32, 64):to "bf16", inputs.eight_bits(9, 64)
+    layer:pack()
+    layer.weight:copy(other)
+    local plain = layer_of(other)
+    plain.bias = layer.bias
+    assert_close(plain(x), layer(x))
+    layer:pack()
+    assert_close(plain(x), layer(x))
+  end)
+end)

@@ -6,6 +6,8 @@ local models = require "models"
 
 local PROMPT, CONTEXT, TOKENS, STREAMS = 512, 4, 32, { 8, 32 }
 
+local NAMES = { luagpt = true, packed = true, ["llama.cpp"] = true, PyTorch = true }
+
 local function cases_of(config, dtype)
   local list = { cases.decode(config, dtype, TOKENS, CONTEXT), cases.prompt(config, dtype, PROMPT) }
   for _, count in ipairs(STREAMS) do list[#list + 1] = cases.streams(config, dtype, count, 64 // count + 4) end
@@ -20,7 +22,7 @@ return function(run, size)
   local rows, points = {}, {}
   local config = models.config(size)
   for _, dtype in ipairs(run.options.dtypes) do
-    local results, why = beside.measure(run, size, dtype, cases_of)
+    local results, why = beside.measure(run, size, dtype, cases_of, NAMES)
     if not results then io.stderr:write(why, "\n")
     else
       rows[#rows + 1] = { dtype, results }

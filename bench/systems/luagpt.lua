@@ -1,4 +1,5 @@
--- luagpt, measured: luagpt.lua MODEL THREADS. A MODEL is a directory or a GGUF file. Requests: bench/talk.lua.
+-- luagpt, measured: luagpt.lua MODEL THREADS [pack]. A MODEL is a directory or a GGUF file; pack: its weights are
+-- packed. Requests: bench/talk.lua.
 local gpt = require "gpt"
 local peak = require "systems.peak"
 local talk = require "talk"
@@ -8,7 +9,7 @@ local STREAM_PROMPT = 4 -- tokens before each of many streams
 
 gpt.set_threads(math.tointeger(arg[2]))
 local begin = now()
-local model = gpt.load(arg[1])
+local model = gpt.load(arg[1], { pack = arg[3] == "pack" })
 local loading = now() - begin
 
 local function ids(length, other)

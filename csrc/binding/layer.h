@@ -52,7 +52,8 @@ bool bind_is_training(const GptEnv *env, const GptLayer *layer);
    they are, for messages. */
 GptTensor *bind_model_ids(lua_State *L, int index, const char *name);
 
-/* layer_dtype.c: layer:to(dtype) */
+/* layer_dtype.c: layer:to(dtype), layer:pack() */
+int bind_layer_pack(lua_State *L);
 int bind_layer_to(lua_State *L);
 
 #endif

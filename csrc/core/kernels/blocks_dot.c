@@ -1,16 +1,14 @@
 /*
  * Products of few rows with weights in blocks. The input is brought to whole numbers of 8 bits, a scale for each 32 of
  * them (as llama.cpp does), in the order in which the weights are unpacked; then four products a lane are one
- * instruction. Two rows of weights far apart run side by side: memory gives two streams faster than one, and much
- * faster than neighbours. The order of an element's sum depends on k alone.
+ * instruction. The order of an element's sum depends on k alone.
  */
 #include "core/kernels/blocks.h"
+#include "core/kernels/dot.h"
 #include "core/kernels/quantise.h"
 #include "core/kernels/table.h"
 
-#define MOST 4  /* rows of the input at once, */
-#define ROWS 2  /* by so many of the weight */
-#define MANY 8  /* rows up to which this is faster than panels, as measured */
+#define MANY 8 /* rows up to which this is faster than panels, as measured */
 
 /* What a step needs of the input: the bytes, their scales, and either the sums to begin with or (for minima) the sums
    of each lane's numbers. */
@@ -67,14 +65,14 @@ INLINE void prepare(const Kind kind, uint8_t *record, const float *x, int64_t k)
 }
 
 /* sums += one step of the rows of the weight by M rows of the input */
-INLINE void add_step(const Kind kind, Vec sums[MOST][ROWS], const GptFewRows *o, const uint8_t *x, const uint8_t *const w[ROWS],
+INLINE void add_step(const Kind kind, Vec sums[DOT_MOST][DOT_ROWS], const GptFewRows *o, const uint8_t *x, const uint8_t *const w[DOT_ROWS],
                      int step, const int M) {
-  Step s[ROWS];
-  UNROLL for (int r = 0; r < ROWS; r++) s[r] = kind.unpack(w[r], step);
+  Step s[DOT_ROWS];
+  UNROLL for (int r = 0; r < DOT_ROWS; r++) s[r] = kind.unpack(w[r], step);
   UNROLL for (int i = 0; i < M; i++) {
     const uint8_t *record = x + i * o->x_bytes, *rest = record + STEP_VALUES(kind);
     const Bytes low = load_bytes(record), high = load_bytes(record + (kind.paired ? BYTES : 0));
-    UNROLL for (int r = 0; r < ROWS; r++) {
+    UNROLL for (int r = 0; r < DOT_ROWS; r++) {
       Ints whole = kind.zero != 0 ? load_ints(rest + BYTES) : (Ints){0};
       whole = kind.whole_bytes ? dot_weight(whole, s[r].low, low) : dot_small(whole, s[r].low, low);
       if (kind.paired) whole = kind.whole_bytes ? dot_weight(whole, s[r].high, high) : dot_small(whole, s[r].high, high);
@@ -88,46 +86,32 @@ INLINE void add_step(const Kind kind, Vec sums[MOST][ROWS], const GptFewRows *o,
 INLINE void dot_rows(const Kind kind, const GptFewRows *o, int64_t i, int64_t j, int64_t apart, const int M) {
   const int64_t blocks = o->k / kind.values, whole = blocks / GROUP_BLOCKS(kind);
   const uint8_t *x = (const uint8_t *)o->x + i * o->x_bytes, *from = (const uint8_t *)o->w + j * o->w_bytes;
-  const uint8_t *w[ROWS] = {from, from + apart * o->w_bytes};
-  Vec sums[MOST][ROWS] = {{{0}}};
+  const uint8_t *w[DOT_ROWS] = {from, from + apart * o->w_bytes};
+  Vec sums[DOT_MOST][DOT_ROWS] = {{{0}}};
   for (int64_t g = 0; g < whole; g++) {
     UNROLL for (int s = 0; s < 16; s++)
       if (s < STEPS(kind)) add_step(kind, sums, o, x + s * RECORD(kind), w, s, M);
     x += STEPS(kind) * RECORD(kind);
-    UNROLL for (int r = 0; r < ROWS; r++) w[r] += GROUP_BYTES(kind);
+    UNROLL for (int r = 0; r < DOT_ROWS; r++) w[r] += GROUP_BYTES(kind);
   }
   if (GROUP_BLOCKS(kind) > 1 && whole * GROUP_BLOCKS(kind) < blocks) {
-    uint8_t rest[ROWS][GROUP_BYTES(kind)];
-    const uint8_t *copies[ROWS] = {rest[0], rest[1]};
+    uint8_t rest[DOT_ROWS][GROUP_BYTES(kind)];
+    const uint8_t *copies[DOT_ROWS] = {rest[0], rest[1]};
     memset(rest, 0, sizeof rest);
-    UNROLL for (int r = 0; r < ROWS; r++)
+    UNROLL for (int r = 0; r < DOT_ROWS; r++)
       memcpy(rest[r], w[r], (size_t)((blocks - whole * GROUP_BLOCKS(kind)) * kind.bytes));
     add_step(kind, sums, o, x, copies, 0, M);
   }
-  UNROLL for (int m = 0; m < M; m++)
-    UNROLL for (int r = 0; r < ROWS; r++) {
-      int64_t column = j + r * apart;
-      o->y[(i + m) * o->ldy + column] = sum_lanes(sums[m][r]) + (o->bias != NULL ? o->bias[column] : 0.0f);
-    }
+  store_dots(o, sums, i, j, apart, M);
 }
 
-INLINE void dot_inputs(const Kind kind, const GptFewRows *o, int64_t j, int64_t apart) {
-  int64_t i = 0;
-  for (; i + MOST <= o->m; i += MOST) dot_rows(kind, o, i, j, apart, MOST);
-  if (i + 2 <= o->m) dot_rows(kind, o, i, j, apart, 2), i += 2;
-  if (i < o->m) dot_rows(kind, o, i, j, apart, 1);
-}
-
-/* Of an odd number of rows the middle one is computed twice. */
-INLINE void multiply(const Kind kind, const GptFewRows *o, int64_t first, int64_t last) {
-  const int64_t half = (last - first) / 2;
-  for (int64_t j = first; j < last - half; j++) dot_inputs(kind, o, j, half);
-}
-
-#define DEFINE(name, kind)                                                                                      \
-  static int64_t input_bytes_##name(int64_t k) { return input_bytes(kind, k); }                                 \
-  static void prepare_##name(void *to, const float *x, int64_t k) { prepare(kind, to, x, k); }                  \
-  static void multiply_##name(const GptFewRows *o, int64_t first, int64_t last) { multiply(kind, o, first, last); } \
+#define DEFINE(name, kind)                                                                                          \
+  static int64_t input_bytes_##name(int64_t k) { return input_bytes(kind, k); }                                     \
+  static void prepare_##name(void *to, const float *x, int64_t k) { prepare(kind, to, x, k); }                      \
+  INLINE void dot_##name(const GptFewRows *o, int64_t i, int64_t j, int64_t apart, const int M) {                   \
+    dot_rows(kind, o, i, j, apart, M);                                                                              \
+  }                                                                                                                 \
+  static void multiply_##name(const GptFewRows *o, int64_t first, int64_t last) { dot_all(dot_##name, o, first, last); } \
   const GptFewRowsKernels gpt_kernel(few_##name) = {MANY, 0, input_bytes_##name, prepare_##name, multiply_##name, NULL};
 
 GPT_BLOCK_KINDS(DEFINE)

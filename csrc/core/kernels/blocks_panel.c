@@ -17,6 +17,9 @@
 #endif
 #define MOST_TALL 12
 
+#define AHEAD 2304 /* bytes of a panel asked for before they are used, where it comes from memory */
+#define FETCH(p) __builtin_prefetch(p, 0, 3)
+
 /* Numbers that share a scale */
 #define SHARED(kind) ((kind).paired ? 32 : 16)
 #define PANEL_RECORD(kind) (SHARED(kind) * WIDTH + BYTES * ((kind).minima ? 2 : 1))
@@ -27,9 +30,11 @@ INLINE int64_t steps_of(const Kind kind, int64_t k) {
   return (k + GROUP_VALUES(kind) - 1) / GROUP_VALUES(kind) * STEPS(kind);
 }
 
+INLINE int64_t kept_bytes(const Kind kind, int64_t k) { return (k / SHARED(kind) * PANEL_RECORD(kind) + 63) / 64 * 64; }
+
+/* Behind the records lie the rows that they are made of. */
 INLINE int64_t panel_bytes(const Kind kind, int64_t k) {
-  int64_t records = k / SHARED(kind) * PANEL_RECORD(kind);
-  return (records + 63) / 64 * 64 + steps_of(kind, k) * STEP_VALUES(kind) * WIDTH;
+  return kept_bytes(kind, k) + steps_of(kind, k) * STEP_VALUES(kind) * WIDTH;
 }
 
 /* The block with one scale over piece j of step number s of the row; past the end of the row for what fills it up */
@@ -184,6 +189,8 @@ INLINE void multiply(const Kind kind, const GptPanelProduct *o, const int M) {
   if (bias != NULL) first = n >= WIDTH ? load(bias) : load_part(bias, n, first);
   UNROLL for (int t = 0; t < M; t++) sums[t] = first;
   for (int64_t b = 0; b < k / SHARED(kind); b++, panel += PANEL_RECORD(kind), x += INPUT_RECORD(kind, M)) {
+    UNROLL for (int i = 0; i < 16; i++)
+      if (i < PANEL_RECORD(kind) / 64) FETCH(panel + AHEAD + 64 * i);
     const float *scales = (const float *)(x + SHARED(kind) * M), *rest = scales + M;
     Ints whole[MOST_TALL];
     UNROLL for (int t = 0; t < M; t++) whole[t] = kind.zero != 0 ? (Ints)repeat_four(rest + t) : (Ints){0};
@@ -232,11 +239,13 @@ INLINE void multiply_kind(const Kind kind, const GptPanelProduct *o) {
 
 #define DEFINE(name, kind)                                                                                            \
   static int64_t panel_bytes_##name(int64_t k) { return panel_bytes(kind, k); }                                       \
+  static int64_t kept_bytes_##name(int64_t k) { return kept_bytes(kind, k); }                                         \
   static void pack_##name(void *panel, const GptLines *w, int64_t rows, int64_t k) { pack(kind, panel, w, rows, k); } \
   static int64_t group_bytes_##name(int64_t m, int64_t k) { return group_bytes(kind, m, k); }                         \
   static void pack_input_##name(void *to, const GptLines *x, int64_t m, int64_t k) { pack_input(kind, to, x, m, k); } \
   static void multiply_##name(const GptPanelProduct *o) { multiply_kind(kind, o); }                                   \
   const GptWeightPanels gpt_kernel(panels_##name) = {                                                                 \
-      WIDTH, TALL, 0, panel_bytes_##name, pack_##name, group_bytes_##name, pack_input_##name, multiply_##name};
+      WIDTH, TALL, 0, panel_bytes_##name, kept_bytes_##name, pack_##name, group_bytes_##name, pack_input_##name,      \
+      multiply_##name};
 
 GPT_BLOCK_KINDS(DEFINE)

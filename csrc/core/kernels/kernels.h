@@ -79,7 +79,7 @@ typedef struct GptKernels {
   /* sum of a[i] * b[i] */
   float (*dot)(const float *a, const float *b, int64_t n);
 
-  /* For few rows (m = 1 .. GPT_SKINNY_ROWS), weights read once from memory:
+  /* For few rows (m = 1 .. GPT_SKINNY_LINES, GPT_SKINNY_ROWS for the second), weights read once from memory:
      y[i, j] = sum over k of x[i, k] * w[j, k] (+ bias[j], bias may be NULL), j in [first, last).
      The sum of one element never depends on m, nor on where first and last lie. */
   void (*skinny_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
@@ -166,6 +166,7 @@ typedef struct GptKernels {
 } GptKernels;
 
 #define GPT_SKINNY_ROWS 8
+#define GPT_SKINNY_LINES 48 /* rows by weights stored [out, in], up to which that is faster than panels */
 
 /* The best table for this processor. The environment variable LUAGPT_KERNELS chooses a lesser one by name: generic,
    avx2, avxvnni, avx512, avx512vnni, avx512bf16; on aarch64, where generic is NEON: dotprod, i8mm. */

@@ -11,6 +11,7 @@
 
 #define TALL 12 /* rows by two vectors: 24 sums, 2 vectors of the panel and some more fit in 32 registers */
 #define PANEL (2 * WIDTH)
+#define AHEAD 2048 /* bytes of a panel asked for before they are used, where it comes from memory */
 
 /* 2 * WIDTH numbers that stand side by side, from two places for WIDTH each */
 INLINE Ints load_bf16(const void *low, const void *high, const GptDtype dtype) {
@@ -98,6 +99,7 @@ INLINE void multiply(const GptPanelProduct *o, const int M) {
     }
   for (int64_t p = 0; p < o->k; p += 2, panel += sizeof(Vec[2]), x += 4 * M) {
     const Ints w[2] = {(Ints)load((const float *)panel), (Ints)load((const float *)panel + WIDTH)};
+    UNROLL for (int v = 0; v < 2; v++) __builtin_prefetch(panel + AHEAD + v * (int)sizeof(Vec), 0, 3);
     UNROLL for (int t = 0; t < M; t++) {
       int32_t pair;
       memcpy(&pair, x + 4 * t, sizeof pair);
@@ -135,7 +137,7 @@ static void pack_f32(void *panel, const GptLines *w, int64_t lines, int64_t k) {
 static void pack_f16(void *panel, const GptLines *w, int64_t lines, int64_t k) { pack(panel, w, lines, k, GPT_F16); }
 static void pack_bf16(void *panel, const GptLines *w, int64_t lines, int64_t k) { pack(panel, w, lines, k, GPT_BF16); }
 
-#define PANELS(pack) {PANEL, TALL, DEPTH, panel_bytes, pack, group_bytes, pack_input, multiply_pairs}
+#define PANELS(pack) {PANEL, TALL, DEPTH, panel_bytes, panel_bytes, pack, group_bytes, pack_input, multiply_pairs}
 #define DEPTH 4096 /* even; a panel of that depth stays in the second cache */
 
 const GptWeightPanels gpt_kernel(panels_f32) = PANELS(pack_f32), gpt_kernel(panels_f16) = PANELS(pack_f16),

@@ -5,8 +5,13 @@
  */
 #include "core/kernels/table.h"
 
-#define TALL 3      /* rows of x by */
-#define WIDE 4      /* rows of w at once: with 12 sums, the 4 of w and one of x nearly fit in 16 registers */
+/* Rows of x by WIDE rows of w at once: with 12 sums, the 4 of w and one of x nearly fit in 16 registers; with 24, in 32. */
+#if WIDTH == 16 || defined(__aarch64__)
+#define TALL 6
+#else
+#define TALL 3
+#endif
+#define WIDE 4
 
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* for reading, into the second cache */
 
@@ -53,6 +58,16 @@ INLINE void rows_block(const Product *o, const float *ahead, int64_t i0, int64_t
   }
 }
 
+/* More rows than the cases below. The first ones ask for what comes next. */
+INLINE void rows_tall_strip(const Product *o, const float *ahead, int64_t j, const int J) {
+  int64_t i = TALL;
+  rows_block(o, ahead, 0, j, TALL, J, 0, 1);
+  for (; i + TALL <= o->m; i += TALL) rows_block(o, ahead, i, j, TALL, J, J, J + 1);
+  if (TALL > 3 && i + 3 <= o->m) rows_block(o, ahead, i, j, 3, J, J, J + 1), i += 3;
+  if (i + 2 <= o->m) rows_block(o, ahead, i, j, 2, J, J, J + 1), i += 2;
+  if (i < o->m) rows_block(o, ahead, i, j, 1, J, J, J + 1);
+}
+
 /* All rows of x by J rows of w, which come from memory once and then from the cache. */
 INLINE void rows_strip(const Product *o, int64_t j, const int J) {
   const float *ahead = o->next != NULL && j + J >= o->last ? o->next : o->w + (j + J) * o->ldw;
@@ -64,7 +79,8 @@ INLINE void rows_strip(const Product *o, int64_t j, const int J) {
     case 5: rows_block(o, ahead, 0, j, 3, J, 0, 2), rows_block(o, ahead, 3, j, 2, J, 1, 2); break;
     case 6: rows_block(o, ahead, 0, j, 3, J, 0, 2), rows_block(o, ahead, 3, j, 3, J, 1, 2); break;
     case 7: rows_block(o, ahead, 0, j, 3, J, 0, 3), rows_block(o, ahead, 3, j, 2, J, 1, 3), rows_block(o, ahead, 5, j, 2, J, 2, 3); break;
-    default: rows_block(o, ahead, 0, j, 3, J, 0, 3), rows_block(o, ahead, 3, j, 3, J, 1, 3), rows_block(o, ahead, 6, j, 2, J, 2, 3); break;
+    case 8: rows_block(o, ahead, 0, j, 3, J, 0, 3), rows_block(o, ahead, 3, j, 3, J, 1, 3), rows_block(o, ahead, 6, j, 2, J, 2, 3); break;
+    default: rows_tall_strip(o, ahead, j, J); break;
   }
 }
 

@@ -59,7 +59,8 @@ typedef struct GptWeightPanels {
   int64_t rows;       /* of the weight in a panel */
   int64_t group_rows; /* of the input in a group, at most */
   int64_t depth;      /* numbers of a panel along k, at most; 0: all */
-  int64_t (*panel_bytes)(int64_t k);
+  int64_t (*panel_bytes)(int64_t k); /* what `pack` writes to, */
+  int64_t (*kept_bytes)(int64_t k);  /* of which `multiply` reads so many, a multiple of 64 */
   void (*pack)(void *panel, const GptLines *w, int64_t rows, int64_t k);
   int64_t (*group_bytes)(int64_t m, int64_t k);
   void (*pack_input)(void *group, const GptLines *x, int64_t m, int64_t k); /* from floats */

@@ -113,8 +113,10 @@ static int64_t skinny_grain(const GptProduct *p) {
   return gpt_round_up(gpt_larger(share, least), 16);
 }
 
-static bool is_skinny(const GptProduct *p) {
-  return p->c.rows <= GPT_SKINNY_ROWS && !p->add && (p->a.column_stride == 1 || p->a.columns <= 1);
+static bool is_skinny(const GptEnv *env, const GptProduct *p) {
+  const bool lines = p->b.row_stride == 1 && !env->bf16_products; /* of b transposed, one number after the other */
+  const int64_t most = lines ? GPT_SKINNY_LINES : GPT_SKINNY_ROWS;
+  return p->c.rows <= most && !p->add && (p->a.column_stride == 1 || p->a.columns <= 1);
 }
 
 /* The rows of a matrix as lines of floats. */
@@ -138,7 +140,7 @@ static bool multiply_rounded(GptEnv *env, const GptProduct *p, const GptWeightPa
 bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add) {
   GptProduct p = {.c = c, .a = a, .b = b, .bias = bias, .add = add};
   if (c.rows <= 0 || c.columns <= 0) return true;
-  if (!is_skinny(&p)) {
+  if (!is_skinny(env, &p)) {
     const GptWeightPanels *panels = bf16_panels(env, &p);
     return panels != NULL ? multiply_rounded(env, &p, panels) : multiply_wide(env, &p);
   }

@@ -1,5 +1,7 @@
 #include "core/linalg/packed.h"
 
+#include <string.h>
+
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 #include "core/base/scratch.h"
@@ -8,6 +10,7 @@
 #define FEW_WORK (1 << 16)  /* multiplications with few rows worth a hand-over to another thread */
 #define PACK_FLOATS 8192    /* of the input packed by a thread at a time, at least */
 #define TASKS_EACH 3        /* for each thread, so that all end at about the same time */
+#define FEW_PANEL_ROWS 64   /* of the input, below which panels are read once each */
 #define LONG_COLUMN 8192    /* rows of a weight of which a thread takes half its share at a time */
 
 typedef struct FewRows {
@@ -92,22 +95,50 @@ static int64_t depth_of(const GptWeightPanels *kernels, int64_t k) {
   return kernels->depth > 0 ? gpt_smaller(kernels->depth, k) : k;
 }
 
+/* Numbers [number, number + length) of the rows of the weight from j on */
+static void pack_part(const GptPacked *p, const GptWeightPanels *kernels, void *panel, int64_t j, int64_t number,
+                      int64_t length) {
+  GptLines lines = lines_from(&p->w, j, number, p->w_size);
+  kernels->pack(panel, &lines, gpt_smaller(kernels->rows, p->y.columns - j), length);
+}
+
+int64_t gpt_kept_bytes(const GptWeightPanels *kernels, int64_t k) {
+  const int64_t depth = gpt_larger(depth_of(kernels, k), 1), rest = k % depth;
+  return k / depth * kernels->kept_bytes(depth) + (rest > 0 ? kernels->kept_bytes(rest) : 0);
+}
+
+int64_t gpt_pack_scratch(const GptWeightPanels *kernels, int64_t k) {
+  return kernels->panel_bytes(depth_of(kernels, k)) / (int64_t)sizeof(float) + 1;
+}
+
+void gpt_pack_panel(const GptPacked *p, const GptWeightPanels *kernels, int64_t number, char *kept, float *scratch) {
+  const int64_t depth = gpt_larger(depth_of(kernels, p->k), 1);
+  for (int64_t at = 0; at < p->k; at += depth) {
+    const int64_t length = gpt_smaller(depth, p->k - at), bytes = kernels->kept_bytes(length);
+    pack_part(p, kernels, scratch, number * kernels->rows, at, length);
+    memcpy(kept, scratch, (size_t)bytes);
+    kept += bytes;
+  }
+}
+
 static void multiply_panels(void *context, int64_t first, int64_t last) {
   Panels *o = context;
   const GptPacked *p = o->product;
-  const int64_t depth = gpt_larger(depth_of(o->kernels, p->k), 1);
-  float *panel = gpt_scratch_take(&o->scratch);
+  const int64_t depth = gpt_larger(depth_of(o->kernels, p->k), 1), kept_bytes = gpt_kept_bytes(o->kernels, p->k);
+  float *scratch = p->kept == NULL ? gpt_scratch_take(&o->scratch) : NULL;
   for (int64_t t = first; t < last; t++) {
-    int64_t j = t / o->tasks_of_panel * o->kernels->rows, group = t % o->tasks_of_panel * o->task_groups, number = 0;
+    int64_t panel = t / o->tasks_of_panel, group = t % o->tasks_of_panel * o->task_groups, number = 0;
+    const char *kept = p->kept != NULL ? p->kept + panel * kept_bytes : NULL;
     do {
-      int64_t length = gpt_smaller(depth, p->k - number);
-      GptLines lines = lines_from(&p->w, j, number, p->w_size);
-      o->kernels->pack(panel, &lines, gpt_smaller(o->kernels->rows, p->y.columns - j), length);
-      multiply_groups(o, panel, j, number, length, group, gpt_smaller(group + o->task_groups, o->groups));
+      int64_t length = gpt_smaller(depth, p->k - number), j = panel * o->kernels->rows;
+      if (kept == NULL) pack_part(p, o->kernels, scratch, j, number, length);
+      multiply_groups(o, kept != NULL ? (const void *)kept : scratch, j, number, length, group,
+                      gpt_smaller(group + o->task_groups, o->groups));
+      if (kept != NULL) kept += o->kernels->kept_bytes(length);
       number += length;
     } while (number < p->k);
   }
-  gpt_scratch_put(&o->scratch, panel);
+  if (scratch != NULL) gpt_scratch_put(&o->scratch, scratch);
 }
 
 /* Groups of about the same size; of few panels each is multiplied in several tasks. */
@@ -125,17 +156,22 @@ static int64_t cut_panels(Panels *o) {
   return panels * o->tasks_of_panel;
 }
 
+/* Panels that are kept come from memory, which likes long runs. */
+static int64_t panels_grain(const GptPacked *p, int64_t tasks) {
+  return p->kept != NULL && p->y.rows < FEW_PANEL_ROWS ? gpt_larger(tasks / (2 * gpt_threads()), 1) : 1;
+}
+
 bool gpt_panels_multiply(GptEnv *env, const GptPacked *p, const GptWeightPanels *kernels) {
   Panels o = {.product = p, .kernels = kernels};
   if (p->y.rows <= 0 || p->y.columns <= 0) return true;
-  int64_t tasks = cut_panels(&o), panel_bytes = kernels->panel_bytes(depth_of(kernels, p->k));
+  const int64_t tasks = cut_panels(&o), scratch = p->kept == NULL ? gpt_pack_scratch(kernels, p->k) : 0;
   o.input = gpt_alloc(env, (size_t)(o.groups * o.group_bytes));
   if (o.input == NULL) return false;
-  bool done = gpt_scratch_init(&o.scratch, env, panel_bytes / (int64_t)sizeof(float) + 1, tasks);
+  bool done = scratch == 0 || gpt_scratch_init(&o.scratch, env, scratch, tasks);
   if (done) {
     gpt_parallel_for(o.groups, 1 + PACK_FLOATS / (o.group_rows * p->k + 1), pack_groups, &o);
-    gpt_parallel_for(tasks, 1, multiply_panels, &o);
-    gpt_scratch_free(&o.scratch, env);
+    gpt_parallel_for(tasks, panels_grain(p, tasks), multiply_panels, &o);
+    if (scratch > 0) gpt_scratch_free(&o.scratch, env);
   }
   gpt_free(env, o.input);
   return done;

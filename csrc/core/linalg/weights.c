@@ -3,11 +3,13 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
-#include "core/linalg/packed.h"
+#include "core/linalg/kept.h"
+#include "core/linalg/packed_weight.h"
 
 #define PANEL_FLOATS ((int64_t)1 << 20) /* of converted weights at a time */
 #define PANEL_ROWS 64                   /* of a weight, at least, and a multiple of it */
 #define PIECE_FLOATS 8192               /* converted by a thread at a time, at least */
+#define KEPT_ROWS 5                     /* from which on panels made ahead are faster than the weight itself, as measured */
 
 /* A float weight as a matrix. */
 static GptMatrix matrix_of(const GptWeight *w) {
@@ -87,8 +89,7 @@ static bool multiply_panel(GptEnv *env, const void *context, GptMatrix panel, in
                              f->bias != NULL ? f->bias + first : NULL, false);
 }
 
-/* The weight as lines of its numbers, and x as lines of floats. */
-static GptPacked as_packed(GptMatrix y, GptMatrix x, const GptWeight *w, const float *bias) {
+GptPacked gpt_packed_weight(GptMatrix y, GptMatrix x, const GptWeight *w, const float *bias) {
   const bool across = !lies_by_rows(w), x_across = x.column_stride != 1 && x.columns > 1;
   return (GptPacked){
       .y = y, .k = w->columns, .bias = bias,
@@ -107,10 +108,17 @@ static const GptFewRowsKernels *few_rows_kernels(const GptWeightKernels *kernels
   return kernels->some != NULL && rows <= kernels->some->most ? kernels->some : NULL;
 }
 
+/* Panels that were made ahead, where so many rows are faster with them; or NULL. */
+static const char *kept_panels(const GptWeight *w, const GptPacked *p) {
+  return p->y.rows >= KEPT_ROWS && !p->x.across ? gpt_kept_panel(w) : NULL;
+}
+
 bool gpt_weight_multiply(GptEnv *env, GptMatrix y, GptMatrix x, GptWeight w, const float *bias) {
   if (w.dtype == GPT_F32) return gpt_matrix_multiply(env, y, x, gpt_matrix_transposed(matrix_of(&w)), bias, false);
   const GptWeightKernels *kernels = &gpt_kernels()->weights[w.dtype];
-  GptPacked product = as_packed(y, x, &w, bias);
+  GptPacked product = gpt_packed_weight(y, x, &w, bias);
+  product.kept = kept_panels(&w, &product);
+  if (product.kept != NULL) return gpt_panels_multiply(env, &product, kernels->panels);
   const GptFewRowsKernels *few = few_rows_kernels(kernels, &product);
   if (few != NULL) return gpt_few_rows_multiply(env, &product, few);
   if (kernels->panels != NULL && (!product.x.across || !gpt_dtype_blocked(w.dtype)))
@@ -132,8 +140,8 @@ bool gpt_weight_multiply_back(GptEnv *env, GptMatrix dx, GptMatrix dy, GptWeight
   if (w.dtype == GPT_F32 || w.rows == 0) return gpt_matrix_multiply(env, dx, dy, matrix_of(&w), NULL, add);
   const GptWeightPanels *panels = gpt_kernels()->weights[w.dtype].panels;
   if (env->bf16_products && panels != NULL && !gpt_dtype_blocked(w.dtype)) {
-    const GptWeight turned = {w.dtype, w.data, w.columns, w.rows, w.column_stride, w.row_stride};
-    GptPacked product = as_packed(dx, dy, &turned, NULL);
+    const GptWeight turned = {w.dtype, w.data, w.columns, w.rows, w.column_stride, w.row_stride, NULL};
+    GptPacked product = gpt_packed_weight(dx, dy, &turned, NULL);
     product.add = add;
     return gpt_panels_multiply(env, &product, panels);
   }

@@ -13,7 +13,9 @@ static inline GptMatrix gpt_matrix_at(const GptTensor *t, int64_t at) {
 
 /* A tensor of two dims and any dtype as a weight. */
 static inline GptWeight gpt_weight_of(const GptTensor *t) {
-  return (GptWeight){t->storage->dtype, gpt_tensor_data(t), t->shape[0], t->shape[1], t->stride[0], t->stride[1]};
+  const GptStorage *s = t->storage;
+  return (GptWeight){s->dtype, gpt_tensor_data(t), t->shape[0], t->shape[1], t->stride[0], t->stride[1],
+                     s->panels_version == s->version ? s->panels : NULL};
 }
 
 /* The weight, or a contiguous copy of one that cannot be multiplied where it lies; a new reference, unrecorded. */

@@ -13,6 +13,7 @@ local validate = require "gpt.support.validate"
 local OPTIONS = {
   { "dtype", validate.one_of(dtypes.writable), optional = true }, { "map", validate.boolean, optional = true },
   { "tokenizer", validate.boolean, optional = true }, { "strict", validate.boolean, optional = true },
+  { "pack", validate.boolean, optional = true },
 }
 
 -- Converts the weights; says which ones do not fit.
@@ -57,8 +58,7 @@ end
 -- and results are float32. Weights that are aligned in their file are mapped, not read: loading takes milliseconds,
 -- processes share one copy, and training (in float32 only) changes only this process's copy. Do not truncate or
 -- overwrite such a file in place while it is in use (a rename over it, as `model:save` does, is fine): the system ends
--- a process that reads a page which no longer exists. With `map = false` nothing is mapped. All files of a directory
--- are from one save.
+-- a process that reads a page which no longer exists. All files of a directory are from one save.
 --
 -- If config.json's `tie_word_embeddings` disagrees with the weights, the weights decide, and `warn` says so. Names may
 -- have the prefixes of wrappers (`_orig_mod.`, `module.`, `base_model.model.`). If a tokenizer is not implemented, or
@@ -68,7 +68,8 @@ end
 -- @string path
 -- @tparam[opt] table options `dtype` converts Linear's and Embedding's weights as `model:to` does (`warn` names those
 -- that become f16), `map` (true; false copies all weights), `tokenizer` (true; false loads none), `strict` (true; false
--- ignores unexpected tensors, such as a head of another kind, and uses zeros for missing biases)
+-- ignores unexpected tensors, such as a head of another kind, and uses zeros for missing biases), `pack` (false; true:
+-- `model:pack()`)
 -- @treturn Model in eval mode
 -- @treturn Tokenizer or nil if none can be read; also the model's field `tokenizer`
 -- @raise if a file is missing, truncated or not valid, if the model has another architecture, or if weights are
@@ -79,5 +80,6 @@ return function(path, options)
   local values = read_options(path, options)
   local model, tokenizer = (is_gguf(path) and load_gguf or load_directory)(path, values)
   if values.dtype then room.guard(path, layout.shapes(model), convert, model, values.dtype) end
+  if values.pack then model:pack() end
   return model, tokenizer
 end
