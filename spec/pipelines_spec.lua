@@ -146,6 +146,32 @@ describe("a tokenizer's steps", function()
     assert.same({}, { table.unpack(load_gguf("bytes.gguf"):encode("", { bos = true })) })
   end)
 
+  it("go on with a text where it ends, in whole characters", function()
+    local tokenizer = load_gguf "sentencepiece.gguf"
+    local new = tokenizer:encode "cat 猫 sat"
+    local function next_id(ids)
+      local scores = gpt.zeros(#ids, tokenizer.vocab_size)
+      local id = new[#ids - #tokenizer:encode("the", { bos = true }) + 1] or tokenizer.eos
+      scores[#ids][id + 1] = 1
+      return scores
+    end
+    local options = { tokenizer = tokenizer, context_length = 100, max_new_tokens = 60 }
+    assert.equal("the cat 猫 sat", gpt.generate(next_id, "the", options))
+    local pieces = {}
+    for piece in gpt.stream(next_id, "the", options) do
+      assert.truthy(utf8.len(piece))
+      pieces[#pieces + 1] = piece
+    end
+    assert.equal(" cat 猫 sat", table.concat(pieces))
+  end)
+
+  it("make a dataset of the ids of the whole text", function()
+    local tokenizer, text = load_gguf "sentencepiece.gguf", ("the cat sat on the mill's wall. "):rep(30000)
+    local data = gpt.dataset({ text = text }, { tokenizer = tokenizer, context_length = 8, batch_size = 1 })
+    local whole = tokenizer:encode(text)
+    assert.equal(#whole, data.tokens)
+  end)
+
   it("take a megabyte of one letter as fast as any text", function()
     for _, tokenizer in ipairs { load_gguf "sentencepiece.gguf", load_gguf("bytes.gguf", "qwen2"),
       load_gguf("bytes.gguf", "deepseek-v3") } do

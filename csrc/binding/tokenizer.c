@@ -15,8 +15,8 @@
 #define TRAINER "gpt.TokenizerTrainer" /* seen by lua/gpt/train_tokenizer.lua only */
 
 /***
-Text to token ids and back, by byte-pair encoding: of bytes, as GPT-2's, Llama 3's and Qwen's, or of characters with byte
-fallback, as Llama 2's, Mistral's and Gemma's.
+Text to token ids and back, by byte-pair encoding: of bytes, as GPT-2's, Llama 3's and Qwen's, or of characters with
+byte fallback, as Llama 2's, Mistral's and Gemma's.
 @classmod Tokenizer
 */
 
@@ -157,8 +157,8 @@ static void push_id_list(lua_State *L, const GptIds *ids) {
 }
 
 /***
-The token ids of a text. Any string of bytes is allowed; `decode` returns the same bytes, unless the tokenizer normalizes
-texts or lacks tokens for some bytes.
+The token ids of a text. Any string of bytes is allowed; `decode` returns the same bytes, unless the tokenizer
+normalizes texts or lacks tokens for some bytes.
 @function Tokenizer:encode
 @tparam string text
 @tparam[opt] table options `special`: true turns marks in the text, such as `<|endoftext|>`, into their ids; otherwise
@@ -293,8 +293,9 @@ static int token(lua_State *L) {
 
 /***
 Writes `tokenizer.json`, `tokenizer_config.json` and, for a tokenizer of bytes, `vocab.json` and `merges.txt`, which
-`gpt.tokenizer` and Hugging Face's tools read. The directory is made if absent. After an error or a kill it has the old tokenizer or the new one
-(see `Model:save`). Existing special_tokens_map.json and added_tokens.json are written again, too.
+`gpt.tokenizer` and Hugging Face's tools read. The directory is made if absent. After an error or a kill it has the old
+tokenizer or the new one (see `Model:save`). Existing special_tokens_map.json and added_tokens.json are written again,
+too.
 @function Tokenizer:save
 @tparam string dir
 @usage tokenizer:save("my-tokenizer")
@@ -428,7 +429,8 @@ static int bos(lua_State *L) {
 }
 
 /***
-All ids that end a text: `eos`, then the others that `generation_config.json` and `config.json` name. Each of them ends
+All ids that end a text: `eos`, then the others that `generation_config.json` and `config.json` name, or a GGUF file:
+its end of turn and of message, or else the control tokens that are called so, as by llama.cpp. Each of them ends
 generation from a string prompt.
 @tfield {integer,...} Tokenizer.end_tokens
 */

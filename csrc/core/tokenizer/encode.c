@@ -104,8 +104,8 @@ static GptFound next_added(const Encoding *e, const uint8_t *text, size_t from, 
   }
 }
 
-/* Appends the tokens of n bytes, in which the added tokens that count stand for themselves: also where one begins in the
-   white space that another took along, as in tokenizers. */
+/* Appends the tokens of n bytes, in which the added tokens that count stand for themselves: also where one begins in
+   the white space that another took along, as in tokenizers. */
 static bool encode_text(Encoding *e, const uint8_t *text, size_t n) {
   for (size_t from = 0, at = 0; from < n || at < n;) {
     GptFound found = next_added(e, text, from, at, n);

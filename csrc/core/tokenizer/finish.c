@@ -111,8 +111,8 @@ static void mark_joins(const GptTokenizer *tokenizer, GptCut *cut) {
   }
 }
 
-/* SentencePiece's kind merges over the whole text. But no token reaches from one word into the next one's blank, or only
-   behind a few characters; everywhere else the text may be cut, and words be remembered. */
+/* SentencePiece's kind merges over the whole text. But no token reaches from one word into the next one's blank, or
+   only behind a few characters; everywhere else the text may be cut, and words be remembered. */
 static bool cut_at_marks(GptEnv *env, GptTokenizer *tokenizer) {
   if (!tokenizer->characters || tokenizer->ignore_merges) return true;
   GptCut *cut = gpt_cuts_add(env, &tokenizer->cuts, GPT_CUT_MARKS);
@@ -124,8 +124,9 @@ static bool cut_at_marks(GptEnv *env, GptTokenizer *tokenizer) {
 
 static void set_rules(GptTokenizer *tokenizer) {
   GptMergeRules *rules = &tokenizer->rules;
-  *rules = (GptMergeRules){.merges = &tokenizer->merges, .bytes = tokenizer->bytes, .vocabulary = &tokenizer->vocabulary,
-                           .characters = tokenizer->characters, .order = tokenizer->order,
+  *rules = (GptMergeRules){.merges = &tokenizer->merges, .bytes = tokenizer->bytes,
+                           .vocabulary = &tokenizer->vocabulary, .characters = tokenizer->characters,
+                           .order = tokenizer->order,
                            .fallback = tokenizer->fallback, .fuse_unknown = tokenizer->fuse_unknown};
   rules->unknown = tokenizer->unknown < 0 ? GPT_NO_TOKEN : (uint32_t)tokenizer->unknown;
   for (size_t id = 0; id < tokenizer->vocabulary.size; id++)

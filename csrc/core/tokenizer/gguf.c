@@ -234,7 +234,8 @@ static bool read_gguf_scores(Source *source) {
   if (copy == NULL) return false;
   memcpy(copy, scores->bytes, count * sizeof *copy);
   for (size_t id = 0; id < count; id++)
-    if (copy[id] != copy[id]) return gpt_fail(source->env, "tokenizer.ggml.scores: the score of token %zu is no number", id);
+    if (copy[id] != copy[id])
+      return gpt_fail(source->env, "tokenizer.ggml.scores: the score of token %zu is no number", id);
   return true;
 }
 

@@ -39,8 +39,8 @@
 #define CJK "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
 
 static const GptPre kinds[] = {
-    {.names = " gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert exaone4 mpt olmo jais "
-              "trillion granite-docling jina-v1-en jina-v2-code roberta-bpe ", .byte_level = true},
+    {.names = " gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert exaone4 mpt "
+              "olmo jais trillion granite-docling jina-v1-en jina-v2-code roberta-bpe ", .byte_level = true},
     {.names = " llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ",
      .split = {MODERN("\\p{N}{1,3}")}, .ignore_merges = true, .adds_bos = true},
     {.names = " dbrx smaug-bpe chatglm-bpe ", .split = {MODERN("\\p{N}{1,3}")}},
@@ -52,7 +52,9 @@ static const GptPre kinds[] = {
     {.names = " smollm starcoder refact command-r codeshell exaone minerva-7b mellum2 ", .digits = true,
         .byte_level = true},
     {.names = " deepseek-llm ",
-     .split = {"[\r\n]", "\\s?[" CASED_LETTERS "]+", "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+", "\\s+$", CJK "|\\p{N}+"}},
+     .split = {"[\r\n]", "\\s?[" CASED_LETTERS "]+", 
+               "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+",
+               "\\s+$", CJK "|\\p{N}+"}},
     {.names = " deepseek-coder ", .split = {"[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, "\\p{N}"}},
     {.names = " deepseek-v3 hunyuan-dense joyai-llm hy_v4 ",
      .split = {"\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+",
@@ -64,7 +66,8 @@ static const GptPre kinds[] = {
     {.names = " gpt-4o llama4 kanana2 talkie minimax-m2 ",
      .also = CASED_BY_CATEGORY(FOLDED_ENDINGS "?") "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES,
      .split = {CASED(ENDINGS "?") "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES}},
-    {.names = " poro-chat bloom gpt3-finnish ", .split = {" ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"}},
+    {.names = " poro-chat bloom gpt3-finnish ",
+     .split = {" ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"}},
     {.names = " viking ", .split = {" ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+",
         "\\p{N}"}},
     {.names = " seed-coder ",
@@ -96,11 +99,12 @@ void gpt_gguf_pre_describe(const GptPre *pre, GptText *out) {
     gpt_json_add_string(out, pre->split[i], strlen(pre->split[i]));
     gpt_text_add(out, "}, \"behavior\": \"Isolated\", \"invert\": false},\n");
   }
-  gpt_text_add(out, "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": %s}]}",
-               pre->byte_level ? "true" : "false");
+  gpt_text_add(out, "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, ");
+  gpt_text_add(out, "\"use_regex\": %s}]}", pre->byte_level ? "true" : "false");
 }
 
-/* Whether a step cuts as the scanner does by these rules; the long s is left out of account: no GGUF file tells it apart. */
+/* Whether a step cuts as the scanner does by these rules; the long s is left out of account: no GGUF file tells it
+   apart. */
 static bool scans_by(const GptCut *cut, const GptScanRules *rules) {
   GptContractions kind = cut->rules.contractions;
   if (kind == GPT_CONTRACTIONS_FOLDED) kind = GPT_CONTRACTIONS_ASCII;

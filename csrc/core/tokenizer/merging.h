@@ -33,8 +33,8 @@ typedef struct GptMergeSpace {
 
 void gpt_merge_space_free(GptEnv *env, GptMergeSpace *space);
 
-/* What words begin with: the tokens of single bytes (or of ASCII characters), and the ranks of their merges, which would
-   otherwise be half of all that is looked up. */
+/* What words begin with: the tokens of single bytes (or of ASCII characters), and the ranks of their merges, which
+   would otherwise be half of all that is looked up. */
 typedef struct GptByteTokens {
   uint32_t ids[256];         /* GPT_NO_TOKEN: none */
   uint32_t ranks[256][256];  /* [left byte][right byte] */
@@ -49,10 +49,11 @@ typedef struct GptMergeRules {
   const GptByteTokens *bytes;
   const GptVocabulary *vocabulary;
   bool characters;          /* words begin as characters, otherwise as bytes */
-  const uint32_t *order;    /* [size of the vocabulary]: ranks of tokens by their scores, GPT_NO_RANK: merging never makes
-                               it; NULL: the list of pairs counts */
+  const uint32_t *order;    /* [size of the vocabulary]: ranks of tokens by their scores, GPT_NO_RANK: merging never
+                               makes it; NULL: the list of pairs counts */
   size_t longest;           /* bytes of a token, where ranks are by text */
-  const uint32_t *fallback; /* [256]: tokens of the bytes of a character that is none, each GPT_NO_TOKEN where there is none */
+  const uint32_t *fallback; /* [256]: tokens of the bytes of a character that is none, GPT_NO_TOKEN for those that
+                               have none; or NULL */
   uint32_t unknown;         /* the token of what is left, or GPT_NO_TOKEN: that is left out */
   bool fuse_unknown;        /* several unknown characters become one such token */
 } GptMergeRules;

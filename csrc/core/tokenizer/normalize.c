@@ -7,9 +7,12 @@
 #include "core/base/memory.h"
 #include "core/base/utf8.h"
 
-#define FORM_OPTIONS(kind)                                                                                  \
-  (UTF8PROC_STABLE | ((kind) == GPT_NORMALIZE_NFC || (kind) == GPT_NORMALIZE_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) | \
-   ((kind) == GPT_NORMALIZE_NFKC || (kind) == GPT_NORMALIZE_NFKD ? UTF8PROC_COMPAT : 0))
+/* utf8proc's options for one of the four forms. */
+static int options_of(GptNormalizerKind kind) {
+  bool composed = kind == GPT_NORMALIZE_NFC || kind == GPT_NORMALIZE_NFKC;
+  bool compatible = kind == GPT_NORMALIZE_NFKC || kind == GPT_NORMALIZE_NFKD;
+  return UTF8PROC_STABLE | (composed ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) | (compatible ? UTF8PROC_COMPAT : 0);
+}
 
 void gpt_normalizers_free(GptEnv *env, GptNormalizers *normalizers) {
   for (size_t i = 0; i < normalizers->count; i++) {
@@ -41,7 +44,7 @@ static void mark_seconds(uint8_t *seconds) {
 static bool is_form_of_itself(int32_t code, GptNormalizerKind kind) {
   utf8proc_int32_t parts[32];
   int boundary = 0;
-  utf8proc_option_t options = FORM_OPTIONS(kind);
+  utf8proc_option_t options = (utf8proc_option_t)options_of(kind);
   utf8proc_ssize_t count = utf8proc_decompose_char(code, parts, 32, options, &boundary);
   if (count > 1 && count <= 32) count = utf8proc_normalize_utf32(parts, count, options);
   return count == 1 && parts[0] == code;
@@ -96,7 +99,7 @@ static bool decompose(Decomposed *d, const GptNormalizer *step, const uint8_t *t
     gpt_utf8_decode(text + at, n - at, &code);
     if (!GPT_GROW(d->env, d->codes, d->capacity, d->count, 32)) return false;
     utf8proc_ssize_t more = utf8proc_decompose_char((utf8proc_int32_t)code, d->codes + d->count, 32,
-                                                    FORM_OPTIONS(step->kind), &boundary);
+                                                    (utf8proc_option_t)options_of(step->kind), &boundary);
     if (more < 0 || more > 32) return gpt_fail(d->env, "U+%04X does not decompose", code);
     d->count += (size_t)more;
   }
@@ -145,8 +148,8 @@ static bool add_form(GptEnv *env, const GptNormalizer *step, const uint8_t *text
   Decomposed d = {.env = env};
   bool good = decompose(&d, step, text, n) && order_marks(&d);
   utf8proc_ssize_t count = (utf8proc_ssize_t)d.count;
-  if (good && (FORM_OPTIONS(step->kind) & UTF8PROC_COMPOSE) != 0)
-    count = utf8proc_normalize_utf32(d.codes, count, FORM_OPTIONS(step->kind));
+  if (good && (options_of(step->kind) & UTF8PROC_COMPOSE) != 0)
+    count = utf8proc_normalize_utf32(d.codes, count, (utf8proc_option_t)options_of(step->kind));
   if (good) add_codes(&d, (size_t)(count < 0 ? 0 : count), out);
   gpt_free(env, d.codes);
   return good;

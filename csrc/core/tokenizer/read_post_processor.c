@@ -6,6 +6,10 @@
 
 #define DEEPEST 8
 
+static bool fail_template(GptEnv *env) {
+  return gpt_fail(env, "post_processor TemplateProcessing: \"single\": one Sequence among SpecialTokens expected");
+}
+
 static bool add_special(GptEnv *env, GptTokenizer *tokenizer, const cJSON *special, GptIds *list) {
   char quoted[GPT_QUOTE_SIZE];
   const char *text = cJSON_GetStringValue(gpt_json_field(special, "id"));
@@ -27,12 +31,12 @@ static bool read_template(GptEnv *env, GptTokenizer *tokenizer, const cJSON *tem
   cJSON_ArrayForEach(piece, gpt_json_field(template, "single")) {
     const cJSON *special = gpt_json_field(piece, "SpecialToken");
     if (special == NULL && (text || gpt_json_field(piece, "Sequence") == NULL))
-      return gpt_fail(env, "post_processor TemplateProcessing: \"single\": one Sequence among SpecialTokens expected");
+      return fail_template(env);
     text = text || special == NULL;
     if (special != NULL && !add_special(env, tokenizer, special, text ? &tokenizer->after : &tokenizer->before))
         return false;
   }
-  return text || gpt_fail(env, "post_processor TemplateProcessing: \"single\": one Sequence among SpecialTokens expected");
+  return text || fail_template(env);
 }
 
 static bool read_processor(GptEnv *env, GptTokenizer *tokenizer, const cJSON *value, int depth) {

@@ -9,23 +9,24 @@
 #define WORD "\\p{Alphabetic}\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
 #define WORDS_AND_SIGNS "[" WORD "]+|[^" WORD "\\s]+"
 
+#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define MODERN(endings, numbers) \
+  endings "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" numbers "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
+#define FOLDED "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define ASCII "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
+#define GPT2 "| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
 /* Patterns that the scanner knows, in the ways in which they are written. */
 static const struct {
   const char *pattern;
   GptScanRules rules;
 } known[] = {
-    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_LOWER,
-        false, 0, false}},
-    {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_LOWER,
-        false, 0, false}},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
-     "|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_FOLDED, true, 3, false}},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
-     "|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_FOLDED, true, 1, false}},
-    {"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+"
-     "[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_ASCII, true, 3, false}},
-    {"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+"
-     "[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", {GPT_CONTRACTIONS_ASCII, true, 1, false}},
+    {"'s|'t|'re|'ve|'m|'ll|'d" GPT2, {.contractions = GPT_CONTRACTIONS_LOWER}},
+    {"'(?:[sdmt]|ll|ve|re)" GPT2, {.contractions = GPT_CONTRACTIONS_LOWER}},
+    {MODERN(FOLDED, "\\p{N}{1,3}"), {.contractions = GPT_CONTRACTIONS_FOLDED, .modern = true, .digits = 3}},
+    {MODERN(FOLDED, "\\p{N}"), {.contractions = GPT_CONTRACTIONS_FOLDED, .modern = true, .digits = 1}},
+    {MODERN(ASCII, "\\p{N}{1,3}"), {.contractions = GPT_CONTRACTIONS_ASCII, .modern = true, .digits = 3}},
+    {MODERN(ASCII, "\\p{N}"), {.contractions = GPT_CONTRACTIONS_ASCII, .modern = true, .digits = 1}},
 };
 
 const GptScanRules *gpt_known_pattern(const char *pattern) {
@@ -43,8 +44,8 @@ static bool read_behavior(GptEnv *env, GptCut *cut, const cJSON *value) {
   if (behavior == NULL) return true;
   for (int i = 0; name != NULL && i < GPT_CUT_BEHAVIORS; i++)
     if (strcmp(name, names[i]) == 0) return cut->behavior = (GptCutBehavior)i, true;
-  return gpt_fail(env, "pre_tokenizer %s: behavior Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous expected",
-                  gpt_json_type(value));
+  return gpt_fail(env, "pre_tokenizer %s: behavior Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous "
+                  "expected", gpt_json_type(value));
 }
 
 /* The scanner's words are all the matches, and cover the text: its words stand apart, or nothing is left out. */

@@ -74,7 +74,8 @@ static bool read_normalizer(GptEnv *env, GptTokenizer *tokenizer, const cJSON *v
     GptNormalizer *step = gpt_normalizers_add(env, &tokenizer->normalizers, (GptNormalizerKind)kind);
     return step != NULL && fill_normalizer(env, step, value);
   }
-  return gpt_refuse_type(env, "normalizer", value, "NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace or Sequence");
+  return gpt_refuse_type(env, "normalizer", value,
+                         "NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace or Sequence");
 }
 
 /* Which steps a decoder has had so far. */

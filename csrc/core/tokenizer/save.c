@@ -163,8 +163,9 @@ static void write_steps(GptText *out, const GptTokenizer *tokenizer) {
 static void write_model_settings(GptText *out, const GptTokenizer *tokenizer) {
   const GptSettings *settings = &tokenizer->settings;
   if (settings->root.length == 0) {
-    save_text(out, "\"type\": \"BPE\",\n\"dropout\": null,\n\"unk_token\": null,\n\"continuing_subword_prefix\": \"\",\n"
-                   "\"end_of_word_suffix\": \"\",\n\"fuse_unk\": false,\n\"byte_fallback\": false,\n\"ignore_merges\": false,\n");
+    save_text(out, "\"type\": \"BPE\",\n\"dropout\": null,\n\"unk_token\": null,\n"
+                   "\"continuing_subword_prefix\": \"\",\n\"end_of_word_suffix\": \"\",\n\"fuse_unk\": false,\n"
+                   "\"byte_fallback\": false,\n\"ignore_merges\": false,\n");
     return;
   }
   gpt_text_add_bytes(out, settings->model.data, settings->model.length);
@@ -284,7 +285,8 @@ static bool is_in_set_directory(GptFileSet *set, const char *name) {
 }
 
 /* In the order in which they take their names: tokenizer.json is whole by itself, and is the one that is read. The last
-   three are read besides the others, so that old ones would contradict new ones: they are written where they are there. */
+   three are read besides the others, so that old ones would contradict new ones: they are written where they are
+   there. */
 static const struct {
   const char *name;
   void (*write)(GptText *out, GptText *scratch, const Source *source);
@@ -296,8 +298,8 @@ static const struct {
     {"chat_template.jinja", write_template_file, WHERE_THERE},
 };
 
-/* vocab.json and merges.txt say nothing of the steps: they are for byte-level tokenizers, whose readers know them. Where
-   there are old ones, they go the way of the others. */
+/* vocab.json and merges.txt say nothing of the steps: they are for byte-level tokenizers, whose readers know them.
+   Where there are old ones, they go the way of the others. */
 static bool is_wanted(GptFileSet *set, const GptTokenizer *tokenizer, size_t i) {
   if (tokenizer_files[i].when == ALWAYS) return true;
   return (tokenizer_files[i].when == OF_BYTES && !tokenizer->characters) || is_in_set_directory(set,

@@ -1,6 +1,6 @@
 /*
- * The scanner cuts text into the words that merging never crosses. Patterns of one kind do that in most tokenizers; they
- * differ in a few places only, which GptScanRules has. GPT-2's is
+ * The scanner cuts text into the words that merging never crosses. Patterns of one kind do that in most tokenizers;
+ * they differ in a few places only, which GptScanRules has. GPT-2's is
  *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  * and that of GPT-4's first tokenizer, which Llama 3's is too,
  *   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+

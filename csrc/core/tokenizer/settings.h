@@ -1,6 +1,6 @@
 /*
- * What tokenizer.json says of everything that is done to a text, as it says it: it is read into a tokenizer's steps, and
- * written back unchanged, with whatever else the file has beside tokens and merges.
+ * What tokenizer.json says of everything that is done to a text, as it says it: it is read into a tokenizer's steps,
+ * and written back unchanged, with whatever else the file has beside tokens and merges.
  */
 #ifndef GPT_TOKENIZER_SETTINGS_H
 #define GPT_TOKENIZER_SETTINGS_H

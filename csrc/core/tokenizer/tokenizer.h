@@ -41,7 +41,7 @@ void gpt_tokenizer_free(GptEnv *env, GptTokenizer *tokenizer);
 /* Which of the added tokens that are marks, such as the end of text, count in a text; all others always do. */
 typedef struct GptMarks {
   bool count;             /* do any? */
-  const int64_t *literal; /* [literal_count], rising: bytes (from 0) at which none begins, whatever the text says there */
+  const int64_t *literal; /* [literal_count], rising: bytes (from 0) at which none begins, whatever stands there */
   size_t literal_count;
 } GptMarks;
 

@@ -2,8 +2,8 @@
  * The vocabulary: tokens by id, and ids by token. Ids start at 0 and may leave holes, as Hugging Face's files may.
  *
  * The files write a token in the byte alphabet (alphabet.h). One with a character outside of it, as added tokens may
- * have, is `literal`: it stands for its own UTF-8, and no merge makes it from text. In a `raw` vocabulary a token's bytes
- * are what the files write, with U+2581 for a blank.
+ * have, is `literal`: it stands for its own UTF-8, and no merge makes it from text. In a `raw` vocabulary a token's
+ * bytes are what the files write, with U+2581 for a blank.
  */
 #ifndef GPT_VOCABULARY_H
 #define GPT_VOCABULARY_H
