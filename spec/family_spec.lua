@@ -67,6 +67,25 @@ describe("gpt.family", function()
     assert.matches("Linear(8, 3)  -- 27\n", output, 1, true)
   end)
 
+  it("draws no weights to load it, and has every one from its files", function()
+    local output = with_phi [[
+      local gpt = require "gpt"
+      gpt.seed(1)
+      local expected = gpt.rand(1):item()
+      gpt.seed(1)
+      gpt.load "spec/fixtures/phi"
+      assert(gpt.rand(1):item() == expected)
+      assert(gpt.nn.Linear(2, 2).weight:abs():max():item() <= 1)
+      local recipe = require("gpt.families").named "phi"
+      local tensors = recipe.tensors
+      recipe.tensors = {}
+      for i = 1, #tensors do recipe.tensors[i] = tensors[i] end
+      table.remove(recipe.tensors)
+      print(select(2, pcall(gpt.load, "spec/fixtures/phi")))
+    ]]
+    assert.matches("spec/fixtures/phi: the recipe of Phi has no tensor for head.bias\n", output, 1, true)
+  end)
+
   it("names it where files are of none", function()
     local dir = place .. "/other"
     files.copy("spec/fixtures/phi", dir)

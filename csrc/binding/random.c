@@ -33,6 +33,15 @@ static int random_state(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"seed", seed}, {"_random_state", random_state}, {NULL, NULL}};
+/* _undrawn(flag): whether new layers' weights are left as they are, to be set before use; returns what held before. */
+static int undrawn(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  lua_pushboolean(L, env->undrawn);
+  env->undrawn = lua_toboolean(L, 1);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"seed", seed}, {"_random_state", random_state}, {"_undrawn", undrawn}, {NULL, NULL}};
 
 void bind_open_random(lua_State *L) { bind_functions(L, functions); }

@@ -47,6 +47,7 @@ typedef struct GptEnv {
   char path[GPT_PATH_SIZE];   /* the layer it happened in: "blocks.3.attention" */
   bool host_error;            /* the host holds the error itself (a Lua value) */
   bool recording;             /* ops on tensors that want gradients record themselves */
+  bool undrawn;               /* new layers' weights hold anything: whoever makes them sets them all before use */
   bool bf16_products;         /* products of many rows may round what they multiply to bf16; sums stay f32 */
   GptRandom random;
   GptMemory memory;

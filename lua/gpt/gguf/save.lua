@@ -1,6 +1,5 @@
 -- A model as one GGUF file, which llama.cpp runs.
 local core = require "gpt.core"
-local layout = require "gpt.model_files.layout"
 local model_config = require "gpt.gguf.config"
 local name_list = require "gpt.support.name_list"
 local own_keys = require "gpt.model_files.own"
@@ -47,9 +46,8 @@ local function parts_of(item, tensors, config, dtype)
   return parts
 end
 
-local function items_of(family, config, parameters, shapes, wanted)
-  local items, unfit, list = {}, {}, layout.of(family, config, "gguf", shapes)
-  layout.check_places(list, parameters, "GGUF files of " .. family.title)
+local function items_of(list, config, parameters, wanted)
+  local items, unfit = {}, {}
   for i, place in ipairs(list) do
     local tensors = {}
     for j, path in ipairs(place.paths) do tensors[j] = parameters[path] end
@@ -132,8 +130,8 @@ end
 -- @string path
 -- @tparam table options `dtype`
 return function(model, path, options)
-  local family, config, parameters, shapes = tree(model, "gguf")
-  local items, unfit = items_of(family, config, parameters, shapes, options.dtype)
+  local family, config, parameters, list = tree(model, "gguf")
+  local items, unfit = items_of(list, config, parameters, options.dtype)
   local standard, differences, tensors = model_config.metadata(config, family, shapes_of(items))
   add_tensors(items, tensors)
   write(path, metadata_of(model, path, family, standard, items), items)

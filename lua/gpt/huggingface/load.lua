@@ -178,6 +178,7 @@ return function(dir, options)
   local model = build.empty(config)
   local shapes = layout.shapes(model)
   local list = layout.of(family, config, "huggingface", shapes, weights.entries)
+  build.check_places(dir, family, layout.unplaced(list, shapes))
   check_fit(weights, list, config_path, options.strict)
   room.check(dir, list, shapes, function(name) return dtype_of(weights.entries[name]) end, options)
   room.guard(dir, shapes, build.fill, model, list, shapes, config,

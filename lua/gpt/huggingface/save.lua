@@ -2,7 +2,6 @@
 local core = require "gpt.core"
 local extended = require "gpt.support.extended"
 local json = require "gpt.support.json"
-local layout = require "gpt.model_files.layout"
 local own_keys = require "gpt.model_files.own"
 local model_config = require "gpt.huggingface.config"
 local safetensors = require "gpt.safetensors"
@@ -41,9 +40,8 @@ local function check_option(dtype)
     .. "in .gguf can hold it"):format(dtype))
 end
 
-local function items_of(family, config, parameters, shapes, wanted)
-  local items, list = {}, layout.of(family, config, "huggingface", shapes)
-  layout.check_places(list, parameters, "Hugging Face's files of " .. family.title)
+local function items_of(list, config, parameters, wanted)
+  local items = {}
   for i, place in ipairs(list) do
     local dtype = wanted or dtype_of(place, parameters)
     items[i] = { name = place.full, shape = place.shape, dtype = dtype, paths = place.paths,
@@ -122,8 +120,8 @@ end
 -- @tparam table options `dtype`
 return function(model, dir, options)
   check_option(options.dtype)
-  local family, config, parameters, shapes = tree(model, "huggingface")
-  local items = items_of(family, config, parameters, shapes, options.dtype)
+  local family, config, parameters, list = tree(model, "huggingface")
+  local items = items_of(list, config, parameters, options.dtype)
   local made = core._make_directory(dir)
   local done, message = pcall(write, model, dir, family, config, items)
   if done then return remove_shards(dir) end

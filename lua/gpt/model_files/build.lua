@@ -19,13 +19,27 @@ local function with_none(config)
   return explicit
 end
 
--- A Model whose weights are shapes without memory.
+-- Makes a Model whose parts need not draw weights, because they are set from files.
+local function undrawn(...)
+  local before = core._undrawn(true)
+  local done, result = pcall(core._model, ...)
+  core._undrawn(before)
+  return done and result or error(result, 0)
+end
+
+-- A Model whose weights are shapes without memory; those of parts of the family's own have memory that holds anything.
 -- @tparam table config with every key
 function build.empty(config)
   local explicit = with_none(config)
   local absent = configs.check(explicit, "gpt.load")
   absent.init = "absent"
-  return core._model(absent, families.parts(absent), configs.config(explicit))
+  return undrawn(absent, families.parts(absent), configs.config(explicit))
+end
+
+-- Raises where a model has parameters that its family's files do not have.
+-- @string[opt] unplaced their paths
+function build.check_places(path, family, unplaced)
+  if unplaced then core._raise(("%s: the recipe of %s has no tensor for %s"):format(path, family.title, unplaced)) end
 end
 
 -- The parts of one of the files' tensors, as a Model has them: views, where that is possible.

@@ -1,5 +1,4 @@
 -- Where a model's parameters stand in the files of a family: a recipe's list of tensors, for the blocks that there are.
-local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
 local neutral = require "gpt.support.neutral"
 
@@ -141,11 +140,10 @@ function layout.heed(family, config, format, there, is_zero)
   return found
 end
 
--- Raises where a model has parameters that files of that format have no place for.
+-- The parameters that files of that format have no place for, in one line; nil where there are none.
 -- @tparam {table,...} list layout.of the model
 -- @tparam {[string]=any} parameters by path
--- @string what the files
-function layout.check_places(list, parameters, what)
+function layout.unplaced(list, parameters)
   local placed, left = {}, {}
   for _, item in ipairs(list) do
     for _, path in ipairs(item.paths) do placed[path] = true end
@@ -153,10 +151,8 @@ function layout.check_places(list, parameters, what)
   for path in pairs(parameters) do
     if not placed[path] then left[#left + 1] = path end
   end
-  if #left == 0 then return end
   neutral.sort(left)
-  core._raise(("save: %s have no place for %s; layer:save_parameters(file) writes any layer's parameters"):format(what,
-    name_list.line(left)))
+  return #left > 0 and name_list.line(left) or nil
 end
 
 local function is_ignored(family, format, name)

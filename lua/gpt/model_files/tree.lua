@@ -80,6 +80,13 @@ local function check_adapters(model)
   end
 end
 
+-- All parameters have a place in such files.
+local function check_places(family, format, unplaced)
+  if not unplaced then return end
+  core._raise(("save: %s of %s have no place for %s; layer:save_parameters(file) writes any layer's parameters")
+    :format(FILES[format], family.title, unplaced))
+end
+
 -- The config that the tree has by now: parts may have been exchanged since it was made.
 local function config_of(family, model, parameters)
   local config = configs.check(model.config, "save: model.config")
@@ -98,7 +105,7 @@ end
 -- @treturn table its family
 -- @treturn table its config by now, with every key
 -- @treturn table its parameters by path
--- @treturn table their shapes
+-- @treturn {table,...} the layout of such files (layout.of)
 -- @raise where it is another tree, or its family has no such files
 return function(model, format)
   if not core._is_model(model) then refuse(families.default, "it is a " .. core._kind(model)) end
@@ -112,5 +119,7 @@ return function(model, format)
   local plain = build.empty(config)
   check_parameters(family, parameters, layout.shapes(plain))
   check_tree(family, model, plain)
-  return family, config, parameters, layout.shapes(model)
+  local list = layout.of(family, config, format, layout.shapes(model))
+  check_places(family, format, layout.unplaced(list, parameters))
+  return family, config, parameters, list
 end

@@ -21,8 +21,13 @@ GptTensor *gpt_weight_new(GptEnv *env, GptInit init, int ndim, const int64_t *sh
   return weight;
 }
 
+/* Whether somebody else gives a weight its numbers. */
+static bool is_set_later(const GptTensor *weight, GptInit init) {
+  return init.kind == GPT_INIT_ABSENT || weight->env->undrawn;
+}
+
 void gpt_weight_fill(GptTensor *weight, GptInit init, float value) {
-  if (weight == NULL || init.kind == GPT_INIT_ABSENT) return;
+  if (weight == NULL || is_set_later(weight, init)) return;
   int64_t n = gpt_tensor_numel(weight);
   for (int64_t i = 0; i < n; i++) gpt_floats(weight)[i] = value;
 }
@@ -32,6 +37,7 @@ static void draw_uniform(GptTensor *weight, double bound) {
 }
 
 void gpt_weight_draw_linear(GptTensor *weight, GptTensor *bias, GptInit init, int64_t fan_in) {
+  if (is_set_later(weight, init)) return;
   if (init.kind == GPT_INIT_NORMAL) {
     gpt_weight_draw_normal(weight, init);
     gpt_weight_fill(bias, init, 0);
@@ -44,7 +50,7 @@ void gpt_weight_draw_linear(GptTensor *weight, GptTensor *bias, GptInit init, in
 
 void gpt_weight_draw_normal(GptTensor *weight, GptInit init) {
   double deviation = init.kind == GPT_INIT_TORCH ? 1 : init.deviation;
-  if (init.kind == GPT_INIT_ABSENT) return;
+  if (is_set_later(weight, init)) return;
   gpt_random_normal(&weight->env->random, gpt_floats(weight), gpt_tensor_numel(weight), 0, deviation);
 }
 
