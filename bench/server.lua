@@ -1,5 +1,5 @@
--- Tokens per second that clients of a server get, one of them and eight at once, beside llama.cpp's server, and with two
--- worker processes of one thread beside one of two:
+-- Tokens per second that clients of a server get, one of them and eight at once, beside llama.cpp's server; and with
+-- two worker processes of one thread beside one of two:
 --
 --   lua5.4 bench/server.lua MODEL.gguf [--python venv/bin/python] [--tokens 64] [--clients 8]
 --

@@ -230,7 +230,7 @@ describe("gpt.server", function()
     for seed = 1, 3 do
       local choice = complete({ prompt = "ab", temperature = 0, max_tokens = 60, seed = seed, response_format = format }).json.choices[1]
       assert.equal("stop", choice.finish_reason)
-      local value = json.decode(choice.text)
+      local value = loopback.decode(choice.text)
       assert.equal("boolean", type(value.zeta))
       assert.is_true(value.alpha == 1 or value.alpha == 2)
     end
@@ -275,9 +275,9 @@ describe("gpt.server", function()
     local body = { prompt = "ab", max_tokens = 3, temperature = 0 }
     client:send(loopback.request("GET", "/health") .. loopback.request("POST", "/v1/completions", body)
       .. loopback.request("GET", "/v1/models") .. loopback.request("GET", "/", nil, { Connection = "close" }))
-    assert.equal("ok", json.decode(client:response().body).status)
-    assert.equal(expected("ab", 3), json.decode(client:response().body).choices[1].text)
-    assert.equal("list", json.decode(client:response().body).object)
+    assert.equal("ok", loopback.decode(client:response().body).status)
+    assert.equal(expected("ab", 3), loopback.decode(client:response().body).choices[1].text)
+    assert.equal("list", loopback.decode(client:response().body).object)
     assert.equal("close", client:response().headers.connection)
     client:wait_closed()
   end)
@@ -359,7 +359,7 @@ describe("many conversations", function()
       local body = client:response().body
       local options = { temperature = i % 2, seed = i }
       if i % 3 ~= 0 then
-        assert.equal(expected(prompts[i], 2 + i, options), json.decode(body).choices[1].text)
+        assert.equal(expected(prompts[i], 2 + i, options), loopback.decode(body).choices[1].text)
       end
     end
     local active, waiting = running.scheduler:counts()
@@ -438,8 +438,8 @@ describe("many conversations", function()
     for _ = 1, 5 do running:step(0) end
     now = 601
     local ended, late = clients[1]:response(), clients[2]:response()
-    assert.equal("length", json.decode(ended.body).choices[1].finish_reason)
-    assert.is_true(json.decode(ended.body).usage.completion_tokens >= 5)
+    assert.equal("length", loopback.decode(ended.body).choices[1].finish_reason)
+    assert.is_true(loopback.decode(ended.body).usage.completion_tokens >= 5)
     assert.equal(503, late.status)
     assert.equal("the server was too busy to answer within its time", json.decode(late.body).error.message)
   end)

@@ -5,7 +5,7 @@ local ok, socket = pcall(require, "socket")
 
 local browser = {}
 
-local PATIENCE = 20 -- seconds
+local PATIENCE = 60 -- seconds: a machine may be busy
 
 -- The program's name, or nil.
 function browser.program()
@@ -70,10 +70,12 @@ local function receive_frame(client)
 end
 
 local function receive_message(client)
-  local parts, last = {}, nil
-  repeat
-    parts[#parts + 1], last = receive_frame(client)
-  until last
+  local parts = {}
+  while true do
+    local text, last = receive_frame(client)
+    parts[#parts + 1] = text
+    if last then break end
+  end
   return json.decode(table.concat(parts))
 end
 
@@ -160,7 +162,8 @@ end
 function Browser:close()
   pcall(self.call, self, "Browser.close")
   self.socket:close()
-  os.execute(("for i in 1 2 3 4 5 6 7 8 9; do kill -0 %s 2>/dev/null || break; sleep 0.1; done; kill -9 %s 2>/dev/null; true"):format(self.process, self.process))
+  os.execute(("for i in 1 2 3 4 5 6 7 8 9; do kill -0 %s 2>/dev/null || break; sleep 0.1; done; kill -9 %s 2>/dev/null; true")
+    :format(self.process, self.process))
   os.execute(("rm -rf '%s'"):format(self.directory))
 end
 

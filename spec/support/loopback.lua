@@ -48,6 +48,11 @@ function Client:send(text)
   return self
 end
 
+--- A value of JSON; for the character 0, which our decoder refuses, there is a question mark.
+function loopback.decode(text)
+  return json.decode((text:gsub("\\u0000", "?")))
+end
+
 -- Takes what there is.
 function Client:look()
   local data, problem, partial = self.socket:receive(65536)
@@ -142,7 +147,7 @@ function loopback.ask(server, method, path, body, headers)
   local response = client:response(method == "HEAD")
   client:close()
   if (response.headers["content-type"] or ""):find "json" and response.body ~= "" then
-    response.json = json.decode((response.body:gsub("\\u0000", "?"))) -- our own decoder does not take it
+    response.json = loopback.decode(response.body)
   end
   return response
 end
@@ -150,7 +155,7 @@ end
 --- The events of a stream, decoded; the last one is the text "[DONE]".
 function loopback.events(body)
   local list = {}
-  for line in body:gmatch "data: ([^\n]*)\n\n" do list[#list + 1] = line == "[DONE]" and line or json.decode(line) end
+  for line in body:gmatch "data: ([^\n]*)\n\n" do list[#list + 1] = line == "[DONE]" and line or loopback.decode(line) end
   return list
 end
 

@@ -40,6 +40,8 @@ local function read_settings(server, kind, body, lists)
   local settings = sampling.read(body, length_limit(server, kind, body, lists))
   settings.given.seed = settings.given.seed or server.number()
   settings.tokenizer = server.subject.tokenizer
+  local turn_end = kind == "chat" and server.subject.turn_end
+  if turn_end then settings.stop.ids[turn_end] = true end
   local top = top_logprobs(kind, body)
   if top then settings.logprobs, settings.measure = true, logprobs.measure(top) end
   return settings

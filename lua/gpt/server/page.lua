@@ -33,7 +33,10 @@ h1 {
 main { flex: 1; overflow-y: auto; padding-bottom: 1rem; }
 main:empty::before { content: "Say something to the model."; color: var(--faint); }
 article { margin: 0 0 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-article.user { width: fit-content; max-width: 85%; margin-left: auto; padding: .5rem .875rem; background: var(--mine); border-radius: .875rem; }
+article.user {
+  width: fit-content; max-width: 85%; margin-left: auto; padding: .5rem .875rem; background: var(--mine);
+  border-radius: .875rem;
+}
 article.assistant:empty::after { content: "…"; color: var(--faint); }
 article.problem { color: var(--bad); }
 article.note { color: var(--faint); font-size: .8125rem; margin-top: -.75rem; }
@@ -159,6 +162,15 @@ function note(tokens, first, last, reason) {
   show("note", parts.join(", "));
 }
 
+// Shows what there is of an answer, at most once for each frame.
+function paint(answer) {
+  if (answer.due) return;
+  answer.due = requestAnimationFrame(() => {
+    answer.due = 0;
+    follow(() => { answer.item.textContent = answer.content; });
+  });
+}
+
 async function receive(response, answer) {
   let reason = null, usage = null, first = 0, last = 0;
   for await (const event of events(response)) {
@@ -171,7 +183,7 @@ async function receive(response, answer) {
     last = performance.now();
     first = first || last;
     answer.content += piece;
-    follow(() => { answer.item.textContent = answer.content; });
+    paint(answer);
   }
   if (usage) note(usage.completion_tokens, first, last, reason);
 }
@@ -199,6 +211,7 @@ async function say(text) {
     if (error.name !== "AbortError") show("problem", error.message);
   }
   if (answer.content) {
+    answer.item.textContent = answer.content;
     conversation.push({ role: "assistant", content: answer.content });
   } else {
     conversation.pop();

@@ -99,7 +99,7 @@ end
 
 local function by_template(subject, messages)
   local _, ids = subject.tokenizer:apply_chat_template(messages, {
-    add_generation_prompt = true, template = subject.template,
+    add_generation_prompt = true, template = subject.template, bos = true,
   })
   return ids
 end

@@ -15,7 +15,7 @@ local function can_chat(template, tokenizer)
 end
 
 --- @treturn table `tokenizer`, `vocab_size`, `context_length`, `prompt_tokens` and `most_prompts` of a request, `name`,
--- `template`, `can_chat`, `has_templates` (the tokenizer's `apply_chat_template` is used)
+-- `template`, `turn_end`, `can_chat`, `has_templates` (the tokenizer's `apply_chat_template` is used)
 function subject.describe(what, model, options)
   if not core._is_model(model) then raise("%s: a model expected, got %s", what, validate.show(model)) end
   local tokenizer = options.tokenizer or field(model, "tokenizer")

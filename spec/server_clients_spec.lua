@@ -1,0 +1,174 @@
+-- The example's server as a process of its own, and clients that are no part of this project.
+local files = require "spec.support.files"
+local loopback = require "spec.support.loopback"
+local process = require "spec.support.process"
+
+if not loopback.there then
+  pending "examples/server.lua (luasocket is not installed: Debian's lua-socket)"
+  return
+end
+
+local gpt = require "gpt"
+local json = require "gpt.support.json"
+local socket = require "socket"
+
+local function ran(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read "a"
+  return pipe:close() == true, output
+end
+
+-- A Python that has the openai package: the environment's PYTHON, or python3.
+local function find_python()
+  for _, name in ipairs { os.getenv "PYTHON" or "python3" } do
+    if ran(("env -u OPENBLAS_CORETYPE '%s' -c 'import openai'"):format(name)) then return name end
+  end
+end
+
+-- A small model, saved with a tokenizer and a chat template.
+local function save_model(directory)
+  local tokenizer = gpt.train_tokenizer({ text = ("the quick brown fox jumps over the lazy dog\n"):rep(20) }, { vocab_size = 270 })
+  gpt.seed(1)
+  local model = gpt.Model(gpt.config("gpt2-small", {
+    vocab_size = tokenizer.vocab_size, context_length = 256, emb_dim = 16, n_heads = 2, n_layers = 1, drop_rate = 0,
+  }))
+  model.tokenizer = tokenizer
+  model:save(directory .. "/tiny")
+  files.write(directory .. "/chat.jinja", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}a:")
+end
+
+-- Starts the example. Its output says where it listens.
+local function start(directory, more)
+  local log = directory .. "/log"
+  files.write(log, "")
+  local pipe <close> = assert(io.popen(("LUA_PATH='%s' LUA_CPATH='%s' %s examples/server.lua '%s/tiny' --port 0 "
+    .. "--template '%s/chat.jinja' %s >'%s' 2>&1 & echo $!"):format(package.path, package.cpath,
+    process.interpreter, directory, directory, more or "", log)))
+  local number = pipe:read "l"
+  for _ = 1, 400 do
+    local port = files.read(log):match "http://127.0.0.1:(%d+)/"
+    if port then return number, tonumber(port), log end
+    socket.sleep(0.025)
+  end
+  error(files.read(log))
+end
+
+local OPENAI = [[
+import openai, sys
+client = openai.OpenAI(base_url=sys.argv[1], api_key="k", max_retries=0)
+assert [m.id for m in client.models.list()] == ["tiny"]
+say = [{"role": "user", "content": "hello"}]
+whole = client.chat.completions.create(model="tiny", messages=say, max_tokens=8, temperature=0, logprobs=True, top_logprobs=2)
+text = whole.choices[0].message.content
+assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
+assert len(whole.choices[0].logprobs.content[0].top_logprobs) == 2
+stream = client.chat.completions.create(model="tiny", messages=say, max_tokens=8, temperature=0, stream=True,
+                                        stream_options={"include_usage": True})
+events = list(stream)
+assert "".join(e.choices[0].delta.content or "" for e in events if e.choices) == text
+assert events[-1].usage.completion_tokens == whole.usage.completion_tokens
+done = client.completions.create(model="tiny", prompt=["the", "quick"], max_tokens=4, seed=1, stop=["never"])
+assert [c.index for c in done.choices] == [0, 1] and done.choices[0].finish_reason in ("length", "stop")
+try:
+    client.chat.completions.create(model="tiny", messages=say, n=2)
+    assert False
+except openai.BadRequestError as e:
+    assert e.body["param"] == "n", e
+try:
+    openai.OpenAI(base_url=sys.argv[1], api_key="wrong", max_retries=0).models.list()
+    assert False
+except openai.AuthenticationError as e:
+    assert e.code == "invalid_api_key", e
+print("fine")
+]]
+
+describe("examples/server.lua", function()
+  local directory, number, port, log
+
+  setup(function()
+    directory = files.directory()
+    save_model(directory)
+    number, port, log = start(directory, "--api-key k --sessions 2 --threads 1")
+  end)
+  teardown(function()
+    os.execute("kill " .. number .. " 2>/dev/null")
+    files.remove(directory)
+  end)
+
+  local curl = ran "command -v curl"
+  local maybe = curl and it or function(name) pending(name .. " (curl is not installed)") end
+  maybe("serves curl", function()
+    local base = ("curl -sS -H 'Authorization: Bearer k' http://127.0.0.1:%d"):format(port)
+    local ok, output = ran(base .. "/v1/models")
+    assert.is_true(ok)
+    assert.equal("tiny", json.decode(output).data[1].id)
+    ok, output = ran(base .. [[/v1/completions -d '{"prompt": "the quick", "max_tokens": 4, "temperature": 0}']])
+    assert.is_true(ok)
+    assert.equal("length", loopback.decode(output).choices[1].finish_reason)
+    -- a body that curl announces with Expect: 100-continue
+    files.write(directory .. "/long", json.encode { prompt = "x", max_tokens = 1, user = ("u"):rep(1 << 20 - 8192) })
+    ok, output = ran(base .. "/v1/completions -d @" .. directory .. "/long")
+    assert.is_true(ok)
+    assert.equal("text_completion", loopback.decode(output).object)
+    ok, output = ran(base .. [[/v1/chat/completions -N -d '{"messages": [{"role": "user", "content": "x"}], "stream": true, "max_tokens": 3}']])
+    assert.is_true(ok)
+    assert.equal("[DONE]", table.remove(loopback.events(output)))
+  end)
+
+  local python = find_python()
+  local perhaps = python and it or function(name) pending(name .. " (no PYTHON with openai)") end
+  perhaps("serves the openai package", function()
+    files.write(directory .. "/client.py", OPENAI)
+    local _, output = ran(("env -u OPENBLAS_CORETYPE '%s' '%s/client.py' http://127.0.0.1:%d/v1"):format(python, directory, port))
+    assert.equal("fine\n", output)
+  end)
+
+  it("ends after the answers in flight where it gets SIGTERM", function()
+    local client = assert(socket.connect("127.0.0.1", port))
+    client:settimeout(20)
+    client:send(loopback.request("POST", "/v1/completions", { prompt = "the", max_tokens = 200, temperature = 0, stream = true },
+      { Authorization = "Bearer k", Connection = "close" }))
+    assert(client:receive "*l")
+    os.execute("kill -TERM " .. number)
+    local rest = client:receive "*a"
+    assert.truthy(rest:find("data: [DONE]", 1, true))
+    for _ = 1, 200 do
+      if not os.execute("kill -0 " .. number .. " 2>/dev/null") then break end
+      socket.sleep(0.025)
+    end
+    assert.is_nil(os.execute("kill -0 " .. number .. " 2>/dev/null"))
+    assert.is_nil(socket.connect("127.0.0.1", port))
+    assert.truthy(files.read(log):find "POST /v1/completions 200")
+  end)
+
+  it("says how it is used", function()
+    local function output(words)
+      local _, text = ran(("LUA_PATH='%s' LUA_CPATH='%s' %s examples/server.lua %s"):format(package.path, package.cpath,
+        process.interpreter, words))
+      return text
+    end
+    assert.truthy(output(""):find "^a model expected\nusage: lua5.4 examples/server.lua MODEL")
+    assert.truthy(output("a b"):find "^one model expected, got a and b\n")
+    assert.truthy(output("a --port"):find "^%-%-port: a value expected\n")
+    assert.truthy(output("'" .. directory .. "/tiny' --sesions 4"):find "gpt.server: sesions: unknown key; did you mean 'sessions'?", 1, true)
+  end)
+end)
+
+describe("signals", function()
+  it("are watched once, and come back", function()
+    local output, ok = process.lua [[
+      local signals = require "gpt.server.signals"
+      local stop = signals.watch()
+      assert(not stop())
+      print(select(2, pcall(signals.watch)))
+      local pid = io.open "/proc/self/stat":read "n"
+      os.execute("kill -TERM " .. pid)
+      assert(stop())
+      getmetatable(stop).__close(stop)
+      local again <close> = signals.watch()
+      assert(not again())
+    ]]
+    assert.is_true(ok, output)
+    assert.truthy(output:find "gpt.server.signals: signals are watched already in this process")
+  end)
+end)
