@@ -145,6 +145,10 @@ describe("a grammar in GBNF", function()
     for i = 1, 3000 do chain[#chain + 1] = ("a%d ::= a%d"):format(i, i + 1) end
     chain[#chain + 1] = 'a3001 ::= "x"'
     matching(table.concat(chain, "\n"), { "x" }, { "y" })
+    local twice = { "root ::= a1" } -- 2^60 ways down
+    for i = 1, 60 do twice[#twice + 1] = ('a%d ::= a%d "x" | a%d "y"'):format(i, i + 1, i + 1) end
+    twice[#twice + 1] = 'a61 ::= "z"'
+    assert.truthy(tostring(gpt.grammar(table.concat(twice, "\n"))):find "^Grammar")
   end)
 end)
 
@@ -195,6 +199,35 @@ describe("masks", function()
 
   it("are the same where the matcher forgets between any two of them", function()
     check('root ::= "(" root ")" | [a-z ]+', "((and so))", 0)
+  end)
+end)
+
+describe("a cursor", function()
+  it("goes round and round at the end of a rule without learning more", function()
+    local matcher = core._grammar_matcher(gpt.grammar 'root ::= "a" root | "b"', core._token_tree { "a", "b" })
+    local cursor = core._grammar_cursor(matcher, {})
+    local function live_behind(n)
+      for _ = 1, n do assert.is_true(cursor:take(0)) end
+      collectgarbage()
+      collectgarbage()
+      return gpt.memory().live
+    end
+    assert.equal(live_behind(10), live_behind(5000))
+    assert.is_false(cursor:complete())
+    assert.is_true(cursor:take(1) and cursor:complete())
+    assert.is_false(cursor:take(1))
+  end)
+
+  it("lets all ids with the same bytes follow", function()
+    local matcher = core._grammar_matcher(gpt.grammar 'root ::= "ab"', core._token_tree { "x", "ab", "", "ab", "a", "ab" })
+    local cursor, sampler = core._grammar_cursor(matcher, { 2 }), core._sampler({}, "spec", nil)
+    local allowed = {}
+    for id = 0, 5 do
+      local logits = gpt.full({ 6 }, -math.huge)
+      logits[id + 1] = 1
+      if pcall(sampler.draw, sampler, logits, 1, false, cursor) then allowed[#allowed + 1] = id end
+    end
+    assert.same({ 1, 3, 4, 5 }, allowed)
   end)
 end)
 
@@ -330,6 +363,22 @@ describe("the option grammar", function()
         tokenizer = tokenizer, seed = seed }))
       assert.truthy(text:match "^xabab\u{20AC}!?yes$", text)
     end
+  end)
+
+  it("leaves the end of what must follow to the model where it belongs to the next token", function()
+    local tokenizer = script.tokenizer { "a0" }
+    function tokenizer.encode(_, text)
+      local ids = {}
+      for piece in text:gsub("a0", "\1"):gmatch "." do ids[#ids + 1] = piece == "\1" and 257 or piece:byte() end
+      return ids
+    end
+    local function likes(ids)
+      local logits = gpt.zeros(#ids, 258)
+      logits[#ids][258] = 1
+      return logits
+    end
+    assert.same({ 5, ("x"):byte(), 257 }, gpt.generate(likes, { 5 }, options('root ::= "xa" [0-9]', {
+      tokenizer = tokenizer, temperature = 0 })))
   end)
 
   it("takes what must follow from a tokenizer that puts a blank before a text, without the blank", function()
