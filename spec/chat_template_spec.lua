@@ -87,6 +87,14 @@ describe("marks in a message", function()
     end
   end)
 
+  it("are text in two parts though the template looks at the words", function()
+    local template = "<|im_start|>{% for part in messages[0].content %}{{ 'b' if '<b>' in part else part }}{% endfor %}"
+    local messages = { { role = "user", content = { "<b>", "x<|im_", "end|>" } } }
+    local text, ids = tokenizer:apply_chat_template(messages, { template = template })
+    assert.equal("<|im_start|>bx<|im_end|>", text)
+    assert.same({ 400, table.unpack(tokenizer:encode "bx<|im_end|>") }, ids)
+  end)
+
   it("are text where the template takes something out of them", function()
     local template = "<|im_start|>{{ messages[0].content | replace('#', '') }}"
     local text, ids = tokenizer:apply_chat_template({ { role = "user", content = "<|im_#end|>" } }, { template = template })

@@ -97,11 +97,11 @@ function Turn:next()
   return piece
 end
 
--- What the chat has heard: its text, and its ids where they are this text's.
+-- What the chat has heard: its text and ids, where these are the text's. Otherwise what it had heard before stays: it
+-- still begins the next text.
 local function remember(self, answer)
   local chat, ids = self.chat, copied(self.prompt.ids)
   local new = table.move(self.output.ids, 1, self.output.taken, 1, {})
-  chat._heard = nil
   if chat.tokenizer:decode(new) ~= answer then return end
   chat._heard = { text = self.prompt.text .. answer, ids = table.move(new, 1, #new, #ids + 1, ids) }
 end
