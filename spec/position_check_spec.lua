@@ -80,3 +80,76 @@ describe("a layer that is marked positionwise", function()
     assert.equal(before, measure.live())
   end)
 end)
+
+describe("a layer that does not say whether it is positionwise", function()
+  local rows
+  local function model_with(forward)
+    local Own = nn.layer("Own", { forward = function(self, x, pass)
+      rows[#rows + 1] = x:shape()[2]
+      return forward(self, x, pass)
+    end })
+    rows = {}
+    gpt.seed(2)
+    return gpt.Model(config, { block = function(c, i)
+      return i == 2 and nn.Sequential { nn.TransformerBlock(c), Own() } or nn.TransformerBlock(c)
+    end }):eval()
+  end
+  local function attend(_, x, pass)
+    local heads = x:reshape(x:shape()[1], x:shape()[2], 2, -1)
+    return x + pass:attention(heads, heads, heads):reshape(x:shape())
+  end
+
+  it("and mixes positions through the pass alone, runs over the cache", function()
+    local model = model_with(attend)
+    local session = model:session()
+    session:feed { 1, 2, 3 }
+    assert.same({ 3 }, rows)
+    assert.equal("Session(3 of 8 tokens, uncached)", tostring(session))
+    rows = {}
+    session:feed { 4 }
+    assert.equal("Session(4 of 8 tokens)", tostring(session))
+    session:feed { 5 }
+    assert.equal(1, rows[#rows])
+    local expected = model:generate({ 1, 2, 3 }, { max_new_tokens = 5, use_cache = false })
+    assert.same(expected, model:generate({ 1, 2, 3 }, { max_new_tokens = 5 }))
+    rows = {}
+    model:session():feed { 1, 2 }
+    assert.same({ 2 }, rows)
+  end)
+
+  it("and mixes them otherwise too, does not, and is not asked again", function()
+    local model = model_with(function(self, x, pass) return attend(self, x, pass) + x:mean(2, true) end)
+    local expected = model:generate({ 1, 2, 3 }, { max_new_tokens = 5, use_cache = false })
+    assert.same(expected, model:generate({ 1, 2, 3 }, { max_new_tokens = 5 }))
+    rows = {}
+    local session = model:session()
+    session:feed { 1, 2, 3 }
+    session:feed { 4 }
+    assert.same({ 3, 4 }, rows)
+  end)
+
+  it("and never attends, does not", function()
+    local model = model_with(function(_, x) return x:tanh() end)
+    local session = model:session()
+    session:feed { 1, 2, 3 }
+    session:feed { 4 }
+    assert.same({ 3, 4 }, rows)
+  end)
+
+  it("stays open while its forward fails, and draws no random numbers", function()
+    local fails
+    local model = model_with(function(self, x, pass)
+      if fails then error("no", 0) end
+      return attend(self, x, pass)
+    end)
+    local session = model:session()
+    session:feed { 1, 2, 3 }
+    fails = true
+    assert.is_false(pcall(session.feed, session, { 4 }))
+    fails = false
+    local state = gpt.random_state().text
+    session:feed { 4 }
+    assert.equal(state, gpt.random_state().text)
+    assert.equal("Session(4 of 8 tokens)", tostring(session))
+  end)
+end)

@@ -139,7 +139,7 @@ static void host_describe(const GptLayer *layer, GptText *text) {
 
 static const GptLayerKind host_kind = {.name = "Layer", .host = true, .forward = host_forward, .describe = host_describe};
 
-/* _new_layer(name, class, positionwise): an empty layer of a class, a table with forward. */
+/* _new_layer(name, class, positionwise or nil): an empty layer of a class, a table with forward. */
 static int new_layer(lua_State *L) {
   GptEnv *env = bind_env(L);
   const char *name = luaL_checkstring(L, 1);
@@ -148,6 +148,7 @@ static int new_layer(lua_State *L) {
   *box = gpt_layer_new(env, &host_kind, sizeof(GptLayer));
   if (*box == NULL) return bind_raise(L, env);
   (*box)->positionwise = lua_toboolean(L, 3);
+  (*box)->silent = lua_isnoneornil(L, 3);
   (*box)->label = gpt_copy_string(env, name);
   if ((*box)->label == NULL) return bind_raise(L, env);
   lua_pushvalue(L, 2);

@@ -72,8 +72,9 @@ static int get_positions(lua_State *L) {
 
 /***
 Attention as `gpt.attention` computes it, with the KV cache: in a pass with a cache the keys and values of x's tokens
-are appended to those of earlier tokens, and the queries see all of them. If a forward mixes positions only through
-this, set `positionwise = true`. You may call it several times in a forward. `dropout` is active in training only.
+are appended to those of earlier tokens, and the queries see all of them. A forward that mixes positions only through
+this can use the cache, and need not say so: the first tokens of a session find out. You may call it several times in a
+forward. `dropout` is active in training only.
 @function Pass:attention
 @tparam Tensor q `[batch, tokens, n_heads, head_dim]`
 @tparam Tensor k `[batch, tokens, n_kv_heads, head_dim]`
@@ -86,7 +87,6 @@ local Heads = gpt.nn.layer("Heads", {
     local q = x:reshape(x:shape()[1], x:shape()[2], 2, -1)
     return pass:attention(q, q, q, { window = 2 }):reshape(x:shape())
   end,
-  positionwise = true,
 })
 print(Heads()(gpt.randn(1, 4, 6)))
 */
@@ -95,6 +95,7 @@ static int pass_attention(lua_State *L) {
   GptPass *pass = check_pass(L);
   lua_settop(L, 5);
   GptAttentionRule rule = bind_attention_rule(L, 5, "pass:attention");
+  if (pass->caller != NULL) pass->caller->attends = true;
   if (pass->caller == NULL || !pass->training || !pass->caller->training) rule.drop_rate = 0;
   if (rule.drop_rate > 0) rule.seed = gpt_random_bits64(pass->random);
   GptTensor **box = bind_new_tensor(L);

@@ -55,7 +55,8 @@ end
 -- @tparam table definition `forward = function(self, x, pass, ...)` returns a tensor, and maybe more (see
 -- `gpt.help "Pass"`, and below); `init = function(self, ...)` takes the constructor's arguments;
 -- `positionwise = true` says that this forward mixes no positions itself (its parts may), so that generation can use
--- the KV cache; `describe = function(self)` returns what the printed layer shows in its brackets
+-- the KV cache (one that mixes them through `pass:attention` alone need not say it); `describe = function(self)`
+-- returns what the printed layer shows in its brackets
 -- @treturn function the constructor
 -- @usage
 -- local Scale = gpt.nn.layer("Scale", {
@@ -68,7 +69,7 @@ function nn.layer(name, definition)
   check_definition(name, definition)
   local init = definition.init
   local function constructor(...)
-    local self = core._new_layer(name, definition, definition.positionwise == true)
+    local self = core._new_layer(name, definition, definition.positionwise)
     if init then init(self, ...) end
     return self
   end

@@ -46,6 +46,8 @@ struct GptLayer {
   int64_t refs;
   bool training;     /* as train() and eval() set it; new layers are in training */
   bool positionwise; /* its own forward mixes no positions, or mixes them through attention, which the cache knows */
+  bool silent;       /* a host's layer that does not say whether it is positionwise, */
+  bool attends;      /* and has attended through the pass: then a check may find out (position_check.h) */
   char *label;       /* a host's layer: its name instead of the kind's; or NULL */
   int n_children;
   size_t children_capacity;

@@ -136,6 +136,16 @@ bool gpt_layer_cacheable(GptLayer *root) {
   return each == NULL;
 }
 
+bool gpt_layer_may_be_cacheable(GptLayer *root) {
+  GptWalk walk;
+  GptLayer *each;
+  bool silent = false;
+  gpt_walk_begin(&walk, root);
+  while ((each = gpt_walk_next_layer(&walk)) != NULL && (each->positionwise || (each->silent && each->attends)))
+    silent = silent || !each->positionwise;
+  return each == NULL && silent;
+}
+
 bool gpt_layer_has_host(GptLayer *root) {
   GptWalk walk;
   GptLayer *each;

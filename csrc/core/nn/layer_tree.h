@@ -58,6 +58,9 @@ void gpt_layer_set_training(GptLayer *root, bool training);
 /* May a KV cache serve a pass through this tree? */
 bool gpt_layer_cacheable(GptLayer *root);
 
+/* Is all that stands against that layers that say nothing of it, and attend? */
+bool gpt_layer_may_be_cacheable(GptLayer *root);
+
 /* Is any layer of the host's making? */
 bool gpt_layer_has_host(GptLayer *root);
 

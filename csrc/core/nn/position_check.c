@@ -6,10 +6,12 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/nn/kv_cache.h"
+#include "core/nn/layer_tree.h"
 
 #define TOKENS 4 /* at most */
 #define NEAR 1e-4f /* what a layer is given differs by no more, relative to the largest, by rounding, */
-#define FAR 1e-2f  /* and what it returns by more only if it mixes positions */
+#define FAR 1e-2f  /* and what it returns by more only if it mixes positions; */
+#define FAR_OF_SILENT 1e-3f /* the same where it is not an error, but slower */
 
 /* The last token's numbers in [batch, tokens, ...]; NULL where there are none to compare. */
 static GptTensor *last_row(GptEnv *env, const GptTensor *t) {
@@ -45,7 +47,7 @@ static bool compare_rows(GptEnv *env, GptPositionCheck *check, const GptLayer *l
   int64_t at = check->next++;
   if (at >= check->count || x == NULL || y == NULL) return true;
   GptTensor *known_x = check->rows[2 * at], *known_y = check->rows[2 * at + 1];
-  if (known_x == NULL || known_y == NULL || rows_differ(known_x, x, NEAR) || !rows_differ(known_y, y, FAR)) return true;
+  if (known_x == NULL || known_y == NULL || rows_differ(known_x, x, NEAR) || !rows_differ(known_y, y, check->far)) return true;
   if (check->run == GPT_CHECK_AGAIN) return check->unsteady = check->unsteady || at == check->caught, true;
   check->caught = at;
   return gpt_fail(env,
@@ -115,19 +117,50 @@ static bool is_unsteady(GptEnv *env, GptLayer *model, const int64_t *ids, int64_
   return run_whole(env, model, ids, n, check) && check->unsteady;
 }
 
+static void free_rows(GptEnv *env, GptPositionCheck *check) {
+  for (int64_t i = 0; i < 2 * check->count; i++) gpt_tensor_release(check->rows[i]);
+  gpt_free(env, check->rows);
+}
+
+/* The whole, and then the parts; false where a layer is caught, or where something fails. */
+static bool run_both(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n, GptPositionCheck *check) {
+  return run_whole(env, model, ids, n, check) && (check->count == 0 || run_in_parts(env, model, ids, n, check));
+}
+
 bool gpt_position_check(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n) {
-  GptPositionCheck check = {.run = GPT_CHECK_WHOLE, .caught = -1};
+  GptPositionCheck check = {.run = GPT_CHECK_WHOLE, .far = FAR, .caught = -1};
   GptRandom random = env->random;
   if (n > TOKENS) n = TOKENS;
-  bool done = run_whole(env, model, ids, n, &check);
-  done = done && (check.count == 0 || run_in_parts(env, model, ids, n, &check));
+  bool done = run_both(env, model, ids, n, &check);
   bool other = check.caught < 0 && !env->host_error; /* the run itself will say what fails, of all its rows */
   if (!done && (other || is_unsteady(env, model, ids, n, &check))) {
     done = true;
     env->error[0] = env->path[0] = '\0';
   }
   env->random = random;
-  for (int64_t i = 0; i < 2 * check.count; i++) gpt_tensor_release(check.rows[i]);
-  gpt_free(env, check.rows);
+  free_rows(env, &check);
   return done;
+}
+
+/* Layers that said nothing are asked no more. */
+static void settle(GptLayer *model, bool positionwise) {
+  GptWalk walk;
+  gpt_walk_begin(&walk, model);
+  for (GptLayer *each; (each = gpt_walk_next_layer(&walk)) != NULL;) {
+    if (!each->silent || !each->attends) continue;
+    each->silent = false;
+    each->positionwise = positionwise;
+  }
+}
+
+void gpt_position_settle(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n) {
+  GptPositionCheck check = {.run = GPT_CHECK_WHOLE, .far = FAR_OF_SILENT, .caught = -1};
+  GptRandom random = env->random;
+  char unused[GPT_ERROR_SIZE];
+  if (n < 2) return;
+  bool done = run_both(env, model, ids, n < TOKENS ? n : TOKENS, &check);
+  if (done || check.caught >= 0) settle(model, done);
+  if (!done) gpt_take_error(env, unused);
+  env->random = random;
+  free_rows(env, &check);
 }

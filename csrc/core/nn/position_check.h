@@ -1,6 +1,7 @@
 /*
- * Catches layers of the host's that call themselves positionwise and are not: a few tokens run as a whole, and again
- * with a cache, all but the last first. Each such layer that was given the same for the last token must return the same.
+ * Catches layers of the host's that call themselves positionwise and are not, and finds out whether those that say
+ * nothing are: a few tokens run as a whole, and again with a cache, all but the last first. Each such layer that was
+ * given the same for the last token must return the same.
  */
 #ifndef GPT_POSITION_CHECK_H
 #define GPT_POSITION_CHECK_H
@@ -15,6 +16,7 @@ typedef struct GptPositionCheck {
   int64_t next, count; /* runs of such layers, */
   size_t capacity;
   GptTensor **rows;    /* [2 * count], of each what it was given for the last token and returned; NULL: not known */
+  float far;           /* numbers that differ by more than that share of the largest are others */
   int64_t caught;      /* the one that differed; -1: none */
   bool unsteady;       /* that one gives other numbers whenever it runs */
 } GptPositionCheck;
@@ -27,5 +29,10 @@ bool gpt_position_check_note(GptEnv *env, GptPositionCheck *check, const GptLaye
  * the host's code fails. Layers that give other numbers whenever they run are let alone, and no random numbers are used
  * up. */
 bool gpt_position_check(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n);
+
+/* For a model that may be cacheable (gpt_layer_may_be_cacheable): the same check, with less tolerance, settles it for
+ * the layers that say nothing. They are positionwise if none is caught, and are not asked again. An error of the host's
+ * leaves everything open. */
+void gpt_position_settle(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n);
 
 #endif

@@ -270,7 +270,11 @@ static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions
 
 static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
   bool cached = true;
-  for (int64_t i = 0; i < n; i++) cached = cached && cacheable(sessions[i]);
+  for (int64_t i = 0; i < n; i++) {
+    if (!sessions[i]->uncached && gpt_layer_may_be_cacheable(sessions[i]->model))
+      gpt_position_settle(env, sessions[i]->model, sessions[i]->ids, sessions[i]->length + counts[i]);
+    cached = cached && cacheable(sessions[i]);
+  }
   return cached ? logits_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
 }
 
