@@ -114,7 +114,6 @@ describe("the page in a browser", function()
     chromium:wait "!document.querySelector('#send').hidden"
     assert.equal(2, chromium:value "messages.length")
     assert.equal(0, chromium:value "document.querySelectorAll('.problem').length")
-    assert.is_true(chromium:value "messages[1].content.length" < 2900)
     chromium:click "#clear" -- what there is of the answer may be more than half of the context
     set { max_tokens = "3" }
     say "short"
