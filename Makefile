@@ -299,6 +299,7 @@ REFERENCE = $(BUILD)/docs-source
 docs:
 	@rm -rf $(REFERENCE) $(BUILD)/docs && mkdir -p $(REFERENCE) && cp docs/config.ld $(REFERENCE)
 	@$(LUA) docs/tools/make.lua reference $(REFERENCE) $(filter-out $(MADE),$(COMMENTED))
+	@command -v ldoc >/dev/null || { echo 'make docs needs ldoc (Debian: lua-ldoc)'; exit 1; }
 	@cd $(REFERENCE) && ldoc -q --fatalwarnings -d ../docs .
 
 clean:
@@ -306,9 +307,10 @@ clean:
 
 help:
 	@echo 'make demo     install what is missing, build, train a small GPT and let it write; TEXT=file: on your text'
-	@echo 'make chat     install what is missing, build, fetch a small model once and talk; MODEL=file.gguf: with your own'
+	@echo 'make chat     install what is missing, build, fetch a small model once and talk; MODEL=file.gguf: with your own; ARGS=--help'
 	@echo 'make test     install what is missing, build, and run the specs'
 	@echo 'make          build $(CORE)'
+	@echo 'make setup    install what the build needs (apt), or name what is missing'
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make static   build $(STATIC), for programs with Lua and luagpt in them'
 	@echo 'make rock     pack the last commit as a source rock, for luarocks'

@@ -64,7 +64,11 @@ gpt.family {
   },
 }
 
-if arg and arg[1] then
+if arg and arg[0]:find "phi%.lua$" then
+  if not arg[1] then
+    io.stderr:write "usage: lua5.4 examples/phi.lua DIRECTORY [TEXT]; the directory of a Phi model, such as microsoft/phi-1_5\n"
+    os.exit(2)
+  end
   local model = gpt.load(arg[1])
   print(model.blocks[1])
   print(model:generate(arg[2] or { 1 }, { max_new_tokens = 50 }))

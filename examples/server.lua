@@ -13,9 +13,24 @@ local FLAGS = { reuse_port = true, quiet = true }
 local TEXTS = { api_key = true, host = true, name = true } -- also where they look like numbers
 local OWN = { threads = true, template = true, dtype = true, quiet = true }
 
+local USAGE = [[
+usage: lua5.4 examples/server.lua MODEL [--OPTION VALUE ...]
+
+MODEL is a .gguf file, or a directory as Hugging Face's tools write it. Options, all of them in docs/server.md:
+
+  --port N            8080; 0: the system chooses
+  --host H            127.0.0.1
+  --api-key KEY       which requests have to bring
+  --sessions N        8 conversations that advance together
+  --max-tokens N      4096 of an answer
+  --template FILE     a chat template (Jinja), where the model has none or another one is wanted
+  --dtype TYPE        converts the weights: q8_0, q4_0, bf16, ..
+  --threads N         which compute
+  --quiet             no line for each request
+]]
+
 local function usage(problem)
-  io.stderr:write(problem, "\nusage: lua5.4 examples/server.lua MODEL [--port N] [--host H] [--sessions N] "
-    .. "[--max-tokens N] [--OPTION VALUE ...]\n")
+  io.stderr:write(problem, "\n", USAGE)
   os.exit(2)
 end
 
@@ -29,6 +44,10 @@ local function read_arguments(words)
       model = words[i]
     else
       name = name:gsub("-", "_")
+      if name == "help" then
+        io.write(USAGE)
+        os.exit(0)
+      end
       if FLAGS[name] then
         value = true
       elseif value == "" then

@@ -41,6 +41,26 @@ local function run(code, directory)
   return output, pipe:close() == true
 end
 
+-- What `print(...)  --> a  b   a remark` promises, in the order of the code; a tab is printed as two blanks are written.
+local function promises(code)
+  local list = {}
+  for line in code:gmatch("[^\n]+") do
+    local promised = line:match("%-%-> (.*)$")
+    if promised then table.insert(list, (promised:gsub("   .*$", ""))) end
+  end
+  return list
+end
+
+-- The first promise that no line of the output keeps, or nil; the lines come in the order of the promises.
+local function broken_promise(code, output)
+  local lines = output:gsub("\t", "  "):gmatch("[^\n]+")
+  for _, promised in ipairs(promises(code)) do
+    local line
+    repeat line = lines() until line == nil or line == promised
+    if not line then return promised end
+  end
+end
+
 local found, ran = {}, {}
 
 for _, path in ipairs { "README.md", "docs/guide.md", "docs/server.md", "docs/architecture.md", "docs/families.md" } do
@@ -64,6 +84,8 @@ for _, path in ipairs { "README.md", "docs/guide.md", "docs/server.md", "docs/ar
           local output, ok = run(code, directory)
           files.remove(directory)
           assert.is_true(ok, output)
+          local broken = broken_promise(code, output)
+          assert.is_nil(broken, ("promised: %s\nprinted:\n%s"):format(broken, output))
           ran[path] = ran[path] + 1
         end)
       end
@@ -83,6 +105,16 @@ describe("the documents", function()
       assert.is_true(found[path] >= least[1], path .. ": " .. found[path])
       assert.is_true(ran[path] >= least[2], path .. ": " .. ran[path])
     end
+  end)
+
+  it("list the guide's chapters, all of them", function()
+    local guide, listed, chapters_there = files.read "docs/guide.md", {}, {}
+    for title, anchor in guide:gmatch "\n%d+%. %[([^%]]+)%]%(#([^)]+)%)" do
+      assert.equal(title:lower():gsub(" ", "-"), anchor)
+      table.insert(listed, title)
+    end
+    for title in guide:gmatch "\n## ([^\n]+)" do table.insert(chapters_there, title) end
+    assert.same(chapters_there, listed)
   end)
 
   it("link to files that are there", function()

@@ -39,6 +39,19 @@ describe("the chapters in examples/", function()
     end)
   end
 
+  it("come with programs that say how they are called", function()
+    local function says(name, words)
+      local output, ok = process.lua(('arg = { [0] = "examples/%s", %s } dofile "examples/%s"'):format(name, words, name))
+      return output:match "[^\n]*", ok
+    end
+    local SERVER = "usage: lua5.4 examples/server.lua MODEL [--OPTION VALUE ...]"
+    assert.same({ SERVER, true }, { says("server.lua", "'--help'") })
+    assert.same({ "a model expected", false }, { says("server.lua", "") })
+    assert.same({ "lua5.4 examples/chat.lua MODEL [options]", true }, { says("chat.lua", "'--help'") })
+    assert.same({ "usage: lua5.4 examples/phi.lua DIRECTORY [TEXT]; the directory of a Phi model, such as microsoft/phi-1_5",
+      false }, { says("phi.lua", "") })
+  end)
+
   it("are all here, and all in their list", function()
     local listed = files.read "examples/README.md"
     local named, found = {}, {}

@@ -106,6 +106,10 @@ describe("gpt.help", function()
       or gpt.help("generate"):find("gpt.generate(model, prompt", 1, true))
   end)
 
+  it("shows functions before fields of that name", function()
+    assert.truthy(gpt.help("session"):find("There are several:\n  Model:session Chat.session\n\nModel:session(", 1, true))
+  end)
+
   it("finds values by what they are", function()
     assert.truthy(gpt.help(gpt.ones(1)):find("Methods:\n  abs add argmax", 1, true))
     local model = gpt.Model { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = false }
@@ -139,6 +143,7 @@ describe("gpt.help", function()
     assert.equal("gpt.help: nothing is called 'rms'; did you mean 'Tensor:rms_norm' or 'nn.RMSNorm'?",
       raised(gpt.help, "rms"))
     assert.equal("gpt.help: nothing is called 'nn.Linaer'; did you mean 'nn.Linear'?", raised(gpt.help, "nn.Linaer"))
+    assert.equal("gpt.help: nothing is called 'server'; did you mean 'Server'?", raised(gpt.help, "server"))
     assert.equal("gpt.help: nothing is called 'xyzzyxyzzy'; gpt.help() lists what there is", raised(gpt.help, "xyzzyxyzzy"))
   end)
 

@@ -76,6 +76,14 @@ describe("names of other libraries", function()
         .. "'load_state'?",
       ["tokenizer:encode_plus 'a'"] = "a gpt.Tokenizer has no field or method 'encode_plus'; did you mean 'encode'?",
       ["tokenizer:batch_decode {}"] = "a gpt.Tokenizer has no field or method 'batch_decode'; did you mean 'decode'?",
+      ["gpt.get_peft_model(model)"] = "gpt has no 'get_peft_model'; did you mean 'lora'?",
+      ["gpt.PeftModel.from_pretrained(model, 'x')"] = "gpt has no 'PeftModel'; did you mean 'load_adapter'?",
+      ["model:merge_and_unload()"] = "Model has no field or method 'merge_and_unload'; did you mean 'merge_lora'?",
+      ["model:set_adapter 'x'"] = "Model has no field or method 'set_adapter'; did you mean 'use_adapter'?",
+      ["model:gradient_checkpointing_enable()"] =
+        "Model has no field or method 'gradient_checkpointing_enable'; did you mean 'recompute'?",
+      ["model:register_forward_hook(print)"] = "Model has no field or method 'register_forward_hook'; "
+        .. "layer:run(x, { [path] = function(output) ... end }) calls a layer with hooks",
       ["return tokenizer.eos_token_id"] = "a gpt.Tokenizer has no field or method 'eos_token_id'; did you mean 'eos'?",
     }
   end)
@@ -96,6 +104,12 @@ describe("names of other libraries", function()
       ["model:generate({ 1 }, { max_length = 5 })"] =
         "gpt.generate: unknown option 'max_length'; did you mean 'max_new_tokens'?",
       ["model:generate({ 1 }, { device = 'cuda' })"] = "gpt.generate: unknown option 'device'" .. CPU,
+      ["model:generate({ 1 }, { streamer = print })"] = "gpt.generate: unknown option 'streamer'; "
+        .. "model:stream(prompt, options) returns each token as soon as it is there",
+      ["gpt.lora(model, { r = 4, lora_alpha = 8, lora_dropout = 0.1, target_modules = 'all' })"] = "gpt.lora: 4 problems:"
+        .. "\n  lora_alpha: unknown key; did you mean 'alpha'?\n  lora_dropout: unknown key; did you mean 'dropout'?"
+        .. "\n  r: unknown key; did you mean 'rank'?\n  target_modules: unknown key; did you mean 'targets'?",
+      ["gpt.grammar { schema = {} }"] = "gpt.grammar: unknown option 'schema'; did you mean 'json_schema'?",
       ["x:to 'cuda'"] = "bad argument #1 to 'to' (there is no dtype 'cuda'" .. CPU .. ")",
     }
   end)

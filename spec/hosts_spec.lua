@@ -53,7 +53,8 @@ describe("a program with luagpt in it", function()
     assert.is_true(ok)
     assert.matches("^Hello", output)
     assert.is_true(#output > 60)
-    assert.same({ "nowhere/config.json: No such file or directory\n", false }, { output_of("'" .. program .. "' nowhere Hello") })
+    assert.same({ "gpt.load: nowhere: no such directory or file; gpt.load reads files of this machine and downloads nothing\n",
+      false }, { output_of("'" .. program .. "' nowhere Hello") })
   end)
 
   it("may be of C alone: docs/c.md", function()

@@ -372,7 +372,8 @@ DIR/model.safetensors does not fit DIR/config.json
     end)
 
     it("a directory without its files", function()
-      assert.equal("DIR/config.json: No such file or directory", refusal(place .. "/none"))
+      assert.equal("gpt.load: DIR: no such directory or file; gpt.load reads files of this machine and downloads nothing",
+        refusal(place .. "/none"))
       local dir = copy_of "hf_tied"
       os.remove(dir .. "/model.safetensors")
       assert.equal("DIR: no model.safetensors and no model.safetensors.index.json there", refusal(dir))

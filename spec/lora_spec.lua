@@ -96,7 +96,7 @@ describe("gpt.lora", function()
 LoRA {  -- 50
   adapter = "default",
   base = Linear(4, 6),  -- 30
-  default = Adapter {rank = 2, alpha = 4, dropout = 0.1},  -- 20
+  default = Adapter { rank = 2, alpha = 4, dropout = 0.1 },  -- 20
 }]], tostring(layer[1]))
   end)
 
@@ -202,6 +202,8 @@ LoRA {  -- 50
     fails('gpt.lora: targets: no Linear layer is called "querry"; there are query, key, value, output, expand, project, '
       .. "head", gpt.lora, model, { targets = { "key", "querry" } })
     assert.equal("Linear", model.blocks[1].attention.key.kind)
+    fails("gpt.lora: there is no Linear layer in a Linear; a layer whose parts are Linear layers expected", gpt.lora,
+      gpt.nn.Linear(2, 2))
     fails("merge_lora: there is no adapter; gpt.lora makes one", model.merge_lora, model)
     fails('use_adapter: there is no adapter "x"; there are none', model.use_adapter, model, "x")
     gpt.lora(model, { name = "poems" })

@@ -122,11 +122,13 @@ local function name_of_method(owner, plain)
   end
 end
 
--- All entries that are called so, whatever they belong to.
+-- All entries that are called so, whatever they belong to: functions first.
 local function names_of_word(word)
   local found = {}
-  for _, name in ipairs(sorted) do
-    if bare(name) == word then table.insert(found, name) end
+  for _, kind in ipairs { "function", "field" } do
+    for _, name in ipairs(sorted) do
+      if bare(name) == word and (texts[name].kind == "field") == (kind == "field") then table.insert(found, name) end
+    end
   end
   return found
 end
@@ -143,7 +145,10 @@ end
 
 local function unknown(word)
   local known = table.move(sorted, 1, #sorted, 1, {})
-  for _, name in ipairs(sorted) do table.insert(known, bare(name)) end
+  for _, name in ipairs(sorted) do
+    table.insert(known, bare(name))
+    table.insert(known, texts[name].owner)
+  end
   local near = core._suggest(word, known)
   local names = near and { ("'%s'"):format(near) } or containing(word)
   local shown = #word > 60 and word:sub(1, 60) .. "..." or word

@@ -48,6 +48,10 @@ end
 -- The places that the targets name; every target must name one.
 local function find_targets(layer, targets)
   local all, chosen = places.find(layer), {}
+  if #all == 0 then
+    core._raise(("gpt.lora: there is no Linear layer in a %s; a layer whose parts are Linear layers expected"):format(
+      core._kind(layer)))
+  end
   for _, target in ipairs(targets) do
     local before = #chosen
     for _, place in ipairs(all) do

@@ -29,7 +29,12 @@ static const Pair other_names[] = {
     {"state_dict", "state"}, {"state_dict", "parameters"}, {"load_state_dict", "load_state"},
     {"load_state_dict", "load_parameters"}, {"named_parameters", "parameters"}, {"modules", "children"},
     {"named_modules", "children"}, {"named_children", "children"}, {"save_pretrained", "save"},
-    {"numel", "num_parameters"},
+    {"numel", "num_parameters"}, {"gradient_checkpointing_enable", "recompute"},
+    /* adapters */
+    {"LoraConfig", "lora"}, {"get_peft_model", "lora"}, {"PeftModel", "load_adapter"}, {"PeftConfig", "load_adapter"},
+    {"set_adapter", "use_adapter"}, {"disable_adapter", "use_adapter"}, {"merge_and_unload", "merge_lora"},
+    {"merge_adapter", "merge_lora"}, {"r", "rank"}, {"lora_r", "rank"}, {"lora_alpha", "alpha"},
+    {"lora_dropout", "dropout"}, {"target_modules", "targets"}, {"adapter_name", "name"},
     /* tokenizers */
     {"encode_plus", "encode"}, {"batch_encode_plus", "encode"}, {"tokenize", "encode"},
     {"convert_tokens_to_ids", "encode"}, {"batch_decode", "decode"}, {"convert_ids_to_tokens", "token"},
@@ -44,6 +49,8 @@ static const Pair other_names[] = {
     {"eval_interval", "evaluate_every"}, {"eval_steps", "evaluate_every"}, {"eval_iters", "evaluate_batches"},
     {"warmup_steps", "warmup"}, {"warmup_iters", "warmup"}, {"val_data", "validation"}, {"eval_dataset", "validation"},
     {"train_data", "data"}, {"train_dataset", "data"}, {"per_device_train_batch_size", "batch_size"},
+    {"gradient_checkpointing", "recompute"}, {"stop_strings", "stop"}, {"stopping_criteria", "stop"},
+    {"logits_processor", "process"}, {"schema", "json_schema"}, {"pattern", "regex"}, {"output_hidden_states", "hooks"},
 };
 
 #define ON_THE_CPU "all is computed on the CPU: leave it out"
@@ -66,6 +73,8 @@ static const Pair advice[] = {
     {"lr_scheduler", "gpt.lr_schedule makes schedules"}, {"zero_grad", "optimizer:zero_grad() does it"},
     {"axis", "dims are given by position, as in x:mean(1)"},
     {"forward", "call the layer itself: layer(x)"},
+    {"register_forward_hook", "layer:run(x, { [path] = function(output) ... end }) calls a layer with hooks"},
+    {"streamer", "model:stream(prompt, options) returns each token as soon as it is there"},
 };
 
 #define COUNT(array) (sizeof array / sizeof array[0])

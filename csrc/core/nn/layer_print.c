@@ -247,9 +247,11 @@ static void print_layer(Printer *p, GptLayer *layer, Shown *shown, int depth) {
     print_block(p, layer, shown, depth);
     return;
   }
-  gpt_text_add(p->text, block ? "%s { ... " : braces ? "%s {" : "%s(", gpt_layer_name(layer));
-  if (!block) add_arguments(p, shown);
-  gpt_text_add(p->text, block || braces ? "}" : ")");
+  bool spaced = block || shown->bytes > 0; /* "List {}", and "Adapter { rank = 4 }" */
+  gpt_text_add(p->text, !block && !braces ? "%s(" : spaced ? "%s { " : "%s {", gpt_layer_name(layer));
+  if (block) gpt_text_add(p->text, "...");
+  else add_arguments(p, shown);
+  gpt_text_add(p->text, !block && !braces ? ")" : spaced ? " }" : "}");
 }
 
 /* What is known before: arguments, likeness, parameters. */

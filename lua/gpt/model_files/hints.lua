@@ -12,7 +12,10 @@ local PICKLES = { bin = true, pt = true, pth = true, ckpt = true }
 --- Raises where a path is not a directory.
 function hints.check_directory(path)
   local kind = core._file_kind(path)
-  if not kind or kind == "a directory" then return end
+  if kind == "a directory" then return end
+  if not kind then
+    raise("gpt.load: %s: no such directory or file; gpt.load reads files of this machine and downloads nothing", path)
+  end
   if kind ~= "a file" then raise("gpt.load: %s is %s; a model's directory is expected", path, kind) end
   local ending = path:match "%.(%w+)$"
   if ending == "safetensors" then
