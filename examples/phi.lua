@@ -66,7 +66,7 @@ gpt.family {
 
 if arg and arg[0]:find "phi%.lua$" then
   if not arg[1] then
-    io.stderr:write "usage: lua5.4 examples/phi.lua DIRECTORY [TEXT]; the directory of a Phi model, such as microsoft/phi-1_5\n"
+    io.stderr:write "usage: lua5.4 examples/phi.lua DIRECTORY [TEXT]; that of a Phi model (microsoft/phi-2)\n"
     os.exit(2)
   end
   local model = gpt.load(arg[1])

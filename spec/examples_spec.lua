@@ -48,8 +48,8 @@ describe("the chapters in examples/", function()
     assert.same({ SERVER, true }, { says("server.lua", "'--help'") })
     assert.same({ "a model expected", false }, { says("server.lua", "") })
     assert.same({ "lua5.4 examples/chat.lua MODEL [options]", true }, { says("chat.lua", "'--help'") })
-    assert.same({ "usage: lua5.4 examples/phi.lua DIRECTORY [TEXT]; the directory of a Phi model, such as microsoft/phi-1_5",
-      false }, { says("phi.lua", "") })
+    assert.same({ "usage: lua5.4 examples/phi.lua DIRECTORY [TEXT]; that of a Phi model (microsoft/phi-2)", false },
+      { says("phi.lua", "") })
   end)
 
   it("are all here, and all in their list", function()

@@ -318,6 +318,10 @@ describe("a file that is read", function()
     end
     assert.equal('gpt.load: the name of a directory or of a .gguf file expected, got ""', message_of(gpt.load, ""))
     assert.equal('save: the name of a directory or of a .gguf file expected, got ""', message_of(model.save, model, ""))
+    for _, file_name in ipairs { "model.safetensors", "model.bin", "model.pt" } do
+      assert.equal(('save: the name of a directory or of a .gguf file expected, got "%s"; layer:save_parameters writes the '
+        .. "weights alone into a .safetensors file"):format(file_name), message_of(model.save, model, file_name))
+    end
   end)
 end)
 
@@ -342,9 +346,8 @@ describe("gpt.load of something else names the call for it", function()
 
   it("directories", function()
     files.write(dir .. "/adapter_config.json", json.encode { base_model_name_or_path = "gpt2" })
-    assert.equal('gpt.load: DIR is an adapter\'s folder, not a model\'s: it changes "gpt2"; merge both once in Python: '
-      .. "peft.AutoPeftModelForCausalLM.from_pretrained(dir).merge_and_unload().save_pretrained(dir)",
-      message_of(gpt.load, dir))
+    assert.equal('gpt.load: DIR is an adapter\'s folder, not a model\'s: it changes "gpt2"; load that, then '
+      .. 'gpt.load_adapter(model, "DIR") puts the adapter on it', message_of(gpt.load, dir))
     os.remove(dir .. "/adapter_config.json")
     train { checkpoints = dir }
     assert.equal("gpt.load: DIR holds checkpoints of gpt.train; make the same model again, then gpt.train { checkpoints = "

@@ -115,6 +115,9 @@ describe("gpt.help", function()
     local model = gpt.Model { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = false }
     assert.truthy(gpt.help(model):find("A GPT, made by gpt.Model or gpt.load", 1, true))
     assert.truthy(gpt.help(model.head):find("gpt.nn.Linear(inputs, outputs", 1, true))
+    local adapted = gpt.lora(gpt.Model(model.config)).blocks[1].attention.query
+    assert.equal(gpt.help "lora", gpt.help(adapted))
+    assert.equal(gpt.help "lora", gpt.help(adapted.default))
     assert.truthy(gpt.help(model:session()):find("One conversation with a model", 1, true))
     assert.equal(gpt.help "config", gpt.help(model.config))
     assert.truthy(gpt.help(gpt.optim.AdamW(model)):find("Methods:\n  load_state", 1, true))

@@ -54,6 +54,14 @@ describe("gpt.server", function()
     assert.equal("", ask("HEAD", "/health").body)
   end)
 
+  it("prints as what it is, and has its page of help", function()
+    start { name = "tiny" }
+    assert.equal(("Server(tiny, http://127.0.0.1:%d/, 0 connections)"):format(running.port), tostring(running))
+    assert.equal(gpt.help "Server", gpt.help(running))
+    running:close()
+    assert.matches("^Server%(tiny, .*, closed%)$", tostring(running))
+  end)
+
   it("continues text as generate does", function()
     local response = complete { prompt = "ab", max_tokens = 7, temperature = 0 }
     assert.equal(200, response.status)

@@ -174,8 +174,12 @@ local function of_string(given)
   return ("There are several:\n%s\n\n%s"):format(name_list.flow(names), texts[names[1]].text)
 end
 
+-- Kinds of layers that no function of gpt.nn makes.
+local MADE_BY = { LoRA = "lora", Adapter = "lora" }
+
 local function of_layer(layer)
   local kind = core._kind(layer)
+  if MADE_BY[kind] then return texts[MADE_BY[kind]].text end
   if kind == "Layer" then kind = tostring(layer):match("^[%w_]+") end -- written in Lua
   if kind == "Model" then return overview "Model" end
   local own = texts["nn." .. kind]

@@ -24,8 +24,13 @@ local routes = require "gpt.server.routes"
 local subject = require "gpt.server.subject"
 local text = require "gpt.server.text"
 
-local Server = {}
+local Server = { __name = "gpt.Server" }
 Server.__index = Server
+
+function Server:__tostring()
+  return ("Server(%s, http://%s:%d/, %s)"):format(self.subject.name, self.host, self.port,
+    self.closed and "closed" or #self.connections .. " connections")
+end
 
 local server = {}
 

@@ -40,9 +40,8 @@ end
 function hints.without_config(place, dir)
   local function has(name) return select(2, place:path(name)) end
   if has "adapter_config.json" then
-    raise("gpt.load: %s is an adapter's folder, not a model's: it changes %s; merge both once in Python: "
-      .. "peft.AutoPeftModelForCausalLM.from_pretrained(dir).merge_and_unload().save_pretrained(dir)", dir,
-      base_of((place:path "adapter_config.json")))
+    raise("gpt.load: %s is an adapter's folder, not a model's: it changes %s; load that, then "
+      .. 'gpt.load_adapter(model, "%s") puts the adapter on it', dir, base_of((place:path "adapter_config.json")), dir)
   end
   if has "checkpoints.json" or has "best.safetensors" then
     raise('gpt.load: %s holds checkpoints of gpt.train; make the same model again, then gpt.train { checkpoints = '

@@ -8,9 +8,16 @@ local validate = require "gpt.support.validate"
 
 local OPTIONS = { { "dtype", validate.one_of(dtypes.writable), optional = true } }
 
+-- Endings of files that hold weights alone, or that no function writes.
+local NO_DIRECTORY = { safetensors = true, bin = true, pt = true, pth = true, ckpt = true }
+
 local function read_options(path, options)
   if type(path) ~= "string" or path == "" then
     core._raise("save: the name of a directory or of a .gguf file expected, got " .. validate.show(path))
+  end
+  if NO_DIRECTORY[path:match "%.(%w+)$"] and core._file_kind(path) ~= "a directory" then
+    core._raise(("save: the name of a directory or of a .gguf file expected, got %s; layer:save_parameters writes the "
+      .. "weights alone into a .safetensors file"):format(validate.show(path)))
   end
   if options ~= nil and type(options) ~= "table" then
     core._raise("save: a table of options expected, got " .. validate.show(options))
