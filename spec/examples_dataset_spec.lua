@@ -55,6 +55,17 @@ describe("gpt.examples", function()
     assert.same({ { -1, -1, -1, 98, 256, -1, -1, -1, -1, 100, 256 } }, targets:totable())
   end)
 
+  it("of labels are nothing that gpt.train learns by itself", function()
+    local data = gpt.examples({ { text = "ab", label = "x" }, { text = "cd", label = "y" } }, options())
+    local model = gpt.Model {
+      vocab_size = 300, context_length = 8, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = false,
+    }
+    assert.equal("gpt.train: data: data with a target for each token (examples with labels take a loop of your own) expected, "
+      .. "got a table", raised(gpt.train, { model = model, data = data, steps = 1 }))
+    assert.equal("gpt.evaluate: data with a target for each token expected: examples with labels take a loop of your own",
+      raised(gpt.evaluate, model, data))
+  end)
+
   it("numbers labels from 0, in their order", function()
     local data = gpt.examples({ { text = "a", label = "spam" }, { text = "bcd", label = "ham" }, { text = "e", label = "spam" } },
       options())

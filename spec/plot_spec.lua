@@ -144,6 +144,8 @@ describe("gpt.plot", function()
     map("gpt.plot.heatmap: low (2) must be below high (1)", { values = gpt.ones(2, 2), low = 2, high = 1 })
     assert.error_matches(function() gpt.plot.line({ y = { 1 } }) end,
       "gpt.plot.line: a file name expected as first argument, got a table", 1, true)
+    assert.error_matches(function() gpt.plot.line("x.PNG", { y = { 1 } }) end,
+      'gpt.plot.line: pictures are SVG: a name that ends in .svg expected, got "x.PNG"', 1, true)
     assert.error(function() gpt.plot.line(dir .. "/none/x.svg", { y = { 1 } }) end)
     assert.equal(before, read())
   end)

@@ -38,6 +38,9 @@ return function(model, data, options)
   if not ok or type(batches) ~= "function" then
     core._raise("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got " .. validate.show(data))
   end
+  if type(data) == "table" and rawget(data, "classes") then
+    core._raise "gpt.evaluate: data with a target for each token expected: examples with labels take a loop of your own"
+  end
   local sum, count = core._infer(mean_loss, model, data, given.batches)
   return sum, count
 end

@@ -120,9 +120,14 @@ local function write(file, content)
   writer:write(content):commit()
 end
 
+local OTHER_PICTURES = { png = true, jpg = true, jpeg = true, gif = true, webp = true, bmp = true, pdf = true }
+
 local function check_file(who, file)
   if type(file) ~= "string" or file == "" then
     fail(who, "a file name expected as first argument, got %s", validate.show(file))
+  end
+  if OTHER_PICTURES[file:lower():match "%.(%w+)$"] then
+    fail(who, "pictures are SVG: a name that ends in .svg expected, got %s", validate.show(file))
   end
 end
 

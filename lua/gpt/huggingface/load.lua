@@ -167,6 +167,7 @@ end
 return function(dir, options)
   hints.check_directory(dir)
   local place <close> = core._directory(dir)
+  hints.check_there(dir)
   local config, family, config_path = read_config(place, dir)
   local weights <close> = open_weights(place, dir, family)
   local tokenizer, problem

@@ -12,10 +12,7 @@ local PICKLES = { bin = true, pt = true, pth = true, ckpt = true }
 --- Raises where a path is not a directory.
 function hints.check_directory(path)
   local kind = core._file_kind(path)
-  if kind == "a directory" then return end
-  if not kind then
-    raise("gpt.load: %s: no such directory or file; gpt.load reads files of this machine and downloads nothing", path)
-  end
+  if not kind or kind == "a directory" then return end
   if kind ~= "a file" then raise("gpt.load: %s is %s; a model's directory is expected", path, kind) end
   local ending = path:match "%.(%w+)$"
   if ending == "safetensors" then
@@ -26,6 +23,12 @@ function hints.check_directory(path)
     raise("gpt.load: %s is a file of PyTorch's, which is read by running code in it; %s", path, CONVERT)
   end
   raise("gpt.load: %s is a file, and a model's directory or a GGUF file is expected", path)
+end
+
+--- Raises where nothing stands at a path that may be looked at: call it once the directory could be opened.
+function hints.check_there(path)
+  if core._file_kind(path) then return end
+  raise("gpt.load: %s: no such directory or file; gpt.load reads files of this machine and downloads nothing", path)
 end
 
 local function base_of(path)

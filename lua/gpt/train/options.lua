@@ -17,6 +17,9 @@ local function a_model(value)
 end
 
 local function a_dataset(value)
+  if type(value) == "table" and rawget(value, "classes") then
+    return nil, "data with a target for each token (examples with labels take a loop of your own)"
+  end
   if type(value) == "table" and method(value, "batch") then return value end
   return nil, "a dataset (gpt.dataset makes one)"
 end
@@ -29,6 +32,7 @@ end
 local function data(value)
   if type(value) == "function" then return value end
   if a_dataset(value) then return value end
+  if type(value) == "table" and rawget(value, "classes") then return a_dataset(value) end
   return nil, "a dataset (gpt.dataset makes one), or a function from a number to ids and targets,"
 end
 
