@@ -23,7 +23,7 @@ end
 
 -- A sentence.
 function noise.text()
-  if noise.all == 0 then return "How busy the machine was is not known." end
+  if noise.all == 0 then return "No part took turns, so how busy the machine was is not known." end
   return ("While the systems rested, others used %.0f%% of the processors."):format(100 * noise.busy / noise.all)
 end
 

@@ -1,10 +1,11 @@
 -- Whole models: luagpt beside the machine's bounds and the systems that are installed, in one run.
 --
 -- lua5.4 bench/run.lua [PART ...] [--name value ...]     (make bench ARGS='PART ... --name value ...')
---   parts: dtypes, context, sizes, threads, loading, training; all of them without one
+--   parts: dtypes, context, sizes, threads, loading, training, precision; all of them without one
 --   --dtypes f32,bf16,..   of the part dtypes
 --   --size gpt2-small      of dtypes, context, threads and loading
 --   --training small,64,256,1024  cases of the part training
+--   --steps 600            of the model that is trained in the part precision
 --   --compile yes          PyTorch's compiled model too, in training
 --   --rounds 5 --threads 2
 --   --python FILE          a Python that has llama_cpp, or torch and transformers
@@ -17,10 +18,11 @@ local noise = require "noise"
 local read_options = require "options"
 local systems = require "systems"
 
-local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training" }
+local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "precision" }
 local TITLES = {
   dtypes = "Every dtype", context = "Length of the context", sizes = "Sizes of models", threads = "Threads",
   loading = "Loading and memory", training = "A training step",
+  precision = "What rounding costs",
 }
 
 local function processor()
@@ -41,8 +43,9 @@ end
 
 local function main(arguments)
   local parts, options = read_options(arguments, {
-    dtypes = { "f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_k" }, size = "gpt2-small", training = { "64", "256" },
-    compile = "", rounds = 5, threads = 2, python = "python3", programs = "build/bench", work = "build/bench",
+    dtypes = { "f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_k" }, size = "gpt2-small",
+    training = { "64", "256" }, compile = "", steps = 600, rounds = 5, threads = 2, python = "python3",
+    programs = "build/bench", work = "build/bench",
   })
   local run = { options = options, report = Report.new(options.work) }
   introduce(run)
