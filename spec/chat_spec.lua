@@ -550,6 +550,8 @@ describe("what is wrong with a chat is said", function()
       raised(model.chat, model, { system = "x", messages = { { role = "system", content = "y" } } }))
     assert.equal("gpt.chat: temperature: a finite number of at least 0 expected, got -1",
       raised(model.chat, model, { temperature = -1 }))
+    assert.equal('gpt.chat: context_length: a whole number of at least 1 expected, got "x"',
+      raised(model.chat, model, { context_length = "x" }))
     assert.equal("gpt.chat: tools: a list expected, got 1", raised(model.chat, model, { tools = 1 }))
     assert.equal("gpt.chat: the chat template: line 1: 'if' has no end", raised(model.chat, model, { template = "{% if x %}" }))
     assert.equal("gpt.chat: a model, or a function from ids to logits, expected, got nil", raised(gpt.chat))

@@ -148,6 +148,8 @@ describe("a token file", function()
     assert.equal(2, gpt.write_tokens(dir .. "/a.u32", gpt.tensor { 1, 70000 }))
     assert.equal("\1\0\0\0\112\17\1\0", files.read(dir .. "/a.u32"))
     assert.equal(1, gpt.write_tokens(dir .. "/a", { 7 }, { dtype = "u32" }))
+    assert.equal("gpt.write_tokens: a table of options expected, got 1",
+      raised(gpt.write_tokens, dir .. "/a.bin", { 7 }, 1))
     assert.equal("\7\0\0\0", files.read(dir .. "/a"))
   end)
 
@@ -411,6 +413,10 @@ describe("gpt.evaluate", function()
   end)
 
   it("says what is wrong", function()
+    for value, shown in pairs { [7] = "7", x = '"x"', [print] = "a function", [false] = "false" } do
+      assert.equal("gpt.evaluate: a table of options expected, got " .. shown,
+        raised(gpt.evaluate, model_of(0), { 1, 2 }, value))
+    end
     assert.equal("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got a table",
       raised(gpt.evaluate, model_of(0), { 1, 2 }))
   end)

@@ -75,6 +75,9 @@ describe("gpt.examples", function()
     assert.same({ 1, 0, 1 }, labels:totable())
     assert.same({ 1, 3, 1 }, lengths)
     assert.same({ 2, 10 }, gpt.examples({ { text = "a", label = 10 }, { text = "b", label = 2 } }, options()).classes)
+    local mixed = {}
+    for i, label in ipairs { "true", 10, "5", 9, true, "10", false } do mixed[i] = { text = "a", label = label } end
+    assert.same({ 9, 10, "10", "5", false, true, "true" }, gpt.examples(mixed, options()).classes)
   end)
 
   it("shuffles by seed and epoch, and splits", function()
@@ -132,6 +135,7 @@ describe("gpt.examples", function()
       ['{"question":"a"}\n'] = "line 1: { prompt, response }, { messages } or { text, label } expected",
       ['{"messages":[{"role":"user","content":"a"}]}\n'] =
         "line 1: messages: none is of the assistant: there is nothing to learn",
+      ['{"messages":[{"role":"user","content":"a"},1]}\n'] = "line 1: messages: message 2: a table expected, got 1",
     } do
       files.write(dir .. "/b.jsonl", text)
       assert.equal(("gpt.examples: %s/b.jsonl: %s"):format(dir, message), raised(gpt.examples, dir .. "/b.jsonl", options()))

@@ -2,6 +2,7 @@
 local build = require "spec.support.gguf"
 local files = require "spec.support.files"
 local gpt = require "gpt"
+local rope_factors = require "gpt.model_files.rope_factors"
 local json = require "gpt.support.json"
 local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
@@ -314,6 +315,9 @@ describe("a model of the families", function()
       assert.same({ 1, scaling.factor }, { divisors[1]:item(), divisors[32]:item() })
       assert.is_nil(file.metadata["luagpt.rope_scaling"])
       assert_same_config(scaling, gpt.load(path).config.rope_scaling)
+    end
+    for _, list in ipairs { {}, { 1 } } do
+      assert.same({ frequency_factors = list }, rope_factors.scaling(list, 10000, 8))
     end
   end)
 

@@ -195,6 +195,7 @@ describe("masks", function()
     check(pairs_of, '{"the":{"a":"b"}}')
     check('root ::= ("the " | "a")* [é-ü]? .{0,3} "\u{20AC}"', "the aéx\u{20AC}")
     check('root ::= "(" root ")" | [a-z ]+', "((and so))")
+    check('root ::= ""*', "") -- no state takes a byte
   end)
 
   it("are the same where the matcher forgets between any two of them", function()

@@ -78,7 +78,10 @@ describe("what is wrong with a chat template is said, with its line", function()
     ["{{ strftime_now('%Ez') }}"] = "line 1: strftime_now: '%Ez' is no format of a date",
     ["{{ namespace(1) }}"] = "line 1: namespace: a dict expected, got a number",
     ["{{ range(1.5) }}"] = "line 1: range: whole numbers expected, and a step that is not 0",
-    ["{{ {[]: 1} }}"] = "a list cannot be a key",
+    ["{{ 1() }}"] = "line 1: this is nothing to call",
+    ["\n{{ true() }}"] = "line 2: this is nothing to call",
+    ["{{ [](1) }}"] = "line 1: this is nothing to call",
+    ["{{ {[]: 1} }}"] = "line 1: a list cannot be a key",
     ["{{ x | tojson }}"] = "line 1: tojson: a value that is undefined is no JSON",
   } do
     it(message:gsub("\n", " "), function()

@@ -270,6 +270,18 @@ describe("adapters of PEFT", function()
     end)
   end
 
+  it("are matrices, or say what they are", function()
+    local dir = files.directory()
+    files.write(dir .. "/adapter_config.json", files.read(FIXTURES .. "adapters/fused/adapter_config.json"))
+    local head = ('{"base_model.model.%s.lora_A.weight":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}')
+      :format "transformer.h.0.attn.c_attn"
+    files.write(dir .. "/adapter_model.safetensors", string.pack("<s8I4", head, 0))
+    fails(("gpt.load_adapter: %s/adapter_model.safetensors is for another model\n  missing: h.0.attn.c_attn.lora_B\n"
+      .. "  of another shape: h.0.attn.c_attn.lora_A is [], not [rank, 24]"):format(dir),
+      gpt.load_adapter, gpt.load(FIXTURES .. "hf_tied"), dir)
+    files.remove(dir)
+  end)
+
   it("are of the model that is saved, or say what is not", function()
     local model = gpt.load(FIXTURES .. "hf_tied")
     local other = gpt.load(FIXTURES .. "hf_untied")

@@ -112,10 +112,16 @@ void *bind_scratch_behind(lua_State *L, size_t head, int64_t count, size_t size)
 
 void *bind_scratch(lua_State *L, int64_t count, size_t size) { return bind_scratch_behind(L, 0, count, size); }
 
+/* Where a file of the package called, the number of its argument tells nobody anything. */
+static int raise_freed(lua_State *L, int index, const char *type) {
+  if (user_level(L) > 1) return bind_error(L, "this %s was freed", type);
+  return luaL_argerror(L, index, lua_pushfstring(L, "this %s was freed", type));
+}
+
 void *bind_test(lua_State *L, int index, const char *type) {
   void **box = luaL_testudata(L, index, type);
   if (box == NULL) return NULL;
-  if (*box == NULL) luaL_argerror(L, index, lua_pushfstring(L, "this %s was freed", type));
+  if (*box == NULL) raise_freed(L, index, type);
   if (bind_env(L)->collecting)
     bind_error(L, "a finalizer uses a %s in the middle of an operation that has run out of memory", type);
   return *box;

@@ -32,7 +32,7 @@ end
 -- @treturn integer how many tokens that was
 -- @usage print(("validation loss %.3f"):format(gpt.evaluate(model, validation)))
 return function(model, data, options)
-  local given, problems = validate.read(options or {}, FIELDS)
+  local given, problems = validate.read(validate.options("gpt.evaluate", options), FIELDS)
   validate.raise("gpt.evaluate", problems)
   local ok, batches = pcall(function() return data.batches end)
   if not ok or type(batches) ~= "function" then

@@ -44,6 +44,15 @@ local function unpacked(bytes)
   return list
 end
 
+-- Numbers come first, so that the order is one whatever kinds there are together.
+local function comes_before(a, b)
+  local kind, other = type(a), type(b)
+  if kind ~= other and (kind == "number" or other == "number") then return kind == "number" end
+  if kind == "number" then return a < b end
+  if kind ~= other and tostring(a) == tostring(b) then return kind == "boolean" end
+  return core._before(tostring(a), tostring(b))
+end
+
 -- Labels count from 0, in the order of their names; numbers in theirs.
 local function number_labels(items, places)
   local classes, index = {}, {}
@@ -54,10 +63,7 @@ local function number_labels(items, places)
     end
     if index[label] == nil then classes[#classes + 1], index[label] = label, true end
   end
-  table.sort(classes, function(a, b)
-    if type(a) == "number" and type(b) == "number" then return a < b end
-    return core._before(tostring(a), tostring(b))
-  end)
+  table.sort(classes, comes_before)
   for i, class in ipairs(classes) do index[class] = i - 1 end
   for _, item in ipairs(items) do item.label = index[item.label] end
   return classes

@@ -28,10 +28,7 @@ local OPTIONS = {
 }
 
 local function read_options(options)
-  if options ~= nil and type(options) ~= "table" then
-    core._raise("gpt.lora: a table of options expected, got " .. validate.show(options))
-  end
-  local values, problems = validate.read(options or {}, OPTIONS)
+  local values, problems = validate.read(validate.options("gpt.lora", options), OPTIONS)
   validate.raise("gpt.lora", problems)
   values.rank = values.rank or 8
   values.alpha = values.alpha or 2 * values.rank

@@ -55,10 +55,7 @@ end
 -- layer:load_parameters("layer.safetensors")
 function parameter_files.load(layer, file, options)
   check_name("load_parameters", file)
-  if options ~= nil and type(options) ~= "table" then
-    core._raise("load_parameters: a table of options expected, got " .. validate.show(options))
-  end
-  local values, problems = validate.read(options or {}, OPTIONS)
+  local values, problems = validate.read(validate.options("load_parameters", options), OPTIONS)
   validate.raise("load_parameters", problems)
   local opened <close> = safetensors.open(file)
   local items = parameter_files.items(layer)

@@ -26,7 +26,7 @@ return function(file, source, options)
   if type(file) ~= "string" then
     core._raise(("%s: a file's name expected, got %s"):format(what, validate.show(file)))
   end
-  local settings, problems = validate.read(options or {}, FIELDS)
+  local settings, problems = validate.read(validate.options(what, options), FIELDS)
   validate.raise(what, problems)
   local dtype = token_source.file_dtype(file, settings.dtype)
   if not dtype then

@@ -146,7 +146,8 @@ static int compare_ways(const void *a, const void *b) {
 static int32_t find_point(const GptWays *w, const GptWay *ways, size_t count, bool can_end, uint64_t hash) {
   for (size_t at = hash & (w->point_slot_count - 1); w->point_slots[at] != 0; at = (at + 1) & (w->point_slot_count - 1)) {
     const GptPoint *p = &w->points[w->point_slots[at] - 1];
-    if (p->count == count && p->can_end == can_end && memcmp(w->ways + p->first, ways, count * sizeof *ways) == 0)
+    if (p->count == count && p->can_end == can_end &&
+        (count == 0 || memcmp(w->ways + p->first, ways, count * sizeof *ways) == 0))
       return (int32_t)w->point_slots[at] - 1;
   }
   return -1;
@@ -158,7 +159,7 @@ static int32_t new_point(GptWays *w, const GptWay *ways, size_t count, bool can_
       !GPT_GROW(w->env, w->next, w->next_room, number * classes, classes) ||
       !GPT_GROW(w->env, w->points, w->point_room, number, 1))
     return GPT_POINT_FAILED;
-  memcpy(w->ways + w->way_count, ways, count * sizeof *ways);
+  if (count > 0) memcpy(w->ways + w->way_count, ways, count * sizeof *ways); /* there may be no array yet */
   for (size_t c = 0; c < classes; c++) w->next[number * classes + c] = UNKNOWN;
   w->points[number] = (GptPoint){.first = w->way_count, .count = (uint32_t)count, .can_end = can_end, .only = -2};
   w->way_count += count;

@@ -46,6 +46,9 @@ local function conversation(example, tokenizer, place)
   if type(messages) ~= "table" or #messages == 0 then refuse(place, "messages: a list of messages expected") end
   for i, message in ipairs(messages) do
     local _, prompt
+    if type(message) ~= "table" then
+      refuse(place, "messages: message %d: a table expected, got %s", i, validate.show(message))
+    end
     if message.role == "assistant" then
       _, prompt = tokenizer:apply_chat_template(said, { add_generation_prompt = true })
     end

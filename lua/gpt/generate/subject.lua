@@ -12,8 +12,13 @@ local function callable(value)
   return type(meta) == "table" and meta.__call ~= nil
 end
 
+local at_least_one = validate.whole(1)
+
 --- The number of tokens seen at most: the model's own, or fewer where fewer are asked for.
 function subject.context_length(what, own, asked)
+  if asked ~= nil and not at_least_one(asked) then
+    raise("%s: context_length: a whole number of at least 1 expected, got %s", what, validate.show(asked))
+  end
   if own and asked and asked > own then
     raise("%s: context_length: at most the model's, %d, expected, got %d", what, own, asked)
   end

@@ -72,7 +72,9 @@ function expressions.list(self, node, scope) return values.list(self:positional(
 
 function expressions.dict(self, node, scope)
   local dict = values.dict()
-  for i, key in ipairs(node.keys) do values.set(dict, self:value(key, scope), self:value(node.values[i], scope)) end
+  for i, key in ipairs(node.keys) do
+    fault.at(node.line, values.set, dict, self:value(key, scope), self:value(node.values[i], scope))
+  end
   return dict
 end
 
@@ -164,7 +166,8 @@ end
 
 function Machine:call(node, callee, positional, named)
   if values.kind(callee) ~= "callable" then
-    fault.raise(node.line, "%s is nothing to call", callee and callee.name and ("'%s'"):format(callee.name) or "this")
+    local name = values.kind(callee) == "undefined" and callee.name
+    fault.raise(node.line, "%s is nothing to call", name and ("'%s'"):format(name) or "this")
   end
   self.depth = self.depth + 1
   if self.depth > DEEPEST then fault.raise(node.line, "calls are nested more than %d deep", DEEPEST) end

@@ -137,7 +137,7 @@ local function check_fit(path, list, found, family)
     local entries = found[name]
     if entries then
       local inputs, outputs = modules.size(module)
-      local rank = (entries.lora_A or entries.lora_B).shape[entries.lora_A and 1 or 2]
+      local rank = (entries.lora_A or entries.lora_B).shape[entries.lora_A and 1 or 2] or "rank" -- no matrix
       wanted[#wanted + 1] = { name = name .. ".lora_A", shape = { rank, inputs } }
       wanted[#wanted + 1] = { name = name .. ".lora_B", shape = { outputs, rank } }
     end

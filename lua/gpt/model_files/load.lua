@@ -29,10 +29,7 @@ local function read_options(path, options)
   if type(path) ~= "string" or path == "" then
     core._raise("gpt.load: the name of a directory or of a .gguf file expected, got " .. validate.show(path))
   end
-  if options ~= nil and type(options) ~= "table" then
-    core._raise("gpt.load: a table of options expected, got " .. validate.show(options))
-  end
-  local values, problems = validate.read(options or {}, OPTIONS)
+  local values, problems = validate.read(validate.options("gpt.load", options), OPTIONS)
   validate.raise("gpt.load", problems)
   for _, name in ipairs { "map", "tokenizer", "strict" } do values[name] = values[name] ~= false end
   return values

@@ -69,8 +69,8 @@ end
 -- A config's scaling for a file's divisors: Llama 3's by its own names where it is that (with the usual
 -- low_freq_factor, 1, because the divisors tell but two of three numbers), and else the divisors as they are.
 function rope_factors.scaling(list, base, dims)
-  local factor = math.max(table.unpack(list))
-  local plain = { frequency_factors = list }
+  local plain, factor = { frequency_factors = list }, 1
+  for _, value in ipairs(list) do factor = math.max(factor, value) end
   if #list < PAIRS_TO_FIT or #list ~= dims // 2 or factor <= 1 then return plain end
   local slope, start = fit_line(list, base, dims, factor)
   if not slope or start >= 0 then return plain end

@@ -19,10 +19,7 @@ local function read_options(path, options)
     core._raise(("save: the name of a directory or of a .gguf file expected, got %s; layer:save_parameters writes the "
       .. "weights alone into a .safetensors file"):format(validate.show(path)))
   end
-  if options ~= nil and type(options) ~= "table" then
-    core._raise("save: a table of options expected, got " .. validate.show(options))
-  end
-  local values, problems = validate.read(options or {}, OPTIONS)
+  local values, problems = validate.read(validate.options("save", options), OPTIONS)
   validate.raise("save", problems)
   return values
 end

@@ -152,6 +152,13 @@ local function read_value(name, rule, value, problems)
   table.insert(problems, near and ("%s; did you mean %s?"):format(text, validate.show(near)) or text)
 end
 
+--- The options that a function was given, or none; what is no table is an error.
+function validate.options(who, given)
+  if given == nil then return {} end
+  if type(given) == "table" then return given end
+  return core._raise(("%s: a table of options expected, got %s"):format(who, validate.show(given)))
+end
+
 --- Holds given against fields, a list of `{ name, rule, optional = bool }`. Returns the values by name and the list of
 -- problems. `others` maps names that are said elsewhere to ours, for suggestions.
 function validate.read(given, fields, others)

@@ -65,6 +65,12 @@ local function list(context, path, name, value)
   return value
 end
 
+-- What a keyword has, checked as `check` does; nothing where it is not there. (false is there.)
+local function optional(check, context, path, name, value)
+  if value == nil then return {} end
+  return check(context, path, name, value)
+end
+
 keywords.list, keywords.object = list, object
 
 -- Both of two sets of types.
@@ -180,9 +186,9 @@ local function part_of(context, flat, schema, path)
   local last = flat.parts[#flat.parts]
   if not last or last.schema ~= schema then
     last = {
-      schema = schema, properties = schema.properties or {}, additional = schema.additionalProperties, path = path,
+      schema = schema, properties = optional(object, context, path, "properties", schema.properties),
+      additional = schema.additionalProperties, path = path,
     }
-    object(context, path, "properties", last.properties)
     flat.parts[#flat.parts + 1] = last
   end
   return last
@@ -196,7 +202,8 @@ end
 
 function apply.properties(context, flat, value, path, schema)
   part_of(context, flat, schema, path)
-  for _, name in ipairs(context.keys(value, schema.required)) do note_name(flat, name) end
+  local required = optional(list, context, path, "required", schema.required)
+  for _, name in ipairs(context.keys(value, required)) do note_name(flat, name) end
 end
 
 function apply.additionalProperties(context, flat, _, path, schema) part_of(context, flat, schema, path) end
