@@ -1,9 +1,10 @@
 -- Whole models: luagpt beside the machine's bounds and the systems that are installed, in one run.
 --
 -- lua5.4 bench/run.lua [PART ...] [--name value ...]     (make bench ARGS='PART ... --name value ...')
---   parts: dtypes, context, sizes, threads, loading, training, precision; all of them without one
+--   parts: dtypes, context, sizes, threads, loading, training, precision, files; all of them without one
 --   --dtypes f32,bf16,..   of the part dtypes
 --   --size gpt2-small      of dtypes, context, threads and loading
+--   --files a.gguf,b.gguf  of the part files
 --   --training small,64,256,1024  cases of the part training
 --   --steps 600            of the model that is trained in the part precision
 --   --compile yes          PyTorch's compiled model too, in training
@@ -18,11 +19,11 @@ local noise = require "noise"
 local read_options = require "options"
 local systems = require "systems"
 
-local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "precision" }
+local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "precision", "files" }
 local TITLES = {
   dtypes = "Every dtype", context = "Length of the context", sizes = "Sizes of models", threads = "Threads",
   loading = "Loading and memory", training = "A training step",
-  precision = "What rounding costs",
+  precision = "What rounding costs", files = "Models of one's own",
 }
 
 local function processor()
@@ -44,7 +45,7 @@ end
 local function main(arguments)
   local parts, options = read_options(arguments, {
     dtypes = { "f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_k" }, size = "gpt2-small",
-    training = { "64", "256" }, compile = "", steps = 600, rounds = 5, threads = 2, python = "python3",
+    training = { "64", "256" }, files = {}, compile = "", steps = 600, rounds = 5, threads = 2, python = "python3",
     programs = "build/bench", work = "build/bench",
   })
   local run = { options = options, report = Report.new(options.work) }

@@ -283,6 +283,8 @@ describe("session:generate", function()
 
   it("needs something to go on from, and its options right", function()
     local session = model:session()
+    assert.equal("session:generate: a session expected, got 3; a method is called with a colon: session:generate(...)",
+      raised(function() model:session().generate(3) end))
     assert.equal("session:generate: the session is empty: feed it a prompt first, session:feed(ids)",
       raised(session.generate, session))
     assert.equal("session:stream: unknown option 'max_new_token'; did you mean 'max_new_tokens'?",

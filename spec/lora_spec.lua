@@ -309,6 +309,14 @@ describe("adapters of PEFT", function()
     fails("save_adapter: none is in use; there is default", model.save_adapter, model, "unused")
   end)
 
+  it("take the longest of the patterns that mean a module", function()
+    local dir = adapter_with { lora_alpha = 3, alpha_pattern = { c_attn = 6, ["0.attn.c_attn"] = 9, ["attn.c_attn"] = 12 } }
+    local model = gpt.load_adapter(gpt.load(FIXTURES .. "hf_tied"), dir)
+    files.remove(dir)
+    assert.matches("rank = 3, alpha = 9", tostring(model.blocks[1].attention.query.default), 1, true)
+    assert.matches("rank = 3, alpha = 12", tostring(model.blocks[2].attention.query.default), 1, true)
+  end)
+
   it("say which file is missing or not what it should be", function()
     local model = gpt.load(FIXTURES .. "hf_tied")
     local function refused(message, config, weights)

@@ -11,6 +11,7 @@ local subject = require "gpt.generate.subject"
 local Run = require "gpt.generate.run"
 local tokenizers = require "gpt.generate.tokenizers"
 local raise = require "gpt.support.raise"
+local validate = require "gpt.support.validate"
 
 local generate = {}
 
@@ -60,6 +61,10 @@ end
 
 -- A run that goes on in a session.
 local function start_session(what, session, given)
+  if core._typename(session) ~= "gpt.Session" then
+    raise("%s: a session expected, got %s; a method is called with a colon: session:generate(...)", what,
+      validate.show(session))
+  end
   local settings = checks.read(what, given)
   if settings.hooks ~= nil then raise("%s: hooks: give them to the session: model:session { hooks = ... }", what) end
   settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")

@@ -62,11 +62,11 @@ local function check_patterns(values, path)
   return patterns
 end
 
--- What a module's b(a(x)) is multiplied with.
+-- What a module's b(a(x)) is multiplied with: of several patterns for it, the longest says so.
 function Config:scale(name, rank)
-  local alpha = self.alpha
+  local alpha, longest = self.alpha, ""
   for key, own in pairs(self.patterns) do
-    if means(key, name) then alpha = own end
+    if means(key, name) and #key > #longest then alpha, longest = own, key end
   end
   return self.rooted and alpha / math.sqrt(rank) or alpha / rank
 end
