@@ -127,7 +127,9 @@ setup-test:
 setup-arm:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test arm
 setup-ci:
-	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint rocks chroots
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint docs rocks chroots
+setup-docs:
+	@LUA='$(LUA)' .ci/setup docs
 
 # Builds the program on standard input as the module is built, with one of the libraries: how set-up asks for it.
 LIBRARY = none
@@ -296,10 +298,11 @@ rock:
 
 # The reference: one page for each module and class, from the same comments.
 REFERENCE = $(BUILD)/docs-source
-docs:
+docs: setup-docs
+	@$(MAKE) --no-print-directory run-docs
+run-docs:
 	@rm -rf $(REFERENCE) $(BUILD)/docs && mkdir -p $(REFERENCE) && cp docs/config.ld $(REFERENCE)
 	@$(LUA) docs/tools/make.lua reference $(REFERENCE) $(filter-out $(MADE),$(COMMENTED))
-	@command -v ldoc >/dev/null || { echo 'make docs needs ldoc (Debian: lua-ldoc)'; exit 1; }
 	@cd $(REFERENCE) && ldoc -q --fatalwarnings -d ../docs .
 
 clean:
@@ -318,5 +321,5 @@ help:
 	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs clean help
+.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
 -include $(OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

@@ -1,7 +1,7 @@
 -- Whole models: luagpt beside the machine's bounds and the systems that are installed, in one run.
 --
 -- lua5.4 bench/run.lua [PART ...] [--name value ...]     (make bench ARGS='PART ... --name value ...')
---   parts: dtypes, context, sizes, threads, loading, training, precision, files; all of them without one
+--   parts: dtypes, context, sizes, threads, loading, training, precision, files, llama; all of them without one
 --   --dtypes f32,bf16,..   of the part dtypes
 --   --size gpt2-small      of dtypes, context, threads and loading
 --   --files a.gguf,b.gguf  of the part files
@@ -19,11 +19,12 @@ local noise = require "noise"
 local read_options = require "options"
 local systems = require "systems"
 
-local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "precision", "files" }
+local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "precision", "files", "llama" }
 local TITLES = {
   dtypes = "Every dtype", context = "Length of the context", sizes = "Sizes of models", threads = "Threads",
   loading = "Loading and memory", training = "A training step",
   precision = "What rounding costs", files = "Models of one's own",
+  llama = "A Llama of 125M parameters",
 }
 
 local function processor()
