@@ -114,9 +114,10 @@ static GptBlock *new_block(GptEnv *env, size_t capacity) {
   if (!within_machine(env, capacity)) return NULL;
   env->memory.system_calls++;
   size_t alignment = capacity >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT; /* as many whole huge pages as there can be */
-  GptBlock *block = aligned_alloc(alignment, ALIGNMENT + capacity);
-  if (block != NULL) block->capacity = capacity;
-  else gpt_fail(env, "not enough memory: the system refused %zu bytes", capacity);
+  void *block = NULL;
+  if (posix_memalign(&block, alignment, ALIGNMENT + capacity) != 0)
+    return gpt_fail_null(env, "not enough memory: the system refused %zu bytes", capacity);
+  ((GptBlock *)block)->capacity = capacity;
   return block;
 }
 
