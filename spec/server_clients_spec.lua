@@ -1,4 +1,5 @@
--- The example's server as a process of its own, and clients that are no part of this project.
+-- The example's server as a process of its own, and clients that are no part of this project: a sanitizer that is
+-- preloaded here is none of theirs.
 local files = require "spec.support.files"
 local loopback = require "spec.support.loopback"
 local process = require "spec.support.process"
@@ -21,7 +22,7 @@ end
 -- A Python that has the openai package: the environment's PYTHON, or python3.
 local function find_python()
   for _, name in ipairs { os.getenv "PYTHON" or "python3" } do
-    if ran(("env -u OPENBLAS_CORETYPE '%s' -c 'import openai'"):format(name)) then return name end
+    if ran(("env -u OPENBLAS_CORETYPE -u LD_PRELOAD '%s' -c 'import openai'"):format(name)) then return name end
   end
 end
 
@@ -98,7 +99,7 @@ describe("examples/server.lua", function()
   local curl = ran "command -v curl"
   local maybe = curl and it or function(name) pending(name .. " (curl is not installed)") end
   maybe("serves curl", function()
-    local base = ("curl -sS -H 'Authorization: Bearer k' http://127.0.0.1:%d"):format(port)
+    local base = ("env -u LD_PRELOAD timeout 60 curl -sS -H 'Authorization: Bearer k' http://127.0.0.1:%d"):format(port)
     local ok, output = ran(base .. "/v1/models")
     assert.is_true(ok)
     assert.equal("tiny", json.decode(output).data[1].id)
@@ -119,7 +120,7 @@ describe("examples/server.lua", function()
   local perhaps = python and it or function(name) pending(name .. " (no PYTHON with openai)") end
   perhaps("serves the openai package", function()
     files.write(directory .. "/client.py", OPENAI)
-    local _, output = ran(("env -u OPENBLAS_CORETYPE '%s' '%s/client.py' http://127.0.0.1:%d/v1"):format(python, directory, port))
+    local _, output = ran(("env -u OPENBLAS_CORETYPE -u LD_PRELOAD timeout 60 '%s' '%s/client.py' http://127.0.0.1:%d/v1"):format(python, directory, port))
     assert.equal("fine\n", output)
   end)
 

@@ -1,4 +1,4 @@
--- A headless Chromium, driven over its debugging protocol: what a reader of a page does and sees.
+-- A headless Chromium (without a sanitizer that is preloaded here), driven over its debugging protocol: what a reader of a page does and sees.
 local files = require "spec.support.files"
 local json = require "gpt.support.json"
 local ok, socket = pcall(require, "socket")
@@ -82,7 +82,7 @@ end
 --- Starts one.
 function browser.start()
   local directory = files.directory()
-  local pipe <close> = assert(io.popen(("exec %s --headless=new --no-sandbox --disable-gpu --no-first-run --remote-debugging-port=0 "
+  local pipe <close> = assert(io.popen(("exec env -u LD_PRELOAD %s --headless=new --no-sandbox --disable-gpu --no-first-run --remote-debugging-port=0 "
     .. "--user-data-dir='%s' about:blank >/dev/null 2>&1 & echo $!"):format(browser.program(), directory)))
   local self = setmetatable({ process = pipe:read "l", directory = directory, number = 0 }, Browser)
   local port = wait_for("the browser", function()
