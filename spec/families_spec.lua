@@ -6,21 +6,12 @@ local rope_factors = require "gpt.model_files.rope_factors"
 local json = require "gpt.support.json"
 local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
+local warnings = require "spec.support.warnings"
 
 local FIXTURES = "spec/fixtures/families/"
 local fixture = json.decode(files.read(FIXTURES .. "families.json"))
 
 local place -- a directory of this spec's own
-
--- Runs fn and returns what it warned of, and what it returned.
-local function warnings(fn)
-  local heard, old = {}, _G.warn
-  rawset(_G, "warn", function(...) heard[#heard + 1] = table.concat { ... } end)
-  local done, answer = pcall(fn)
-  rawset(_G, "warn", old)
-  assert(done, answer)
-  return heard, answer
-end
 
 local function quietly(fn) return select(2, warnings(fn)) end
 

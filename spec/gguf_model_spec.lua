@@ -4,6 +4,7 @@ local gpt = require "gpt"
 local json = require "gpt.support.json"
 local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
+local warnings = require "spec.support.warnings"
 
 local FIXTURES = "spec/fixtures/gguf/"
 local fixture = json.decode(files.read(FIXTURES .. "gguf.json"))
@@ -11,16 +12,6 @@ local fixture = json.decode(files.read(FIXTURES .. "gguf.json"))
 local TOLERANCES = { ["f16.gguf"] = 3e-2, ["untied.gguf"] = 2e-5, ["q8_0.gguf"] = 3e-2, ["q4_0.gguf"] = 3e-2 }
 
 local place, path
-
--- Runs fn and returns what it warned of, and what it returned.
-local function warnings(fn)
-  local heard, old = {}, _G.warn
-  rawset(_G, "warn", function(...) heard[#heard + 1] = table.concat { ... } end)
-  local done, answer = pcall(fn)
-  rawset(_G, "warn", old)
-  assert(done, answer)
-  return heard, answer
-end
 
 local function small_model(changes)
   local config = { vocab_size = 40, context_length = 8, emb_dim = 32, n_heads = 2, n_layers = 2, drop_rate = 0,

@@ -4,6 +4,7 @@ local json = require "gpt.support.json"
 local process = require "spec.support.process"
 local raised = require "spec.support.raised"
 local safetensors = require "gpt.safetensors"
+local warnings = require "spec.support.warnings"
 
 local FIXTURES = "spec/fixtures/"
 local fixture = json.decode(files.read(FIXTURES .. "gpt2.json"))
@@ -43,16 +44,6 @@ local function refusal(dir, options)
   local text = raised(function() gpt.load(dir, options) end)
   assert.is_true(#text < 2000)
   return (text:gsub(dir, "DIR", nil))
-end
-
--- Runs fn and returns what it warned of, and what it returned.
-local function warnings(fn)
-  local heard, old = {}, _G.warn
-  rawset(_G, "warn", function(...) heard[#heard + 1] = table.concat { ... } end)
-  local done, answer = pcall(fn)
-  rawset(_G, "warn", old)
-  assert(done, answer)
-  return heard, answer
 end
 
 local function logits_of(model, ids)

@@ -1,5 +1,6 @@
 --- Datasets: token ids as windows for training.
 -- @classmod Dataset
+local batches = require "gpt.support.batches"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
@@ -20,10 +21,6 @@ local FIELDS = {
   { "special", validate.boolean, optional = true },
   { "dtype", token_source.dtype, optional = true },
   { "map", validate.boolean, optional = true },
-}
-local POSITION = {
-  { "epoch", validate.whole(1), optional = true },
-  { "first", validate.whole(1), optional = true },
 }
 
 local function read_tokens(source, settings)
@@ -104,39 +101,19 @@ end
 -- @treturn Tensor targets, of the same shape: the token that follows each
 -- @usage local ids, targets = data:batch(1, 3)   -- epoch 1, the third batch
 function Dataset:batch(epoch, i)
-  if math.type(epoch) ~= "integer" or epoch < 1 then
-    raise("batch: epoch: a whole number of at least 1 expected, got %s", validate.show(epoch))
-  end
-  if math.type(i) ~= "integer" or i < 1 or i > self.n_batches then
-    raise("batch: a number from 1 to %d expected, got %s", self.n_batches, validate.show(i))
-  end
   local starts = {}
-  local last = math.min(i * self.batch_size, self.windows)
-  for at = (i - 1) * self.batch_size, last - 1 do
-    local window = self.shuffle and core._shuffled(at, self.windows, self.seed, epoch) or at
-    starts[#starts + 1] = self.first + window * self.stride
+  for k, window in ipairs(batches.places(self, self.windows, epoch, i)) do
+    starts[k] = self.first + window * self.stride
   end
   return self.store:windows(starts, self.context_length)
 end
 
 --- The batches of one epoch, for `for ... in`. Every call begins the next epoch, in a different order.
+-- @function Dataset:batches
 -- @tparam[opt] table position `epoch`: that epoch instead; `first`: begin with that batch
 -- @treturn function iterator of ids and targets, see `batch`
 -- @usage for ids, targets in data:batches() do print(model:loss(ids, targets)) end
-function Dataset:batches(position)
-  if position ~= nil and type(position) ~= "table" then
-    raise("batches: a table { epoch = n, first = n } expected, got %s", validate.show(position))
-  end
-  local given, problems = validate.read(position or {}, POSITION)
-  validate.raise("batches", problems)
-  if not given.epoch then self.epoch = self.epoch + 1 end
-  local epoch, i = given.epoch or self.epoch, (given.first or 1) - 1
-  return function()
-    i = i + 1
-    if i > self.n_batches then return nil end
-    return self:batch(epoch, i)
-  end
-end
+Dataset.batches = batches.iterate
 
 --- Two datasets over the same tokens: the first share for training, the rest for validation.
 -- @tparam[opt=0.9] number share above 0 and below 1
@@ -144,11 +121,7 @@ end
 -- @treturn Dataset validation
 -- @usage local training, validation = data:split(0.9)
 function Dataset:split(share)
-  share = share == nil and 0.9 or share
-  if type(share) ~= "number" or not (share > 0 and share < 1) then
-    raise("split: a share above 0 and below 1 expected, got %s", validate.show(share))
-  end
-  local cut = math.floor(self.tokens * share)
+  local cut = math.floor(self.tokens * batches.share(share))
   return new("split: training", self.store, self.first, cut, self.settings),
     new("split: validation", self.store, self.first + cut, self.tokens - cut, self.settings)
 end

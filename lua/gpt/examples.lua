@@ -1,5 +1,6 @@
 --- Datasets of examples: a prompt and its response, a conversation, or a text and its label.
 -- @classmod Examples
+local batches = require "gpt.support.batches"
 local core = require "gpt.core"
 local encode = require "gpt.examples.encode"
 local known_fields = require "gpt.support.known_fields"
@@ -24,10 +25,6 @@ local FIELDS = {
   { "shuffle", validate.boolean, optional = true }, { "format", a_function, optional = true },
   { "pack", validate.boolean, optional = true },
 }
-local POSITION = {
-  { "epoch", validate.whole(1), optional = true }, { "first", validate.whole(1), optional = true },
-}
-
 -- Four bytes a token: a list of integers would take sixteen.
 local function packed(list)
   local parts = {}
@@ -158,12 +155,6 @@ local function examples(source, options)
   return new(items, classes, settings)
 end
 
-local function check_number(what, value, most)
-  if math.type(value) ~= "integer" or value < 1 or value > most then
-    raise("batch: %s from 1 to %d expected, got %s", what, most, validate.show(value))
-  end
-end
-
 --- Returns one batch of an epoch.
 -- @tparam integer epoch from 1
 -- @tparam integer i from 1 to n_batches
@@ -172,12 +163,9 @@ end
 -- @treturn {integer,...} how many tokens each example has
 -- @usage local ids, targets, lengths = data:batch(1, 1)
 function Examples:batch(epoch, i)
-  check_number("epoch: a whole number", epoch, math.maxinteger)
-  check_number("a number", i, self.n_batches)
   local ids, targets, lengths, labels = {}, {}, {}, {}
-  for at = (i - 1) * self.batch_size, math.min(i * self.batch_size, self.count) - 1 do
-    local place = self.shuffle and core._shuffled(at, self.count, self.seed, epoch) or at
-    local item, n = self.items[place + 1], #ids + 1
+  for n, place in ipairs(batches.places(self, self.count, epoch, i)) do
+    local item = self.items[place + 1]
     ids[n] = unpacked(item.ids)
     targets[n], labels[n] = item.targets and unpacked(item.targets), item.label
     lengths[n] = #ids[n]
@@ -187,23 +175,11 @@ function Examples:batch(epoch, i)
 end
 
 --- The batches of one epoch, for `for ... in`. Every call begins the next epoch, in a different order.
+-- @function Examples:batches
 -- @tparam[opt] table position `epoch`: that epoch instead; `first`: begin with that batch
 -- @treturn function iterator of what `batch` returns
 -- @usage for ids, targets in data:batches() do print(model:loss(ids, targets)) end
-function Examples:batches(position)
-  if position ~= nil and type(position) ~= "table" then
-    raise("batches: a table { epoch = n, first = n } expected, got %s", validate.show(position))
-  end
-  local given, problems = validate.read(position or {}, POSITION)
-  validate.raise("batches", problems)
-  if not given.epoch then self.epoch = self.epoch + 1 end
-  local epoch, i = given.epoch or self.epoch, (given.first or 1) - 1
-  return function()
-    i = i + 1
-    if i > self.n_batches then return nil end
-    return self:batch(epoch, i)
-  end
-end
+Examples.batches = batches.iterate
 
 --- Two datasets: a share of the examples for training, drawn by the seed, the rest for validation.
 -- @tparam[opt=0.9] number share above 0 and below 1
@@ -211,11 +187,7 @@ end
 -- @treturn Examples validation
 -- @usage local training, validation = data:split(0.5)
 function Examples:split(share)
-  share = share == nil and 0.9 or share
-  if type(share) ~= "number" or not (share > 0 and share < 1) then
-    raise("split: a share above 0 and below 1 expected, got %s", validate.show(share))
-  end
-  local parts, cut = { {}, {} }, math.floor(self.count * share)
+  local parts, cut = { {}, {} }, math.floor(self.count * batches.share(share))
   for at = 0, self.count - 1 do
     local part = parts[at < cut and 1 or 2]
     part[#part + 1] = self.items[core._shuffled(at, self.count, self.seed, 1) + 1]

@@ -3,6 +3,7 @@ local configs = require "gpt.config"
 local extended = require "gpt.support.extended"
 local fields = require "gpt.config.fields"
 local json = require "gpt.support.json"
+local same = require "gpt.support.same"
 
 local own = {}
 
@@ -37,17 +38,6 @@ function own.read(find, refuse, config)
   end
 end
 
-local function equal(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-  for key, value in pairs(a) do
-    if not equal(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
-
 local function checked(given, before)
   local done, config = pcall(configs.check, given, "save")
   return done and config or before
@@ -64,7 +54,7 @@ function own.differences(config, said)
   for _, field in ipairs(fields.LIST) do
     local name = field[1]
     local value = rawget(config, name)
-    if name ~= "drop_rate" and not equal(value, rawget(other, name)) then
+    if name ~= "drop_rate" and not same(value, rawget(other, name)) then
       list[#list + 1] = { name = name, value = value or false, other = rawget(other, name) }
       given[name] = value or false
       other = checked(given, other)

@@ -11,6 +11,7 @@ local safetensors = require "gpt.safetensors"
 local state = require "gpt.train.state"
 local neutral = require "gpt.support.neutral"
 local raise = require "gpt.support.raise"
+local same = require "gpt.support.same"
 local validate = require "gpt.support.validate"
 
 local checkpoint = {}
@@ -183,24 +184,13 @@ local function shown(value)
   return type(value) == "string" and value:find "^[%w_]+$" and value:sub(1, 40) or show(value)
 end
 
-local function is_same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-  for key, value in pairs(a) do
-    if not is_same(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
-
 -- Where two configs differ in what shapes and computes: { "emb_dim 64, not 32", ... }
 local function config_differences(theirs, ours)
   local list, their, our = {}, complete(theirs), complete(ours)
   for _, key in ipairs(keys_of(theirs, ours)) do
     local a, b = rawget(their, key), rawget(our, key)
     local aside = key:find "rate" or key == "init" or type(b) == "table" and not fields.KNOWN[key]
-    if not aside and not is_same(a, b) then list[#list + 1] = ("%s %s, not %s"):format(shown(key), shown(a), shown(b))
+    if not aside and not same(a, b) then list[#list + 1] = ("%s %s, not %s"):format(shown(key), shown(a), shown(b))
     end
   end
   return list
