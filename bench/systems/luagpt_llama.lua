@@ -3,6 +3,7 @@
 -- training step).
 local gpt = require "gpt"
 local talk = require "talk"
+local training_step = require "systems.training_step"
 local now = require("gpt.core")._now
 local nn = gpt.nn
 
@@ -55,12 +56,7 @@ end
 
 function requests.step(batch, tokens)
   local ids, targets = gpt.randint(0, 32000, { batch, tokens }), gpt.randint(0, 32000, { batch, tokens })
-  local start = now()
-  optimizer:zero_grad()
-  local loss <close> = model:loss(ids, targets)
-  loss:backward()
-  optimizer:step()
-  return loss:item() and now() - start
+  return training_step(model, optimizer, ids, targets)
 end
 
 talk(requests)

@@ -3,7 +3,7 @@
 local gpt = require "gpt"
 local peak = require "systems.peak"
 local talk = require "talk"
-local now = require("gpt.core")._now
+local training_step = require "systems.training_step"
 
 local sizes = {}
 for number in arg[1]:gmatch "%d+" do sizes[#sizes + 1] = math.tointeger(number) end
@@ -17,13 +17,4 @@ local model = gpt.Model { vocab_size = vocab, context_length = context, emb_dim 
 local optimizer = gpt.optim.AdamW(model, { lr = 1e-4 })
 local ids, targets = gpt.randint(0, vocab, { batch, tokens }), gpt.randint(0, vocab, { batch, tokens })
 
-local function step()
-  local start = now()
-  optimizer:zero_grad()
-  local loss <close> = model:loss(ids, targets)
-  loss:backward()
-  optimizer:step()
-  return loss:item() and now() - start
-end
-
-talk { step = step, peak = peak }
+talk { step = function() return training_step(model, optimizer, ids, targets) end, peak = peak }

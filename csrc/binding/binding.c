@@ -208,6 +208,14 @@ const char *bind_path(lua_State *L, int index) {
   return path;
 }
 
+void bind_push_weak(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
 void bind_printed(lua_State *L) { luaL_setmetatable(L, "gpt.Printed"); }
 
 /*

@@ -109,6 +109,9 @@ int bind_raise(lua_State *L, GptEnv *env);
 /* Raises a message of the binding's own, in the same place. */
 int bind_error(lua_State *L, const char *format, ...);
 
+/* Pushes a new weak table: mode "k" or "v". */
+void bind_push_weak(lua_State *L, const char *mode);
+
 /* Gives the table on top the metatable of printed tables: it stays a plain table, and prints as Lua
  * (lua/gpt/support/printed.lua). */
 void bind_printed(lua_State *L);

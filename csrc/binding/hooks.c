@@ -119,11 +119,7 @@ static const luaL_Reg functions[] = {{"_hooks", new_hooks}, {"_run", run}, {"_se
 static const luaL_Reg meta[] = {{"__gc", free_hooks}, {NULL, NULL}};
 
 void bind_open_hooks(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  bind_push_weak(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &known_hooks);
   luaL_newmetatable(L, HOOKS);
   bind_functions(L, meta);

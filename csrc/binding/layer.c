@@ -231,11 +231,7 @@ static const luaL_Reg meta[] = {
 
 /* _layer_methods: the table of methods, for those that are written in Lua. */
 void bind_open_layer(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  bind_push_weak(L, "v");
   lua_setfield(L, LUA_REGISTRYINDEX, LAYERS_KEY);
   luaL_newmetatable(L, TEXT);
   lua_pushcfunction(L, free_text);

@@ -13,11 +13,7 @@
 #define MOST_NAMES 1024
 
 static void make_orphans(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  bind_push_weak(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &bind_orphans);
 }
 

@@ -75,7 +75,7 @@ function lora.check_new_name(who, layer, name)
 end
 
 -- Only adapters train.
-function lora.freeze_others(layer)
+local function freeze_others(layer)
   layer:freeze()
   layer:apply(function(each)
     if core._adapter_options(each) then each:unfreeze() end
@@ -96,7 +96,7 @@ function lora.add(layer, chosen, name, options_of)
     wrapped[place.layer] = own
   end
   for _, place in ipairs(chosen) do layer:replace(place.path, wrapped[place.layer]) end
-  lora.freeze_others(layer)
+  freeze_others(layer)
   lora.use(layer, name)
   return adapters
 end

@@ -268,13 +268,17 @@ static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions
   return NULL;
 }
 
+/* Can the session be fed over its cache? Layers that do not say so are looked at first. */
+static bool may_use_cache(GptSession *session, int64_t fresh) {
+  if (cacheable(session)) return true;
+  if (session->uncached || !gpt_layer_may_be_cacheable(session->model)) return false;
+  gpt_position_settle(session->env, session->model, session->ids, session->length + fresh);
+  return cacheable(session);
+}
+
 static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
   bool cached = true;
-  for (int64_t i = 0; i < n; i++) {
-    if (!sessions[i]->uncached && gpt_layer_may_be_cacheable(sessions[i]->model))
-      gpt_position_settle(env, sessions[i]->model, sessions[i]->ids, sessions[i]->length + counts[i]);
-    cached = cached && cacheable(sessions[i]);
-  }
+  for (int64_t i = 0; i < n; i++) cached = cached && may_use_cache(sessions[i], counts[i]);
   return cached ? logits_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
 }
 

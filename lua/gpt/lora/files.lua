@@ -180,7 +180,6 @@ local function add(model, list, found, config, name, family)
     table.insert(parts[module], adapters[i])
   end
   for module, own in pairs(parts) do fill(own, floats(module.entries.lora_A), floats(module.entries.lora_B)) end
-  lora.freeze_others(model)
 end
 
 --- Loads an adapter from the files of PEFT, puts it on a model and uses it, as `gpt.lora` does with a new one.

@@ -1,0 +1,11 @@
+-- Seconds of one training step: forward, backward, optimizer.
+local now = require("gpt.core")._now
+
+return function(model, optimizer, ids, targets)
+  local start = now()
+  optimizer:zero_grad()
+  local loss <close> = model:loss(ids, targets)
+  loss:backward()
+  optimizer:step()
+  return loss:item() and now() - start
+end
