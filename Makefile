@@ -1,9 +1,10 @@
 # luagpt. `make chat`, `make demo` and `make test` start from nothing; `make help` lists the rest.
 
 # Yours to set: make CC=clang, make BUILD=elsewhere, make install PREFIX=/usr DESTDIR=/tmp/package, make JOBS=1
+# (-g1 is enough for a backtrace; -g takes the compiler a fifth longer.)
 CC = gcc
 LUA = lua5.4
-CFLAGS = -O3 -g
+CFLAGS = -O3 -g1
 BUILD = build
 PREFIX = /usr/local
 LUADIR = $(PREFIX)/share/lua/5.4
