@@ -297,14 +297,25 @@ rock:
 	@luarocks --lua-version 5.4 lint $(ROCK_DIR)/luagpt-$(VERSION)-1.rockspec
 	@zip -jq $(ROCK) $(ROCK_DIR)/* && echo '$(ROCK)'
 
-# The reference: one page for each module and class, from the same comments.
+# The site: README, guide, chapters with what they print and draw, and the reference, which ldoc writes as Markdown from
+# the same comments.
+SITE = $(BUILD)/docs
 REFERENCE = $(BUILD)/docs-source
+CHAPTERS = $(BUILD)/chapters
+OUTPUTS = $(patsubst examples/%.lua,$(CHAPTERS)/%/output.txt,$(wildcard examples/[0-9][0-9]_*.lua))
 docs: setup-docs
 	@$(MAKE) --no-print-directory run-docs
-run-docs:
-	@rm -rf $(REFERENCE) $(BUILD)/docs && mkdir -p $(REFERENCE) && cp docs/config.ld $(REFERENCE)
+run-docs: $(OUTPUTS)
+	@rm -rf $(REFERENCE) $(SITE) && mkdir -p $(REFERENCE) $(SITE)
+	@cp docs/config.ld $(REFERENCE) && cp docs/site/reference.ltp $(REFERENCE)/ldoc.ltp
 	@$(LUA) docs/tools/make.lua reference $(REFERENCE) $(filter-out $(MADE),$(COMMENTED))
-	@cd $(REFERENCE) && ldoc -q --fatalwarnings -d ../docs .
+	@cd $(REFERENCE) && ldoc -q --fatalwarnings -x markdown -d pages .
+	@$(LUA) docs/tools/site.lua $(REFERENCE)/pages $(CHAPTERS) $(SITE)
+
+# What a chapter prints, beside the pictures that it draws.
+$(CHAPTERS)/%/output.txt: examples/%.lua $(CORE) $(HELP)
+	@mkdir -p $(@D)
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(abspath $(BUILD))/?.so;;' $(LUA) $< $(@D) > $@.new && mv $@.new $@
 
 clean:
 	rm -rf $(BUILD) $(MADE)
