@@ -49,6 +49,7 @@ local function main(arguments)
     training = { "64", "256" }, files = {}, compile = "", steps = 600, rounds = 5, threads = 2, python = "python3",
     programs = "build/bench", work = "build/bench",
   })
+  assert(os.execute(("mkdir -p '%s'"):format(options.work)), "--work: a directory that can be made expected")
   local run = { options = options, report = Report.new(options.work) }
   introduce(run)
   for _, name in ipairs(#parts > 0 and parts or PARTS) do

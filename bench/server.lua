@@ -110,9 +110,9 @@ local function report(name, port, options)
 end
 
 -- Servers of ours: a command for each.
-local function ours(options, workers, threads, port)
-  local list, base = {}, ("lua5.4 examples/server.lua %s --quiet --port %d --threads %d%s"):format(quote(options.model),
-    port, threads, workers > 1 and " --reuse-port" or "")
+local function ours(options, workers, threads, port, more)
+  local list, base = {}, ("lua5.4 examples/server.lua %s --quiet --port %d --threads %d%s%s"):format(
+    quote(options.model), port, threads, workers > 1 and " --reuse-port" or "", more or "")
   for i = 1, workers do list[i] = base end
   return list
 end
@@ -128,6 +128,7 @@ end
 local options = read_arguments(arg)
 print(("%-34s %8s %8s %8s"):format("tokens per second", "1 client", options.clients .. " clients", "ratio"))
 run("luagpt, 2 threads", ours(options, 1, 2, PORT), PORT, options)
+run("luagpt, 2 threads, packed", ours(options, 1, 2, PORT + 4, " --pack"), PORT + 4, options)
 run("luagpt, 1 thread", ours(options, 1, 1, PORT + 1), PORT + 1, options)
 run("luagpt, 2 workers of 1 thread", ours(options, 2, 1, PORT + 2), PORT + 2, options)
 if options.python then

@@ -3,15 +3,15 @@
 --   lua5.4 examples/server.lua MODEL [--port 8080] [--host 127.0.0.1] [--sessions 8] [--max-tokens 4096] ...
 --
 -- MODEL is a directory or a .gguf file. An option is one of gpt.server's, with dashes: --api-key, --kept-tokens,
--- --reuse-port. Beside these: --threads N, --template FILE (a chat template), --dtype TYPE of the weights, --quiet.
--- SIGTERM and Ctrl-C end it after the answers in flight. docs/server.md has more.
+-- --reuse-port. Beside these: --threads N, --template FILE (a chat template), --dtype TYPE of the weights, --pack, and
+-- --quiet. SIGTERM and Ctrl-C end it after the answers in flight. docs/server.md has more.
 local gpt = require "gpt"
 local server = require "gpt.server"
 local signals = require "gpt.server.signals"
 
-local FLAGS = { reuse_port = true, quiet = true }
+local FLAGS = { reuse_port = true, quiet = true, pack = true }
 local TEXTS = { api_key = true, host = true, name = true } -- also where they look like numbers
-local OWN = { threads = true, template = true, dtype = true, quiet = true }
+local OWN = { threads = true, template = true, dtype = true, pack = true, quiet = true }
 
 local USAGE = [[
 usage: lua5.4 examples/server.lua MODEL [--OPTION VALUE ...]
@@ -25,6 +25,7 @@ MODEL is a .gguf file, or a directory as Hugging Face's tools write it. Options,
   --max-tokens N      4096 of an answer
   --template FILE     a chat template (Jinja), where the model has none or another one is wanted
   --dtype TYPE        converts the weights: q8_0, q4_0, bf16, ..
+  --pack              keeps the weights in a second form, faster for five conversations and more
   --threads N         which compute
   --quiet             no line for each request
 ]]
@@ -76,7 +77,7 @@ local function main(words)
   local path, options = read_arguments(words)
   local own = split_own(options)
   if own.threads then gpt.set_threads(own.threads) end
-  local model = gpt.load(path, { dtype = own.dtype })
+  local model = gpt.load(path, { dtype = own.dtype, pack = own.pack })
   options.name = options.name or path:gsub("/+$", ""):match "[^/]+$":gsub("%.gguf$", "")
   options.template = own.template and read_file(own.template)
   if not own.quiet then options.log = function(line) io.stderr:write(os.date "%H:%M:%S ", line, "\n") end end
