@@ -66,7 +66,7 @@ KERNEL_FLAGS_dotprod = -march=armv8.2-a+dotprod
 KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
-SOURCES = $(filter-out $(KERNELS) csrc/static/%,$(shell find csrc -name '*.c' | LC_ALL=C sort))
+SOURCES = $(filter-out $(KERNELS) csrc/static/% csrc/mpi/%,$(shell find csrc -name '*.c' | LC_ALL=C sort))
 KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
@@ -90,7 +90,26 @@ $(CORE): $(OBJECTS) $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) -shared -pthread $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
-objects: $(OBJECTS)
+objects: $(OBJECTS) $(if $(shell command -v $(MPICC)),$(MPI_OBJECTS))
+
+# What processes that mpirun starts talk through: a shared object of its own, the only one that knows MPI. `make mpi`
+# installs what it needs.
+MPICC = mpicc
+MPI = $(BUILD)/gpt/mpi.so
+MPI_OBJECTS = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/mpi/*.c))
+export OMPI_CC = $(CC)
+export MPICH_CC = $(CC)
+mpi: setup-mpi
+	@$(MAKE) --no-print-directory run-mpi
+run-mpi: $(CORE) $(MADE) $(MPI)
+$(MPI): $(MPI_OBJECTS) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(MPICC) -shared -pthread $(CFLAGS) $(LDFLAGS) -o $@ $(MPI_OBJECTS)
+$(BUILD)/obj/mpi/%.o: csrc/mpi/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(MPICC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Conversions of dtypes give the reference's bits on every machine: no fused multiply-add.
 $(BUILD)/obj/core/kernels/dtype%.o: EXACT = -ffp-contract=off
@@ -123,12 +142,14 @@ $(BUILD)/flags: always
 # Set-up: what is missing is installed where apt is, and named where it is not.
 setup:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build
+setup-mpi:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build mpi
 setup-test:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test
 setup-arm:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test arm
 setup-ci:
-	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test lint docs rocks chroots
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test mpi lint docs rocks chroots
 setup-docs:
 	@LUA='$(LUA)' .ci/setup docs
 
@@ -266,6 +287,7 @@ install: export TO_LUA := $(DESTDIR)$(LUADIR)
 install: $(CORE) $(MADE)
 	install -d "$$TO_LIB"
 	install -m 755 $(CORE) "$$TO_LIB/core.so"
+	if [ -e '$(MPI)' ]; then install -m 755 '$(MPI)' "$$TO_LIB/mpi.so"; fi
 	for f in $(LUA_FILES); do install -d "$$TO_LUA/$${f%/*}" && install -m 644 lua/$$f "$$TO_LUA/$$f" || exit 1; done
 
 # One program with Lua, luagpt and its Lua files in it (csrc/static/luagpt.h). `make -s static-libs` prints what such a program
@@ -329,9 +351,10 @@ help:
 	@echo 'make env      exports for a shell: eval "$$(make -s env)"'
 	@echo 'make static   build $(STATIC), for programs with Lua and luagpt in them'
 	@echo 'make rock     pack the last commit as a source rock, for luarocks'
+	@echo 'make mpi      build $(MPI), for training by several processes (installed where it was built)'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
 	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always setup setup-test setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
--include $(OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d
+.PHONY: all objects always mpi run-mpi setup setup-mpi setup-test setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
+-include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

@@ -26,7 +26,7 @@ local function public()
   for _, part in ipairs { "nn", "optim", "plot" } do
     if rawget(gpt, part) then add(gpt[part], part .. ".") end
   end
-  for _, class in ipairs { "Tensor", "Session", "Tokenizer", "AdamW" } do add(core._methods("gpt." .. class) or {}, class .. ":") end
+  for _, class in ipairs { "Tensor", "Session", "Tokenizer", "AdamW", "World" } do add(core._methods("gpt." .. class) or {}, class .. ":") end
   for name, fn in pairs(core._layer_methods) do
     topics[(texts["Layer:" .. name] and "Layer:" or "Model:") .. name] = fn
   end
@@ -299,7 +299,7 @@ describe("the definitions for the Lua language server", function()
     local values = { gpt = gpt, Model = model, Layer = model, Blocks = model.blocks, TransformerBlock = block,
       MultiHeadAttention = block.attention, FeedForward = block.feed_forward, Linear = block.attention.query,
       LayerNorm = block.norm1, Embedding = model.token_embedding, Shortcut = gpt.nn.Shortcut(gpt.nn.GELU()),
-      AdamW = gpt.optim.AdamW(model), Session = model:session(), Chat = chat, Tensor = gpt.ones(2),
+      AdamW = gpt.optim.AdamW(model), World = gpt.world(), Session = model:session(), Chat = chat, Tensor = gpt.ones(2),
       Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config), Pass = pass_fields,
       Dataset = gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 }) }
     local server <close> = require("gpt.server").new(model, { port = 0, tokenizer = values.Tokenizer })

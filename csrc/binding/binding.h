@@ -159,5 +159,6 @@ void bind_open_terminal(lua_State *L);
 void bind_open_signals(lua_State *L);
 void bind_open_interrupt(lua_State *L);
 void bind_open_optimizer(lua_State *L);
+void bind_open_world(lua_State *L);
 
 #endif

@@ -190,5 +190,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_trace(L);
   bind_open_hooks(L);
   bind_open_optimizer(L);
+  bind_open_world(L);
   return 1;
 }

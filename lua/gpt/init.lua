@@ -36,6 +36,7 @@ gpt.examples = require "gpt.examples"
 gpt.write_tokens = require "gpt.write_tokens"
 gpt.train_tokenizer = require "gpt.train_tokenizer"
 gpt.train = require "gpt.train"
+gpt.world = require "gpt.world"
 gpt.lora = require("gpt.lora").lora
 gpt.load_adapter = require("gpt.lora.files").load_adapter
 gpt.lr_schedule = require "gpt.lr_schedule"
