@@ -17,6 +17,8 @@ local CHAPTERS = {
   { "12_sliding_window.lua", "the fox runs to the hill .", { "sliding_window.svg" } },
   { "13_mixture_of_experts.lua", "saved, loaded, the same" },
   { "14_grammar.lua", "19 tokens in " },
+  { "18_induction_heads.lua", "block 2, head 3 looks behind the earlier copy: 0.9",
+    { "induction_heads.svg", "induction_scores.svg", "induction_training.svg" } },
 }
 
 -- Runs a script of examples/ with a directory for its pictures as its only argument.

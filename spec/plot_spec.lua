@@ -109,6 +109,33 @@ describe("gpt.plot", function()
     assert.is_true(well_formed(drawn(gpt.plot.heatmap, { values = gpt.ones(256, 3), low = 0.5, high = 2 })))
   end)
 
+  it("makes room for the titles of narrow heat maps", function()
+    local titles = { "the letter before it", "what is behind the copy" }
+    local svg = drawn(gpt.plot.heatmap, { values = gpt.ones(2, 2, 1), titles = titles })
+    local from = tonumber(svg:match('<text x="([%d.]+)"[^>]*>' .. titles[1]))
+    local to = tonumber(svg:match('<text x="([%d.]+)"[^>]*>' .. titles[2]))
+    assert.is_true(to - from > utf8.len(titles[1]) * 13 * 0.6)
+  end)
+
+  it("writes words into the cells of heat maps: all of one, or what fits", function()
+    local svg = drawn(gpt.plot.heatmap, { values = { { 0.1, 0.9 } }, texts = { { "<the>", "cathedral" } } })
+    assert.is_true(well_formed(svg))
+    assert.truthy(svg:find(">&lt;the&gt;</text>", 1, true))
+    assert.truthy(svg:find(">cathedral</text>", 1, true))
+    assert.truthy(svg:find("<title>1, 2: cathedral: 0.9</title>", 1, true))
+    svg = drawn(gpt.plot.heatmap, { values = gpt.ones(1, 20), texts = { (function()
+      local row = {}
+      for i = 1, 20 do row[i] = "cathédrale " .. i end
+      return row
+    end)() } })
+    assert.is_true(well_formed(svg))
+    assert.truthy(svg:find(">ca…</text>", 1, true))
+    assert.truthy(svg:find("<title>1, 3: cathédrale 3: 1</title>", 1, true))
+    svg = drawn(gpt.plot.heatmap, { values = gpt.ones(2, 1, 1), texts = { { { "one" } }, { { "two" } } } })
+    assert.truthy(svg:find(">one</text>", 1, true) and svg:find(">two</text>", 1, true))
+    assert.falsy(drawn(gpt.plot.heatmap, { values = gpt.ones(1, 40), numbers = true }):find ">1%.")
+  end)
+
   it("refuses nonsense, and leaves what was there", function()
     drawn(gpt.plot.line, { y = { 1, 2 } })
     local before = read()
@@ -141,6 +168,12 @@ describe("gpt.plot", function()
       { values = gpt.ones(300, 2) })
     map("gpt.plot.heatmap: row_labels: 2 expected, got 1", { values = gpt.ones(2, 2), row_labels = { "a" } })
     map("gpt.plot.heatmap: titles[1]: text expected, got 3", { values = gpt.ones(2, 2), titles = { 3 } })
+    map("gpt.plot.heatmap: texts: 2 rows of text expected, as in values, got 1",
+      { values = gpt.ones(2, 2), texts = { { "a", "b" } } })
+    map("gpt.plot.heatmap: texts[1]: 2 expected, got 1", { values = gpt.ones(1, 2), texts = { { "a" } } })
+    map("gpt.plot.heatmap: texts[1][2]: text expected, got 3", { values = gpt.ones(1, 2), texts = { { "a", 3 } } })
+    map("gpt.plot.heatmap: texts: those of 2 panels expected, as in values, got \"a\"",
+      { values = gpt.ones(2, 1, 1), texts = "a" })
     map("gpt.plot.heatmap: low (2) must be below high (1)", { values = gpt.ones(2, 2), low = 2, high = 1 })
     assert.error_matches(function() gpt.plot.line({ y = { 1 } }) end,
       "gpt.plot.line: a file name expected as first argument, got a table", 1, true)

@@ -48,7 +48,7 @@ local ONE_SERIES = {
 local HEATMAP = {
   field("values", anything), field("titles", anything), field("title", text), field("x_label", text),
   field("y_label", text), field("row_labels", anything), field("column_labels", anything), field("low", number),
-  field("high", number), field("numbers", validate.boolean), field("width", pixels),
+  field("high", number), field("numbers", validate.boolean), field("texts", anything), field("width", pixels),
 }
 
 -- Options, not the numbers themselves; wanted: the option that takes those.
@@ -217,6 +217,29 @@ local function check_labels(who, where, labels, count)
   end
 end
 
+-- Rows of words, one for each number of a panel.
+local function check_texts(who, where, texts, rows)
+  if type(texts) ~= "table" or #texts ~= #rows then
+    fail(who, "%s: %d rows of text expected, as in values, got %s", where, #rows,
+      type(texts) == "table" and #texts or validate.show(texts))
+  end
+  for i, row in items(texts) do check_labels(who, ("%s[%d]"):format(where, i), row, #rows[1]) end
+end
+
+-- Gives each panel its texts.
+local function read_texts(who, texts, panels)
+  if texts == nil then return end
+  local many = #panels > 1 or type(texts) == "table" and type(texts[1]) == "table" and type(texts[1][1]) == "table"
+  if many and (type(texts) ~= "table" or #texts ~= #panels) then
+    fail(who, "texts: those of %d panels expected, as in values, got %s", #panels,
+      type(texts) == "table" and #texts or validate.show(texts))
+  end
+  for i, panel in ipairs(panels) do
+    panel.texts = many and texts[i] or texts
+    check_texts(who, many and ("texts[%d]"):format(i) or "texts", panel.texts, panel.rows)
+  end
+end
+
 --- A heat map, or several side by side with one scale, written as SVG.
 --
 -- Larger numbers have a stronger colour; numbers below 0 have another colour. NaN is grey.
@@ -225,7 +248,8 @@ end
 -- @tparam table options `values`: [rows, columns] or [panels, rows, columns], nested lists or a tensor, at most 256
 -- rows and columns; `title`, `titles` (of the panels), `x_label`, `y_label`, `row_labels`, `column_labels`; `low` and
 -- `high`, the numbers of the weakest and of the strongest colour (0, or the least below it, and the greatest); `numbers
--- = true` writes the numbers into the cells; `width` (720), the maximum in pixels
+-- = true` writes the numbers into the cells, `texts`, nested as `values` are, words; `width` (720), the maximum in
+-- pixels
 -- @treturn string the file's name
 -- @usage gpt.plot.heatmap("mask.svg", { title = "who sees whom", values = gpt.ones(8, 8):tril() })
 function plot.heatmap(file, options)
@@ -234,6 +258,7 @@ function plot.heatmap(file, options)
   local o = read_options(who, options, HEATMAP, "values")
   o.width = o.width or 720
   o.panels = read_panels(who, o.values)
+  read_texts(who, o.texts, o.panels)
   check_labels(who, "titles", o.titles, #o.panels)
   check_labels(who, "row_labels", o.row_labels, #o.panels[1].rows)
   check_labels(who, "column_labels", o.column_labels, #o.panels[1].rows[1])
