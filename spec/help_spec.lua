@@ -299,9 +299,9 @@ describe("the definitions for the Lua language server", function()
     local values = { gpt = gpt, Model = model, Layer = model, Blocks = model.blocks, TransformerBlock = block,
       MultiHeadAttention = block.attention, FeedForward = block.feed_forward, Linear = block.attention.query,
       LayerNorm = block.norm1, Embedding = model.token_embedding, Shortcut = gpt.nn.Shortcut(gpt.nn.GELU()),
-      AdamW = gpt.optim.AdamW(model), World = gpt.world(), Session = model:session(), Chat = chat, Tensor = gpt.ones(2),
-      Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config), Pass = pass_fields,
-      Dataset = gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 }) }
+      Optimizer = gpt.optim.AdamW(model), World = gpt.world(), Session = model:session(), Chat = chat,
+      Tensor = gpt.ones(2), Tokenizer = gpt.tokenizer "spec/fixtures/tokenizer", Size = gpt.size(model.config),
+      Pass = pass_fields, Dataset = gpt.dataset({ 1, 2, 3, 4, 5, 6 }, { context_length = 4 }) }
     local server <close> = require("gpt.server").new(model, { port = 0, tokenizer = values.Tokenizer })
     values.Server = server
     local may_be_nil, count = { grad = true, tokenizer = true, chat_template = true }, 0

@@ -269,7 +269,7 @@ AdamW {  -- 2 groups; 1 step
     local optimizer = gpt.optim.AdamW { w }
     assert.equal("lr: a finite number of at least 0 expected, got -3", raised(function() optimizer.lr = -3 end))
     assert.equal("lr: a finite number of at least 0 expected, got nan", raised(function() optimizer.lr = 0 / 0 end))
-    assert.equal("a gpt.AdamW has no field 'rate' to set; lr is one", raised(function() optimizer.rate = 1 end))
+    assert.equal("a gpt.Optimizer has no field 'rate' to set; lr is one", raised(function() optimizer.rate = 1 end))
     assert.equal(0.001, optimizer.lr)
   end)
 end)

@@ -199,7 +199,7 @@ describe("when memory runs out, nothing is lost in", function()
     ["the first steps of an optimizer"] = { "first; ", [[
       sweep("first", function()
         local layer = gpt.nn.Linear(8, 8)
-        local optimizer = gpt.optim.AdamW { { params = layer, weight_decay = 0 } }
+        local optimizer = gpt.optim.AdamW({ { params = layer, weight_decay = 0 } }, { moment_dtype = "q8" })
         layer(gpt.ones(1, 8)):sum():backward()
         gpt.clip_grad_norm(layer, 1)
         optimizer:step()

@@ -44,7 +44,7 @@ describe("a mistake at the prompt", function()
     ["x = session.lenght"] = "a gpt.Session has no field or method 'lenght'; did you mean 'length'?",
     ["x = tokenizer.vocabsize"] = "a gpt.Tokenizer has no field or method 'vocabsize'; did you mean 'vocab_size'?",
     ["x = model.block"] = "Model has no field or method 'block'; did you mean 'blocks'?",
-    ["optimizer:stp()"] = "a gpt.AdamW has no field or method 'stp'; did you mean 'step'?",
+    ["optimizer:stp()"] = "a gpt.Optimizer has no field or method 'stp'; did you mean 'step'?",
     ["x = config.n_layer"] = "a config has no key 'n_layer'; did you mean 'n_layers'?",
     ["x = config.n_embd"] = "a config has no key 'n_embd'; did you mean 'emb_dim'?",
     ["x = model.config.dropout"] = "a config has no key 'dropout'; did you mean 'drop_rate'?",
@@ -116,7 +116,7 @@ describe("a mistake at the prompt", function()
     ["model.session()"] = "bad argument #1 to 'session' (gpt.Layer expected, got no value" .. COLON .. "session(...))",
     ["session.feed { 1 }"] = "bad argument #1 to 'feed' (gpt.Session expected, got table" .. COLON .. "feed(...))",
     ["tokenizer.encode 'a'"] = "bad argument #1 to 'encode' (gpt.Tokenizer expected, got string" .. COLON .. "encode(...))",
-    ["optimizer.step()"] = "bad argument #1 to 'step' (gpt.AdamW expected, got no value" .. COLON .. "step(...))",
+    ["optimizer.step()"] = "bad argument #1 to 'step' (gpt.Optimizer expected, got no value" .. COLON .. "step(...))",
     ["x = model.generate { 1, 2 }"] = "gpt.generate: a model, or a function from ids to logits, expected, got a table; "
       .. "a method is called with a colon: model:generate(...)",
     ["x = gpt.sample { 1, 2 }"] = "bad argument #1 to 'sample' (gpt.Tensor expected, got table; gpt.tensor(array) makes one)",
@@ -237,7 +237,8 @@ describe("what prints", function()
     local optimizer = gpt.optim.AdamW({ w }, { lr = 0.5 })
     w:sum():backward()
     optimizer:step()
-    assert.equal("{ lr = 0.5, step = 1, steps = { 1 = 1 }, tensors = { exp_avg.1 = tensor [2, 3] f32 ..., "
+    assert.equal("{ lr = 0.5, moment_dtype = \"f32\", optimizer = \"AdamW\", step = 1, "
+      .. "steps = { 1 = 1 }, tensors = { exp_avg.1 = tensor [2, 3] f32 ..., "
       .. "exp_avg_sq.1 = tensor [2, 3] f32 ... } }", tostring(optimizer:state()))
   end)
 

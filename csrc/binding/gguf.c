@@ -7,10 +7,10 @@
 
 #include "binding/binding.h"
 #include "binding/tensor.h"
+#include "binding/text.h"
 #include "core/tokenizer/gguf.h"
 
 #define TYPE "gpt.Gguf"
-#define TEXT "gpt.GgufText" /* scratch, seen by no user */
 #define MOST_PRESIZED ((uint64_t)1 << 24) /* elements of an array that Lua is told of beforehand */
 
 /* _gguf_open(path) */
@@ -151,25 +151,16 @@ static int gguf_tokenizer(lua_State *L) {
   return 1;
 }
 
-static int free_gguf_text(lua_State *L) {
-  gpt_text_free(luaL_checkudata(L, 1, TEXT));
-  return 0;
-}
-
 /* _gguf_tokenizer(tokenizer, size): its keys and values as bytes of a header, and how many keys; and why llama.cpp would
    get other ids, or nil. */
 static int tokenizer_bytes(lua_State *L) {
   GptEnv *env = bind_env(L);
   lua_Integer size = luaL_checkinteger(L, 2);
-  GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
-  gpt_text_init(text, env);
-  bind_set_type(L, TEXT);
+  GptText *text = bind_push_text(L);
   const GptTokenizer *tokenizer = bind_check(L, 1, BIND_TOKENIZER);
   luaL_argcheck(L, size >= (lua_Integer)gpt_tokenizer_size(tokenizer), 2, "the tokenizer has more tokens");
   int keys = gpt_tokenizer_write_gguf(env, tokenizer, (size_t)size, text);
-  if (text->failed) return bind_raise(L, env);
-  lua_pushlstring(L, text->data, text->length);
-  gpt_text_free(text);
+  bind_push_text_done(L, text);
   lua_pushinteger(L, keys);
   lua_pushstring(L, gpt_tokenizer_gguf_difference(bind_check(L, 1, BIND_TOKENIZER)));
   return 3;
@@ -199,13 +190,9 @@ static const luaL_Reg methods[] = {{"value", gguf_value}, {"metadata", gguf_meta
                                    {"tokenizer", gguf_tokenizer}, {"close", close_file}, {NULL, NULL}};
 static const luaL_Reg fields[] = {{"path", file_path}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__gc", release_gguf}, {"__close", bind_free}, {NULL, NULL}};
-static const luaL_Reg text_meta[] = {{"__gc", free_gguf_text}, {NULL, NULL}};
 static const BindType type = {.name = TYPE, .methods = methods, .fields = fields, .meta = meta};
 
 void bind_open_gguf(lua_State *L) {
-  luaL_newmetatable(L, TEXT);
-  bind_functions(L, text_meta);
-  lua_pop(L, 1);
   bind_type(L, &type);
   bind_functions(L, functions);
 }

@@ -5,11 +5,11 @@
 
 #include "binding/ids.h"
 #include "binding/tensor.h"
+#include "binding/text.h"
 #include "core/nn/layer_print.h"
 #include "core/nn/layers/kinds.h"
 #include "core/ops/shape.h"
 
-#define TEXT "gpt.Text" /* what a layer prints, which Lua frees, whatever happens */
 #define LAYERS_KEY "gpt.layers" /* registry: core pointer -> userdata, weak */
 #define NAMED_BELOW 2 /* parts of parts that failures are named by: those of a List, say */
 
@@ -202,20 +202,10 @@ static int call(lua_State *L) {
 }
 
 int bind_push_printed(lua_State *L, void (*print)(GptLayer *, GptText *)) {
-  GptEnv *env = bind_env(L);
-  GptText *text = lua_newuserdatauv(L, sizeof *text, 0);
-  gpt_text_init(text, env);
-  bind_set_type(L, TEXT);
+  GptText *text = bind_push_text(L);
   print(bind_layer(L, 1), text);
-  if (text->failed) return bind_raise(L, env);
-  lua_pushlstring(L, text->data, text->length);
-  gpt_text_free(text);
+  bind_push_text_done(L, text);
   return 1;
-}
-
-static int free_text(lua_State *L) {
-  gpt_text_free(luaL_checkudata(L, 1, TEXT));
-  return 0;
 }
 
 static int layer_print(lua_State *L) { return bind_push_printed(L, gpt_layer_print); }
@@ -233,10 +223,6 @@ static const luaL_Reg meta[] = {
 void bind_open_layer(lua_State *L) {
   bind_push_weak(L, "v");
   lua_setfield(L, LUA_REGISTRYINDEX, LAYERS_KEY);
-  luaL_newmetatable(L, TEXT);
-  lua_pushcfunction(L, free_text);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   luaL_newmetatable(L, BIND_LAYER);
   bind_functions(L, meta);
   lua_pushboolean(L, 0);

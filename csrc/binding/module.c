@@ -160,6 +160,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_random(L);
   bind_open_json(L);
   bind_open_tensor_list(L);
+  bind_open_text(L);
   bind_open_numbers(L);
   bind_open_tensor(L);
   bind_open_dtypes(L);

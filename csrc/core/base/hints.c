@@ -69,7 +69,7 @@ static const Pair advice[] = {
     {"CrossEntropyLoss", "gpt.cross_entropy(logits, targets) is it"},
     {"einsum", "matmul, permute and sum do what it writes"},
     {"functional", "what is in there are methods of tensors here, as in x:softmax(-1)"},
-    {"Adam", "AdamW with weight_decay = 0 is Adam"}, {"SGD", "AdamW is the optimizer there is"},
+    {"Adam", "AdamW with weight_decay = 0 is Adam"},
     {"lr_scheduler", "gpt.lr_schedule makes schedules"}, {"zero_grad", "optimizer:zero_grad() does it"},
     {"axis", "dims are given by position, as in x:mean(1)"},
     {"forward", "call the layer itself: layer(x)"},

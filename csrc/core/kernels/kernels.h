@@ -11,13 +11,27 @@
 #include "core/kernels/dtype.h"
 #include "core/kernels/weights.h"
 
-/* One step of AdamW in numbers; optimizer.h says what they stand for. */
+/* One step of AdamW in numbers; train/adamw.c says what they stand for. */
 typedef struct GptAdamStep {
   float mean_share;                /* mean += mean_share * (g - mean) */
   float square_keep, square_share; /* square = square_keep * square + square_share * g^2 */
   float keep, rate;                /* w = keep * w - rate * mean / (root_scale * sqrt(square) + eps) */
   float root_scale, eps;
 } GptAdamStep;
+
+/* One of SGD; train/sgd.c. */
+typedef struct GptSgdStep {
+  float rate, decay, momentum;
+  bool nesterov;
+} GptSgdStep;
+
+/* One of any kind of optimizer. */
+typedef union GptStepNumbers {
+  GptAdamStep adamw;
+  GptSgdStep sgd;
+} GptStepNumbers;
+
+#define GPT_MOMENT_BLOCK 64 /* numbers that share a scale, of moments in 8 bits */
 
 typedef enum GptActivation { GPT_GELU, GPT_GELU_EXACT, GPT_RELU, GPT_SILU } GptActivation;
 
@@ -163,6 +177,17 @@ typedef struct GptKernels {
 
   /* A step of AdamW for n numbers of a parameter: w, mean and square are written. */
   void (*adamw)(float *w, float *mean, float *square, const float *grad, const GptAdamStep *step, int64_t n);
+  /* A step of SGD for n numbers: w and buffer (NULL without momentum) are written. */
+  void (*sgd)(float *w, float *buffer, const float *grad, const GptSgdStep *step, int64_t n);
+
+  /* An optimizer's moments as floats, and back, rounded up or down at random: by a hash of the seed and of the number's
+     index, that of the first one being given. In bf16, and in 8 bits (moments.c), where whole blocks are read and
+     written, and a positive moment has no sign. */
+  void (*read_bf16)(float *y, const uint16_t *x, int64_t n);
+  void (*write_bf16)(uint16_t *y, const float *x, uint64_t seed, int64_t first, int64_t n);
+  void (*read_q8)(float *y, const uint8_t *codes, const float *scales, bool positive, int64_t blocks);
+  void (*write_q8)(uint8_t *codes, float *scales, const float *x, bool positive, uint64_t seed, int64_t first,
+                   int64_t blocks);
 } GptKernels;
 
 #define GPT_SKINNY_ROWS 8

@@ -70,4 +70,9 @@ const GptKernels gpt_kernel(table) = {
     .layer_norm_backward = gpt_kernel(layer_norm_backward),
     .add_columns = gpt_kernel(add_columns),
     .adamw = gpt_kernel(adamw),
+    .sgd = gpt_kernel(sgd),
+    .read_bf16 = gpt_kernel(read_bf16),
+    .write_bf16 = gpt_kernel(write_bf16),
+    .read_q8 = gpt_kernel(read_q8),
+    .write_q8 = gpt_kernel(write_q8),
 };

@@ -62,5 +62,11 @@ void gpt_kernel(layer_norm_backward)(float *dx, float *dweight, float *dbias, co
                                      const float *weight, float mean, float rstd, int64_t n);
 void gpt_kernel(add_columns)(float *sums, const float *x, int64_t ld, int64_t m, int64_t n);
 void gpt_kernel(adamw)(float *w, float *mean, float *square, const float *grad, const GptAdamStep *step, int64_t n);
+void gpt_kernel(sgd)(float *w, float *buffer, const float *grad, const GptSgdStep *step, int64_t n);
+void gpt_kernel(read_bf16)(float *y, const uint16_t *x, int64_t n);
+void gpt_kernel(write_bf16)(uint16_t *y, const float *x, uint64_t seed, int64_t first, int64_t n);
+void gpt_kernel(read_q8)(float *y, const uint8_t *codes, const float *scales, bool positive, int64_t blocks);
+void gpt_kernel(write_q8)(uint8_t *codes, float *scales, const float *x, bool positive, uint64_t seed, int64_t first,
+                          int64_t blocks);
 
 #endif

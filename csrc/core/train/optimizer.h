@@ -1,67 +1,82 @@
 /*
- * AdamW (Loshchilov and Hutter 2019), as torch.optim.AdamW computes it. With t the parameter's steps so far, this one
- * included:
+ * Optimizers. What one computes is its kind: a small table of functions (optimizer_kind.h), one file for each. All else
+ * is here: parameters in groups with rates of their own, moments, steps, saved states.
  *
- *   mean   = beta1 * mean + (1 - beta1) * grad
- *   square = beta2 * square + (1 - beta2) * grad^2
- *   w      = (1 - lr * weight_decay) * w - lr / (1 - beta1^t) * mean / (sqrt(square / (1 - beta2^t)) + eps)
- *
- * An optimizer holds references to its parameters, in groups with rates of their own. A parameter without gradient is
- * passed over: neither its steps nor its moments move.
+ * An optimizer holds references to its parameters. A parameter without gradient is passed over: neither its steps nor
+ * its moments move, and it has no moments before its first step. So whoever steps a part of them leaves gradients to
+ * that part.
  */
 #ifndef GPT_OPTIMIZER_H
 #define GPT_OPTIMIZER_H
 
+#include "core/base/text.h"
 #include "core/tensor/tensor.h"
+#include "core/train/moment.h"
+#include "core/train/optimizer_kind.h"
 
-typedef struct GptAdamRates {
-  double lr_scale; /* the group's lr is the optimizer's times this */
-  double beta1, beta2, eps, weight_decay;
-} GptAdamRates;
+typedef struct GptOptimizerGroup {
+  double lr_scale;         /* the group's lr is the optimizer's times this */
+  double rates[GPT_RATES]; /* the kind's, in its order */
+} GptOptimizerGroup;
 
-typedef struct GptAdamParameter {
+typedef struct GptOptimizerParameter {
   char *name;
   int64_t group;
-  GptTensor *tensor;        /* f32 of any shape and strides: a reference */
-  GptTensor *mean, *square; /* f32, contiguous, of the parameter's shape; NULL before its first step */
+  GptTensor *tensor;              /* f32 of any shape and strides: a reference */
+  GptMoment moments[GPT_MOMENTS]; /* the kind's, empty before the first step */
   int64_t steps;
-} GptAdamParameter;
+} GptOptimizerParameter;
 
-typedef struct GptAdamW {
+typedef struct GptOptimizer {
   GptEnv *env;
+  const GptOptimizerKind *kind;
+  GptMomentDtype moment_dtype;
   double lr;
-  GptAdamRates *groups;         /* [n_groups] */
-  GptAdamParameter *parameters; /* [count] */
+  GptOptimizerGroup *groups;         /* [n_groups] */
+  GptOptimizerParameter *parameters; /* [count] */
   int64_t n_groups, count;
   size_t groups_capacity, capacity;
-} GptAdamW;
+} GptOptimizer;
 
-GptAdamW *gpt_adamw_new(GptEnv *env, double lr);
-void gpt_adamw_free(GptAdamW *adamw); /* NULL is fine */
+GptOptimizer *gpt_optimizer_new(GptEnv *env, const GptOptimizerKind *kind, GptMomentDtype moment_dtype, double lr);
+void gpt_optimizer_free(GptOptimizer *optimizer); /* NULL is fine */
 
 /* Groups come first, then their parameters, under names that messages and saved states use. A parameter is an f32 leaf
    that stands in one place only. */
-bool gpt_adamw_add_group(GptAdamW *adamw, GptAdamRates rates);
-bool gpt_adamw_add(GptAdamW *adamw, int64_t group, const char *name, GptTensor *tensor);
+bool gpt_optimizer_add_group(GptOptimizer *optimizer, GptOptimizerGroup group);
+bool gpt_optimizer_add(GptOptimizer *optimizer, int64_t group, const char *name, GptTensor *tensor);
+
+/* How many moments the parameters of a group have. */
+int gpt_optimizer_moments(const GptOptimizer *optimizer, int64_t group);
 
 /* One step for every parameter that has a gradient; on failure (memory) no parameter has changed. */
-bool gpt_adamw_step(GptAdamW *adamw);
+bool gpt_optimizer_step(GptOptimizer *optimizer);
 
 /* Lets go of all gradients; their memory is kept for the next ones. False as of gpt_tensor_set_grad. */
-bool gpt_adamw_zero_grad(GptAdamW *adamw);
+bool gpt_optimizer_zero_grad(GptOptimizer *optimizer);
 
 /* By name, or NULL. */
-GptAdamParameter *gpt_adamw_find(const GptAdamW *adamw, const char *name);
+GptOptimizerParameter *gpt_optimizer_find(const GptOptimizer *optimizer, const char *name);
 
-/* What load_state puts into one parameter; mean and square are borrowed, NULL with steps = 0. */
-typedef struct GptAdamMoments {
-  GptAdamParameter *parameter;
+/* Can the parameter be trained? False and a message where not: it has become another dtype since. */
+bool gpt_optimizer_check(const GptOptimizer *optimizer, const GptOptimizerParameter *parameter);
+
+/* The largest number of steps of any parameter. */
+int64_t gpt_optimizer_most_steps(const GptOptimizer *optimizer);
+
+/* `AdamW { lr = 0.001, ... }  -- 3 parameters, 1,234; 20 steps`, a line for each group where there are several. */
+void gpt_optimizer_print(const GptOptimizer *optimizer, GptText *text);
+
+/* What load_state puts into one parameter; its moments are borrowed, empty with steps = 0. */
+typedef struct GptParameterState {
+  GptOptimizerParameter *parameter;
   int64_t steps;
-  GptTensor *mean, *square; /* of the parameter's shape */
-} GptAdamMoments;
+  GptMoment moments[GPT_MOMENTS];
+} GptParameterState;
 
-/* Takes over copies of n moments; parameters that are not among them begin anew. Checks shapes; all or nothing. */
-bool gpt_adamw_load(GptAdamW *adamw, int64_t n, const GptAdamMoments *moments);
+/* Takes over copies of n states, whose moments are of that dtype: another one than the optimizer's own is converted.
+   Parameters that are not among them begin anew. Checks shapes; all or nothing. */
+bool gpt_optimizer_load(GptOptimizer *optimizer, int64_t n, const GptParameterState *states, GptMomentDtype dtype);
 
 /*
  * The norm of all gradients together, left in *norm; where it is above max, every gradient is multiplied by

@@ -1,0 +1,47 @@
+/* Saved states, put into an optimizer. */
+#include "core/train/optimizer.h"
+
+#include "core/base/array.h"
+#include "core/base/memory.h"
+
+/* Copies of one parameter's moments, made before anything changes. */
+static bool copy_moments(const GptOptimizer *optimizer, const GptParameterState *state, GptMomentDtype dtype,
+                         GptMoment *copies) {
+  const GptOptimizerParameter *parameter = state->parameter;
+  int count = state->steps > 0 ? gpt_optimizer_moments(optimizer, parameter->group) : 0;
+  for (int m = 0; m < count; m++) {
+    const GptMomentRow *row = &optimizer->kind->moments[m];
+    const GptMoment *moment = &state->moments[m];
+    if (!gpt_moment_check(optimizer->env, moment, dtype, parameter->tensor, row->name, parameter->name)) return false;
+    if (!gpt_moment_copy(optimizer->env, moment, dtype, row->positive, &copies[m], optimizer->moment_dtype,
+                         parameter->tensor))
+      return false;
+  }
+  return true;
+}
+
+static void put_moments(GptOptimizerParameter *parameter, int64_t steps, const GptMoment *moments) {
+  for (int m = 0; m < GPT_MOMENTS; m++) parameter->moments[m] = moments[m];
+  parameter->steps = steps;
+}
+
+static void drop_moments(GptMoment *moments) {
+  for (int m = 0; m < GPT_MOMENTS; m++) gpt_moment_drop(&moments[m]);
+}
+
+bool gpt_optimizer_load(GptOptimizer *optimizer, int64_t n, const GptParameterState *states, GptMomentDtype dtype) {
+  GptMoment *copies = gpt_alloc_array_zeroed(optimizer->env, GPT_MOMENTS * n, sizeof *copies);
+  bool done = copies != NULL;
+  for (int64_t i = 0; i < n && done; i++)
+    done = copy_moments(optimizer, &states[i], dtype, copies + GPT_MOMENTS * i);
+  for (int64_t i = 0; i < optimizer->count && done; i++) {
+    drop_moments(optimizer->parameters[i].moments);
+    optimizer->parameters[i].steps = 0;
+  }
+  for (int64_t i = 0; i < n && copies != NULL; i++) {
+    if (done) put_moments(states[i].parameter, states[i].steps, copies + GPT_MOMENTS * i);
+    else drop_moments(copies + GPT_MOMENTS * i);
+  }
+  gpt_free(optimizer->env, copies);
+  return done;
+}
