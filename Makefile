@@ -123,7 +123,7 @@ define kernel_rule
 $$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(say)
-	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(UNCHECKED) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach set,$(KERNEL_SETS),$(eval $(call kernel_rule,$(set))))
 
@@ -148,6 +148,8 @@ setup-test:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test
 setup-arm:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test arm
+setup-fuzz:
+	@CC=clang LUA='$(LUA)' .ci/setup build fuzz
 setup-ci:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test mpi lint docs rocks chroots
 setup-docs:
@@ -226,6 +228,23 @@ asan: setup-test
 run-asan: $(CORE) $(MADE) $(BUILD)/states
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
+
+# Fuzzing by libFuzzer, which is clang's: every reader of files and texts for SECONDS each, or those that FUZZ names. What
+# is found stays in build/fuzz/found (spec/fuzz/run.lua). Kernels read no files, and are compiled without checks. The
+# sanitizer's functions have to be seen by Lua's library: no library's symbols are hidden.
+# make fuzz FUZZ='gguf tokenizer_json' SECONDS=600
+FUZZ =
+SECONDS = 60
+FUZZ_PROGRAM = $(BUILD)/fuzz
+FUZZ_SOURCES = $(wildcard spec/fuzz/*.c)
+FUZZ_FLAGS = -O1 -g1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz: setup-fuzz
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='$(FUZZ_FLAGS)' UNCHECKED=-fno-sanitize=all run-fuzz
+run-fuzz: $(FUZZ_PROGRAM)
+	@$(LUA) spec/fuzz/run.lua '$(FUZZ_PROGRAM)' --seconds $(SECONDS) $(FUZZ)
+$(FUZZ_PROGRAM): $(FUZZ_SOURCES) spec/fuzz/fuzz.h $(OBJECTS) $(HELP) $(BUILD)/flags
+	$(say)
+	$(Q)$(CC) $(FLAGS) -Ispec/fuzz $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(FUZZ_SOURCES) $(OBJECTS) $(filter-out %ALL,$(LIBS)) $(LIBS_lua)
 
 # For aarch64: built by Debian's cross compiler, run by qemu's user emulation, as a plain ARMv8.0 processor, as one with
 # dot products, and as one with all extensions. No figure of speed comes from here. A spec that starts another lua5.4 stays out.
@@ -353,8 +372,8 @@ help:
 	@echo 'make rock     pack the last commit as a source rock, for luarocks'
 	@echo 'make mpi      build $(MPI), for training by several processes (installed where it was built)'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
-	@echo 'make lint, make asan, make tsan, make test-arm, make bench, make bench-products, make docs, make clean'
+	@echo 'make lint, make asan, make tsan, make fuzz, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always mpi run-mpi setup setup-mpi setup-test setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
+.PHONY: all objects always mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
 -include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

@@ -140,10 +140,19 @@ describe("gpt.examples", function()
       files.write(dir .. "/b.jsonl", text)
       assert.equal(("gpt.examples: %s/b.jsonl: %s"):format(dir, message), raised(gpt.examples, dir .. "/b.jsonl", options()))
     end
+    local real = gpt.train_tokenizer("a", { vocab_size = 257 })
+    real.chat_template = "{{ raise_exception('no') }}"
+    for message, said in pairs { ['{"role":"user"}'] = "message 1 (user) has no content; it has role",
+      ['{"role":"user","content":"a"}'] = "the chat template: line 1: no" } do
+      files.write(dir .. "/b.jsonl", ('\n{"messages":[%s,{"role":"assistant","content":"a"}]}\n'):format(message))
+      assert.equal(("gpt.examples: %s/b.jsonl: line 2: apply_chat_template: %s"):format(dir, said),
+        raised(gpt.examples, dir .. "/b.jsonl", options { tokenizer = real }))
+    end
     files.write(dir .. "/b.jsonl", '{"prompt":"a"\n')
     assert.matches("b.jsonl: line 1: ", raised(gpt.examples, dir .. "/b.jsonl", options()), 1, true)
     for text, message in pairs {
       ['prompt,response\na,b\na,b,c\n'] = "line 3: 3 fields, and the first line names 2",
+      ["prompt,response\n"] = "there is no example",
       ['prompt,response\na,"b\n'] = "line 2: a quoted field that does not end",
       ['prompt,response\n"a"b,c\n'] = "line 2: something behind a closing quote",
     } do

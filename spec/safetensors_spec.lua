@@ -250,6 +250,10 @@ describe("safetensors", function()
       assert.equal('FILE: tensor "a": no file holds [1099511627776, 1099511627776] of F32', refusal())
       build({ a = entry("F64", { 1 << 31, 1 << 30 }, 0, 0) })
       assert.equal('FILE: tensor "a": no file holds [2147483648, 1073741824] of F64', refusal())
+      for _, shape in ipairs { { 0, 1 << 40, 1 << 40 }, { 1 << 40, 1 << 40, 0 } } do
+        build({ a = entry("F16", shape, 0, 0) })
+        assert.equal(('FILE: tensor "a": no file holds [%s] of F16'):format(table.concat(shape, ", ")), refusal())
+      end
       build({ a = entry("F4", { 3 }, 0, 1) }, "x")
       assert.equal('FILE: tensor "a": no file holds [3] of F4', refusal())
     end)

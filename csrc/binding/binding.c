@@ -51,6 +51,7 @@ int bind_error(lua_State *L, const char *format, ...) {
   va_start(arguments, format);
   gpt_format_list(message, sizeof message, format, arguments);
   va_end(arguments);
+  gpt_make_plain(message);
   luaL_where(L, user_level(L));
   lua_pushstring(L, message);
   lua_concat(L, 2);

@@ -142,7 +142,9 @@ end
 local function examples(source, options)
   local settings = read_settings(options)
   local list, places = read(source)
-  if #list == 0 then raise("gpt.examples: there is no example") end
+  if #list == 0 then
+    raise("gpt.examples: %sthere is no example", type(source) == "string" and source .. ": " or "")
+  end
   local items, form = encode_all(list, places, settings)
   local classes = form == "label" and number_labels(items, places) or nil
   if settings.pack then

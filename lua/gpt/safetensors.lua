@@ -7,6 +7,7 @@ local json = require "gpt.support.json"
 local safetensors = {}
 
 local MOST_HEADER = 100000000
+local MOST_ELEMENTS = math.maxinteger // 512 -- of a tensor: none takes more than 64 bits each
 
 -- Every element type of the format, in bits.
 local BITS = {
@@ -68,16 +69,17 @@ local function check_metadata(path, metadata)
   return metadata
 end
 
--- Bytes of a shape, or nil where they cannot be counted or are no whole number.
+-- Bytes of a shape, or nil where they cannot be counted or are no whole number. Sizes beside one of 0 count, too:
+-- strides are made of them.
 local function count_bytes(shape, dtype)
-  local count = 1
+  local count, empty = 1, false
   for _, size in ipairs(shape) do
-    if size > 0 and count > math.maxinteger // size then return nil end
-    count = count * size
+    if size > 0 and count > MOST_ELEMENTS // size then return nil end
+    count, empty = count * math.max(size, 1), empty or size == 0
   end
-  local bits = BITS[dtype]
-  if count > math.maxinteger // bits or count * bits % 8 ~= 0 then return nil end
-  return count * bits // 8
+  local bits = empty and 0 or count * BITS[dtype]
+  if bits % 8 ~= 0 then return nil end
+  return bits // 8
 end
 
 -- One tensor's description, checked by itself.

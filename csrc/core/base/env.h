@@ -78,6 +78,10 @@ bool gpt_fail(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
 /* The same for functions that return a pointer. */
 void *gpt_fail_null(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
 
+/* Makes what is no text in a message of at most GPT_ERROR_SIZE bytes visible, as gpt_fail does: bytes out of files that are
+   not UTF-8, and control characters, which a terminal would obey, become \xNN. Line ends and tabs stay. */
+void gpt_make_plain(char *message);
+
 /* On the way out: says where it happened ("merges.txt", "line 7"), before the message that is there; returns false. */
 bool gpt_fail_at(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);
 

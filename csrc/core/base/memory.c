@@ -9,7 +9,10 @@
 #include "core/base/numbers.h"
 
 /* The address sanitizer sees cached blocks as freed, and what lies past the bytes asked for as out of bounds. */
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature
+#define __has_feature(name) 0 /* gcc defines __SANITIZE_ADDRESS__ instead */
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))

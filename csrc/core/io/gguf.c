@@ -90,15 +90,18 @@ static bool refuse_split(GptGguf *gguf) {
                              "llama.cpp's llama-gguf-split --merge joins them", (long long)number + 1, (long long)parts);
 }
 
-/* Bytes of a tensor of that shape; false where no file could hold it. */
+/* Bytes of a tensor of that shape; false where no file could hold it, or no tensor whatever its type becomes here. That
+   is so, too, where one of the sizes is 0: strides are made of the others. */
 static bool count_bytes(const GptGgufTensor *tensor, size_t *bytes) {
-  uint64_t count = 1;
-  for (int d = 0; d < tensor->ndim; d++)
-    if (tensor->shape[d] < 0 || (tensor->shape[d] > 0 && __builtin_mul_overflow(count, (uint64_t)tensor->shape[d], &count)))
-      return false;
-  for (int d = 0; d < tensor->ndim; d++)
-    if (tensor->shape[d] == 0) count = 0;
-  return count <= INT64_MAX && !__builtin_mul_overflow(count / tensor->encoding->block, tensor->encoding->bytes, bytes);
+  int64_t count = 1;
+  bool empty = false;
+  for (int d = 0; d < tensor->ndim; d++) {
+    int64_t size = tensor->shape[d];
+    if (size < 0 || __builtin_mul_overflow(count, size > 0 ? size : 1, &count)) return false;
+    empty = empty || size == 0;
+  }
+  *bytes = empty ? 0 : (size_t)(count / tensor->encoding->block) * tensor->encoding->bytes;
+  return count <= INT64_MAX / 512; /* no encoding takes more than 64 bytes an element */
 }
 
 static bool check_shape(GptGguf *gguf, GptGgufTensor *tensor) {

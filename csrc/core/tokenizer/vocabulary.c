@@ -70,9 +70,9 @@ static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
   return true;
 }
 
-/* Room for n more bytes behind the last token. */
+/* Room for n more bytes behind the last token; there is a place even for none. */
 static bool reserve_bytes(GptEnv *env, GptVocabulary *v, size_t n) {
-  return GPT_GROW(env, v->bytes, v->room, v->used, n);
+  return GPT_GROW(env, v->bytes, v->room, v->used, n + 1);
 }
 
 static bool reserve_id(GptEnv *env, GptVocabulary *v, int64_t id) {
@@ -103,7 +103,7 @@ bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t
   if (gpt_vocabulary_token(v, id) != NULL) return fail_same_id(env, v, id, bytes, n);
   int64_t old = gpt_vocabulary_find(v, bytes, n, is_literal(flags));
   if (old >= 0) return fail_same_token(env, old, id, bytes, n);
-  bool inside = bytes == v->bytes + v->used; /* spelled there already */
+  bool inside = v->bytes != NULL && bytes == v->bytes + v->used; /* spelled there already */
   if (!reserve_bytes(env, v, n) || !reserve_id(env, v, id) || !reserve_slot(env, v)) return false;
   if (!inside) memcpy(v->bytes + v->used, bytes, n);
   v->tokens[id] = (GptToken){v->used, (uint32_t)n, flags | GPT_TOKEN_PRESENT};

@@ -39,22 +39,31 @@ local function begins_with(ids, first)
   return true
 end
 
+-- The ids of a conversation. What the template has against it is said with its place.
+local function rendered(tokenizer, messages, options, place)
+  local ok, problem, ids = pcall(tokenizer.apply_chat_template, tokenizer, messages, options)
+  if ok then return ids end
+  local said = type(problem) == "string" and problem:match "^[^\n]-:%d+: (apply_chat_template: .*)$"
+  if not said then error(problem, 0) end
+  refuse(place, "%s", said)
+end
+
 -- What each message of the assistant adds to the rendered conversation is learned.
 local function conversation(example, tokenizer, place)
   local messages, said, ids = example.messages, {}, {}
   local learned = {}
   if type(messages) ~= "table" or #messages == 0 then refuse(place, "messages: a list of messages expected") end
   for i, message in ipairs(messages) do
-    local _, prompt
+    local prompt
     if type(message) ~= "table" then
       refuse(place, "messages: message %d: a table expected, got %s", i, validate.show(message))
     end
     if message.role == "assistant" then
-      _, prompt = tokenizer:apply_chat_template(said, { add_generation_prompt = true })
+      prompt = rendered(tokenizer, said, { add_generation_prompt = true }, place)
     end
     said[i] = message
     if prompt then
-      _, ids = tokenizer:apply_chat_template(said, {})
+      ids = rendered(tokenizer, said, {}, place)
       if not begins_with(ids, prompt) then
         refuse(place, "the chat template changes what comes before message %d, so that it cannot be learned apart", i)
       end
