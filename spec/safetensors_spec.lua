@@ -367,7 +367,7 @@ describe("safetensors", function()
     } do
       assert.error_matches(function() file:tensor(0, "F32", shape, true) end, message, 1, true)
     end
-    assert.error_matches(function() file:tensor(0, "U64", { 1 }, true) end, "a type of safetensors files expected", 1,
+    assert.error_matches(function() file:tensor(0, "U64", { 1 }, true) end, "a type of safetensors or of numpy files expected", 1,
       true)
     file:close()
     assert.error_matches(function() file:bytes(0, 1) end, "this gpt.MappedFile was freed", 1, true)

@@ -68,8 +68,9 @@ static int mapped_file_bytes(lua_State *L) {
 
 static GptFileType check_file_type(lua_State *L, int index) {
   GptFileType type = {0};
-  bool known = gpt_file_type_safetensors(luaL_checkstring(L, index), &type);
-  luaL_argcheck(L, known, index, "a type of safetensors files expected");
+  const char *name = luaL_checkstring(L, index);
+  bool known = gpt_file_type_safetensors(name, &type) || gpt_file_type_numpy(name, &type);
+  luaL_argcheck(L, known, index, "a type of safetensors or of numpy files expected");
   return type;
 }
 

@@ -10,6 +10,7 @@
 #include "binding/layer.h"
 #include "binding/tensor.h"
 #include "core/nn/layer_tree.h"
+#include "core/ops/scores.h"
 #include "core/ops/shape.h"
 
 #define SESSION BIND_SESSION
@@ -162,6 +163,53 @@ static const int64_t *push_feed(lua_State *L, lua_Integer i, int64_t *count) {
   return ids;
 }
 
+/* What several sessions are fed, at 1 and 2, and for _score targets at 3; all as pushed buffers. */
+typedef struct Feeds {
+  lua_Integer n;
+  int first; /* where the first session stands; the others follow, each behind its buffers */
+  int stride;
+  const int64_t **ids, **targets;
+  int64_t *counts;
+  GptSession **sessions;
+} Feeds;
+
+/* Leaves a buffer of the targets of feed i on the stack. */
+static const int64_t *push_targets(lua_State *L, lua_Integer i, int64_t wanted) {
+  int64_t count;
+  lua_rawgeti(L, 3, i);
+  const int64_t *targets = bind_ids(L, -1, &count);
+  if (count != wanted) bind_error(L, "score: list %d has %d ids and %d targets", (int)i, (int)wanted, (int)count);
+  lua_remove(L, -2);
+  return targets;
+}
+
+static Feeds check_feeds(lua_State *L, bool scored) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (scored) luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, scored ? 3 : 2);
+  Feeds f = {.n = (lua_Integer)lua_rawlen(L, 1), .stride = scored ? 3 : 2};
+  lua_Integer lists = (lua_Integer)lua_rawlen(L, 2);
+  if (f.n < 1) luaL_argerror(L, 1, "at least one session expected");
+  if (f.n != lists)
+    luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", f.n, lists));
+  f.ids = bind_scratch(L, f.n, sizeof *f.ids);
+  f.targets = bind_scratch(L, f.n, sizeof *f.targets);
+  f.counts = bind_scratch(L, f.n, sizeof *f.counts);
+  f.sessions = bind_scratch(L, f.n, sizeof *f.sessions);
+  f.first = lua_gettop(L) + 1;
+  luaL_checkstack(L, f.n < INT_MAX / 3 - 20 ? f.stride * (int)f.n + 20 : INT_MAX / 2, "too many sessions");
+  for (lua_Integer i = 1; i <= f.n; i++) {
+    f.ids[i - 1] = push_feed(L, i, &f.counts[i - 1]);
+    if (scored) f.targets[i - 1] = push_targets(L, i, f.counts[i - 1]);
+  }
+  return f;
+}
+
+static void take_sessions(lua_State *L, const Feeds *f) {
+  for (int i = 0; i < (int)f->n; i++) f->sessions[i] = check_session(L, f->first + f->stride * i);
+}
+
 /***
 Feeds several sessions of one model in one pass over its weights.
 @function feed
@@ -172,24 +220,35 @@ Feeds several sessions of one model in one pass over its weights.
 print(gpt.feed({ one, two }, { { 3, 1, 2 }, { 4 } }))   -- [2, vocab_size]
 */
 static int feed_many(lua_State *L) {
-  GptEnv *env = bind_env(L);
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 1), lists = (lua_Integer)lua_rawlen(L, 2);
-  if (n < 1) return luaL_argerror(L, 1, "at least one session expected");
-  if (n != lists)
-    return luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", n, lists));
-  const int64_t **ids = bind_scratch(L, n, sizeof *ids);
-  int64_t *counts = bind_scratch(L, n, sizeof *counts);
-  GptSession **sessions = bind_scratch(L, n, sizeof *sessions);
-  int first = lua_gettop(L) + 1;
-  luaL_checkstack(L, n < INT_MAX / 2 - 20 ? 2 * (int)n + 20 : INT_MAX / 2, "too many sessions");
-  for (lua_Integer i = 1; i <= n; i++) ids[i - 1] = push_feed(L, i, &counts[i - 1]);
+  Feeds f = check_feeds(L, false);
   GptTensor **box = bind_new_tensor(L);
-  for (int i = 0; i < (int)n; i++) sessions[i] = check_session(L, first + 2 * i);
-  *box = gpt_session_feed(env, n, sessions, ids, counts);
+  take_sessions(L, &f);
+  *box = gpt_session_feed(bind_env(L), f.n, f.sessions, f.ids, f.counts);
   return bind_tensor_done(L, box);
+}
+
+/* _score(sessions, lists, targets): feeds them; [tokens of all, 2], see gpt_session_score */
+static int feed_for_scores(lua_State *L) {
+  Feeds f = check_feeds(L, true);
+  GptTensor **box = bind_new_tensor(L);
+  take_sessions(L, &f);
+  *box = gpt_session_score(bind_env(L), f.n, f.sessions, f.ids, f.targets, f.counts);
+  return bind_tensor_done(L, box);
+}
+
+/* _logit_scores(logits, targets): [rows, 2], see gpt_logit_scores */
+static int logit_scores(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  GptTensor **box = bind_new_tensor(L);
+  *box = gpt_logit_scores(env, bind_tensor(L, 1), bind_tensor(L, 2));
+  return bind_tensor_done(L, box);
+}
+
+/* _session_cached(session): does it feed new tokens over its cache? */
+static int session_cached(lua_State *L) {
+  const GptSession *session = check_session(L, 1);
+  lua_pushboolean(L, !session->uncached && gpt_layer_cacheable(session->model));
+  return 1;
 }
 
 /***
@@ -288,7 +347,12 @@ static const luaL_Reg fields[] = {
     {"length", get_length}, {"context_length", get_context_length}, {"model", get_model}, {NULL, NULL}};
 static const luaL_Reg meta[] = {
     {"__gc", session_collect}, {"__close", bind_free}, {"__tostring", session_print}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"feed", feed_many}, {"_session", new_session}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"feed", feed_many},
+                                     {"_session", new_session},
+                                     {"_score", feed_for_scores},
+                                     {"_logit_scores", logit_scores},
+                                     {"_session_cached", session_cached},
+                                     {NULL, NULL}};
 
 /* _session_methods: the table of methods, for those that are written in Lua. */
 void bind_open_session(lua_State *L) {

@@ -7,6 +7,7 @@
 #include "binding/fields.h"
 #include "binding/new_files.h"
 #include "binding/tensor.h"
+#include "core/tokenizer/normalize.h"
 #include "core/tokenizer/train.h"
 
 #define TYPE BIND_TOKENIZER
@@ -504,7 +505,16 @@ static const luaL_Reg ids_meta[] = {{"__gc", free_ids}, {NULL, NULL}};
 static const luaL_Reg templates_meta[] = {{"__gc", free_templates}, {NULL, NULL}};
 static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_training}, {NULL, NULL}};
 static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", bind_free}, {NULL, NULL}};
+/* _character(code, title): the character in lower case, or as a word begins with it. */
+static int character_case(lua_State *L) {
+  lua_Integer code = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, code >= 0 && code <= 0x10ffff, 1, "a character's number expected");
+  lua_pushinteger(L, lua_toboolean(L, 2) ? gpt_character_title((uint32_t)code) : gpt_character_lower((uint32_t)code));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"tokenizer", load},
+                                     {"_character", character_case},
                                      {"_write_tokenizer", write_tokenizer_files},
                                      {"_chat_template", read_chat_template},
                                      {"_tokenizer_trainer", new_trainer},

@@ -69,7 +69,7 @@ end
 
 local function topics()
   local parts = { "gpt.help(x) describes x: a function, a layer, a tensor, any value of luagpt, or\n"
-    .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0.\n" }
+    .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0." }
   local owners, seen = { "gpt", "nn", "optim", "plot" }, {}
   for _, name in ipairs(sorted) do
     if texts[name].owner:find("^%u") then table.insert(owners, texts[name].owner) end
@@ -201,6 +201,7 @@ local function of_value(value)
   if ANSWERED_BY[class] then return texts[ANSWERED_BY[class]].text end
   if class and (texts[":" .. class] or #members(class, "function") > 0) then return overview(class) end
   if value == gpt then return topics() end
+  if value == gpt.null then return texts.null.text end
   for part in pairs(PARTS) do
     if value ~= nil and value == rawget(gpt, part) then return overview(part) end
   end

@@ -30,7 +30,9 @@ gpt.Model = require("gpt.model").Model
 gpt.random_state = require "gpt.random_state"
 gpt.load = require "gpt.model_files.load"
 gpt.family = require "gpt.family"
-for name, value in pairs(require "gpt.tensor_files") do gpt[name] = value end
+for _, part in ipairs { "tensor_files", "npy", "json_files" } do
+  for name, value in pairs(require("gpt." .. part)) do gpt[name] = value end
+end
 gpt.dataset = require "gpt.dataset"
 gpt.examples = require "gpt.examples"
 gpt.write_tokens = require "gpt.write_tokens"
@@ -41,6 +43,8 @@ gpt.lora = require("gpt.lora").lora
 gpt.load_adapter = require("gpt.lora.files").load_adapter
 gpt.lr_schedule = require "gpt.lr_schedule"
 gpt.evaluate = require "gpt.evaluate"
+gpt.perplexity = require "gpt.perplexity"
+gpt.multiple_choice = require "gpt.multiple_choice"
 gpt.help = require("gpt.help").of(gpt)
 
 local known_fields = require "gpt.support.known_fields"

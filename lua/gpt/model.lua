@@ -28,6 +28,7 @@ function model.Model(given, parts)
 end
 
 core._layer_methods.features = core._features
+core._layer_methods.log_likelihood = require "gpt.log_likelihood"
 core._layer_methods.loss = core._loss
 core._layer_methods.recompute = core._recompute
 core._layer_methods.run = require("gpt.hooks").run

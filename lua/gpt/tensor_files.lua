@@ -30,7 +30,7 @@ function tensor_files.read_gguf(file)
   local opened <close> = core._gguf_open(file)
   local tensors = {}
   for _, entry in ipairs(opened:tensors()) do tensors[entry.name] = opened:tensor(entry.number, true) end
-  return listing(opened:metadata(), tensors)
+  return listing.file(opened:metadata(), tensors)
 end
 
 --- Reads everything in a safetensors file; returns what `gpt.read_gguf` does.
@@ -46,7 +46,7 @@ function tensor_files.read_safetensors(file)
   local opened <close> = safetensors.open(file)
   local tensors = {}
   for _, entry in ipairs(opened.entries) do tensors[entry.name] = safetensors.read(entry, true) end
-  return listing(opened.metadata, tensors)
+  return listing.file(opened.metadata, tensors)
 end
 
 local function items_of(who, tensors)

@@ -193,7 +193,7 @@ end
 local function put_encoded(what, source, settings, put)
   local tokenizer, special = need_tokenizer(what, source.text, settings), settings.special ~= false
   local options = { special = special }
-  put_texts(what, source, cutter(tokenizer, special), function(text) put(tokenizer:encode(text, options)) end)
+  put_texts(what, source, cutter(tokenizer, special), function(text) put(tokenizer:encode(text, options), #text) end)
 end
 
 local function preceded(first, next_piece)
@@ -216,8 +216,24 @@ local function put_pieces(what, next_piece, settings, put)
   end
 end
 
---- Gives all ids of a source to put, an array or a tensor at a time. The ids of a text are those of the whole, however
--- it is cut into slices.
+local IDS = 65536 -- of a token file at a time
+
+--- Gives all ids of a token file to put, as tensors.
+function token_source.put_tokens(source, put)
+  local tokens <close> = core._tokens(source.name, WIDTHS[source.dtype], true)
+  local at = 0
+  while at < tokens.count - 1 do
+    local ids, targets = tokens:windows({ at }, math.min(IDS, tokens.count - 1 - at))
+    put(ids[1])
+    at = at + #ids[1]
+    if at == tokens.count - 1 then put(targets[1]:narrow(1, -1, 1)) end -- a window has a target behind it
+    ids:free()
+    targets:free()
+  end
+end
+
+--- Gives all ids of a source to put, an array or a tensor at a time, of a text also the bytes that they stand for. The
+-- ids of a text are those of the whole, however it is cut into slices.
 -- @string what begins messages
 -- @tparam table source as `token_source.read` returns it; a function's pieces may be texts or ids
 -- @tparam table settings `tokenizer`, `special` (true)

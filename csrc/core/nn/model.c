@@ -125,6 +125,7 @@ static GptTensor *model_forward(GptEnv *env, GptPass *pass, GptLayer *layer, Gpt
 
 GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids) {
   GptTensor *x = run_body(env, pass, &model->layer, ids);
+  if (x != NULL && gpt_pass_wants_few(pass)) x = gpt_tensor_then(x, wanted_rows(env, pass, x));
   return gpt_tensor_then(x, gpt_layer_run(env, pass, &model->layer, "final_norm", x));
 }
 

@@ -24,12 +24,17 @@ typedef bool (*GptPartMaker)(GptEnv *env, void *context, const char *part, int64
  * memory. */
 GptModel *gpt_model_new(GptEnv *env, const GptConfig *config, GptPartMaker maker, void *context);
 
-/* The states [batch, tokens, emb_dim] that the head is fed. */
+/* The states [batch, tokens, emb_dim] that the head is fed. A pass that wants few rows gets those alone, for which the
+   final norm has to be positionwise. */
 GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids);
 
 /* The mean cross-entropy of the logits for ids against targets (i64, of the same shape [batch, tokens]; masked ones
    are left out), without ever holding all the logits where the head is a plain Linear. */
 GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets);
+
+/* How likely targets are, as gpt_logit_scores tells: those of the rows that the pass wants, in their order (i64,
+   [batch, wanted], or [1, rows] with segments), at least one of which counts. */
+GptTensor *gpt_model_scores(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets);
 
 /* Logits as the model returns them, by the config's soft cap; consumes them. NULL for NULL. */
 GptTensor *gpt_model_cap(GptEnv *env, const GptModel *model, GptTensor *logits);

@@ -1,8 +1,11 @@
-/* A model's loss: its hidden states, then head and cross-entropy together where the head is a plain Linear. */
+/* A model's loss, and how likely it finds tokens: its hidden states, then head and cross-entropy together where the head
+   is a plain Linear. */
+#include "core/nn/layer_tree.h"
 #include "core/nn/layers/kinds.h"
 #include "core/nn/model.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/head_loss.h"
+#include "core/ops/scores.h"
 
 static GptTensor *lose(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *hidden, GptTensor *targets) {
   GptLayer *layer = &model->layer;
@@ -28,4 +31,22 @@ GptTensor *gpt_model_loss(GptEnv *env, GptPass *pass, GptModel *model, GptTensor
   gpt_tensor_release(ids);
   gpt_tensor_release(targets);
   return loss;
+}
+
+/* Head and scores together. */
+static GptTensor *score_states(GptEnv *env, const GptModel *model, GptLayer *head, GptTensor *hidden,
+                               GptTensor *targets) {
+  return gpt_head_scores(env, hidden, gpt_layer_parameter(head, "weight"), gpt_layer_parameter(head, "bias"), targets,
+                         model->config.logit_softcap);
+}
+
+GptTensor *gpt_model_scores(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids, GptTensor *targets) {
+  GptLayer *head = gpt_layer_child(&model->layer, "head");
+  bool together = head != NULL && head->kind == &gpt_linear_kind &&
+                  gpt_layer_cacheable(gpt_layer_child(&model->layer, "final_norm"));
+  GptTensor *rows = together ? gpt_model_hidden(env, pass, model, ids)
+                             : gpt_layer_forward(env, pass, &model->layer, ids);
+  if (rows == NULL) return NULL;
+  return gpt_tensor_then(rows, together ? score_states(env, model, head, rows, targets)
+                                        : gpt_logit_scores(env, rows, targets));
 }

@@ -7,6 +7,8 @@
 #include "core/base/memory.h"
 #include "core/nn/layer_tree.h"
 #include "core/nn/position_check.h"
+#include "core/nn/wanted.h"
+#include "core/ops/shape.h"
 
 GptSession *gpt_session_new(GptEnv *env, GptModel *model, const uint64_t *seed) {
   GptSession *session = gpt_alloc_zeroed(env, sizeof *session);
@@ -126,13 +128,15 @@ static bool keep_ids(int64_t n, GptSession *const *sessions, const int64_t *cons
   return true;
 }
 
-/* Runs the session's model over ids [1, rows] without recording or dropping. */
-static GptTensor *forward_without_graph(GptEnv *env, const GptSession *session, GptPass *pass, GptTensor *ids) {
+/* Runs the session's model over ids [1, rows] without recording or dropping: logits, or scores of targets. */
+static GptTensor *forward_without_graph(GptEnv *env, const GptSession *session, GptPass *pass, GptTensor *ids,
+                                        GptTensor *targets) {
   bool recording = env->recording;
   env->recording = false;
-  GptTensor *logits = gpt_hooks_run(env, session->hooks, pass, session->model, ids);
+  GptTensor *result = targets != NULL ? gpt_model_scores(env, pass, (GptModel *)session->model, ids, targets)
+                                      : gpt_hooks_run(env, session->hooks, pass, session->model, ids);
   env->recording = recording;
-  return logits;
+  return result;
 }
 
 static GptTensor *rows_tensor(GptEnv *env, int64_t n, const int64_t *const *ids, const int64_t *counts) {
@@ -180,49 +184,50 @@ static bool check_host_layers(int64_t n, GptSession *const *sessions, const int6
 }
 
 static GptTensor *feed_cached(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
-                              GptSegment *segments, const int64_t **rows, int64_t *row_counts) {
+                              GptWanted wanted, GptSegment *segments, const int64_t **rows, int64_t *row_counts) {
   for (int64_t i = 0; i < n; i++) {
     behind_cache(sessions[i], counts[i], &rows[i], &row_counts[i]);
-    segments[i] = (GptSegment){&sessions[i]->cache, sessions[i]->cache.length, row_counts[i], 1};
+    segments[i] = (GptSegment){&sessions[i]->cache, sessions[i]->cache.length, row_counts[i], wanted.rows[i]};
   }
   GptTensor *ids = rows_tensor(env, n, rows, row_counts);
   if (ids == NULL) return NULL;
   GptPass pass = gpt_pass(env, false);
   pass.segments = segments;
   pass.n_segments = n;
-  GptTensor *logits = forward_without_graph(env, sessions[0], &pass, ids);
+  GptTensor *result = forward_without_graph(env, sessions[0], &pass, ids, wanted.targets);
   gpt_tensor_release(ids);
-  logits = gpt_tensor_if(logits != NULL && check_host_layers(n, sessions, counts), logits);
-  for (int64_t i = 0; i < n && logits != NULL; i++)
+  result = gpt_tensor_if(result != NULL && check_host_layers(n, sessions, counts), result);
+  for (int64_t i = 0; i < n && result != NULL; i++)
     gpt_kv_cache_commit(&sessions[i]->cache, pass.number, sessions[i]->length + counts[i]);
-  return logits;
+  return result;
 }
 
 /* Scratch lists for feed_cached. */
-static GptTensor *feed_together(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+static GptTensor *feed_together(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
+                                GptWanted wanted) {
   GptSegment *segments = gpt_alloc_array(env, n, sizeof *segments);
   const int64_t **rows = gpt_alloc_array(env, n, sizeof *rows);
   int64_t *row_counts = gpt_alloc_array(env, n, sizeof *row_counts);
-  GptTensor *logits = NULL;
+  GptTensor *result = NULL;
   if (segments != NULL && rows != NULL && row_counts != NULL)
-    logits = feed_cached(env, n, sessions, counts, segments, rows, row_counts);
+    result = feed_cached(env, n, sessions, counts, wanted, segments, rows, row_counts);
   gpt_free(env, segments);
   gpt_free(env, rows);
   gpt_free(env, row_counts);
-  return logits;
+  return result;
 }
 
-/* Runs one session's whole conversation afresh. */
-static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fresh) {
+/* Runs one session's whole conversation afresh, for its last rows. */
+static GptTensor *run_again(GptEnv *env, const GptSession *session, int64_t fresh, int64_t wanted, GptTensor *targets) {
   const int64_t *ids = session->ids;
   int64_t count = session->length + fresh;
   GptTensor *tensor = rows_tensor(env, 1, &ids, &count);
   if (tensor == NULL) return NULL;
   GptPass pass = gpt_pass(env, false);
-  pass.wanted = 1;
-  GptTensor *logits = forward_without_graph(env, session, &pass, tensor);
+  pass.wanted = wanted;
+  GptTensor *result = forward_without_graph(env, session, &pass, tensor, targets);
   gpt_tensor_release(tensor);
-  return logits;
+  return result;
 }
 
 /* [1, n, vocab] as [n, vocab]; consumes it */
@@ -259,13 +264,30 @@ static GptTensor *feed_apart(GptEnv *env, int64_t n, GptSession *const *sessions
   GptTensor *all = NULL;
   bool done = true;
   for (int64_t i = 0; i < n && done; i++) {
-    GptTensor *logits = logits_rows(env, 1, run_again(env, sessions[i], counts[i]));
+    GptTensor *logits = logits_rows(env, 1, run_again(env, sessions[i], counts[i], 1, NULL));
     done = logits != NULL && put_row(env, &all, n, i, logits);
     gpt_tensor_release(logits);
   }
   if (done) return all;
   gpt_tensor_release(all);
   return NULL;
+}
+
+/* The scores of all, of which each session's are run by themselves. */
+static GptTensor *score_apart(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
+                              GptWanted wanted) {
+  GptTensor *all = gpt_tensor_new(env, GPT_F32, 2, (int64_t[]){wanted.total, 2});
+  int64_t first = 0;
+  bool done = all != NULL;
+  for (int64_t i = 0; i < n && done; first += wanted.rows[i++]) {
+    if (wanted.rows[i] == 0) continue;
+    GptTensor *targets = gpt_narrow(env, wanted.targets, 1, first, wanted.rows[i]);
+    GptTensor *one = gpt_tensor_then(targets, run_again(env, sessions[i], counts[i], wanted.rows[i], targets));
+    done = one != NULL;
+    if (done) memcpy(gpt_floats(all) + 2 * first, gpt_floats(one), 2 * (size_t)wanted.rows[i] * sizeof(float));
+    gpt_tensor_release(one);
+  }
+  return gpt_tensor_if(done, all);
 }
 
 /* Can the session be fed over its cache? Layers that do not say so are looked at first. */
@@ -276,22 +298,45 @@ static bool may_use_cache(GptSession *session, int64_t fresh) {
   return cacheable(session);
 }
 
-static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts) {
+static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
+                           GptWanted wanted) {
   bool cached = true;
   for (int64_t i = 0; i < n; i++) cached = cached && may_use_cache(sessions[i], counts[i]);
-  return cached ? logits_rows(env, n, feed_together(env, n, sessions, counts)) : feed_apart(env, n, sessions, counts);
+  if (wanted.targets != NULL)
+    return cached ? feed_together(env, n, sessions, counts, wanted) : score_apart(env, n, sessions, counts, wanted);
+  return cached ? logits_rows(env, n, feed_together(env, n, sessions, counts, wanted))
+                : feed_apart(env, n, sessions, counts);
+}
+
+/* Feeds all, and returns what is wanted. */
+static GptTensor *advance(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                          const int64_t *counts, GptWanted wanted) {
+  if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
+  if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
+  for (int64_t i = 0; i < n; i++) sessions[i]->running = true;
+  GptTensor *result = feed_all(env, n, sessions, counts, wanted);
+  for (int64_t i = 0; i < n; i++) {
+    sessions[i]->running = false;
+    if (result != NULL) sessions[i]->length += counts[i];
+    if (sessions[i]->abandoned) gpt_session_free(sessions[i]);
+  }
+  return result;
 }
 
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                             const int64_t *counts) {
-  if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
-  if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
-  for (int64_t i = 0; i < n; i++) sessions[i]->running = true;
-  GptTensor *logits = feed_all(env, n, sessions, counts);
-  for (int64_t i = 0; i < n; i++) {
-    sessions[i]->running = false;
-    if (logits != NULL) sessions[i]->length += counts[i];
-    if (sessions[i]->abandoned) gpt_session_free(sessions[i]);
-  }
+  GptWanted wanted = {0};
+  GptTensor *logits = gpt_wanted_last(env, &wanted, n) ? advance(env, n, sessions, ids, counts, wanted) : NULL;
+  gpt_wanted_free(env, &wanted);
   return logits;
+}
+
+GptTensor *gpt_session_score(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                             const int64_t *const *targets, const int64_t *counts) {
+  GptWanted wanted = {0};
+  GptTensor *result = NULL;
+  if (gpt_wanted_targets(env, &wanted, n, targets, counts)) result = advance(env, n, sessions, ids, counts, wanted);
+  if (result != NULL) result = gpt_tensor_then(result, gpt_wanted_spread(env, &wanted, n, counts, result));
+  gpt_wanted_free(env, &wanted);
+  return result;
 }

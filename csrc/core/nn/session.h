@@ -38,6 +38,14 @@ void gpt_session_free(GptSession *session); /* NULL is fine; one that is being f
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                             const int64_t *counts);
 
+/*
+ * Feeds the same way, and returns how likely the tokens are that follow those that are fed, targets[i][0 .. counts[i] -
+ * 1]: rows of gpt_logit_scores for all sessions after each other, [sum of counts, 2], 0 where a target is masked (-1,
+ * -100). No hook sees the pass.
+ */
+GptTensor *gpt_session_score(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                             const int64_t *const *targets, const int64_t *counts);
+
 /* Makes room for that many tokens in all (at most the context length), so that feeding up to there asks the system for
  * no memory. */
 bool gpt_session_reserve(GptSession *session, int64_t tokens);

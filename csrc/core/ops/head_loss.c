@@ -7,6 +7,7 @@
 #include "core/base/memory.h"
 #include "core/ops/column_sums.h"
 #include "core/ops/cross_entropy.h"
+#include "core/ops/scores.h"
 #include "core/ops/tensor_matrix.h"
 #include "core/base/parallel.h"
 #include "core/tensor/graph.h"
@@ -27,6 +28,7 @@ typedef struct Job {
   int64_t first, chunk; /* the rows at hand */
   float *logits;        /* [chunk, vocabulary]; while recording they become their own gradient */
   double *losses;       /* [rows] */
+  float *scores;        /* [rows, 2], all 0, in place of losses; or NULL */
 } Job;
 
 static bool records(const Job *job) {
@@ -65,18 +67,22 @@ static void capped_row_gradient(const Job *job, float *row, int64_t target, doub
   }
 }
 
+static void lose_row(const Job *job, float *row, int64_t target, double *loss) {
+  *loss = 0;
+  if (gpt_is_masked(target)) memset(row, 0, records(job) ? (size_t)job->vocabulary * sizeof *row : 0);
+  else if (records(job) && job->softcap != 0) capped_row_gradient(job, row, target, loss);
+  else if (records(job)) row_gradient(job, row, target, loss);
+  else *loss = (double)gpt_kernels()->log_sum_exp(row, job->vocabulary) - (double)row[target];
+}
+
 static void lose_rows(void *context, int64_t first, int64_t last) {
   const Job *job = context;
   for (int64_t i = first; i < last; i++) {
     float *row = job->logits + i * job->vocabulary;
     int64_t target = gpt_integers(job->targets)[job->first + i];
-    double *loss = &job->losses[job->first + i];
-    *loss = 0;
     if (job->softcap != 0 && !gpt_is_masked(target)) cap_logits(job, row);
-    if (gpt_is_masked(target)) memset(row, 0, records(job) ? (size_t)job->vocabulary * sizeof *row : 0);
-    else if (records(job) && job->softcap != 0) capped_row_gradient(job, row, target, loss);
-    else if (records(job)) row_gradient(job, row, target, loss);
-    else *loss = (double)gpt_kernels()->log_sum_exp(row, job->vocabulary) - (double)row[target];
+    if (job->scores == NULL) lose_row(job, row, target, &job->losses[job->first + i]);
+    else if (!gpt_is_masked(target)) gpt_score_row(row, job->vocabulary, target, job->scores + 2 * (job->first + i));
   }
 }
 
@@ -120,20 +126,26 @@ static int64_t chunk_rows(const Job *job) {
   return most < job->rows ? most : job->rows;
 }
 
-/* The mean loss; false without memory. */
-static bool run_head_loss(GptEnv *env, Job *job, double *mean) {
+/* All rows, chunk by chunk; false without memory. */
+static bool run_chunks(GptEnv *env, Job *job) {
   int64_t most = chunk_rows(job);
-  double sum = 0;
-  job->losses = gpt_alloc_array(env, job->rows, sizeof *job->losses);
-  job->logits = job->losses != NULL ? gpt_alloc_array(env, most * job->vocabulary, sizeof *job->logits) : NULL;
+  job->logits = gpt_alloc_array(env, most * job->vocabulary, sizeof *job->logits);
   bool done = job->logits != NULL;
   for (job->first = 0; job->first < job->rows && done; job->first += most) {
     job->chunk = job->rows - job->first < most ? job->rows - job->first : most;
     done = run_chunk(env, job);
   }
+  gpt_free(env, job->logits);
+  return done;
+}
+
+/* The mean loss; false without memory. */
+static bool run_head_loss(GptEnv *env, Job *job, double *mean) {
+  double sum = 0;
+  job->losses = gpt_alloc_array(env, job->rows, sizeof *job->losses);
+  bool done = job->losses != NULL && run_chunks(env, job);
   for (int64_t i = 0; i < job->rows && done; i++) sum += job->losses[i];
   *mean = sum / (double)job->counted;
-  gpt_free(env, job->logits);
   gpt_free(env, job->losses);
   return done;
 }
@@ -214,6 +226,13 @@ static bool prepare_job(GptEnv *env, Job *job, GptTensor *x, GptTensor *weight, 
   return job->x != NULL && job->weight != NULL && (job->bias != NULL || bias == NULL) && job->targets != NULL;
 }
 
+static void release_job(const Job *job) {
+  gpt_tensor_release(job->x);
+  gpt_tensor_release(job->weight);
+  gpt_tensor_release(job->bias);
+  gpt_tensor_release(job->targets);
+}
+
 GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets,
                          double softcap) {
   if (!check_head_shapes(env, x, weight, bias, targets)) return NULL;
@@ -222,9 +241,20 @@ GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor
   if (prepare_job(env, &job, x, weight, bias, targets))
     job.counted = gpt_count_targets(env, "loss", job.targets, job.vocabulary);
   if (job.counted > 0) y = compute_head_loss(env, &job, (GptTensor *const[]){x, weight, bias});
-  gpt_tensor_release(job.x);
-  gpt_tensor_release(job.weight);
-  gpt_tensor_release(job.bias);
-  gpt_tensor_release(job.targets);
+  release_job(&job);
   return y;
+}
+
+GptTensor *gpt_head_scores(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets,
+                           double softcap) {
+  if (!check_head_shapes(env, x, weight, bias, targets)) return NULL;
+  Job job = {.softcap = (float)softcap};
+  GptTensor *scores = NULL;
+  if (prepare_job(env, &job, x, weight, bias, targets) &&
+      gpt_count_targets(env, "score", job.targets, job.vocabulary) > 0)
+    scores = gpt_tensor_zeros(env, GPT_F32, 2, (int64_t[]){job.rows, 2});
+  if (scores != NULL) job.scores = gpt_floats(scores);
+  scores = gpt_tensor_if(scores != NULL && run_chunks(env, &job), scores);
+  release_job(&job);
+  return scores;
 }

@@ -16,4 +16,8 @@
 GptTensor *gpt_head_loss(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets,
                          double softcap);
 
+/* What the same logits say of each target, as gpt_logit_scores does; not recorded. */
+GptTensor *gpt_head_scores(GptEnv *env, GptTensor *x, GptTensor *weight, GptTensor *bias, GptTensor *targets,
+                           double softcap);
+
 #endif

@@ -178,6 +178,10 @@ static bool normalize_form(GptEnv *env, const GptNormalizer *step, const uint8_t
   return true;
 }
 
+uint32_t gpt_character_lower(uint32_t code) { return (uint32_t)utf8proc_tolower((utf8proc_int32_t)code); }
+
+uint32_t gpt_character_title(uint32_t code) { return (uint32_t)utf8proc_totitle((utf8proc_int32_t)code); }
+
 /* As Unicode lowers a character by itself; the one that becomes two is listed, and a final sigma is one of its own. */
 static void normalize_lower(const uint8_t *text, size_t n, GptText *out) {
   for (size_t at = 0, length; at < n; at += length) {
@@ -189,7 +193,7 @@ static void normalize_lower(const uint8_t *text, size_t n, GptText *out) {
     } else if (code == 0x130) {
       gpt_text_add_bytes(out, "i\xcc\x87", 3);
     } else {
-      utf8proc_ssize_t size = utf8proc_encode_char(utf8proc_tolower((utf8proc_int32_t)code), bytes);
+      utf8proc_ssize_t size = utf8proc_encode_char((utf8proc_int32_t)gpt_character_lower(code), bytes);
       gpt_text_add_bytes(out, (const char *)bytes, (size_t)size);
     }
   }

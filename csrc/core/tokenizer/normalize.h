@@ -42,6 +42,10 @@ GptNormalizer *gpt_normalizers_add(GptEnv *env, GptNormalizers *normalizers, Gpt
 /* Sets the content of a step. */
 bool gpt_normalizer_set_content(GptEnv *env, GptNormalizer *normalizer, const char *content, size_t n);
 
+/* A character in lower case, and as a word begins with it, as Unicode has them for one character by itself. */
+uint32_t gpt_character_lower(uint32_t code);
+uint32_t gpt_character_title(uint32_t code);
+
 /* Does all steps; *text and *n are then the result's, which stays until the next call. */
 bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, const uint8_t **text,
                    size_t *n);

@@ -1,28 +1,18 @@
 -- Where examples come from: a list, or a file of JSON lines or of comma-separated values.
 local core = require "gpt.core"
-local json = require "gpt.support.json"
+local json_lines = require "gpt.support.json_lines"
 local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
-
-local MOST_LINE = 10000000
 
 local function read_text(path)
   local file <close> = core._map_file(path)
   return file:bytes(0, file.size)
 end
 
--- A line of JSON each; empty lines are none.
 local function read_json_lines(path)
-  local examples, places, number = {}, {}, 0
-  for line in (read_text(path) .. "\n"):gmatch "([^\n]*)\n" do
-    number = number + 1
-    local place = ("%s: line %d"):format(path, number)
-    if #line > MOST_LINE then raise("gpt.examples: %s: %d bytes are too long for one example", place, #line) end
-    if line:find "%S" then
-      local example = json.decode(line, place)
-      if not json.is_object(example) then raise("gpt.examples: %s: an object expected", place) end
-      examples[#examples + 1], places[#examples + 1] = example, place
-    end
+  local examples, places = {}, {}
+  for place, example in json_lines("gpt.examples", path) do
+    examples[#examples + 1], places[#examples + 1] = example, place
   end
   return examples, places
 end

@@ -65,9 +65,9 @@ local function is_list(value)
   return type(first) == "table" or type(first) == "string" or core.is_tensor(first)
 end
 
--- model: { model, tokenizer, vocab_size, special }; all but the first may be nil.
-function prompt.read(what, value, model)
-  local name = what .. ": prompt"
+-- model: { model, tokenizer, vocab_size, special }; all but the first may be nil. role: what messages call it.
+function prompt.read(what, value, model, role)
+  local name = what .. ": " .. (role or "prompt")
   if not is_list(value) then
     local one = read_one(name, value, model)
     return one.rows and one or { form = one.form, rows = { one } }

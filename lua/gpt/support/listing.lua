@@ -83,10 +83,17 @@ function file.__tostring(values)
   return table.concat(lines, "\n") .. "\n}"
 end
 
+local listings = {}
+
+-- A plain table by name, which prints.
+function listings.table(values) return setmetatable(values, listing) end
+
 -- What a file holds: plain tables, which print.
 -- @tparam table metadata by key
 -- @tparam table tensors by name
 -- @treturn table `{ metadata = , tensors = }`
-return function(metadata, tensors)
-  return setmetatable({ metadata = setmetatable(metadata, listing), tensors = setmetatable(tensors, listing) }, file)
+function listings.file(metadata, tensors)
+  return setmetatable({ metadata = listings.table(metadata), tensors = listings.table(tensors) }, file)
 end
+
+return listings

@@ -31,6 +31,7 @@ end
 function show(value)
   if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
   if math.type(value) == "float" then return neutral.format("%.6g", value) end
+  if value == core._json_null then return "null" end
   if type(value) ~= "table" then return (tostring(value):gsub("\n.*", " ...")) end -- of a tensor, what it is
   if next(value) == nil then return "{}" end
   return value[1] ~= nil and show_array(value) or show_fields(value)

@@ -1,0 +1,44 @@
+-- Files of JSON lines: an object on each, read a slice at a time.
+local core = require "gpt.core"
+local json = require "gpt.support.json"
+local raise = require "gpt.support.raise"
+
+local SLICE, MOST_LINE = 1048576, 10000000
+
+-- The lines of an open file, without their ends; one too long is cut, so that memory is bounded.
+local function lines_of(file)
+  local at, rest = 0, ""
+  return function()
+    local stop = rest:find("\n", 1, true)
+    while not stop and at < file.size and #rest <= MOST_LINE do
+      local piece = file:bytes(at, math.min(SLICE, file.size - at))
+      at, rest = at + #piece, rest .. piece
+      stop = rest:find("\n", 1, true)
+    end
+    if not stop and rest == "" then return nil end
+    local line = rest:sub(1, (stop or #rest + 1) - 1)
+    rest = rest:sub((stop or #rest) + 1)
+    return line
+  end
+end
+
+--- The objects of a file, for `for place, object in ...`; place is "FILE: line 3", for messages. Empty lines are none.
+-- @string what begins messages
+-- @string path
+return function(what, path)
+  local file = core._map_file(path) -- read, not mapped
+  local next_line, number = lines_of(file), 0
+  local function next_object()
+    local line
+    repeat
+      line, number = next_line(), number + 1
+    until not line or line:find "%S"
+    if not line then return nil end
+    local place = ("%s: line %d"):format(path, number)
+    if #line > MOST_LINE then raise("%s: %s: %d bytes are too long for one example", what, place, #line) end
+    local object = json.decode(line, place)
+    if not json.is_object(object) then raise("%s: %s: an object expected", what, place) end
+    return place, object
+  end
+  return next_object, nil, nil, file
+end
