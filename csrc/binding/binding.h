@@ -161,5 +161,6 @@ void bind_open_signals(lua_State *L);
 void bind_open_interrupt(lua_State *L);
 void bind_open_optimizer(lua_State *L);
 void bind_open_world(lua_State *L);
+void bind_open_reducer(lua_State *L);
 
 #endif

@@ -192,5 +192,6 @@ int luaopen_gpt_core(lua_State *L) {
   bind_open_hooks(L);
   bind_open_optimizer(L);
   bind_open_world(L);
+  bind_open_reducer(L);
   return 1;
 }

@@ -1,9 +1,13 @@
 /*
- * For a server: whether the process was asked to end. Signals are the host's: nothing is changed before the host asks
+ * For a server, and for training by several processes: whether the process was asked to end. Signals are the host's: nothing is changed before the host asks
  * for it, and what was there comes back.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "binding/binding.h"
 
@@ -15,7 +19,28 @@ static atomic_int seen;
 static atomic_bool watching;
 static struct sigaction before[COUNT];
 
-static void note_signal(int number) { atomic_store_explicit(&seen, number, memory_order_relaxed); }
+/* What the handler writes on standard error, for a process that may be ended before it can say anything itself: one of
+   two texts is in use while the other one is made. */
+#define NOTE_SIZE 1024
+static char notes[2][NOTE_SIZE];
+static atomic_int note_in_use = -1; /* -1: none */
+
+static void note_signal(int number) {
+  int before_call = errno;
+  int note = atomic_load(&note_in_use);
+  if (note >= 0 && write(STDERR_FILENO, notes[note], strlen(notes[note])) < 0) note = -1; /* there is nobody to tell */
+  atomic_store_explicit(&seen, number, memory_order_relaxed);
+  errno = before_call;
+}
+
+/* _signal_note([text]): what the first signal writes from now on; nothing without. */
+static int signal_note(lua_State *L) {
+  const char *text = luaL_optstring(L, 1, NULL);
+  int other = atomic_load(&note_in_use) == 0 ? 1 : 0;
+  if (text != NULL) snprintf(notes[other], NOTE_SIZE, "%s", text);
+  atomic_store(&note_in_use, text != NULL ? other : -1);
+  return 0;
+}
 
 /* _watch_signals(): from now on SIGTERM and SIGINT are noted. A second one of a kind does what it would have done.
    Returns false where somebody in the process watches already. */
@@ -49,6 +74,7 @@ static int signal_seen(lua_State *L) {
 static const luaL_Reg functions[] = {{"_watch_signals", watch_signals},
                                      {"_unwatch_signals", unwatch_signals},
                                      {"_signal_seen", signal_seen},
+                                     {"_signal_note", signal_note},
                                      {NULL, NULL}};
 
 void bind_open_signals(lua_State *L) { bind_functions(L, functions); }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "binding/tensor.h"
+#include "core/base/digest.h"
 #include "core/ops/write.h"
 
 /***
@@ -161,6 +162,55 @@ static int gather_texts(lua_State *L) {
   return 1;
 }
 
+/* _world_whole_shape(world, part): that of the parts of all ranks, one after the other along the first dimension; a part
+   without dimensions is the whole. */
+static int whole_shape(lua_State *L) {
+  const GptTensor *part = bind_tensor(L, 2);
+  int64_t own[1 + GPT_MAX_DIMS] = {part->ndim}, rows = 0;
+  memcpy(own + 1, part->shape, sizeof part->shape);
+  int64_t(*all)[1 + GPT_MAX_DIMS] = (void *)gather_bytes(L, own, sizeof own);
+  int size = check_world(L)->size, ndim = (int)own[0];
+  for (int r = 0; r < size; r++) {
+    rows += all[r][1];
+    if (all[r][0] == 0) ndim = 0;
+  }
+  lua_createtable(L, ndim, 0);
+  for (int d = 0; d < ndim; d++) {
+    lua_pushinteger(L, d == 0 ? rows : own[1 + d]);
+    lua_rawseti(L, -2, d + 1);
+  }
+  return 1;
+}
+
+/* _world_whole(world, part, shape, everywhere): the parts of all ranks as one tensor of that shape, on rank 0 or
+   everywhere; nil elsewhere. */
+static int whole_tensor(lua_State *L) {
+  int64_t shape[GPT_MAX_DIMS];
+  int ndim = bind_one_shape(L, 3, shape);
+  bool everywhere = lua_toboolean(L, 4);
+  GptTensor **box = bind_new_tensor(L);
+  const GptTensor *part = bind_tensor(L, 2);
+  GptWorld *world = check_world(L);
+  bool gets = everywhere || world->rank == 0;
+  if (gets) *box = gpt_tensor_new(world->env, part->storage->dtype, ndim, shape);
+  if ((gets && *box == NULL) || !gpt_world_join(world, part, *box, everywhere)) return bind_raise(L, world->env);
+  if (gets) return bind_tensor_done(L, box);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* _digest(tensor): a number that another content hardly has. */
+static int digest(lua_State *L) {
+  GptTensor *tensor = bind_hold_tensor(L, 1), *plain = gpt_tensor_as_contiguous(bind_env(L), tensor);
+  if (plain == NULL) return bind_raise(L, bind_env(L));
+  size_t bytes = gpt_dtype_bytes(plain->storage->dtype, gpt_tensor_numel(plain));
+  uint64_t number = gpt_digest(gpt_tensor_data(plain), bytes);
+  gpt_tensor_release(plain);
+  bind_drop_tensor(L, -1);
+  lua_pushinteger(L, (lua_Integer)number);
+  return 1;
+}
+
 /* _world_abort(world): ends the processes of all ranks, this one included. */
 static int abort_world(lua_State *L) {
   const GptWorld *world = check_world(L);
@@ -172,6 +222,9 @@ static const luaL_Reg functions[] = {{"_world", new_world},
                                      {"_world_numbers", gather_numbers},
                                      {"_world_texts", gather_texts},
                                      {"_world_abort", abort_world},
+                                     {"_world_whole_shape", whole_shape},
+                                     {"_world_whole", whole_tensor},
+                                     {"_digest", digest},
                                      {NULL, NULL}};
 static const luaL_Reg methods[] = {
     {"all_reduce", all_reduce}, {"broadcast", world_broadcast}, {"barrier", barrier}, {NULL, NULL}};

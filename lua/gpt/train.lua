@@ -2,6 +2,7 @@
 -- @submodule gpt
 local checkpoint = require "gpt.train.checkpoint"
 local core = require "gpt.core"
+local facts = require "gpt.train.facts"
 local options = require "gpt.train.options"
 local Run = require "gpt.train.run"
 
@@ -21,6 +22,13 @@ local function advice(run, saved, why)
     :format(run.step)
 end
 
+-- What the ranks do not know of each other ends all of them, here and now: they wait for this one.
+local function end_all(run, problem)
+  local last = run.checkpoint and "; the last checkpoint is " .. run.checkpoint or ""
+  run.ranks:abort(("failed in step %d of %d and ends all %d ranks%s\n%s"):format(run.step + 1, run.steps,
+    run.ranks.size, last, tostring(problem)))
+end
+
 -- Saves the last whole step, where that is wanted and possible.
 local function rescue(run)
   local whole = run:settle()
@@ -29,19 +37,28 @@ local function rescue(run)
   end
   if run.broken or not run.settings.checkpoints or run.step == 0 then return false end
   local saved, problem = pcall(run.save, run)
+  if not saved and run.ranks.several then end_all(run, problem) end
   return saved, not saved and tostring(problem) or nil
 end
 
 local function end_early(run, problem)
+  if run.ranks.several and not run.common then end_all(run, problem) end
   local saved, why = rescue(run)
+  run.ranks:wait() -- mpirun ends all with the first that has ended
   run:finish()
   if not is_interrupt(problem) then
     if type(problem) ~= "string" or run.broken or not (saved or run.checkpoint) then error(problem, 0) end
     error(("%s\n(gpt.train: %s)"):format(problem, advice(run, saved)), 0)
   end
+  if not run.ranks:leads() then
+    error(("gpt.train: rank %d: interrupted! after step %d of %d"):format(run.ranks.rank, run.step, run.steps), 0)
+  end
   if run.settings.on_interrupt then run.settings.on_interrupt(run:result()) end
   error(("gpt.train: interrupted! after step %d of %d: %s"):format(run.step, run.steps, advice(run, saved, why)), 0)
 end
+
+local ADVICE = " (weights are the same after the same gpt.seed, or from the same file; the directory of checkpoints "
+  .. "has to be one that all ranks see)"
 
 local function check_directory(settings)
   local dir = settings.checkpoints
@@ -51,6 +68,18 @@ local function check_directory(settings)
     core._raise(("gpt.train: checkpoints: %s is of an earlier run; resume = true goes on with it, resume = false "
       .. "begins anew and removes it"):format(last))
   end
+end
+
+-- Puts the run where it begins: after its last checkpoint, or at the start. One rank tidies up the directory, all read.
+local function prepare(run, settings)
+  local ranks = run.ranks
+  if ranks.several then ranks:agree(facts.of_settings(settings)) end
+  ranks:share(settings.optimizer)
+  if settings.resume ~= nil and ranks:leads() then checkpoint.tidy(settings.checkpoints) end
+  ranks:wait()
+  if settings.resume then run:resume() end
+  if ranks.several then ranks:agree(facts.of_run(run), ADVICE) end
+  if settings.resume == false and ranks:leads() then checkpoint.clear(settings.checkpoints) end
 end
 
 --- Trains a model.
@@ -70,6 +99,7 @@ end
 -- - `checkpoints`: a directory; `checkpoint_every`, `keep` (3); best.safetensors has the best weights. What has no
 --   `_every` happens at the end
 -- - `resume`: true continues after the last checkpoint; false removes all
+-- - `world`: `gpt.world()`; `accumulate` then counts the batches of all ranks
 -- - `metrics`: a file with a line a step: CSV (.csv) or JSON
 -- - `progress` (true, false, or a file); no terminal: every `log_every` steps
 -- - `on_step`, `on_evaluate`, `on_sample`, `on_checkpoint`, `on_interrupt`, `on_finish`: functions of a table
@@ -90,16 +120,15 @@ return function(given)
   local settings = options.read(given)
   check_directory(settings)
   local run = Run.new(settings)
-  if settings.resume ~= nil then checkpoint.tidy(settings.checkpoints) end
-  if settings.resume then run:resume() end
-  if settings.resume == false then checkpoint.clear(settings.checkpoints) end
+  prepare(run, settings)
   local done, problem = pcall(function()
     run:begin()
     run:loop()
   end)
   if not done then end_early(run, problem) end
+  if settings.keeps_optimizer then run.ranks:unshare(run.optimizer) end
   run:finish()
   local result = run:result()
-  if settings.on_finish then settings.on_finish(result) end
+  if settings.on_finish and run.ranks:leads() then settings.on_finish(result) end
   return result
 end

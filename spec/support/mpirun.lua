@@ -24,7 +24,7 @@ end
 
 --- The shell's command that runs the code on that many ranks, in `directory`. `rank`, `size`, `world` and `gpt` are there for
 --- it, and `show(...)`, which writes a line into the rank's own file.
-function mpirun.command(ranks, code, directory, more)
+function mpirun.command(ranks, code, directory, options)
   local prelude = ([[local gpt = require "gpt"
 gpt.set_threads(1)
 local world = gpt.world()
@@ -36,15 +36,15 @@ local function show(...)
 end
 ]]):format(directory)
   files.write(directory .. "/script.lua", prelude:gsub("\n", " ") .. "\n" .. code)
-  return ("unset LUA_PATH_5_4 LUA_CPATH_5_4; export LUA_PATH=%s LUA_CPATH=%s TMPDIR=/tmp; %s mpirun %s -n %d %s %s/script.lua")
-    :format(quote(package.path), quote(package.cpath), more or "exec", OPTIONS, ranks,
+  return ("unset LUA_PATH_5_4 LUA_CPATH_5_4; export LUA_PATH=%s LUA_CPATH=%s TMPDIR=/tmp; mpirun %s %s -n %d %s %s/script.lua")
+    :format(quote(package.path), quote(package.cpath), OPTIONS, options or "", ranks,
       os.getenv "LUAGPT_LUA" or "lua5.4", quote(directory))
 end
 
 --- Runs it; returns what each rank has shown, by rank (from 0), what all wrote, and whether mpirun ended well.
-function mpirun.run(ranks, code, directory)
-  local own = directory or files.directory()
-  local pipe = assert(io.popen("{ " .. mpirun.command(ranks, code, own, "") .. "; } 2>&1 </dev/null"))
+function mpirun.run(ranks, code, options)
+  local own = files.directory()
+  local pipe = assert(io.popen("{ " .. mpirun.command(ranks, code, own, options) .. "; } 2>&1 </dev/null"))
   local output = pipe:read "a"
   local ok = pipe:close() == true
   local shown = {}
@@ -52,9 +52,9 @@ function mpirun.run(ranks, code, directory)
     local name = own .. "/rank-" .. rank
     local file = io.open(name)
     shown[rank] = file and file:read "a" or ""
-    if file then file:close() os.remove(name) end
+    if file then file:close() end
   end
-  if not directory then files.remove(own) end
+  files.remove(own)
   return shown, output, ok
 end
 

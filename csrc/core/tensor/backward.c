@@ -39,13 +39,22 @@ static bool check_node(GptEnv *env, const Reached *reached, const GptNode *node)
   return true;
 }
 
+/* A node comes to the leaf; it goes back after all those with larger numbers. */
+static void note_watch(const Reached *reached, const GptNode *node, GptWatch *watch) {
+  if (watch == NULL || reached->since > 0) return;
+  if (watch->backward != reached->id || node->sequence < watch->node) watch->node = node->sequence;
+  watch->backward = reached->id;
+}
+
 static bool collect_nodes(GptEnv *env, Reached *reached, GptNode *root) {
   if (!reach(env, reached, root)) return false;
   for (size_t at = 0; at < reached->count; at++) {
     GptNode *node = reached->nodes[at];
     if (!check_node(env, reached, node)) return false;
-    for (int i = 0; i < node->n_inputs; i++)
+    for (int i = 0; i < node->n_inputs; i++) {
       if (!reach(env, reached, node->edges[i].node)) return false;
+      if (node->edges[i].leaf != NULL) note_watch(reached, node, node->edges[i].leaf->watch);
+    }
   }
   return true;
 }
@@ -55,12 +64,24 @@ static int later_first(const void *a, const void *b) {
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
+/* The node has gone back: tells of the leaves whose gradients are whole now. */
+static bool tell_watches(GptEnv *env, const Reached *reached, const GptNode *node) {
+  for (int i = 0; i < node->n_inputs; i++) {
+    GptWatch *watch = node->edges[i].leaf != NULL ? node->edges[i].leaf->watch : NULL;
+    if (watch == NULL || watch->backward != reached->id || watch->node != node->sequence) continue;
+    watch->node = 0;
+    if (!watch->ready(env, watch)) return false;
+  }
+  return true;
+}
+
 /* Goes back through one node and drops its gradient. */
-static bool backward_step(GptEnv *env, GptNode *node, bool keep) {
+static bool backward_step(GptEnv *env, const Reached *reached, GptNode *node, bool keep) {
   GptTensor *grad = node->grad;
   node->grad = NULL;
   node->keep = keep;
   bool done = grad == NULL || node->op->backward(env, node, grad);
+  if (done && reached->since == 0) done = tell_watches(env, reached, node);
   gpt_tensor_release(grad);
   if (!keep) gpt_node_use_up(env, node);
   return done;
@@ -70,7 +91,7 @@ static bool go_back(GptEnv *env, Reached *reached, bool keep) {
   bool done = true;
   qsort(reached->nodes, reached->count, sizeof *reached->nodes, later_first);
   for (size_t i = 0; i < reached->count && done; i++) {
-    done = backward_step(env, reached->nodes[i], keep);
+    done = backward_step(env, reached, reached->nodes[i], keep);
     gpt_node_release(env, reached->nodes[i]);
     reached->nodes[i] = NULL;
   }

@@ -5,6 +5,16 @@
 #include "core/tensor/graph.h"
 
 /*
+ * Tells when a backward has finished the gradient of a leaf: when the last op that adds to it has gone back, be there a
+ * gradient or not. A backward that an op goes through by itself (gpt_backward_from) does not tell.
+ */
+typedef struct GptWatch {
+  bool (*ready)(GptEnv *env, struct GptWatch *watch); /* where it fails, so does the backward */
+  uint64_t backward; /* the last one that came to the leaf; and of its nodes that add to it, the sequence number of */
+  uint64_t node;     /* that which comes last; 0: it has told */
+} GptWatch;
+
+/*
  * Adds the gradient of root, which holds one number, to the grad of every leaf it was computed from. The graph is
  * freed on the way, unless keep. Fails, with nothing changed, where root is no scalar, was not recorded, its
  * graph was freed, or something a backward needs was written to since.

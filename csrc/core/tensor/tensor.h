@@ -18,6 +18,7 @@
 #define GPT_SHAPE_TEXT 200
 
 struct GptNode;
+struct GptWatch;
 
 typedef struct GptTensor {
   int64_t refs;
@@ -31,6 +32,7 @@ typedef struct GptTensor {
   bool parameter;               /* registers itself where it is assigned to a layer */
   struct GptNode *node;         /* the recorded op that made it; NULL: a leaf */
   struct GptTensor *grad;       /* of a leaf, contiguous, its shape; or NULL */
+  struct GptWatch *watch;       /* of a leaf: who is told when its gradient is whole (backward.h); borrowed, or NULL */
 } GptTensor;
 
 /* Bytes of a contiguous tensor. False and a message where there is no such tensor: too many dimensions, a negative

@@ -1,4 +1,6 @@
 /* The norm of all gradients together, and clipping by it. */
+#include "core/train/grad_norm.h"
+
 #include <math.h>
 
 #include "core/kernels/kernels.h"
@@ -9,80 +11,100 @@
 
 #define CHUNK 2048 /* numbers of an item: a float sums no more */
 
-/* Gradients one after the other, cut into items. */
-typedef struct Part {
-  float *grad;      /* [n] */
-  int64_t n, first; /* numbers, item */
-} Part;
-
+/* Gradients one after the other, each cut into items. */
 typedef struct Gradients {
-  const Part *parts; /* [count] */
+  const GptGradient *parts; /* [count] */
   int64_t count;
   double *sums; /* of squares, one for each item */
   float scale;
 } Gradients;
 
-/* The numbers of an item; part is where to look first, and is moved on. */
-static float *item_numbers(const Gradients *g, int64_t item, int64_t *part, int64_t *n) {
-  while (*part + 1 < g->count && g->parts[*part + 1].first <= item) ++*part;
-  const Part *p = &g->parts[*part];
-  int64_t at = (item - p->first) * CHUNK, left = p->n - at;
+static int64_t gradient_items(const GptGradient *part) { return (part->n + CHUNK - 1) / CHUNK; }
+
+static int64_t count_all_items(const Gradients *g) {
+  int64_t items = 0;
+  for (int64_t i = 0; i < g->count; i++) items += gradient_items(&g->parts[i]);
+  return items;
+}
+
+/* A place in the line of items. */
+typedef struct Place {
+  int64_t part, first; /* the part, and its first item */
+} Place;
+
+/* The numbers of an item; the place is moved on from one before it. */
+static float *item_numbers(const Gradients *g, int64_t item, Place *place, int64_t *n) {
+  while (item - place->first >= gradient_items(&g->parts[place->part])) place->first += gradient_items(&g->parts[place->part++]);
+  const GptGradient *part = &g->parts[place->part];
+  int64_t at = (item - place->first) * CHUNK, left = part->n - at;
   *n = left < CHUNK ? left : CHUNK;
-  return p->grad + at;
+  return part->numbers + at;
 }
 
 static void sum_item_squares(void *context, int64_t first, int64_t last) {
   const Gradients *g = context;
-  int64_t part = 0, n;
+  Place place = {0, 0};
+  int64_t n;
   for (int64_t item = first; item < last; item++) {
-    const float *x = item_numbers(g, item, &part, &n);
+    const float *x = item_numbers(g, item, &place, &n);
     g->sums[item] = (double)gpt_kernels()->dot(x, x, n);
   }
 }
 
 static void scale_items(void *context, int64_t first, int64_t last) {
   const Gradients *g = context;
-  int64_t part = 0, n;
+  Place place = {0, 0};
+  int64_t n;
   for (int64_t item = first; item < last; item++) {
-    float *x = item_numbers(g, item, &part, &n);
+    float *x = item_numbers(g, item, &place, &n);
     for (int64_t i = 0; i < n; i++) x[i] *= g->scale;
   }
 }
 
-/* Lists the gradients that are there; returns how many items they have. */
-static int64_t list_parts(int64_t n, GptTensor *const *tensors, Part *parts, int64_t *count) {
-  int64_t items = 0;
-  *count = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (tensors[i]->grad == NULL) continue;
-    int64_t numbers = gpt_tensor_numel(tensors[i]->grad);
-    parts[(*count)++] = (Part){gpt_floats(tensors[i]->grad), numbers, items};
-    items += (numbers + CHUNK - 1) / CHUNK;
-  }
-  return items;
+bool gpt_sum_squares(GptEnv *env, int64_t count, const GptGradient *gradients, double *sum) {
+  Gradients g = {.parts = gradients, .count = count};
+  int64_t items = count_all_items(&g);
+  g.sums = gpt_alloc_array(env, items, sizeof *g.sums);
+  if (g.sums == NULL) return false;
+  gpt_parallel_for(items, gpt_grain(CHUNK), sum_item_squares, &g);
+  *sum = 0;
+  for (int64_t i = 0; i < items; i++) *sum += g.sums[i];
+  gpt_free(env, g.sums);
+  return true;
 }
 
-static void clip(int64_t n, GptTensor *const *tensors, Gradients *g, int64_t items, double max, double *norm) {
-  double total = 0;
-  gpt_parallel_for(items, gpt_grain(CHUNK), sum_item_squares, g);
-  for (int64_t i = 0; i < items; i++) total += g->sums[i];
-  *norm = sqrt(total);
-  g->scale = (float)(max / (*norm + 1e-6));
-  if (g->scale >= 1) return; /* a norm that is not a number makes every gradient one */
-  gpt_parallel_for(items, gpt_grain(CHUNK), scale_items, g);
+void gpt_scale_gradients(int64_t count, const GptGradient *gradients, double factor) {
+  Gradients g = {.parts = gradients, .count = count, .scale = (float)factor};
+  gpt_parallel_for(count_all_items(&g), gpt_grain(CHUNK), scale_items, &g);
+}
+
+/* Lists the gradients that are there; returns how many. */
+static int64_t list_gradients(int64_t n, GptTensor *const *tensors, GptGradient *gradients) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) {
+    GptTensor *grad = tensors[i]->grad;
+    if (grad != NULL) gradients[count++] = (GptGradient){gpt_floats(grad), gpt_tensor_numel(grad)};
+  }
+  return count;
+}
+
+/* A norm that is not a number makes every gradient one. */
+static void clip(int64_t n, GptTensor *const *tensors, int64_t count, const GptGradient *gradients, double factor) {
+  if (factor >= 1) return;
+  gpt_scale_gradients(count, gradients, factor);
   for (int64_t i = 0; i < n; i++)
     if (tensors[i]->grad != NULL) gpt_tensor_written(tensors[i]->grad);
 }
 
 bool gpt_clip_grad_norm(GptEnv *env, int64_t n, GptTensor *const *tensors, double max, double *norm) {
-  Part *parts = gpt_alloc_array(env, n, sizeof *parts);
-  if (parts == NULL) return false;
-  Gradients g = {.parts = parts};
-  int64_t items = list_parts(n, tensors, parts, &g.count);
-  g.sums = gpt_alloc_array(env, items, sizeof *g.sums);
-  bool done = g.sums != NULL;
-  if (done) clip(n, tensors, &g, items, max, norm);
-  gpt_free(env, g.sums);
-  gpt_free(env, parts);
+  GptGradient *gradients = gpt_alloc_array(env, n, sizeof *gradients);
+  if (gradients == NULL) return false;
+  int64_t count = list_gradients(n, tensors, gradients);
+  bool done = gpt_sum_squares(env, count, gradients, norm);
+  if (done) {
+    *norm = sqrt(*norm);
+    clip(n, tensors, count, gradients, max / (*norm + 1e-6));
+  }
+  gpt_free(env, gradients);
   return done;
 }

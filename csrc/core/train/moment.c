@@ -69,6 +69,15 @@ bool gpt_moment_check(GptEnv *env, const GptMoment *moment, GptMomentDtype dtype
   return dtype != GPT_MOMENT_Q8 || check_tensor(env, moment->scales, GPT_F32, 1, layout.codes, what, "_scale", name);
 }
 
+bool gpt_moment_rows(GptEnv *env, const GptMoment *moment, GptMomentDtype dtype, const GptTensor *parameter,
+                     GptShare share, GptMoment *rows) {
+  int64_t row = gpt_share_row(parameter);
+  if (dtype == GPT_MOMENT_Q8) share = (GptShare){share.first * row / BLOCK, blocks_of(share.rows * row)};
+  rows->numbers = gpt_share_view(env, moment->numbers, share);
+  rows->scales = moment->scales != NULL ? gpt_share_view(env, moment->scales, share) : NULL;
+  return rows->numbers != NULL && (moment->scales == NULL || rows->scales != NULL);
+}
+
 GptMomentView gpt_moment_view(const GptMoment *moment, GptMomentDtype dtype, bool positive, uint64_t seed) {
   return (GptMomentView){.dtype = dtype,
                          .positive = positive,
@@ -90,10 +99,10 @@ float *gpt_moment_read(const GptMomentView *view, float *buffer, int64_t at, int
 
 void gpt_moment_write(const GptMomentView *view, const float *buffer, int64_t at, int64_t n) {
   if (view->dtype == GPT_MOMENT_BF16)
-    gpt_kernels()->write_bf16((uint16_t *)view->numbers + at, buffer, view->seed, at, n);
+    gpt_kernels()->write_bf16((uint16_t *)view->numbers + at, buffer, view->seed, view->first + at, n);
   if (view->dtype == GPT_MOMENT_Q8)
     gpt_kernels()->write_q8((uint8_t *)view->numbers + at, view->scales + at / BLOCK, buffer, view->positive,
-                            view->seed, at, blocks_of(n));
+                            view->seed, view->first + at, blocks_of(n));
 }
 
 static bool copy_as_it_is(GptEnv *env, const GptMoment *moment, GptMoment *copy) {

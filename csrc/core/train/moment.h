@@ -8,6 +8,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/tensor/tensor.h"
+#include "core/train/share.h"
 
 typedef enum GptMomentDtype { GPT_MOMENT_F32, GPT_MOMENT_BF16, GPT_MOMENT_Q8, GPT_MOMENT_DTYPES } GptMomentDtype;
 
@@ -33,6 +34,10 @@ bool gpt_moment_check(GptEnv *env, const GptMoment *moment, GptMomentDtype dtype
 bool gpt_moment_copy(GptEnv *env, const GptMoment *moment, GptMomentDtype from, bool positive, GptMoment *copy,
                      GptMomentDtype to, const GptTensor *parameter);
 
+/* Views of a moment's rows, those of that share of the parameter; moment is one of gpt_moment_check. */
+bool gpt_moment_rows(GptEnv *env, const GptMoment *moment, GptMomentDtype dtype, const GptTensor *parameter,
+                     GptShare share, GptMoment *rows);
+
 /* A moment while it is stepped. */
 typedef struct GptMomentView {
   GptMomentDtype dtype;
@@ -40,6 +45,7 @@ typedef struct GptMomentView {
   void *numbers;  /* floats, halves or codes */
   float *scales;  /* q8 */
   uint64_t seed;  /* of what rounding draws: another one for every step */
+  int64_t first;  /* the parameter's number with which the moment begins: rounding draws by place in the whole */
 } GptMomentView;
 
 GptMomentView gpt_moment_view(const GptMoment *moment, GptMomentDtype dtype, bool positive, uint64_t seed);

@@ -23,6 +23,7 @@ void gpt_optimizer_free(GptOptimizer *optimizer) {
     GptOptimizerParameter *parameter = &optimizer->parameters[i];
     gpt_free(optimizer->env, parameter->name);
     gpt_tensor_release(parameter->tensor);
+    gpt_tensor_release(parameter->rows);
     for (int m = 0; m < GPT_MOMENTS; m++) gpt_moment_drop(&parameter->moments[m]);
   }
   gpt_free(optimizer->env, optimizer->parameters);

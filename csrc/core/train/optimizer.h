@@ -4,7 +4,7 @@
  *
  * An optimizer holds references to its parameters. A parameter without gradient is passed over: neither its steps nor
  * its moments move, and it has no moments before its first step. So whoever steps a part of them leaves gradients to
- * that part.
+ * that part. Or it steps a share of each (share.h), for which alone there are moments then: the rest is another process's.
  */
 #ifndef GPT_OPTIMIZER_H
 #define GPT_OPTIMIZER_H
@@ -13,6 +13,7 @@
 #include "core/tensor/tensor.h"
 #include "core/train/moment.h"
 #include "core/train/optimizer_kind.h"
+#include "core/train/share.h"
 
 typedef struct GptOptimizerGroup {
   double lr_scale;         /* the group's lr is the optimizer's times this */
@@ -23,7 +24,10 @@ typedef struct GptOptimizerParameter {
   char *name;
   int64_t group;
   GptTensor *tensor;              /* f32 of any shape and strides: a reference */
-  GptMoment moments[GPT_MOMENTS]; /* the kind's, empty before the first step */
+  bool shared;                    /* only this share is stepped, */
+  GptShare share;
+  GptTensor *rows;                /* which is this view, made anew for each step; NULL: the whole */
+  GptMoment moments[GPT_MOMENTS]; /* the kind's, of what is stepped; empty before the first step */
   int64_t steps;
 } GptOptimizerParameter;
 
@@ -45,6 +49,14 @@ void gpt_optimizer_free(GptOptimizer *optimizer); /* NULL is fine */
    that stands in one place only. */
 bool gpt_optimizer_add_group(GptOptimizer *optimizer, GptOptimizerGroup group);
 bool gpt_optimizer_add(GptOptimizer *optimizer, int64_t group, const char *name, GptTensor *tensor);
+
+/* From now on only these rows of the parameter are stepped; moments that are there are cut. The other makes it whole
+   again: without moments, which gpt_optimizer_load brings back. False and a message without memory. */
+bool gpt_optimizer_share(GptOptimizer *optimizer, GptOptimizerParameter *parameter, GptShare share);
+void gpt_optimizer_unshare(GptOptimizerParameter *parameter);
+
+/* What is stepped of a parameter: the share's rows, or the whole. */
+const GptTensor *gpt_optimizer_stepped(const GptOptimizerParameter *parameter);
 
 /* How many moments the parameters of a group have. */
 int gpt_optimizer_moments(const GptOptimizer *optimizer, int64_t group);
@@ -75,7 +87,8 @@ typedef struct GptParameterState {
 } GptParameterState;
 
 /* Takes over copies of n states, whose moments are of that dtype: another one than the optimizer's own is converted.
-   Parameters that are not among them begin anew. Checks shapes; all or nothing. */
+   Parameters that are not among them begin anew. Moments are of whole parameters: of a shared one its rows are copied.
+   Checks shapes; all or nothing. */
 bool gpt_optimizer_load(GptOptimizer *optimizer, int64_t n, const GptParameterState *states, GptMomentDtype dtype);
 
 /*

@@ -4,6 +4,19 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 
+/* A copy of a whole moment, or of its rows that the optimizer steps. */
+static bool copy_moment(const GptOptimizer *optimizer, const GptOptimizerParameter *parameter, const GptMoment *moment,
+                        GptMomentDtype dtype, bool positive, GptMoment *copy) {
+  GptMoment rows = {NULL, NULL};
+  GptEnv *env = optimizer->env;
+  GptMomentDtype own = optimizer->moment_dtype;
+  if (!parameter->shared) return gpt_moment_copy(env, moment, dtype, positive, copy, own, parameter->tensor);
+  bool done = gpt_moment_rows(env, moment, dtype, parameter->tensor, parameter->share, &rows) &&
+              gpt_moment_copy(env, &rows, dtype, positive, copy, own, parameter->rows);
+  gpt_moment_drop(&rows);
+  return done;
+}
+
 /* Copies of one parameter's moments, made before anything changes. */
 static bool copy_moments(const GptOptimizer *optimizer, const GptParameterState *state, GptMomentDtype dtype,
                          GptMoment *copies) {
@@ -13,9 +26,7 @@ static bool copy_moments(const GptOptimizer *optimizer, const GptParameterState 
     const GptMomentRow *row = &optimizer->kind->moments[m];
     const GptMoment *moment = &state->moments[m];
     if (!gpt_moment_check(optimizer->env, moment, dtype, parameter->tensor, row->name, parameter->name)) return false;
-    if (!gpt_moment_copy(optimizer->env, moment, dtype, row->positive, &copies[m], optimizer->moment_dtype,
-                         parameter->tensor))
-      return false;
+    if (!copy_moment(optimizer, parameter, moment, dtype, row->positive, &copies[m])) return false;
   }
   return true;
 }

@@ -146,25 +146,40 @@ static int64_t count_items(const Update *u) {
 static int64_t prepare_update(const GptOptimizer *optimizer, const GptOptimizerParameter *p, Update *u) {
   const GptOptimizerKind *kind = optimizer->kind;
   const GptOptimizerGroup *group = &optimizer->groups[p->group];
+  const GptTensor *stepped = gpt_optimizer_stepped(p);
+  int64_t first = p->shared ? p->share.first * gpt_share_row(p->tensor) : 0;
   *u = (Update){.kind = kind,
                 .numbers = kind->numbers(group->rates, optimizer->lr * group->lr_scale, p->steps + 1),
                 .n_moments = gpt_optimizer_moments(optimizer, p->group),
-                .w = gpt_floats(p->tensor),
-                .grad = gpt_floats(p->tensor->grad),
-                .tensor = p->tensor,
-                .count = gpt_tensor_numel(p->tensor)};
-  for (int m = 0; m < u->n_moments; m++)
+                .w = gpt_floats(stepped),
+                .grad = gpt_floats(p->tensor->grad) + first,
+                .tensor = stepped,
+                .count = gpt_tensor_numel(stepped)};
+  for (int m = 0; m < u->n_moments; m++) {
     u->moments[m] = gpt_moment_view(&p->moments[m], optimizer->moment_dtype, kind->moments[m].positive,
                                     seed_of(p->steps, m));
-  if (!gpt_tensor_contiguous(p->tensor)) cut_strided(u, optimizer->moment_dtype);
+    u->moments[m].first = first;
+  }
+  if (u->count > 0 && !gpt_tensor_contiguous(stepped)) cut_strided(u, optimizer->moment_dtype);
   return count_items(u);
+}
+
+/* The parameter may be over another storage than at the last step. */
+static bool renew_rows(const GptOptimizer *optimizer, GptOptimizerParameter *p) {
+  GptTensor *rows = gpt_share_view(optimizer->env, p->tensor, p->share);
+  if (rows == NULL) return false;
+  gpt_tensor_release(p->rows);
+  p->rows = rows;
+  return true;
 }
 
 /* Before anything is written: a parameter that is stepped has moments, and memory that nobody shares. */
 static bool make_ready(const GptOptimizer *optimizer, GptOptimizerParameter *p) {
   if (p->tensor->grad == NULL) return true;
+  if (p->shared && !renew_rows(optimizer, p)) return false;
   for (int m = 0; m < gpt_optimizer_moments(optimizer, p->group); m++)
-    if (!gpt_moment_make(optimizer->env, &p->moments[m], optimizer->moment_dtype, p->tensor)) return false;
+    if (!gpt_moment_make(optimizer->env, &p->moments[m], optimizer->moment_dtype, gpt_optimizer_stepped(p)))
+      return false;
   return gpt_storage_make_private(p->tensor->storage);
 }
 

@@ -60,6 +60,36 @@ bool gpt_world_gather(GptWorld *world, const void *own, size_t bytes, void *all)
   return world->size == 1 || exchange_now(world);
 }
 
+/* Where each part goes, and to whom the own one; returns the bytes of all. */
+static size_t place_parts(GptWorld *world, const GptTensor *part, const size_t *bytes, GptTensor *whole,
+                          bool everywhere) {
+  size_t at = 0;
+  for (int r = 0; r < world->size; r++) {
+    world->out[r] = (GptPiece){gpt_tensor_data(part), everywhere || r == 0 ? bytes[world->rank] : 0};
+    world->in[r] = (GptPiece){whole != NULL ? (char *)gpt_tensor_data(whole) + at : NULL, whole != NULL ? bytes[r] : 0};
+    at += bytes[r];
+  }
+  return at;
+}
+
+static size_t tensor_size(const GptTensor *tensor) {
+  return gpt_dtype_bytes(tensor->storage->dtype, gpt_tensor_numel(tensor));
+}
+
+bool gpt_world_join(GptWorld *world, const GptTensor *part, GptTensor *whole, bool everywhere) {
+  size_t own = tensor_size(part), *bytes = gpt_alloc_array(world->env, (size_t)world->size, sizeof *bytes);
+  bool done = bytes != NULL && gpt_world_gather(world, &own, sizeof own, bytes);
+  if (done) {
+    size_t total = place_parts(world, part, bytes, whole, everywhere);
+    done = whole == NULL || total == tensor_size(whole) ||
+           gpt_fail(world->env, "parts of %zu bytes in all do not make a whole of %zu", total, tensor_size(whole));
+  }
+  if (done && whole != NULL) memcpy(world->in[world->rank].data, gpt_tensor_data(part), own);
+  if (done && world->size > 1) done = exchange_now(world);
+  gpt_free(world->env, bytes);
+  return done;
+}
+
 typedef struct RankSum {
   float *to;          /* [n] */
   float *const *from; /* [size] of [n] */
@@ -232,7 +262,7 @@ bool gpt_world_broadcast(GptWorld *world, GptTensor *tensor, int root) {
   if (world->size == 1) return true;
   GptTensor *work = work_on(world, tensor);
   if (work == NULL) return false;
-  size_t bytes = gpt_dtype_bytes(work->storage->dtype, gpt_tensor_numel(work));
+  size_t bytes = tensor_size(work);
   bool done = world->transport->broadcast(gpt_tensor_data(work), bytes, root, error) || fail_transport(world, error);
   return write_back(tensor, work, done);
 }

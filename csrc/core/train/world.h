@@ -29,6 +29,10 @@ bool gpt_world_finish(GptWorld *world, void *exchange);
 /* all[size * bytes]: the bytes of every rank, by rank. */
 bool gpt_world_gather(GptWorld *world, const void *own, size_t bytes, void *all);
 
+/* whole = the parts of all ranks one after the other, by rank; both contiguous. On rank 0, or everywhere; the others give
+   NULL as whole. False and a message where that is not what fits. */
+bool gpt_world_join(GptWorld *world, const GptTensor *part, GptTensor *whole, bool everywhere);
+
 /* to[n] = from[0] + from[1] + ... in this order; to may be one of them. */
 void gpt_sum_of_ranks(float *to, float *const *from, int size, int64_t n);
 

@@ -108,6 +108,12 @@ function validate.table(value)
   return nil, "a table"
 end
 
+--- What gpt.world returned.
+function validate.world(value)
+  if core._typename(value) == "gpt.World" then return value end
+  return nil, "a world (gpt.world() returns it)"
+end
+
 --- true or false.
 function validate.boolean(value)
   if type(value) == "boolean" then return value end

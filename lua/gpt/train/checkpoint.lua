@@ -85,6 +85,9 @@ local function remove_all(dir, names)
   for _, name in ipairs(names) do core._remove_file(path_of(dir, name)) end
 end
 
+--- The file of a step's checkpoint.
+function checkpoint.path(dir, step) return path_of(dir, name_of(step)) end
+
 --- The file of the last checkpoint in a directory, or nil.
 function checkpoint.last(dir)
   local files = read_index(dir).files
@@ -113,11 +116,11 @@ function checkpoint.write_best(dir, model, best)
 end
 
 -- What the checkpoint of a run holds: tensors, and the text of the rest.
-local function contents_of(run)
+local function contents_of(run, whole)
   local items = parameter_files.items(run.model)
   local about = { config = config_of(run.model) }
   for key, value in pairs(run.about) do about[key] = value end
-  about.optimizer = state.take_apart(run.optimizer:state(), "optimizer", items)
+  about.optimizer = state.take_apart(run.optimizer:state(), "optimizer", items, whole)
   items[#items + 1] = { name = "losses", shape = { #run.losses }, dtype = "i64", tensor = pack_doubles(run.losses) }
   return items, metadata_of(about)
 end
@@ -127,17 +130,25 @@ end
 -- @param dir made if absent
 -- @param run `model`, `optimizer`, `losses` and `about`, a table of numbers and strings with `step`
 -- @param keep how many
+-- @param whole makes whole tensors of the optimizer's shares, for a run of several ranks (see state.take_apart)
 -- @return the file's name
-function checkpoint.write(dir, run, keep)
+function checkpoint.write(dir, run, keep, whole)
   core._make_directory(dir)
   local set <close> = core._file_set(dir)
   local files, removed = with_new(read_index(dir), run.about.step, keep)
   local name = files[#files]
-  safetensors.write_into(set:add(name), contents_of(run))
+  safetensors.write_into(set:add(name), contents_of(run, whole))
   add_index(set, files, removed)
   set:commit()
   remove_all(dir, removed)
   return path_of(dir, name)
+end
+
+--- What the other ranks of a run do while one writes: give their shares, in the order of the file.
+function checkpoint.give(run, whole)
+  for _, item in ipairs((contents_of(run, whole))) do
+    if item.make then item.make() end
+  end
 end
 
 --- Finishes, or removes, what saves that were killed left in the directory.
@@ -227,7 +238,7 @@ local FIELDS = {
   { "order", json.is_object, "an object" }, { "optimizer", json.is_object, "an object" },
   { "evaluations", are_scored, "a list of objects with step and loss" },
   { "best", is_scored, "an object with step and loss", optional = true },
-  { "config", json.is_object, "an object", optional = true },
+  { "config", json.is_object, "an object", optional = true }, { "seed", is_count, "a whole number", optional = true },
 }
 
 local function check_fields(path, about)

@@ -80,7 +80,7 @@ local FIELDS = {
   { "model", a_model }, { "data", data }, { "validation", batches, optional = true },
   { "steps", validate.whole(1), optional = true }, { "epochs", validate.positive(), optional = true },
   { "loss", a_function, optional = true }, { "accumulate", validate.whole(1), optional = true },
-  { "recompute", validate.boolean, optional = true },
+  { "recompute", validate.boolean, optional = true }, { "world", validate.world, optional = true },
   { "optimizer", an_optimizer, optional = true }, { "lr", validate.positive(), optional = true },
   { "betas", anything, optional = true }, { "eps", validate.positive(), optional = true },
   { "weight_decay", from_zero, optional = true }, { "clip", above_or_false, optional = true },
@@ -98,7 +98,7 @@ local FIELDS = {
 }
 
 local DEFAULTS = {
-  accumulate = 1, lr = 3e-4, betas = { 0.9, 0.95 }, eps = 1e-8, weight_decay = 0.1, clip = 1.0, keep = 3,
+  lr = 3e-4, betas = { 0.9, 0.95 }, eps = 1e-8, weight_decay = 0.1, clip = 1.0, keep = 3,
   progress = true,
 }
 
@@ -129,6 +129,10 @@ local function check_together(given, problems)
   end
   if given.recompute ~= nil and not core._is_model(given.model) then
     problems[#problems + 1] = "recompute: a Model's blocks are run again; the model is none"
+  end
+  if given.world and given.accumulate and given.accumulate < given.world.size then
+    problems[#problems + 1] = ("accumulate: at least a batch for each of the %d ranks expected, got %d"):format(
+      given.world.size, given.accumulate)
   end
   if given.epochs and type(given.data) == "function" then
     problems[#problems + 1] = "epochs: a function has none; steps expected"
@@ -177,6 +181,7 @@ function options.read(given)
   for name, value in pairs(DEFAULTS) do
     if settings[name] == nil then settings[name] = value end
   end
+  settings.accumulate = settings.accumulate or settings.world and settings.world.size or 1
   if settings.epochs then
     settings.steps = math.max(1, math.ceil(settings.epochs * #settings.data / settings.accumulate))
   end
@@ -185,6 +190,7 @@ function options.read(given)
     core._raise(WHAT .. ": model: no parameter requires a gradient: all are frozen, or there is none")
   end
   settings.schedule = make_schedule(settings)
+  settings.keeps_optimizer = settings.optimizer ~= nil
   settings.optimizer = settings.optimizer or make_optimizer(settings)
   settings.batch = type(settings.data) == "function" and settings.data or batches_of(settings.data)
   settings.frees_batches = has_batches_alone(settings)

@@ -10,6 +10,7 @@ local loss = require "gpt.loss"
 local Metrics = require "gpt.train.metrics"
 local new_result = require "gpt.train.result"
 local Progress = require "gpt.train.progress"
+local Ranks = require "gpt.train.ranks"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
 local raise = require "gpt.support.raise"
@@ -44,6 +45,7 @@ function Run.new(settings)
     settings = settings, model = settings.model, optimizer = settings.optimizer, steps = settings.steps,
     step = 0, position = 0, tokens = 0, losses = {}, evaluations = {}, lr = settings.optimizer.lr,
     first_step = 0, tokens_now = 0, seconds_before = 0, seconds = 0, started_at = core._now(),
+    ranks = Ranks.new(settings),
   }, Run)
 end
 
@@ -71,6 +73,7 @@ function Run:resume()
     check_random(path, about.random)
   end)
   core._random_state(about.random)
+  self.seed = about.seed
   self.step, self.position, self.tokens, self.losses = about.step, about.position, about.tokens, losses
   self.best, self.evaluations, self.seconds_before = about.best, about.evaluations, about.seconds
   self.first_step, self.saved, self.checkpoint = self.step, self.step, path
@@ -84,29 +87,43 @@ function Run:begin()
     self.recomputed = core._recomputes(self.model)
     self.model:recompute(self.settings.recompute)
   end
+  self.seed = self.seed or self.ranks:new_seed()
   self.random, self.counted = core._random_state(), steps_of(self.optimizer)
   self.optimizer:zero_grad()
   local settings = self.settings
-  self.progress = Progress.new(settings.progress, self.steps, settings.log_every)
-  if settings.metrics then self.metrics = Metrics.open(settings.metrics, self.step) end
+  self.ranks:listen()
+  self:note_checkpoint()
+  local leads = self.ranks:leads()
+  self.progress = Progress.new(leads and settings.progress, self.steps, settings.log_every)
+  if settings.metrics and leads then self.metrics = Metrics.open(settings.metrics, self.step) end
   if self.step > 0 then self.progress:note("going on after step %d of %d", self.step, self.steps) end
 end
 
--- The batches of one step, and how many targets they have.
+-- This rank's batches of one step, and how many targets they have.
 function Run:take_batches()
   local batches, total = {}, 0
   for i = 1, self.settings.accumulate do
-    local ids, targets = self.settings.batch(self.position + i)
-    if ids == nil then raise("gpt.train: data: the function returned nil for batch %d", self.position + i) end
-    local count = loss.count(targets)
-    batches[i] = { ids, targets, count }
-    total = total + count
-  end
-  if total == 0 then
-    raise("gpt.train: data: all targets of step %d are masked (-1 or -100): there is nothing to learn from",
-      self.step + 1)
+    if self.ranks:takes(i) then
+      local number = self.position + i
+      local ids, targets = self.settings.batch(number)
+      if ids == nil then raise("gpt.train: data: the function returned nil for batch %d", number) end
+      local count = loss.count(targets)
+      batches[#batches + 1] = { ids, targets, count, number }
+      total = total + count
+    end
   end
   return batches, total
+end
+
+-- How many targets the step has, on all ranks.
+function Run:count_targets(own, step)
+  local total, problem = self.ranks:begin_step(own, self.lr, step)
+  self.common = problem ~= nil or total == 0
+  if problem then raise("%s", problem) end
+  if total == 0 then
+    raise("gpt.train: data: all targets of step %d are masked (-1 or -100): there is nothing to learn from", step)
+  end
+  return total
 end
 
 local function backward_share(loss_value, share)
@@ -115,15 +132,24 @@ local function backward_share(loss_value, share)
   part:backward()
 end
 
--- The gradients of all batches together, and their mean loss.
+-- The last of the batches that has targets.
+local function last_counted(batches)
+  for i = #batches, 1, -1 do
+    if batches[i][3] > 0 then return batches[i] end
+  end
+end
+
+-- The gradients of this rank's batches together, and their share of the mean loss.
 function Run:backward(batches, total)
-  local sum, loss_of = 0, self.settings.loss or loss.of
+  local sum, loss_of, last = 0, self.settings.loss or loss.of, last_counted(batches)
   for _, batch in ipairs(batches) do
     if batch[3] > 0 then
       local share = batch[3] / total
+      self.ranks:draw_for(self.seed, batch[4])
       local value <close> = loss_of(self.model, batch[1], batch[2])
       sum = sum + value:item() * share
       if not finite(sum) then return sum end
+      if batch == last then self.ranks:before_last_backward() end
       backward_share(value, share)
     end
     if self.settings.frees_batches then
@@ -136,7 +162,7 @@ end
 
 -- Stops before the weights are touched.
 function Run:refuse(what, value, step)
-  self.broken = true
+  self.broken, self.common = true, true -- all ranks see the same
   local kept = self.checkpoint and "; the last checkpoint is " .. self.checkpoint or ""
   raise("gpt.train: the %s is %s at step %d (lr %.3g): training stops, the weights are those of step %d%s", what,
     validate.show(value), step, self.lr, step - 1, kept)
@@ -152,16 +178,22 @@ end
 --- One step: gradients, then the optimizer.
 function Run:one_step()
   local settings, step = self.settings, self.step + 1
-  local batches, total = self:take_batches()
+  local batches, own = self:take_batches()
   self.lr = self:rate_of(step)
-  local mean = self:backward(batches, total)
+  local total = self:count_targets(own, step)
+  local part = self:backward(batches, total)
+  self.ranks:reduce()
+  local mean = self.ranks:sums(part)
   if not finite(mean) then self:refuse("loss", mean, step) end
-  local norm = core.clip_grad_norm(settings.parameters, settings.clip or math.huge)
+  local norm = self.ranks:clip(settings.clip or math.huge)
   if not finite(norm) then self:refuse("norm of the gradients", norm, step) end
   self.optimizer.lr = self.lr
   self.losses[step] = mean
-  self.pending = { step = step, position = self.position + #batches, tokens = total, loss = mean, norm = norm }
+  self.pending = {
+    step = step, position = self.position + settings.accumulate, tokens = total, loss = mean, norm = norm,
+  }
   self.optimizer:step()
+  self.ranks:stepped()
   self:commit()
   self.optimizer:zero_grad()
 end
@@ -197,9 +229,9 @@ local Event = {
   __tostring = core._printed.__tostring,
 }
 
--- Calls a callback; false asks for an end.
+-- Calls a callback, on one rank; false asks for an end.
 function Run:call(name, event)
-  local callback = self.settings[name]
+  local callback = self.ranks:leads() and self.settings[name]
   if not callback then return end
   event.step, event.steps, event.model, event.optimizer = self.step, self.steps, self.model, self.optimizer
   if callback(setmetatable(event, Event)) == false then self.stopped = true end
@@ -215,14 +247,16 @@ function Run:evaluate()
   local settings = self.settings
   local value
   self:aside(function()
-    value = evaluate(self.model, settings.validation, { batches = settings.evaluate_batches })
+    value = evaluate(self.model, settings.validation, { batches = settings.evaluate_batches, world = settings.world })
   end)
   local is_best = finite(value) and (not self.best or value < self.best.loss)
   if is_best then self.best = { step = self.step, loss = value } end
   self.evaluations[#self.evaluations + 1] = { step = self.step, loss = value }
   self.validation_loss = value
   self.progress:note("step %d: validation loss %.4f%s", self.step, value, is_best and ", the best so far" or "")
-  if is_best and settings.checkpoints then checkpoint.write_best(settings.checkpoints, self.model, self.best) end
+  if is_best and settings.checkpoints and self.ranks:leads() then
+    checkpoint.write_best(settings.checkpoints, self.model, self.best)
+  end
   self:call("on_evaluate", { loss = value, best = self.best, is_best = is_best })
 end
 
@@ -236,6 +270,7 @@ local function sampling(sample)
 end
 
 function Run:sample()
+  if not self.ranks:leads() then return end
   local prompt, opts = sampling(self.settings.sample)
   self:aside(function()
     local text = generate.generate(self.model, prompt, opts)
@@ -251,11 +286,13 @@ function Run:save()
   local settings = self.settings
   local about = {
     step = self.step, position = self.position, tokens = self.tokens, seconds = self.seconds, random = self.random,
-    best = self.best, evaluations = setmetatable(self.evaluations, core._json_array), order = order_of(settings),
+    best = self.best, seed = self.seed, evaluations = setmetatable(self.evaluations, core._json_array),
+    order = order_of(settings),
   }
-  self.checkpoint = checkpoint.write(settings.checkpoints,
+  self.checkpoint = self.ranks:save(checkpoint, settings.checkpoints,
     { model = self.model, optimizer = self.optimizer, losses = self.losses, about = about }, settings.keep)
   self.saved = self.step
+  self:note_checkpoint()
   self:call("on_checkpoint", { file = self.checkpoint })
 end
 
@@ -267,6 +304,16 @@ function Run:tell()
   self.validation_loss = nil
   if self.metrics then self.metrics:write(row) end
   self:call("on_step", row)
+end
+
+-- What a callback of one rank wants, or who ends the processes, all ranks do, after the same step.
+function Run:heed()
+  if not self.ranks.several then return end
+  local told = core._signal_seen()
+  self.stopped, told = self.ranks:any(self.stopped, told)
+  if not told then return end
+  self.common = true
+  error("interrupted!", 0)
 end
 
 --- All steps that are left, and what comes between them.
@@ -281,13 +328,22 @@ function Run:loop()
     self.progress:step(self)
     if due(settings.evaluate_every, settings.validation) then self:evaluate() end
     self:tell()
+    self:heed()
     if due(settings.sample_every, settings.sample) then self:sample() end
     if due(settings.checkpoint_every, settings.checkpoints) then self:save() end
   end
 end
 
+-- What is said at once where the processes are asked to end.
+function Run:note_checkpoint()
+  local last = self.checkpoint and "the last checkpoint is " .. self.checkpoint or "there is no checkpoint yet"
+  self.ranks:note(("\ngpt.train: rank %d is asked to end, from outside or because another rank ended: %s\n"):format(
+    self.ranks.rank, last))
+end
+
 --- Puts away what begin opened.
 function Run:finish()
+  self.ranks:end_listening()
   if self.progress then self.progress:finish() end
   if self.metrics then self.metrics:close() end
   if self.was_training == false then self.model:eval() end
