@@ -17,27 +17,45 @@ local CHAPTERS = {
   { "12_sliding_window.lua", "the fox runs to the hill .", { "sliding_window.svg" } },
   { "13_mixture_of_experts.lua", "saved, loaded, the same" },
   { "14_grammar.lua", "19 tokens in " },
+  { "17_logit_lens.lua", "The capital of Japan is Tokyo", { "logit_lens.svg", "logit_lens_capitals.svg" } },
   { "18_induction_heads.lua", "block 2, head 3 looks behind the earlier copy: 0.9",
     { "induction_heads.svg", "induction_scores.svg", "induction_training.svg" } },
+  { "19_activation_patching.lua", "block  4:  0.00 at the country,  1.00 at the end", { "activation_patching.svg" } },
+  { "20_steering.lua", "wonderful before terrible, in logits: ", { "steering.svg" } },
 }
 
--- Runs a script of examples/ with a directory for its pictures as its only argument.
-local function run(name, directory)
+-- Runs a script of examples/ with a directory for its pictures as its only argument, and with a model to look into.
+local function run(name, directory, model)
   local code = ('arg = { [0] = "examples/%s", %q } dofile "examples/%s"'):format(name, directory, name)
-  return process.lua(code)
+  return process.lua(code, ("EXAMPLE_MODEL='%s'"):format(model))
 end
 
 describe("the chapters in examples/", function()
+  local models
+  setup(function() models = files.directory() end)
+  teardown(function() files.remove(models) end)
+
   for _, chapter in ipairs(CHAPTERS) do
     local name, line, pictures = table.unpack(chapter)
     it("run: " .. name, function()
       local directory = files.directory()
-      local output, ok = run(name, directory)
+      local output, ok = run(name, directory, models .. "/small") -- trained by the first that needs it
       local left = files.list(directory)
       files.remove(directory)
       assert.is_true(ok, output)
       assert.truthy(output:find(line, 1, true), output)
       assert.same(pictures or {}, left)
+    end)
+  end
+
+  for _, name in ipairs { "17_logit_lens.lua", "19_activation_patching.lua", "20_steering.lua" } do
+    local path = os.getenv "LUAGPT_SMOLLM2"
+    local test = path and it or function(title) pending(title .. " (set LUAGPT_SMOLLM2 to its path)") end
+    test("run on a real model: " .. name, function()
+      local directory = files.directory()
+      local output, ok = run(name, directory, path)
+      files.remove(directory)
+      assert.is_true(ok, output)
     end)
   end
 

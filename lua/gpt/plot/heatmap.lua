@@ -8,6 +8,7 @@ local neutral = require "gpt.support.neutral"
 
 local MOST_PER_ROW, LARGEST_CELL, LINE, GAP = 4, 44, 22, 18
 local TEXT = 11 -- the size of what stands in cells
+local HIGH = 560 -- pixels: panels with text in their cells become flatter rather than higher
 local STRONG = 0.7 -- from here on the background's colour reads better on a cell than the text's, in light and dark
 
 local function range(panels)
@@ -51,7 +52,8 @@ local function labels_of(given, count)
   return labels
 end
 
--- How wide and high a cell is in so much room: a square, or, where words are written into it, a line of text.
+-- How wide and high a cell is in so much room: a square, or, where words are written into it, or numbers into very many
+-- rows, a line of text.
 function Map:size_cells(o, room)
   local most = 0
   for _, panel in ipairs(o.panels) do
@@ -59,6 +61,7 @@ function Map:size_cells(o, room)
   end
   self.cell_width = math.max(2, math.min(math.max(LARGEST_CELL, most), room))
   self.cell_height = most > 0 and LINE or math.min(self.cell_width, LARGEST_CELL)
+  if o.numbers then self.cell_height = math.min(self.cell_height, math.max(LINE, HIGH / #o.panels[1].rows)) end
 end
 
 -- From one panel's left edge to the next: titles need room too.
@@ -70,13 +73,23 @@ local function pitch(panels, width)
   return most + GAP
 end
 
+-- What stands beside the bar of colours: its ends, and 0 if that is apart from them; and how far down, 0 .. 1.
+local function bar_marks(low, high)
+  local marks = { { 0, high }, { 1, low }, labels = {} }
+  local middle = high / (high - low)
+  if middle > 0.15 and middle < 0.85 then marks[3] = { middle, 0 } end
+  for i, mark in ipairs(marks) do marks.labels[i] = scales.label(tonumber(neutral.format("%.2g", mark[2]))) end
+  return marks
+end
+
 function Map:lay_out(o)
   local rows, columns = #o.panels[1].rows, #o.panels[1].rows[1]
   self.row_labels, self.column_labels = labels_of(o.row_labels, rows), labels_of(o.column_labels, columns)
   self.per_row = math.min(#o.panels, MOST_PER_ROW)
   self.lines = math.ceil(#o.panels / self.per_row)
   self.left = 18 + widest(self.row_labels, 12) + 6 + (o.y_label and 22 or 0)
-  self.right = 90
+  self.marks = bar_marks(self.low, self.high)
+  self.right = math.max(90, 44 + widest(self.marks.labels, 12))
   local room = (o.width - self.left - self.right - GAP * (self.per_row - 1)) / self.per_row
   self:size_cells(o, room / columns)
   self.panel_width, self.panel_height = self.cell_width * columns, self.cell_height * rows
@@ -122,7 +135,8 @@ function Map:text_of(o, panel, i, k)
   if panel.texts then return fitting(panel.texts[i][k], room) end
   if not o.numbers then return nil end
   local value = panel.rows[i][k]
-  return fitting(value == value and neutral.format("%.2f", value):gsub("^%-", "−") or "nan", room, true)
+  return fitting(value == value and neutral.format("%.2f", value):gsub("^%-0%.00$", "0.00"):gsub("^%-", "−") or "nan",
+    room, true)
 end
 
 -- What a reader is told who points at a cell.
@@ -188,11 +202,9 @@ function Map:draw_bar(out)
     bottom_strength)
   out:add('<rect x="%.1f" y="%.1f" width="12" height="%.1f" fill="url(#gpt-plot-bar)"/>', x, y, height)
   out:add('<rect x="%.1f" y="%.1f" width="12" height="%.1f" class="grid" fill="none"/>', x, y, height)
-  local shown = { { self.high, 0 }, { self.low, 1 } }
-  if middle < 1 then table.insert(shown, { 0, middle }) end
-  for _, mark in ipairs(shown) do
-    out:text(x + 18, y + mark[2] * height + (mark[2] == 0 and 10 or mark[2] == 1 and 0 or 4),
-      scales.label(tonumber(neutral.format("%.3g", mark[1]))), 12, "muted")
+  for i, mark in ipairs(self.marks) do
+    local down = mark[1]
+    out:text(x + 18, y + down * height + (down == 0 and 10 or down == 1 and 0 or 4), self.marks.labels[i], 12, "muted")
   end
 end
 
