@@ -188,15 +188,28 @@ run-chat: $(CORE) $(MADE) $(if $(MODEL),,$(CHAT_MODEL))
 $(CHAT_MODEL):
 	@.ci/chat-model '$@'
 
+# What specs need besides: a host of several Lua states, and what lets requests of the system fail.
+HOSTS = $(BUILD)/states $(BUILD)/faults.so
+
 # busted, by the interpreter itself: under a sanitizer no other program should run. Each file is a process.
 BUSTED = JOBS=$(JOBS) $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
-run-test: $(CORE) $(MADE) $(BUILD)/states $(STATIC)
+run-test: $(CORE) $(MADE) $(HOSTS) $(STATIC)
 	@$(BUSTED)
 
 # A host of several Lua states, which spec/module_spec.lua needs.
 $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(LIBS_lua) -lpthread
+
+# What lets a program's requests of the system fail: a module, and for malloc a library that is preloaded.
+$(BUILD)/faults.so: spec/support/faults.c $(BUILD)/flags
+	$(say)
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -shared -o $@ $<
+
+# Every fault, whole (docs/promises.md); a sample of them is in the specs. One case alone, as a failure prints it:
+# make faults ARGS='memory sessions 12'
+faults: $(CORE) $(MADE) $(HOSTS)
+	@$(RUN) LUAGPT_FAULTS='$(abspath $(BUILD))/faults.so' $(LUA) spec/faults/run.lua $(ARGS)
 
 # Whole models beside bounds and other systems (bench/run.lua, docs/performance.md); or products alone:
 # make bench PYTHON=venv/bin/python
@@ -225,7 +238,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
   --param asan-instrumentation-with-call-threshold=100
 asan: setup-test
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CC=gcc CFLAGS='-O1 -g $(SANITIZE)' run-asan
-run-asan: $(CORE) $(MADE) $(BUILD)/states
+run-asan: $(CORE) $(MADE) $(HOSTS)
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUSTED)
 
@@ -285,13 +298,14 @@ lint: $(LINT_COMPILERS:%=lint-%)
 	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
 	@$(LUA) .ci/include_order.lua
 	@$(LUA) .ci/locale.lua
+	@$(LUA) .ci/system_calls.lua
 	@$(LUA) .ci/static_names.lua
 	@if command -v luacheck >/dev/null; then luacheck -q lua spec examples bench docs .ci; \
 	  else echo 'lint: luacheck is not installed, skipped (Debian: lua-check)'; exit $${CI:+1}; fi
 lint-%:
 	@if command -v $* >/dev/null; then \
 	  $(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$* CC=$* CFLAGS='-O2 -Werror' objects \
-	    $(BUILD)/lint-$*/states && echo 'lint: $* is content'; \
+	    $(BUILD)/lint-$*/states $(BUILD)/lint-$*/faults.so && echo 'lint: $* is content'; \
 	else echo 'lint: $* is not installed, skipped'; exit $${CI:+1}; fi
 
 # A line for the shell: eval "$(make -s env)"
@@ -372,8 +386,9 @@ help:
 	@echo 'make rock     pack the last commit as a source rock, for luarocks'
 	@echo 'make mpi      build $(MPI), for training by several processes (installed where it was built)'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
+	@echo 'make faults   let every allocation, call on files and moment of a save fail; ARGS: one kind, one case'
 	@echo 'make lint, make asan, make tsan, make fuzz, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
+.PHONY: all objects always faults mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
 -include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

@@ -124,6 +124,7 @@ void bind_account(lua_State *L, GptEnv *env);
 void bind_check_options(lua_State *L, int index, const char *what, const char *const names[]);
 
 /* Openers: each adds its functions to the module's table on top of the stack. */
+void bind_open_protect(lua_State *L);
 void bind_open_memory(lua_State *L);
 void bind_open_text(lua_State *L);
 void bind_open_layer(lua_State *L);

@@ -3,12 +3,11 @@
  * that it writes are in new_files.c.
  */
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "binding/binding.h"
 #include "binding/tensor.h"
 #include "core/io/directory.h"
+#include "core/io/files.h"
 #include "core/io/mapped_file.h"
 #include "core/io/paths.h"
 
@@ -150,18 +149,28 @@ static int directory_close(lua_State *L) {
 
 /* directory:path(name): where to read that file; then whether there is anything. */
 static int directory_path(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  struct stat about;
+  bool there;
   const char *name = luaL_checkstring(L, 2), *path = gpt_directory_path(bind_check(L, 1, DIRECTORY), name);
-  if (path == NULL) return bind_raise(L, bind_env(L));
-  bool there = access(path, F_OK) == 0;
+  if (path == NULL || !gpt_file_look(env, path, &about, &there)) return bind_raise(L, env);
   lua_pushstring(L, path);
   lua_pushboolean(L, there);
   return 2;
 }
 
+/* Whether anything lies at the path at 1; raises where that cannot be told. */
+static bool look_at_path(lua_State *L, struct stat *about) {
+  GptEnv *env = bind_env(L);
+  bool there = false;
+  if (!bind_files_forbidden(L) && !gpt_file_look(env, bind_path(L, 1), about, &there)) bind_raise(L, env);
+  return there;
+}
+
 /* _file_kind(path): "a file", "a directory", "a FIFO", "a device", "a socket", or nil where there is nothing. */
 static int file_kind(lua_State *L) {
   struct stat about;
-  bool there = !bind_files_forbidden(L) && stat(bind_path(L, 1), &about) == 0;
+  bool there = look_at_path(L, &about);
   const char *kind = there ? gpt_path_kind(about.st_mode) : NULL;
   if (there) lua_pushstring(L, kind != NULL ? kind : "a file");
   else lua_pushnil(L);
@@ -170,7 +179,8 @@ static int file_kind(lua_State *L) {
 
 /* _file_exists(path): whether there is anything of that name. */
 static int file_exists(lua_State *L) {
-  lua_pushboolean(L, !bind_files_forbidden(L) && access(bind_path(L, 1), F_OK) == 0);
+  struct stat about;
+  lua_pushboolean(L, look_at_path(L, &about));
   return 1;
 }
 

@@ -7,16 +7,28 @@
 #include "core/nn/layer_pack.h"
 #include "core/nn/layer_parameters.h"
 
-/* Pushes the paths of the weights that stayed f16 where the dtype has blocks; returns how many. */
-static lua_Integer push_unfit(lua_State *L, const GptLayer *layer, GptDtype dtype) {
-  lua_Integer count = 0;
-  const GptParameterList *list = bind_push_parameters(L, (GptLayer *)layer);
-  lua_newtable(L);
-  for (int64_t i = 0; i < list->count && gpt_dtype_blocked(dtype); i++) {
-    const GptTensor *tensor = list->items[i].tensor;
-    if (tensor->storage->dtype != GPT_F16) continue;
+/* Pushes the parameters and a table of all their paths: after the conversion nothing may fail. */
+static const GptParameterList *push_paths(lua_State *L, GptLayer *layer) {
+  const GptParameterList *list = bind_push_parameters(L, layer);
+  lua_createtable(L, (int)list->count, 0);
+  for (int64_t i = 0; i < list->count; i++) {
     lua_pushstring(L, list->items[i].path);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return list;
+}
+
+/* Leaves the paths of the weights that are f16 in the table on top; returns how many. It allocates nothing. */
+static lua_Integer keep_unfit(lua_State *L, const GptParameterList *list) {
+  lua_Integer count = 0;
+  for (int64_t i = 0; i < list->count; i++) {
+    if (list->items[i].tensor->storage->dtype != GPT_F16) continue;
+    lua_rawgeti(L, -1, i + 1);
     lua_rawseti(L, -2, ++count);
+  }
+  for (int64_t i = count; i < list->count; i++) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, i + 1);
   }
   return count;
 }
@@ -42,12 +54,15 @@ int bind_layer_to(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   luaL_checkstring(L, 2);
   GptDtype dtype = bind_dtype(L, 2);
-  if (!gpt_layer_convert(env, layer, dtype)) return bind_raise(L, env);
   lua_settop(L, 1);
-  lua_Integer unfit = push_unfit(L, layer, dtype);
-  lua_remove(L, 2); /* the list of parameters */
-  if (unfit == 0) lua_pop(L, 1);
-  return unfit == 0 ? 1 : 2;
+  const GptParameterList *list = gpt_dtype_blocked(dtype) ? push_paths(L, layer) : NULL;
+  if (!gpt_layer_convert(env, layer, dtype)) return bind_raise(L, env);
+  if (list != NULL && keep_unfit(L, list) > 0) {
+    lua_remove(L, 2); /* the list of parameters */
+    return 2;
+  }
+  lua_settop(L, 1);
+  return 1;
 }
 
 /***

@@ -1,7 +1,7 @@
 /* Low-rank adapters, for lua/gpt/lora.lua. */
 #include "core/nn/layers/lora.h"
 
-#include "binding/layer.h"
+#include "binding/exchange.h"
 
 static GptLayer *check_lora(lua_State *L, int index) {
   GptLayer *layer = bind_layer(L, index);
@@ -17,23 +17,39 @@ static int new_lora(lua_State *L) {
   return bind_layer_done(L, box);
 }
 
-/* _adapter(lora, name, rank, alpha, dropout, drawn): puts a new adapter into the LoRA and returns it; without `drawn`
+/* _adapter(lora, rank, alpha, dropout, drawn): a new adapter for the LoRA, which does not have it yet; without `drawn`
  * its parameters are shapes without memory. The options are checked by the caller. */
 static int new_adapter(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *name = luaL_checkstring(L, 2);
-  GptAdapterOptions options = {luaL_checkinteger(L, 3), luaL_checknumber(L, 4), luaL_checknumber(L, 5)};
-  GptInit init = lua_toboolean(L, 6) ? gpt_init_torch : (GptInit){GPT_INIT_ABSENT, 0};
+  GptAdapterOptions options = {luaL_checkinteger(L, 2), luaL_checknumber(L, 3), luaL_checknumber(L, 4)};
+  GptInit init = lua_toboolean(L, 5) ? gpt_init_torch : (GptInit){GPT_INIT_ABSENT, 0};
   GptLayer **box = bind_new_layer(L);
   *box = gpt_adapter_new(env, check_lora(L, 1), options, init);
-  bind_layer_done(L, box);
-  bind_set_child(L, 1, name, -1);
-  return 1;
+  return bind_layer_done(L, box);
 }
 
-/* _use_adapter(lora, name or nil): which adapter is added from now on */
+/* _use_adapter(layer, name or nil): which adapter every LoRA of the tree adds from now on, where it has it */
 static int use_adapter(lua_State *L) {
-  return gpt_lora_use(bind_env(L), check_lora(L, 1), luaL_optstring(L, 2, NULL)) ? 0 : bind_raise(L, bind_env(L));
+  gpt_lora_use_everywhere(bind_env(L), bind_layer(L, 1), luaL_optstring(L, 2, NULL));
+  return 0;
+}
+
+/* _put_adapters(root, name, changes): bind_exchange of what makes LoRA layers of a tree; then all use the adapter of that
+ * name, and adapters alone train. All of it, or nothing. */
+static int put_adapters(lua_State *L) {
+  GptEnv *env = bind_env(L);
+  const char *name = luaL_checkstring(L, 2);
+  bind_layer(L, 1);
+  bind_exchange(L, 3);
+  gpt_lora_train_adapters(bind_layer(L, 1));
+  gpt_lora_use_everywhere(env, bind_layer(L, 1), name);
+  return 0;
+}
+
+/* _exchange(changes): see bind_exchange. */
+static int exchange(lua_State *L) {
+  bind_exchange(L, 1);
+  return 0;
 }
 
 /* _active_adapter(lora): its name, or nil */
@@ -56,6 +72,8 @@ static int adapter_options(lua_State *L) {
 static const luaL_Reg functions[] = {{"_lora", new_lora},
                                      {"_adapter", new_adapter},
                                      {"_use_adapter", use_adapter},
+                                     {"_put_adapters", put_adapters},
+                                     {"_exchange", exchange},
                                      {"_active_adapter", active_adapter},
                                      {"_adapter_options", adapter_options},
                                      {NULL, NULL}};

@@ -74,7 +74,16 @@ static int need_memory(lua_State *L) {
   return gpt_memory_fits(env, (size_t)bytes) ? 0 : bind_raise(L, env);
 }
 
+/* _memory_faults(at, stays): for specs, see GptMemoryFaults; _memory_faults() ends it. Returns the requests so far. */
+static int memory_faults(lua_State *L) {
+  GptMemoryFaults *faults = &bind_env(L)->memory.faults;
+  int64_t requests = faults->requests;
+  *faults = (GptMemoryFaults){.at = luaL_optinteger(L, 1, 0), .stays = lua_toboolean(L, 2)};
+  lua_pushinteger(L, requests);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"memory", memory}, {"trim", trim}, {"_limits", limits}, {"_need_memory", need_memory}, {NULL, NULL}};
+    {"_memory_faults", memory_faults}, {"memory", memory}, {"trim", trim}, {"_limits", limits}, {"_need_memory", need_memory}, {NULL, NULL}};
 
 void bind_open_memory(lua_State *L) { bind_functions(L, functions); }

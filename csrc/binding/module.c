@@ -155,6 +155,7 @@ int luaopen_gpt_core(lua_State *L) {
   bind_functions(L, functions);
   luaL_newmetatable(L, "gpt.Printed");
   lua_setfield(L, -2, "_printed");
+  bind_open_protect(L);
   bind_open_memory(L);
   bind_open_parallel(L);
   bind_open_random(L);

@@ -4,6 +4,7 @@
  */
 #include "binding/new_files.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "binding/binding.h"
@@ -135,7 +136,7 @@ static int remove_file(lua_State *L) {
   return 1;
 }
 
-/* Ends what specs asked for, and pushes the calls of that name and the log so far. */
+/* Ends what specs asked for, and pushes the calls of that name, the log so far, and the name of the call that failed. */
 static int end_faults(lua_State *L, GptEnv *env) {
   GptFileFaults *faults = env->file_faults;
   if (faults == NULL) return 0;
@@ -143,11 +144,25 @@ static int end_faults(lua_State *L, GptEnv *env) {
   lua_pushinteger(L, faults->calls);
   lua_pushstring(L, faults->log.data != NULL ? faults->log.data : "");
   gpt_text_free(&faults->log);
-  return 2;
+  lua_pushstring(L, faults->hit);
+  return 3;
 }
 
-/* _file_faults(at, call, "stays" or "kills" or nil): for specs, see GptFileFaults; _file_faults() ends it. Returns what
-   end_faults says. */
+static bool has_word(const char *words, const char *word) { return strstr(words, word) != NULL; }
+
+/* errno, of those that specs ask for; -1: the end of the file. */
+static int reason_in(const char *words) {
+  static const struct {
+    const char *name;
+    int reason;
+  } reasons[] = {{"ENOSPC", ENOSPC}, {"EINTR", EINTR}, {"EACCES", EACCES}, {"ENOMEM", ENOMEM}, {"end", -1}};
+  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+    if (has_word(words, reasons[i].name)) return reasons[i].reason;
+  return 0;
+}
+
+/* _file_faults(at, call, how): for specs, see GptFileFaults; `how` has the words "stays", "kills", "halves", and a reason.
+   _file_faults() ends it. Returns what end_faults says. */
 static int file_faults(lua_State *L) {
   GptEnv *env = bind_env(L);
   const char *call = luaL_optstring(L, 2, ""), *how = luaL_optstring(L, 3, "");
@@ -155,8 +170,10 @@ static int file_faults(lua_State *L) {
   end_faults(L, env);
   GptFileFaults *faults = lua_newuserdatauv(L, sizeof *faults, 0);
   *faults = (GptFileFaults){.at = luaL_checkinteger(L, 1)};
-  faults->stays = strcmp(how, "stays") == 0;
-  faults->kills = strcmp(how, "kills") == 0;
+  faults->stays = has_word(how, "stays");
+  faults->kills = has_word(how, "kills");
+  faults->halves = has_word(how, "halves");
+  faults->reason = reason_in(how);
   strncpy(faults->call, call, sizeof faults->call - 1);
   gpt_text_init(&faults->log, env);
   lua_setfield(L, LUA_REGISTRYINDEX, FILE_FAULTS);

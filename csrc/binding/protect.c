@@ -1,9 +1,29 @@
 /* Calls of Lua in the middle of the core's: whatever fails in them, the core's frames below are returned through. */
+#include <errno.h>
 #include <string.h>
 
 #include "binding/binding.h"
 
 #define ENV_ERROR 1 /* user value of the environment's userdata: the error of the last protected call */
+
+/* Does the text hold what the system says of one of the reasons that pass? */
+static bool names_passing_reason(const char *text) {
+  static const int reasons[] = {EIO, ENOMEM, EMFILE, ENFILE, EINTR, EAGAIN, ESTALE, ETIMEDOUT};
+  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+    if (strstr(text, strerror(reasons[i])) != NULL) return true;
+  return strstr(text, "not enough memory") != NULL || strstr(text, "it was cut short meanwhile") != NULL ||
+         strstr(text, "another process has been") != NULL;
+}
+
+/* Is the error at index one of the moment, an interrupt, too little memory, a system that cannot read? Those say nothing of
+ * what was looked at. lua5.4's interrupt is a message, which a traceback may follow. */
+static bool is_passing_error(lua_State *L, int index) {
+  static const char interrupt[] = "interrupted!";
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+  const char *at = text != NULL ? strstr(text, interrupt) : NULL;
+  if (at != NULL && (at[sizeof interrupt - 1] == '\0' || at[sizeof interrupt - 1] == '\n')) return true;
+  return text != NULL && names_passing_reason(text);
+}
 
 /* A message handler: adds the traceback once, where the error happened. */
 static int add_traceback(lua_State *L) {
@@ -18,11 +38,13 @@ static int add_traceback(lua_State *L) {
 /* Leaves the error on top of the stack in the environment. The name is interned since the module was opened, and a
    user value is a slot that is there: so nothing is allocated, and nothing can raise. */
 static void keep_error(lua_State *L, GptEnv *env) {
+  bool passing = is_passing_error(L, -1);
   lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, ENV_ERROR);
   gpt_fail(env, "an error in Lua");
   env->host_error = true;
+  env->passing = passing;
 }
 
 bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int results, void *context) {
@@ -47,6 +69,17 @@ bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int
   keep_error(L, env);
   lua_settop(L, base);
   return false;
+}
+
+/* _is_passing(problem) */
+static int is_passing(lua_State *L) {
+  lua_pushboolean(L, is_passing_error(L, 1));
+  return 1;
+}
+
+void bind_open_protect(lua_State *L) {
+  static const luaL_Reg functions[] = {{"_is_passing", is_passing}, {NULL, NULL}};
+  bind_functions(L, functions);
 }
 
 void bind_push_kept_error(lua_State *L) {

@@ -118,15 +118,6 @@ static int session_free(lua_State *L) {
   return bind_free(L);
 }
 
-/* The row of logits [1, vocab] in the box on top, as [vocab]. The box lets go: it would wait for a collection. */
-static int as_vector(lua_State *L, GptTensor **rows) {
-  GptTensor **box = bind_new_tensor(L);
-  *box = gpt_select(bind_env(L), *rows, 0, 0);
-  gpt_tensor_release(*rows);
-  *rows = NULL;
-  return bind_tensor_done(L, box);
-}
-
 /***
 Appends token ids to the session and runs the model over them; feed a long prompt in slices if you like. After an error
 nothing was fed.
@@ -137,15 +128,12 @@ nothing was fed.
 print(gpt.sample(logits))
 */
 static int feed(lua_State *L) {
-  GptEnv *env = bind_env(L);
   int64_t count;
   check_session(L, 1);
   const int64_t *ids = bind_ids(L, 2, &count);
   GptTensor **box = bind_new_tensor(L);
-  GptSession *session = check_session(L, 1);
-  *box = gpt_session_feed(env, 1, &session, &ids, &count);
-  bind_tensor_done(L, box);
-  return as_vector(L, box);
+  *box = gpt_session_feed_one(check_session(L, 1), ids, count);
+  return bind_tensor_done(L, box);
 }
 
 /* Checks item i of the sessions and of the lists at 1 and 2, and leaves the session and a buffer of its ids on the

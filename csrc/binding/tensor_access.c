@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "binding/tensor.h"
+#include "binding/tensor_list.h"
 #include "core/tensor/backward.h"
 #include "core/ops/iterate.h"
 #include "core/ops/shape.h"
@@ -188,6 +189,28 @@ static int copy(lua_State *L) {
   return 1;
 }
 
+static BindTensorList *push_all(lua_State *L, int index) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_Integer n = luaL_len(L, index);
+  BindTensorList *list = bind_push_tensor_list(L, n);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, index, i);
+    bind_tensor_list_add(L, list, bind_tensor(L, -1));
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
+/* _copy_all(tensors, sources): copies each source into its tensor: all, or none where one cannot be. */
+static int copy_all(lua_State *L) {
+  BindTensorList *tensors = push_all(L, 1), *sources = push_all(L, 2);
+  luaL_argcheck(L, tensors->count == sources->count, 2, "as many sources as tensors expected");
+  bool done = gpt_copy_all(bind_env(L), tensors->count, tensors->items, sources->items);
+  bind_tensor_list_drop(tensors);
+  bind_tensor_list_drop(sources);
+  return done ? 0 : bind_raise(L, bind_env(L));
+}
+
 /***
 Writes one number everywhere.
 @function Tensor:fill
@@ -300,4 +323,4 @@ static int no_grad(lua_State *L) {
   return lua_gettop(L);
 }
 
-const luaL_Reg bind_grad_functions[] = {{"no_grad", no_grad}, {NULL, NULL}};
+const luaL_Reg bind_grad_functions[] = {{"no_grad", no_grad}, {"_copy_all", copy_all}, {NULL, NULL}};

@@ -1,5 +1,6 @@
 --- gpt.evaluate: the loss over a dataset.
 -- @submodule gpt
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local loss = require "gpt.loss"
 local validate = require "gpt.support.validate"
@@ -47,7 +48,7 @@ end
 return function(model, data, options)
   local given, problems = validate.read(validate.options("gpt.evaluate", options), FIELDS)
   validate.raise("gpt.evaluate", problems)
-  local ok, batches = pcall(function() return data.batches end)
+  local ok, batches = attempt(function() return data.batches end)
   if not ok or type(batches) ~= "function" then
     core._raise("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got " .. validate.show(data))
   end

@@ -74,40 +74,33 @@ function lora.check_new_name(who, layer, name)
   return name
 end
 
--- Only adapters train.
-local function freeze_others(layer)
-  layer:freeze()
-  layer:apply(function(each)
-    if core._adapter_options(each) then each:unfreeze() end
-  end)
+-- What replaces the layer at a place.
+local function replacing(root, place, with)
+  local above, name = place.path:match "^(.*)%.([^.]+)$"
+  return { above and root:find(above) or root, name or place.path, with }
 end
 
--- Puts an adapter at each of the places, which become LoRA layers where they are none, and uses it.
+-- Puts an adapter at each of the places, which become LoRA layers where they are none, and uses it. All is made first,
+-- and put in place at once: a failure changes nothing.
 -- @tparam Layer layer the whole
 -- @tparam {table,...} chosen places
 -- @tparam string name the adapter's
 -- @func options_of returns rank, alpha, dropout and whether to draw, for a place
--- @treturn {Layer,...} the adapters
-function lora.add(layer, chosen, name, options_of)
-  local wrapped, adapters = {}, {}
+-- @func[opt] fill called with the adapters, one for each place, to set their parameters
+function lora.add(layer, chosen, name, options_of, fill)
+  local wrapped, made, adapters, changes = {}, {}, {}, {}
   for i, place in ipairs(chosen) do
     local own = wrapped[place.layer] or places.is_lora(place.layer) and place.layer or core._lora(place.layer)
-    adapters[i] = places.adapter(own, name) or core._adapter(own, name, options_of(place))
     wrapped[place.layer] = own
-  end
-  for _, place in ipairs(chosen) do layer:replace(place.path, wrapped[place.layer]) end
-  freeze_others(layer)
-  lora.use(layer, name)
-  return adapters
-end
-
--- Every LoRA layer uses its adapter of that name, or none.
-function lora.use(layer, name)
-  for _, place in ipairs(places.find(layer)) do
-    if places.is_lora(place.layer) then
-      core._use_adapter(place.layer, name and places.adapter(place.layer, name) and name or nil)
+    if not made[own] then
+      made[own] = core._adapter(own, options_of(place))
+      changes[#changes + 1] = { own, name, made[own] }
     end
+    adapters[i] = made[own]
+    if own ~= place.layer then changes[#changes + 1] = replacing(layer, place, own) end
   end
+  if fill then fill(adapters) end
+  core._put_adapters(layer, name, changes)
 end
 
 --- Adds a low-rank adapter to Linear layers of a model, and freezes all else (Hu et al., "LoRA: Low-Rank Adaptation of
@@ -174,7 +167,7 @@ function lora.use_adapter(layer, name)
       near and (", did you mean %s?"):format(validate.show(near)) or "",
       #names == 0 and "are none" or "is " .. name_list.line(names)))
   end
-  lora.use(layer, name)
+  core._use_adapter(layer, name)
   return layer
 end
 
@@ -210,16 +203,20 @@ function lora.merge_lora(layer)
     core._raise("merge_lora: " .. (#names == 0 and "there is no adapter; gpt.lora makes one"
       or "no adapter is in use; layer:use_adapter(name) chooses one of " .. name_list.line(names)))
   end
-  local merging = {}
+  local merging, changes, merged = {}, {}, {}
   for _, place in ipairs(places.find(layer)) do
     if places.is_lora(place.layer) then merging[#merging + 1] = place end
   end
   for _, place in ipairs(merging) do check_mergeable(place) end
   for _, place in ipairs(merging) do
-    local adapter = places.adapter(place.layer, active)
-    if adapter then core._set_parameter(place.layer.base, "weight", merged_weight(place, adapter)) end
-    layer:replace(place.path, place.layer.base)
+    local adapter, base = places.adapter(place.layer, active), place.layer.base
+    if adapter and not merged[place.layer] then
+      changes[#changes + 1] = { base, "weight", merged_weight(place, adapter) }
+    end
+    merged[place.layer] = true
+    changes[#changes + 1] = replacing(layer, place, base)
   end
+  core._exchange(changes)
   return layer
 end
 

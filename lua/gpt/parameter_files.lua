@@ -43,7 +43,7 @@ function parameter_files.save(layer, file)
 end
 
 --- Copies parameters from a safetensors file into a layer, by path, converted to the layer's dtypes. If one does not
--- match, nothing is copied.
+-- match, or memory runs out, nothing is copied.
 -- @function Layer:load_parameters
 -- @tparam string file
 -- @tparam[opt] table options `strict` (true): the file must have exactly the layer's parameters; false ignores those
@@ -63,16 +63,12 @@ function parameter_files.load(layer, file, options)
   local strict = values.strict ~= false
   local text = mismatch.text(strict and found or { missing = {}, unexpected = {}, misshaped = found.misshaped })
   if text then core._raise(("%s does not fit this layer%s"):format(file, text)) end
-  local sources = {}
-  for i, item in ipairs(items) do
+  local tensors, sources = {}, {}
+  for _, item in ipairs(items) do
     local entry = opened.by_name[item.name]
-    sources[i] = entry and safetensors.read(entry, true)
+    if entry then tensors[#tensors + 1], sources[#sources + 1] = item.tensor, safetensors.read(entry, true) end
   end
-  core.no_grad(function()
-    for i, item in ipairs(items) do
-      if sources[i] then item.tensor:copy(sources[i]) end
-    end
-  end)
+  core.no_grad(core._copy_all, tensors, sources)
   return found.missing, found.unexpected
 end
 

@@ -1,5 +1,6 @@
 -- Where token ids come from: a text, an array, a tensor, a file of text, a file of tokens. Texts are encoded slice by
 -- slice, so that a text may be larger than its ids would be as one Lua table.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local raise = require "gpt.support.raise"
@@ -16,7 +17,7 @@ token_source.dtype = validate.one_of { "u16", "u32" }
 
 --- The rule of the option tokenizer.
 function token_source.tokenizer(value)
-  local ok, encode = pcall(function() return value.encode end)
+  local ok, encode = attempt(function() return value.encode end)
   if ok and type(encode) == "function" then return value end
   return nil, "a tokenizer (gpt.tokenizer(dir) makes one)"
 end

@@ -1,16 +1,12 @@
 /*
  * states FILE...: runs each Lua file in a state and a thread of its own, all at once. Fails where one fails.
  * meet(), which the scripts have beside Lua's functions, waits until every state has called it, and raises where one
- * ended before; state is the number of one's own, from 1.
- * in_child(f) calls f in a fork of the process and returns whether that
- * ended well. short_of_memory(n, f, ...) calls f(...) while Lua's own allocator refuses the n-th request for more and all
- * behind it; returns whether f ended well, what it returned or raised (one value), whether a request was refused, and
- * how many there were.
+ * ended before; state is the number of one's own, from 1. in_child(f) calls f in a fork of the process and returns whether
+ * that ended well.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,49 +26,6 @@ static int in_child(lua_State *L) {
   waitpid(child, &status, 0);
   lua_pushboolean(L, status == 0);
   return 1;
-}
-
-/* A state's allocator, which can be told to fail. */
-typedef struct Allocator {
-  lua_Alloc function;
-  void *data;
-  lua_Integer left; /* requests for more that are met before the first that is not; negative: no end */
-  int refused;
-  lua_Integer requests;
-} Allocator;
-
-static void *allocate(void *state, void *block, size_t before, size_t after) {
-  Allocator *allocator = state;
-  bool more = after > (block != NULL ? before : 0);
-  if (more) allocator->requests++;
-  if (more && allocator->left >= 0) {
-    if (allocator->left == 0) {
-      allocator->refused = 1;
-      return NULL;
-    }
-    allocator->left--;
-  }
-  return allocator->function(allocator->data, block, before, after);
-}
-
-static int short_of_memory(lua_State *L) {
-  void *state;
-  lua_getallocf(L, &state);
-  Allocator *allocator = state;
-  lua_Integer n = luaL_checkinteger(L, 1);
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_remove(L, 1);
-  allocator->refused = 0;
-  allocator->requests = 0;
-  allocator->left = n - 1;
-  int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
-  allocator->left = -1;
-  lua_Integer requests = allocator->requests;
-  lua_pushboolean(L, status == LUA_OK);
-  lua_insert(L, 1);
-  lua_pushboolean(L, allocator->refused);
-  lua_pushinteger(L, requests);
-  return 4;
 }
 
 /* Where states wait for each other: `arrived` of `states` are there; `round` counts the meetings. */
@@ -113,12 +66,8 @@ typedef struct Script {
 static void *run(void *argument) {
   Script *script = argument;
   lua_State *L = luaL_newstate();
-  Allocator allocator = {.left = -1};
   if (L == NULL) return argument;
-  allocator.function = lua_getallocf(L, &allocator.data);
-  lua_setallocf(L, allocate, &allocator);
   luaL_openlibs(L);
-  lua_register(L, "short_of_memory", short_of_memory);
   lua_register(L, "in_child", in_child);
   lua_register(L, "meet", meet);
   lua_pushinteger(L, script->number);

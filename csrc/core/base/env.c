@@ -56,7 +56,7 @@ static void leave_message(GptEnv *env, const char *format, va_list arguments) {
   gpt_format_list(env->error, sizeof env->error, format, arguments);
   gpt_make_plain(env->error);
   env->path[0] = '\0';
-  env->host_error = false;
+  env->host_error = env->passing = false;
 }
 
 bool gpt_fail(GptEnv *env, const char *format, ...) {
@@ -82,7 +82,10 @@ bool gpt_fail_at(GptEnv *env, const char *format, ...) {
   gpt_format_list(place, sizeof place, format, arguments);
   va_end(arguments);
   memcpy(message, env->error, sizeof message);
-  return gpt_fail(env, "%s: %s", place, message);
+  bool passing = env->passing;
+  gpt_fail(env, "%s: %s", place, message);
+  env->passing = passing;
+  return false;
 }
 
 void gpt_fail_inside(GptEnv *env, const char *name) {
@@ -98,5 +101,5 @@ void gpt_take_error(GptEnv *env, char *text) {
   int written = snprintf(text, GPT_ERROR_SIZE, "%s%s%s", env->path, colon, env->error);
   if (written >= GPT_ERROR_SIZE) memcpy(text + GPT_ERROR_SIZE - 4, "...", 4);
   env->error[0] = env->path[0] = '\0';
-  env->host_error = false;
+  env->host_error = env->passing = false;
 }

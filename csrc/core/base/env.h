@@ -29,6 +29,13 @@ struct GptFileFaults;
 
 #define GPT_SIZE_CLASSES 480
 
+/* Requests for memory that specs let fail. */
+typedef struct GptMemoryFaults {
+  int64_t requests; /* so far */
+  int64_t at;       /* the one that fails, from 1; 0: none */
+  bool stays;       /* and all behind it */
+} GptMemoryFaults;
+
 /* Byte counters; see memory.h. */
 typedef struct GptMemory {
   size_t live;            /* what something still holds */
@@ -39,6 +46,7 @@ typedef struct GptMemory {
   uint64_t system_calls;  /* how often the system was asked for memory */
   size_t stepped;         /* live bytes after the last step of the host's collector, or at their lowest since, */
   size_t settled;         /* and the same of its last full collection */
+  GptMemoryFaults faults;
   struct GptBlock *cache[GPT_SIZE_CLASSES];
 } GptMemory;
 
@@ -46,6 +54,7 @@ typedef struct GptEnv {
   char error[GPT_ERROR_SIZE]; /* the last message; empty: none */
   char path[GPT_PATH_SIZE];   /* the layer it happened in: "blocks.3.attention" */
   bool host_error;            /* the host holds the error itself (a Lua value) */
+  bool passing;               /* the error is one of the moment, memory or an interrupt, and says nothing of what failed */
   bool recording;             /* ops on tensors that want gradients record themselves */
   bool undrawn;               /* new layers' weights hold anything: whoever makes them sets them all before use */
   bool bf16_products;         /* products of many rows may round what they multiply to bf16; sums stay f32 */

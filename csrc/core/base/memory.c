@@ -102,7 +102,22 @@ static bool within_machine(GptEnv *env, size_t bytes) {
                   gpt_format_bytes(available, left));
 }
 
-bool gpt_memory_fits(GptEnv *env, size_t bytes) { return within_limit(env, bytes) && within_machine(env, bytes); }
+static bool is_refused(GptMemoryFaults *faults) {
+  int64_t number = ++faults->requests;
+  return number == faults->at || (faults->stays && faults->at > 0 && number > faults->at);
+}
+
+static bool fail_refused(GptEnv *env, size_t bytes) {
+  return gpt_fail(env, "not enough memory: the system refused %zu bytes", bytes);
+}
+
+bool gpt_memory_fits(GptEnv *env, size_t bytes) {
+  bool refused = is_refused(&env->memory.faults);
+  if (!refused && within_limit(env, bytes) && within_machine(env, bytes)) return true;
+  if (refused) fail_refused(env, bytes);
+  env->passing = true;
+  return false;
+}
 
 void gpt_memory_count(GptEnv *env, size_t bytes) {
   env->memory.live += bytes;
@@ -119,7 +134,7 @@ static GptBlock *new_block(GptEnv *env, size_t capacity) {
   size_t alignment = capacity >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT; /* as many whole huge pages as there can be */
   void *block = NULL;
   if (posix_memalign(&block, alignment, ALIGNMENT + capacity) != 0)
-    return gpt_fail_null(env, "not enough memory: the system refused %zu bytes", capacity);
+    return fail_refused(env, capacity), NULL;
   ((GptBlock *)block)->capacity = capacity;
   return block;
 }
@@ -148,12 +163,14 @@ static void relieve_pressure(GptEnv *env) {
 
 void *gpt_alloc(GptEnv *env, size_t bytes) {
   if (bytes > SIZE_MAX / 4) return gpt_fail_null(env, "not enough memory: a size of %zu bytes is absurd", bytes);
-  GptBlock *block = find_block(env, bytes);
+  bool refused = is_refused(&env->memory.faults);
+  GptBlock *block = refused ? NULL : find_block(env, bytes);
   if (block == NULL && env->on_pressure != NULL) {
     relieve_pressure(env);
-    block = find_block(env, bytes);
+    block = refused ? NULL : find_block(env, bytes);
   }
-  if (block == NULL) return NULL;
+  if (refused) fail_refused(env, bytes);
+  if (block == NULL) return env->passing = true, NULL;
   block->bytes = bytes;
   block->next = NULL;
   gpt_memory_count(env, bytes);

@@ -3,11 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
+#include "core/io/files.h"
 #include "core/io/paths.h"
 #include "core/io/system.h"
 
@@ -18,7 +17,10 @@ static GptDirectory *open_directory(GptEnv *env, const char *path) {
   directory->env = env;
   memcpy(directory->path, path, length);
   directory->fd = gpt_system_open(env, path, O_RDONLY | O_DIRECTORY, 0);
-  return directory;
+  if (directory->fd >= 0 || errno == EACCES || gpt_file_missing(errno)) return directory;
+  gpt_fail(env, "%s: %s", path, strerror(errno));
+  gpt_free(env, directory);
+  return NULL;
 }
 
 void gpt_directory_close(GptDirectory *directory) {
@@ -48,7 +50,7 @@ static bool finish_journal(GptDirectory *directory) {
 
 /* A reader finishes what it may. Who must not write there reads all the same. */
 static bool finish_if_possible(GptDirectory *directory) {
-  if (flock(directory->fd, LOCK_EX | LOCK_NB) == 0) finish_journal(directory);
+  if (gpt_system_try_lock(directory->env, directory->fd)) finish_journal(directory);
   return lock(directory, false) && read_journal(directory);
 }
 
@@ -128,10 +130,10 @@ static bool sync_above(GptEnv *env, const char *path) {
 
 static bool make_one(GptEnv *env, const char *path, bool *made) {
   struct stat about;
-  *made = mkdir(path, 0777) == 0;
-  if (*made) return sync_above(env, path) || (rmdir(path), *made = false);
+  *made = gpt_system_mkdir(env, path);
+  if (*made) return sync_above(env, path) || (gpt_system_rmdir(env, path), *made = false);
   int reason = errno;
-  if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) return true;
+  if (gpt_system_stat(env, path, &about) && S_ISDIR(about.st_mode)) return true;
   errno = reason;
   return false;
 }
@@ -153,8 +155,10 @@ bool gpt_directory_make(GptEnv *env, const char *path, bool parents, bool *made)
   if (copy == NULL) return false;
   size_t length = strlen(strcpy(copy, path));
   while (length > 1 && copy[length - 1] == '/') copy[--length] = '\0';
+  env->passing = false;
   bool good = (!parents || make_parents(env, copy)) && make_one(env, copy, made);
-  if (!good) gpt_fail(env, "%s: cannot be made a directory: %s", path, strerror(errno));
+  if (!good && !env->passing) /* without memory that is said already */
+    gpt_fail(env, "%s: cannot be made a directory: %s", path, strerror(errno));
   gpt_free(env, copy);
   return good;
 }

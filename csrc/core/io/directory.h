@@ -17,8 +17,8 @@ typedef struct GptDirectory {
   char path[];
 } GptDirectory;
 
-/* To read it. NULL and a message where another process has been saving there for GPT_LOCK_SECONDS. A directory that is
-   not there is seen when its files are opened. */
+/* To read it. NULL and a message where another process has been saving there for GPT_LOCK_SECONDS, or where the system has
+   no descriptor left for the lock. A directory that is not there is seen when its files are opened. */
 GptDirectory *gpt_directory_read(GptEnv *env, const char *path);
 
 /* To put files into place. NULL and a message also where an earlier save cannot be finished. */

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/io/directory.h"
+#include "core/io/files.h"
 #include "core/io/paths.h"
 #include "core/io/system.h"
 
@@ -23,7 +22,9 @@ static bool fail(const GptFileWriter *file, const char *what) {
 static bool check_plain(GptEnv *env, const char *path, const char *target) {
   struct stat about;
   if (gpt_path_name(path)[0] == '\0') return gpt_fail(env, "%s: cannot be written: a file's name expected", path);
-  const char *kind = stat(target, &about) == 0 ? gpt_path_kind(about.st_mode) : NULL;
+  bool there;
+  if (!gpt_file_look(env, target, &about, &there)) return false;
+  const char *kind = there ? gpt_path_kind(about.st_mode) : NULL;
   return kind == NULL || gpt_fail(env, "%s: cannot be written: it is %s", path, kind);
 }
 
@@ -38,18 +39,18 @@ bool gpt_file_writer_check(GptEnv *env, const char *path) {
 /* The old file's owner and permissions. Only root may give a file away; a member of its group keeps the group. */
 static bool keep_owner(GptFileWriter *file, const struct stat *old) {
   struct stat now;
-  if (fstat(file->fd, &now) != 0) return fail(file, "cannot be written");
+  if (!gpt_system_fstat(file->env, file->fd, &now)) return fail(file, "cannot be written");
   bool other = old->st_uid != now.st_uid || old->st_gid != now.st_gid;
-  if (other && fchown(file->fd, old->st_uid, old->st_gid) != 0 && fchown(file->fd, (uid_t)-1, old->st_gid) != 0)
-    errno = 0; /* the writer's, then */
-  return fchmod(file->fd, old->st_mode & 0777) == 0 || fail(file, "cannot be written");
+  if (other && !gpt_system_owner(file->env, file->fd, old->st_uid, old->st_gid))
+    gpt_system_owner(file->env, file->fd, (uid_t)-1, old->st_gid); /* the writer's, where that fails too */
+  return gpt_system_mode(file->env, file->fd, old->st_mode & 0777) || fail(file, "cannot be written");
 }
 
 /* A lock that tells a later save, for as long as the file is open, that it is none of a killed one. */
 static bool hold_temporary(GptFileWriter *file) {
   struct stat about;
-  if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false; /* being swept */
-  return fstat(file->fd, &about) != 0 || about.st_nlink > 0;
+  if (!gpt_system_try_lock(file->env, file->fd) && errno == EWOULDBLOCK) return false; /* being swept */
+  return !gpt_system_fstat(file->env, file->fd, &about) || about.st_nlink > 0;
 }
 
 /* Creates a file of a name that nobody has; the permissions of a new one follow the umask. */
@@ -72,7 +73,9 @@ static bool create(GptFileWriter *file, mode_t mode) {
 
 static bool create_like_old(GptFileWriter *file) {
   struct stat old;
-  if (stat(file->target, &old) != 0) return create(file, 0666);
+  bool there;
+  if (!gpt_file_look(file->env, file->target, &old, &there)) return false;
+  if (!there) return create(file, 0666);
   return create(file, 0600) && keep_owner(file, &old);
 }
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
@@ -45,16 +44,25 @@ static bool parse(const char *text, size_t size, GptJournal *journal) {
   return at != NULL && strcmp(at, LAST_LINE) == 0 && journal->count > 0;
 }
 
-static bool is_there(const char *path) {
+/* Whether anything has that name, be it a link to nowhere. False and a message where that cannot be told. */
+static bool look_for_name(GptEnv *env, const char *path, bool *there) {
   struct stat about;
-  return lstat(path, &about) == 0 || (errno != ENOENT && errno != ENOTDIR);
+  *there = gpt_system_lstat(env, path, &about);
+  return *there || gpt_file_missing(errno) || gpt_fail(env, "%s: %s", path, strerror(errno));
+}
+
+/* Removes a file that may be gone already. errno is of the removal. */
+static bool remove_listed(GptEnv *env, const char *path) {
+  return gpt_system_unlink(env, path) || errno == ENOENT;
 }
 
 bool gpt_journal_read(GptEnv *env, const char *directory, GptJournal *journal) {
   size_t size;
   memset(journal, 0, sizeof *journal);
+  bool there = false;
   char *path = gpt_path_join(env, directory, FILE_NAME);
-  if (path == NULL || !is_there(path)) return gpt_free(env, path), path != NULL;
+  bool seen = path != NULL && look_for_name(env, path, &there);
+  if (!there) return gpt_free(env, path), seen;
   char *text = gpt_file_read(env, path, MOST_BYTES, &size);
   bool good = text != NULL && parse(text, size, journal);
   if (text != NULL && !good)
@@ -88,7 +96,7 @@ bool gpt_journal_write(GptEnv *env, const char *directory, const GptJournal *jou
 bool gpt_journal_take_back(GptEnv *env, const char *directory) {
   char *path = gpt_path_join(env, directory, FILE_NAME);
   if (path == NULL) return false;
-  bool gone = gpt_system_unlink(env, path) || !is_there(path);
+  bool gone = remove_listed(env, path);
   gpt_free(env, path);
   return gone;
 }
@@ -114,8 +122,10 @@ static bool find_paths(GptEnv *env, const char *directory, const GptJournalEntry
 
 char *gpt_journal_find(GptEnv *env, const char *directory, const GptJournalEntry *entry) {
   char *target, *temporary;
-  bool found = find_paths(env, directory, entry, &target, &temporary), there = found && is_there(temporary);
-  gpt_free(env, there || !found ? target : temporary);
+  bool there = false;
+  bool found = find_paths(env, directory, entry, &target, &temporary) && look_for_name(env, temporary, &there);
+  if (!found || there) gpt_free(env, target);
+  if (!found || !there) gpt_free(env, temporary);
   return found ? there ? temporary : target : NULL;
 }
 
@@ -137,8 +147,9 @@ static bool fail_to_place(GptEnv *env, const char *directory, const char *name) 
 /* No temporary: the file has its name already. */
 static bool place(GptEnv *env, const char *directory, const GptJournalEntry *entry) {
   char *target, *temporary;
-  bool done = find_paths(env, directory, entry, &target, &temporary);
-  if (done && is_there(temporary))
+  bool there = false;
+  bool done = find_paths(env, directory, entry, &target, &temporary) && look_for_name(env, temporary, &there);
+  if (there)
     done = gpt_system_rename(env, temporary, target) || fail_to_place(env, directory, entry->name);
   gpt_free(env, temporary);
   gpt_free(env, target);
@@ -162,13 +173,23 @@ static bool sync_all(GptEnv *env, const char *directory, const GptJournal *journ
   return done && sync_directory(env, directory);
 }
 
+/* The files have their names: the list is no longer needed. */
+static bool remove_list(GptEnv *env, const char *directory) {
+  char *path = gpt_path_join(env, directory, FILE_NAME);
+  if (path == NULL) return false;
+  bool gone = remove_listed(env, path);
+  if (!gone)
+    gpt_fail(env, "%s: all files have their names, but %s could not be removed: %s", directory, FILE_NAME,
+             strerror(errno));
+  gpt_free(env, path);
+  return gone;
+}
+
 /* With some in place there is no way back, so a rename that failed is tried once more. */
 bool gpt_journal_finish(GptEnv *env, const char *directory, const GptJournal *journal, size_t *placed) {
   *placed = 0;
   bool all = place_all(env, directory, journal, placed);
   if (!all && *placed > 0) all = place_all(env, directory, journal, placed);
   if (!all || !sync_all(env, directory, journal)) return false;
-  if (gpt_journal_take_back(env, directory)) return sync_directory(env, directory);
-  return gpt_fail(env, "%s: all files have their names, but %s could not be removed: %s", directory, FILE_NAME,
-                  strerror(errno));
+  return remove_list(env, directory) && sync_directory(env, directory);
 }

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
 #include "core/io/files.h"
+#include "core/io/system.h"
 #include "core/tensor/shared.h"
 
 #define PIECE 65536  /* floats that a thread reads at a time */
@@ -32,8 +32,8 @@ GptMappedFile *gpt_mapped_file_open(GptEnv *env, const char *path) {
 
 const char *gpt_mapped_file_data(GptMappedFile *file) {
   if (file->data != NULL || file->size == 0) return file->data != NULL ? file->data : "";
-  void *data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file->fd, 0);
-  if (data == MAP_FAILED) return gpt_fail_null(file->env, "%s: cannot be mapped: %s", file->path, strerror(errno));
+  void *data = gpt_system_map(file->env, file->fd, file->size);
+  if (data == NULL) return gpt_fail_null(file->env, "%s: cannot be mapped: %s", file->path, strerror(errno));
   file->data = data;
   file->env->memory.mapped += file->size;
   return file->data;
@@ -44,7 +44,7 @@ static bool fail_to_read(GptEnv *env, int problem) {
 }
 
 bool gpt_mapped_file_read(const GptMappedFile *file, size_t offset, void *to, size_t count) {
-  int problem = gpt_file_read_at(file->fd, to, count, offset);
+  int problem = gpt_file_read_at(file->env, file->fd, to, count, offset);
   return problem == 0 || fail_to_read(file->env, problem);
 }
 
@@ -98,7 +98,7 @@ typedef struct Reading {
 } Reading;
 
 static void read_bytes(Reading *reading, void *to, size_t offset, size_t count) {
-  int problem = gpt_file_read_at(reading->file->fd, to, count, offset);
+  int problem = gpt_file_read_at(reading->file->env, reading->file->fd, to, count, offset);
   if (problem != 0) reading->problem = problem;
 }
 
@@ -140,7 +140,7 @@ static bool shared_key(const GptMappedFile *file, size_t offset, const GptFileTy
                        GptSharedKey *key) {
   struct stat about;
   struct timespec now;
-  if (fstat(file->fd, &about) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
+  if (!gpt_system_fstat(file->env, file->fd, &about) || clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
   int64_t changed = (int64_t)about.st_ctim.tv_sec * SECOND + about.st_ctim.tv_nsec;
   *key = (GptSharedKey){{(uint64_t)about.st_dev, (uint64_t)about.st_ino, (uint64_t)about.st_size, (uint64_t)changed,
                          (uint64_t)about.st_mtim.tv_sec * SECOND + (uint64_t)about.st_mtim.tv_nsec, offset,

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/base/memory.h"
+#include "core/io/files.h"
+#include "core/io/system.h"
 
 #define MOST_LINKS 40 /* as the kernel counts */
 
@@ -47,12 +48,20 @@ static char *step_along(GptEnv *env, const char *path, const char *link) {
   return next;
 }
 
+/* What is no link, or not there, is the end; errno says so. Where that cannot be told, NULL and a message. */
+static char *end_of_links(GptEnv *env, char *path) {
+  if (errno == EINVAL || gpt_file_missing(errno)) return path;
+  gpt_fail(env, "%s: %s", path, strerror(errno));
+  gpt_free(env, path);
+  return NULL;
+}
+
 char *gpt_path_follow(GptEnv *env, const char *path) {
   char link[PATH_MAX];
   char *at = copy_beginning(env, path, strlen(path));
   for (int i = 0; at != NULL && i < MOST_LINKS; i++) {
-    ssize_t length = readlink(at, link, sizeof link - 1);
-    if (length < 0) return at;
+    ssize_t length = gpt_system_readlink(env, at, link, sizeof link - 1);
+    if (length < 0) return end_of_links(env, at);
     link[length] = '\0';
     char *next = step_along(env, at, link);
     gpt_free(env, at);

@@ -16,7 +16,7 @@ char *gpt_path_directory(GptEnv *env, const char *path);
 const char *gpt_path_name(const char *path);
 
 /* The path itself or, where it is a symbolic link, the one that it leads to in the end, be it there or not. NULL and a
-   message where links go round in a circle. */
+   message where links go round in a circle, or cannot be read. */
 char *gpt_path_follow(GptEnv *env, const char *path);
 
 /* "a directory", "a FIFO", "a device", "a socket"; NULL for a regular file. */

@@ -1,15 +1,12 @@
 #include "core/io/temporary.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,19 +57,19 @@ static bool process_lives(const char *entry) {
 }
 
 /* Whether nobody writes to it: the lock is free or, where there are no locks, the process is gone. */
-static bool is_left_over(const char *entry, int file) {
+static bool is_left_over(GptEnv *env, const char *entry, int file) {
   struct stat about;
-  if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) return false;
-  if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+  if (!gpt_system_fstat(env, file, &about) || !S_ISREG(about.st_mode)) return false;
+  if (gpt_system_try_lock(env, file)) return true;
   return errno != EWOULDBLOCK && !process_lives(entry);
 }
 
 static void sweep_one(GptEnv *env, const char *directory, const char *entry) {
   char *path = gpt_path_join(env, directory, entry);
   if (path == NULL) return;
-  int file = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  int file = gpt_system_open(env, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
   if (file >= 0) {
-    if (is_left_over(entry, file)) gpt_system_unlink(env, path);
+    if (is_left_over(env, entry, file)) gpt_system_unlink(env, path);
     close(file);
   }
   gpt_free(env, path);
@@ -80,7 +77,7 @@ static void sweep_one(GptEnv *env, const char *directory, const char *entry) {
 
 void gpt_temporary_sweep(GptEnv *env, const char *directory, const char *name) {
   const struct dirent *entry;
-  DIR *all = opendir(directory);
+  DIR *all = gpt_system_list(env, directory);
   if (all == NULL) return;
   while ((entry = readdir(all)) != NULL)
     if (is_temporary(entry->d_name, name)) sweep_one(env, directory, entry->d_name);

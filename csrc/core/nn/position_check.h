@@ -31,8 +31,9 @@ bool gpt_position_check_note(GptEnv *env, GptPositionCheck *check, const GptLaye
 bool gpt_position_check(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n);
 
 /* For a model that may be cacheable (gpt_layer_may_be_cacheable): the same check, with less tolerance, settles it for
- * the layers that say nothing. They are positionwise if none is caught, and are not asked again. An error of the host's
- * leaves everything open. */
-void gpt_position_settle(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n);
+ * the layers that say nothing. They are positionwise if none is caught, and are not asked again. An error
+ * leaves everything open: the run itself will say it. False, with the message, only for one of the moment, memory or an
+ * interrupt, which may not come again. */
+bool gpt_position_settle(GptEnv *env, GptLayer *model, const int64_t *ids, int64_t n);
 
 #endif

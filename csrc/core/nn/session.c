@@ -290,53 +290,77 @@ static GptTensor *score_apart(GptEnv *env, int64_t n, GptSession *const *session
   return gpt_tensor_if(done, all);
 }
 
-/* Can the session be fed over its cache? Layers that do not say so are looked at first. */
-static bool may_use_cache(GptSession *session, int64_t fresh) {
-  if (cacheable(session)) return true;
-  if (session->uncached || !gpt_layer_may_be_cacheable(session->model)) return false;
-  gpt_position_settle(session->env, session->model, session->ids, session->length + fresh);
-  return cacheable(session);
+/* Looks at the layers of a model that do not say whether it can be fed over a cache. */
+static bool settle_cache(GptSession *session, int64_t fresh) {
+  if (session->uncached || cacheable(session) || !gpt_layer_may_be_cacheable(session->model)) return true;
+  return gpt_position_settle(session->env, session->model, session->ids, session->length + fresh);
 }
 
 static GptTensor *feed_all(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *counts,
                            GptWanted wanted) {
   bool cached = true;
-  for (int64_t i = 0; i < n; i++) cached = cached && may_use_cache(sessions[i], counts[i]);
+  for (int64_t i = 0; i < n && cached; i++) {
+    if (!settle_cache(sessions[i], counts[i])) return NULL;
+    cached = cacheable(sessions[i]);
+  }
   if (wanted.targets != NULL)
     return cached ? feed_together(env, n, sessions, counts, wanted) : score_apart(env, n, sessions, counts, wanted);
   return cached ? logits_rows(env, n, feed_together(env, n, sessions, counts, wanted))
                 : feed_apart(env, n, sessions, counts);
 }
 
-/* Feeds all, and returns what is wanted. */
+/* How the rows of all sessions are returned: as they are, the only one as [vocab], or the scores spread over the ids. */
+typedef enum Form { ALL_ROWS, ONLY_ROW, SPREAD_SCORES } Form;
+
+/* Consumes the rows; NULL for NULL. */
+static GptTensor *in_form(GptEnv *env, int64_t n, const int64_t *counts, const GptWanted *wanted, Form form,
+                          GptTensor *rows) {
+  if (rows == NULL || form == ALL_ROWS) return rows;
+  return gpt_tensor_then(rows, form == ONLY_ROW ? gpt_select(env, rows, 0, 0)
+                                                : gpt_wanted_spread(env, wanted, n, counts, rows));
+}
+
+/* Feeds all, and returns what is wanted. Sessions advance last, when nothing can fail any more. */
 static GptTensor *advance(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
-                          const int64_t *counts, GptWanted wanted) {
+                          const int64_t *counts, const GptWanted *wanted, Form form) {
   if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
   if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
   for (int64_t i = 0; i < n; i++) sessions[i]->running = true;
-  GptTensor *result = feed_all(env, n, sessions, counts, wanted);
+  GptTensor *result = in_form(env, n, counts, wanted, form, feed_all(env, n, sessions, counts, *wanted));
   for (int64_t i = 0; i < n; i++) {
-    sessions[i]->running = false;
-    if (result != NULL) sessions[i]->length += counts[i];
-    if (sessions[i]->abandoned) gpt_session_free(sessions[i]);
+    GptSession *session = sessions[i];
+    session->running = false;
+    if (result != NULL) session->length += counts[i];
+    else if (session->cache.length > session->length) /* a pass whose result could not be returned */
+      gpt_kv_cache_rewind(&session->cache, session->length);
+    if (session->abandoned) gpt_session_free(session);
   }
   return result;
 }
 
-GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
-                            const int64_t *counts) {
+static GptTensor *feed_sessions(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                                const int64_t *counts, Form form) {
   GptWanted wanted = {0};
-  GptTensor *logits = gpt_wanted_last(env, &wanted, n) ? advance(env, n, sessions, ids, counts, wanted) : NULL;
+  GptTensor *logits = gpt_wanted_last(env, &wanted, n) ? advance(env, n, sessions, ids, counts, &wanted, form) : NULL;
   gpt_wanted_free(env, &wanted);
   return logits;
+}
+
+GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
+                            const int64_t *counts) {
+  return feed_sessions(env, n, sessions, ids, counts, ALL_ROWS);
+}
+
+GptTensor *gpt_session_feed_one(GptSession *session, const int64_t *ids, int64_t count) {
+  return feed_sessions(session->env, 1, &session, &ids, &count, ONLY_ROW);
 }
 
 GptTensor *gpt_session_score(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                              const int64_t *const *targets, const int64_t *counts) {
   GptWanted wanted = {0};
   GptTensor *result = NULL;
-  if (gpt_wanted_targets(env, &wanted, n, targets, counts)) result = advance(env, n, sessions, ids, counts, wanted);
-  if (result != NULL) result = gpt_tensor_then(result, gpt_wanted_spread(env, &wanted, n, counts, result));
+  if (gpt_wanted_targets(env, &wanted, n, targets, counts))
+    result = advance(env, n, sessions, ids, counts, &wanted, SPREAD_SCORES);
   gpt_wanted_free(env, &wanted);
   return result;
 }

@@ -38,6 +38,9 @@ void gpt_session_free(GptSession *session); /* NULL is fine; one that is being f
 GptTensor *gpt_session_feed(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                             const int64_t *counts);
 
+/* The same for one session alone: [vocab_size]. */
+GptTensor *gpt_session_feed_one(GptSession *session, const int64_t *ids, int64_t count);
+
 /*
  * Feeds the same way, and returns how likely the tokens are that follow those that are fed, targets[i][0 .. counts[i] -
  * 1]: rows of gpt_logit_scores for all sessions after each other, [sum of counts, 2], 0 where a target is masked (-1,

@@ -1,5 +1,7 @@
 #include "core/ops/write.h"
 
+#include "core/base/array.h"
+#include "core/base/memory.h"
 #include "core/ops/shape.h"
 #include "core/tensor/shared.h"
 
@@ -53,18 +55,36 @@ static GptTensor *prepared(GptEnv *env, const GptTensor *x, GptTensor *source) {
   return converted;
 }
 
-bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source) {
-  if (!gpt_check_writable(env, x, "write")) return false;
+/* All of a copy that can fail; what is left is write_ready. */
+static GptTensor *make_source_ready(GptEnv *env, GptTensor *x, GptTensor *source) {
+  if (!gpt_check_writable(env, x, "write")) return NULL;
   if (env->recording && gpt_tensor_wants_grad(source))
-    return gpt_fail(
+    return gpt_fail_null(
         env,
         "write: the source requires a gradient, and the write would not be recorded; write its detach(), or inside "
         "gpt.no_grad");
   GptTensor *ready = prepared(env, x, source);
-  if (ready == NULL) return false;
-  bool done = gpt_storage_make_private(x->storage);
-  if (done) gpt_copy_elements(x, ready);
-  if (done) gpt_tensor_written(x);
+  return gpt_tensor_if(ready != NULL && gpt_storage_make_private(x->storage), ready);
+}
+
+static void write_ready(GptTensor *x, GptTensor *ready) {
+  gpt_copy_elements(x, ready);
+  gpt_tensor_written(x);
+}
+
+bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source) {
+  GptTensor *ready = make_source_ready(env, x, source);
+  if (ready != NULL) write_ready(x, ready);
   gpt_tensor_release(ready);
+  return ready != NULL;
+}
+
+bool gpt_copy_all(GptEnv *env, int64_t n, GptTensor *const *x, GptTensor *const *sources) {
+  GptTensor **ready = gpt_alloc_array_zeroed(env, n, sizeof *ready);
+  bool done = ready != NULL;
+  for (int64_t i = 0; i < n && done; i++) done = (ready[i] = make_source_ready(env, x[i], sources[i])) != NULL;
+  for (int64_t i = 0; i < n && done; i++) write_ready(x[i], ready[i]);
+  for (int64_t i = 0; i < n && ready != NULL; i++) gpt_tensor_release(ready[i]);
+  gpt_free(env, ready);
   return done;
 }

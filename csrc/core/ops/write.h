@@ -15,4 +15,7 @@ bool gpt_check_writable(GptEnv *env, const GptTensor *x, const char *what);
 bool gpt_fill(GptEnv *env, GptTensor *x, GptNumber value);
 bool gpt_copy(GptEnv *env, GptTensor *x, GptTensor *source);
 
+/* The same for n tensors and the source of each: all are written, or none. */
+bool gpt_copy_all(GptEnv *env, int64_t n, GptTensor *const *x, GptTensor *const *sources);
+
 #endif

@@ -1,6 +1,5 @@
 /* Which files make a tokenizer, and in what order they are read. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/io/directory.h"
 #include "core/io/files.h"
@@ -21,8 +20,7 @@ typedef struct Found {
 
 static bool look_for(GptDirectory *dir, const char *name, bool *found) {
   const char *path = gpt_directory_path(dir, name);
-  *found = path != NULL && gpt_file_exists(path);
-  return path != NULL;
+  return path != NULL && gpt_file_exists(dir->env, path, found);
 }
 
 static bool look(GptDirectory *dir, Found *found) {
@@ -34,7 +32,9 @@ static bool look(GptDirectory *dir, Found *found) {
 
 static bool fail_without_files(GptEnv *env, const char *dir, const Found *found) {
   struct stat about;
-  if (stat(dir, &about) != 0) return gpt_fail(env, "%s: no such directory", dir);
+  bool there;
+  if (!gpt_file_look(env, dir, &about, &there)) return false;
+  if (!there) return gpt_fail(env, "%s: no such directory", dir);
   if (!S_ISDIR(about.st_mode)) return gpt_fail(env, "%s: not a directory", dir);
   for (int i = 0; i < PAIRS; i++)
     for (int k = 0; k < 2; k++)

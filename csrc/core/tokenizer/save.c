@@ -277,11 +277,11 @@ static bool add_file(GptFileSet *set, const char *name, const GptText *text) {
   return file != NULL && gpt_file_writer_write(file, text->data, text->length);
 }
 
-static bool is_in_set_directory(GptFileSet *set, const char *name) {
+static bool is_in_set_directory(GptFileSet *set, const char *name, bool *there) {
   char *path = gpt_path_join(set->env, set->path, name);
-  bool there = path != NULL && gpt_file_exists(path);
+  bool good = path != NULL && gpt_file_exists(set->env, path, there);
   gpt_free(set->env, path);
-  return there;
+  return good;
 }
 
 /* In the order in which they take their names: tokenizer.json is whole by itself, and is the one that is read. The last
@@ -300,10 +300,18 @@ static const struct {
 
 /* vocab.json and merges.txt say nothing of the steps: they are for byte-level tokenizers, whose readers know them.
    Where there are old ones, they go the way of the others. */
-static bool is_wanted(GptFileSet *set, const GptTokenizer *tokenizer, size_t i) {
-  if (tokenizer_files[i].when == ALWAYS) return true;
-  return (tokenizer_files[i].when == OF_BYTES && !tokenizer->characters) || is_in_set_directory(set,
-      tokenizer_files[i].name);
+static bool is_wanted(GptFileSet *set, const GptTokenizer *tokenizer, size_t i, bool *wanted) {
+  *wanted = tokenizer_files[i].when == ALWAYS || (tokenizer_files[i].when == OF_BYTES && !tokenizer->characters);
+  return *wanted || is_in_set_directory(set, tokenizer_files[i].name, wanted);
+}
+
+static bool write_file(GptFileSet *set, const Source *source, size_t i, GptText *text, GptText *scratch) {
+  bool wanted;
+  if (!is_wanted(set, source->tokenizer, i, &wanted)) return false;
+  if (!wanted) return true;
+  text->length = 0;
+  tokenizer_files[i].write(text, scratch, source);
+  return !scratch->failed && add_file(set, tokenizer_files[i].name, text);
 }
 
 bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, const GptTemplates *templates,
@@ -314,12 +322,8 @@ bool gpt_tokenizer_write(GptEnv *env, const GptTokenizer *tokenizer, const GptTe
   bool good = tokenizer->scores == NULL || gpt_merges_of_scores(env, tokenizer, &made);
   gpt_text_init(&text, env);
   gpt_text_init(&scratch, env);
-  for (size_t i = 0; good && i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
-    if (!is_wanted(set, tokenizer, i)) continue;
-    text.length = 0;
-    tokenizer_files[i].write(&text, &scratch, &source);
-    good = !scratch.failed && add_file(set, tokenizer_files[i].name, &text);
-  }
+  for (size_t i = 0; good && i < sizeof tokenizer_files / sizeof *tokenizer_files; i++)
+    good = write_file(set, &source, i, &text, &scratch);
   gpt_merges_free(env, &made);
   gpt_text_free(&scratch);
   gpt_text_free(&text);

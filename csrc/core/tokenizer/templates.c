@@ -106,9 +106,10 @@ bool gpt_templates_read_config(GptEnv *env, GptTemplates *templates, const cJSON
 
 bool gpt_templates_read_file(GptEnv *env, GptTemplates *templates, GptDirectory *dir) {
   size_t size;
+  bool there;
   const char *path = gpt_directory_path(dir, FILE_NAME);
-  if (path == NULL) return false;
-  if (!gpt_file_exists(path)) return true;
+  if (path == NULL || !gpt_file_exists(env, path, &there)) return false;
+  if (!there) return true;
   char *text = gpt_file_read(env, path, GPT_TEMPLATE_BYTES, &size);
   if (text == NULL) return false;
   bool good = gpt_templates_set(env, templates, GPT_TEMPLATE_DEFAULT, text, size);
@@ -117,9 +118,10 @@ bool gpt_templates_read_file(GptEnv *env, GptTemplates *templates, GptDirectory 
 }
 
 static bool read_config_file(GptEnv *env, GptTemplates *templates, GptDirectory *dir) {
+  bool there;
   const char *path = gpt_directory_path(dir, CONFIG);
-  if (path == NULL) return false;
-  if (!gpt_file_exists(path)) return true;
+  if (path == NULL || !gpt_file_exists(env, path, &there)) return false;
+  if (!there) return true;
   cJSON *config = gpt_json_read(env, path);
   if (config == NULL) return false;
   bool good = gpt_templates_read_config(env, templates, config);

@@ -17,6 +17,10 @@ GptOptimizer *gpt_optimizer_new(GptEnv *env, const GptOptimizerKind *kind, GptMo
   return optimizer;
 }
 
+void gpt_moments_drop(GptMoment *moments) {
+  for (int m = 0; m < GPT_MOMENTS; m++) gpt_moment_drop(&moments[m]);
+}
+
 void gpt_optimizer_free(GptOptimizer *optimizer) {
   if (optimizer == NULL) return;
   for (int64_t i = 0; i < optimizer->count; i++) {
@@ -24,7 +28,7 @@ void gpt_optimizer_free(GptOptimizer *optimizer) {
     gpt_free(optimizer->env, parameter->name);
     gpt_tensor_release(parameter->tensor);
     gpt_tensor_release(parameter->rows);
-    for (int m = 0; m < GPT_MOMENTS; m++) gpt_moment_drop(&parameter->moments[m]);
+    gpt_moments_drop(parameter->moments);
   }
   gpt_free(optimizer->env, optimizer->parameters);
   gpt_free(optimizer->env, optimizer->groups);

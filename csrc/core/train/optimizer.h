@@ -70,6 +70,9 @@ bool gpt_optimizer_zero_grad(GptOptimizer *optimizer);
 /* By name, or NULL. */
 GptOptimizerParameter *gpt_optimizer_find(const GptOptimizer *optimizer, const char *name);
 
+/* Lets go of a parameter's moments, GPT_MOMENTS of them. */
+void gpt_moments_drop(GptMoment *moments);
+
 /* Can the parameter be trained? False and a message where not: it has become another dtype since. */
 bool gpt_optimizer_check(const GptOptimizer *optimizer, const GptOptimizerParameter *parameter);
 

@@ -36,22 +36,18 @@ static void put_moments(GptOptimizerParameter *parameter, int64_t steps, const G
   parameter->steps = steps;
 }
 
-static void drop_moments(GptMoment *moments) {
-  for (int m = 0; m < GPT_MOMENTS; m++) gpt_moment_drop(&moments[m]);
-}
-
 bool gpt_optimizer_load(GptOptimizer *optimizer, int64_t n, const GptParameterState *states, GptMomentDtype dtype) {
   GptMoment *copies = gpt_alloc_array_zeroed(optimizer->env, GPT_MOMENTS * n, sizeof *copies);
   bool done = copies != NULL;
   for (int64_t i = 0; i < n && done; i++)
     done = copy_moments(optimizer, &states[i], dtype, copies + GPT_MOMENTS * i);
   for (int64_t i = 0; i < optimizer->count && done; i++) {
-    drop_moments(optimizer->parameters[i].moments);
+    gpt_moments_drop(optimizer->parameters[i].moments);
     optimizer->parameters[i].steps = 0;
   }
   for (int64_t i = 0; i < n && copies != NULL; i++) {
     if (done) put_moments(states[i].parameter, states[i].steps, copies + GPT_MOMENTS * i);
-    else drop_moments(copies + GPT_MOMENTS * i);
+    else gpt_moments_drop(copies + GPT_MOMENTS * i);
   }
   gpt_free(optimizer->env, copies);
   return done;

@@ -200,13 +200,22 @@ static int64_t prepare_step(GptOptimizer *optimizer, Update *updates, int64_t *c
   return items;
 }
 
+/* All that can fail, before anything is written. Returns room for the updates; or NULL, and then no moments stay that this
+   step would have begun. */
+static Update *begin_step(GptOptimizer *optimizer) {
+  bool good = true;
+  for (int64_t i = 0; i < optimizer->count && good; i++)
+    good = gpt_optimizer_check(optimizer, &optimizer->parameters[i]);
+  for (int64_t i = 0; i < optimizer->count && good; i++) good = make_ready(optimizer, &optimizer->parameters[i]);
+  Update *updates = good ? gpt_alloc_array(optimizer->env, optimizer->count, sizeof *updates) : NULL;
+  for (int64_t i = 0; i < optimizer->count && updates == NULL; i++)
+    if (optimizer->parameters[i].steps == 0) gpt_moments_drop(optimizer->parameters[i].moments);
+  return updates;
+}
+
 bool gpt_optimizer_step(GptOptimizer *optimizer) {
   int64_t count;
-  for (int64_t i = 0; i < optimizer->count; i++)
-    if (!gpt_optimizer_check(optimizer, &optimizer->parameters[i])) return false;
-  for (int64_t i = 0; i < optimizer->count; i++)
-    if (!make_ready(optimizer, &optimizer->parameters[i])) return false;
-  Update *updates = gpt_alloc_array(optimizer->env, optimizer->count, sizeof *updates);
+  Update *updates = begin_step(optimizer);
   if (updates == NULL) return false;
   int64_t items = prepare_step(optimizer, updates, &count);
   gpt_parallel_for(items, gpt_grain(CHUNK), update_items, &(Step){updates, count});

@@ -1,4 +1,5 @@
 -- A template's text of messages, and the bytes in it where words of a message look like the beginning of a mark.
+local attempt = require "gpt.support.attempt"
 local jinja = require "gpt.jinja"
 local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
@@ -62,7 +63,7 @@ end
 local function find_places(template, request, marks, method, text)
   local other = hidden(request, marks, method)
   if not other then return {} end
-  local ok, written = pcall(run, template, other)
+  local ok, written = attempt(run, template, other)
   local restored, places = marks:restore(ok and written or "")
   return restored == text and places or nil
 end

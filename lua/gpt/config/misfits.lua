@@ -1,4 +1,5 @@
 -- Whether the values of a config fit together.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local defaults = require "gpt.config.defaults"
 local neutral = require "gpt.support.neutral"
@@ -52,7 +53,7 @@ end
 
 -- The binding knows the scalings; what it raises comes behind the user's line.
 local function find_scaling(c, dims, add)
-  local fits, message = pcall(core._check_rope_scaling, c, dims)
+  local fits, message = attempt(core._check_rope_scaling, c, dims)
   if not fits then add("%s", message:match "config: (rope_scaling:.*)" or message) end
 end
 

@@ -1,4 +1,5 @@
 -- Examples as token ids: what a model is given, and which of the tokens that follow it is to learn.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 
@@ -41,7 +42,7 @@ end
 
 -- The ids of a conversation. What the template has against it is said with its place.
 local function rendered(tokenizer, messages, options, place)
-  local ok, problem, ids = pcall(tokenizer.apply_chat_template, tokenizer, messages, options)
+  local ok, problem, ids = attempt(tokenizer.apply_chat_template, tokenizer, messages, options)
   if ok then return ids end
   local said = type(problem) == "string" and problem:match "^[^\n]-:%d+: (apply_chat_template: .*)$"
   if not said then error(problem, 0) end

@@ -1,4 +1,5 @@
 -- What generating and loading want of tokenizers. One may be of the user's own: a table with `encode`, `decode`, `eos`.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 
 local tokenizers = {}
@@ -19,13 +20,13 @@ end
 
 --- The ids that end a text; a tokenizer of the user's own may have `eos` alone.
 function tokenizers.ends(tokenizer)
-  local ok, list = pcall(function() return tokenizer.end_tokens end)
+  local ok, list = attempt(function() return tokenizer.end_tokens end)
   return ok and list or { tokenizer.eos }
 end
 
 --- The id that begins a text, or nil; one of the user's own may lack it.
 function tokenizers.start(tokenizer)
-  local ok, id = pcall(function() return tokenizer.bos end)
+  local ok, id = attempt(function() return tokenizer.bos end)
   return ok and id or nil
 end
 

@@ -1,4 +1,5 @@
 -- A model directory as Hugging Face's tools write it.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
 local model_config = require "gpt.huggingface.config"
@@ -137,7 +138,7 @@ end
 
 -- The chat template that the files have, whatever tokenizer they have; one that cannot be read is none.
 local function read_template(dir)
-  local read, template = pcall(core._chat_template, dir)
+  local read, template = attempt(core._chat_template, dir)
   return read and template or nil
 end
 

@@ -1,4 +1,5 @@
 -- A model directory that Hugging Face's tools load.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local extended = require "gpt.support.extended"
 local json = require "gpt.support.json"
@@ -62,7 +63,7 @@ end
 local function remove_shards(dir)
   local path = dir .. "/model.safetensors.index.json"
   if not core._file_exists(path) then return end
-  local read, index = pcall(json.read, path)
+  local read, index = attempt(json.read, path)
   local map = read and json.is_object(index) and json.is_object(index.weight_map) and index.weight_map or {}
   for _, name in pairs(map) do
     if type(name) == "string" and name:find "^model%-%d+%-of%-%d+%.safetensors$" then

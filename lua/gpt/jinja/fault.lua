@@ -1,5 +1,6 @@
 -- What is wrong with a template, or goes wrong in one: a value that is raised inside gpt.jinja and becomes a message at
 -- its edge. It knows its line.
+local core = require "gpt.core"
 local neutral = require "gpt.support.neutral"
 
 local Fault = {}
@@ -16,7 +17,7 @@ function fault.is(value) return getmetatable(value) == Fault end
 
 -- Lua's own errors, which come of arguments that make no sense, without the place in our sources.
 local function told(problem)
-  if fault.is(problem) or tostring(problem):find "not enough memory" then return problem end
+  if fault.is(problem) or core._is_passing(problem) then return problem end
   local message = tostring(problem):gsub("^[^\n]-:%d+: ", ""):gsub("\n.*", "")
   if message:find "stack overflow" then message = "nested too deep" end
   return setmetatable({ message = message }, Fault)

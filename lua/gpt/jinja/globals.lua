@@ -1,4 +1,5 @@
 -- The functions that every template knows.
+local attempt = require "gpt.support.attempt"
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
 local neutral = require "gpt.support.neutral"
@@ -64,7 +65,7 @@ end
 local function strftime(now)
   return function(positional)
     if not os then fault.raise(nil, "strftime_now: needs Lua's library os, which this host leaves out") end
-    local ok, text = pcall(os.date, values.text(positional[1]), now)
+    local ok, text = attempt(os.date, values.text(positional[1]), now)
     if not ok then fault.raise(nil, "strftime_now: '%s' is no format of a date", values.text(positional[1])) end
     return text
   end

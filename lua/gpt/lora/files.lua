@@ -102,9 +102,10 @@ function files.save_adapter(model, dir, name)
   set:commit()
 end
 
-local function file_of(dir, name)
-  local path = dir .. "/" .. name
-  if core._file_exists(path) then return path end
+-- place: from core._directory, so that both files are of one save
+local function file_of(place, dir, name)
+  local path, there = place:path(name)
+  if there then return path end
   core._raise(("gpt.load_adapter: %s: no %s there%s"):format(dir, name, name == WEIGHTS
     and core._file_exists(dir .. "/adapter_model.bin")
     and " (adapter_model.bin is read by running code in it; save it again as safetensors)" or ""))
@@ -168,18 +169,20 @@ local function add(model, list, found, config, name, family)
       chosen[#chosen + 1], module_of[place] = place, module
     end
   end
-  local adapters = lora.add(model, chosen, name, function(place)
+  local function options_of(place)
     local module = module_of[place]
     local rank = module.entries.lora_A.shape[1]
     return rank, config:scale(module.name, rank) * rank, config.dropout, false
-  end)
-  local parts = {}
-  for i, place in ipairs(chosen) do
-    local module = module_of[place]
-    parts[module] = parts[module] or {}
-    table.insert(parts[module], adapters[i])
   end
-  for module, own in pairs(parts) do fill(own, floats(module.entries.lora_A), floats(module.entries.lora_B)) end
+  lora.add(model, chosen, name, options_of, function(adapters)
+    local parts = {}
+    for i, place in ipairs(chosen) do
+      local module = module_of[place]
+      parts[module] = parts[module] or {}
+      table.insert(parts[module], adapters[i])
+    end
+    for module, own in pairs(parts) do fill(own, floats(module.entries.lora_A), floats(module.entries.lora_B)) end
+  end)
 end
 
 --- Loads an adapter from the files of PEFT, puts it on a model and uses it, as `gpt.lora` does with a new one.
@@ -201,8 +204,10 @@ function files.load_adapter(model, dir, name)
   local family = family_of("gpt.load_adapter", model)
   check_directory("gpt.load_adapter", dir)
   name = lora.check_new_name("gpt.load_adapter", model, name or "default")
-  local config = configs.read(file_of(dir, CONFIG))
-  local opened <close> = safetensors.open(file_of(dir, WEIGHTS))
+  local place <close> = core._directory(dir)
+  local config = configs.read(file_of(place, dir, CONFIG))
+  local opened <close> = safetensors.open(file_of(place, dir, WEIGHTS))
+  place:close()
   local list, found = modules.of(model, family), entries_of(opened, family)
   check_fit(opened.path, list, found, family)
   add(model, list, found, config, name, family)

@@ -1,4 +1,5 @@
 -- A Model made of the tensors of files.
+local attempt = require "gpt.support.attempt"
 local configs = require "gpt.config"
 local core = require "gpt.core"
 local extended = require "gpt.support.extended"
@@ -113,7 +114,7 @@ end
 -- @func read returns the tokenizer, or raises
 -- @param source its argument
 function build.tokenizer(read, source)
-  local done, result = pcall(read, source)
+  local done, result = attempt(read, source)
   if done then return result end
   return nil, (tostring(result):gsub("^[^\n]-:%d+: ", "", 1))
 end

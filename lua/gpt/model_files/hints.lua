@@ -1,4 +1,5 @@
 -- What stands where gpt.load looks for a model, when it is none: each names the call that reads it.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local raise = require "gpt.support.raise"
 local json = require "gpt.support.json"
@@ -32,7 +33,7 @@ function hints.check_there(path)
 end
 
 local function base_of(path)
-  local read, config = pcall(json.read, path)
+  local read, config = attempt(json.read, path)
   local base = read and type(config) == "table" and config.base_model_name_or_path
   return type(base) == "string" and json.quote(base:sub(1, 80)) or "its base model"
 end

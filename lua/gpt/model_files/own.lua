@@ -1,4 +1,5 @@
 -- What a model's files say of a config beside what other programs know: any of its keys, by its own name.
+local attempt = require "gpt.support.attempt"
 local configs = require "gpt.config"
 local extended = require "gpt.support.extended"
 local fields = require "gpt.config.fields"
@@ -18,7 +19,7 @@ local CLOSE = 1e-6 -- as far as a float32 goes
 
 -- The value of a text that stands for a table.
 local function table_of(text)
-  local done, value = pcall(json.decode, text)
+  local done, value = attempt(json.decode, text)
   return done and type(value) == "table" and value or text
 end
 
@@ -39,7 +40,7 @@ function own.read(find, refuse, config)
 end
 
 local function checked(given, before)
-  local done, config = pcall(configs.check, given, "save")
+  local done, config = attempt(configs.check, given, "save")
   return done and config or before
 end
 

@@ -1,4 +1,5 @@
 -- One request, and what is sent back: JSON at once, or events one by one.
+local attempt = require "gpt.support.attempt"
 local Problem = require "gpt.server.problem"
 local json = require "gpt.support.json"
 local neutral = require "gpt.support.neutral"
@@ -71,7 +72,7 @@ function Exchange:body()
   if not request.body then
     error(Problem.new(411, "the body's length is missing: Content-Length, or Transfer-Encoding: chunked"))
   end
-  local ok, value = pcall(json.decode_ordered, request.body, "the body")
+  local ok, value = attempt(json.decode_ordered, request.body, "the body")
   if not ok then error(Problem.new(400, text.message(value))) end
   if not json.is_object(value) then error(Problem.new(400, "the body has to be a JSON object")) end
   return value

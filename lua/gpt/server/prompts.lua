@@ -1,4 +1,5 @@
 -- What a request wants continued: prompts as token ids.
+local attempt = require "gpt.support.attempt"
 local Problem = require "gpt.server.problem"
 local fields = require "gpt.server.fields"
 local json = require "gpt.support.json"
@@ -112,7 +113,7 @@ function prompts.chat(subject, body)
     error(Problem.new(400, "this model has no chat template; it continues text: /v1/completions", {
       code = "no_chat_template" }))
   end
-  local ok, ids = pcall(subject.has_templates and by_template or by_function, subject, messages)
+  local ok, ids = attempt(subject.has_templates and by_template or by_function, subject, messages)
   if not ok then Problem.field("messages", "messages: %s", text.message(ids)) end
   return { check_length(subject, "messages", ids) }
 end

@@ -1,4 +1,5 @@
 -- How a request wants its tokens drawn: OpenAI's names, and top_k, min_p and repetition_penalty beside them.
+local attempt = require "gpt.support.attempt"
 local Problem = require "gpt.server.problem"
 local checks = require "gpt.generate.options"
 local fields = require "gpt.server.fields"
@@ -77,7 +78,7 @@ local function read_grammar(body)
   if #schema > MOST_SCHEMA then
     Problem.field("response_format", "response_format: a schema may have %d bytes", MOST_SCHEMA)
   end
-  local ok, made = pcall(grammar.read, "response_format", { json_schema = schema })
+  local ok, made = attempt(grammar.read, "response_format", { json_schema = schema })
   if not ok then Problem.field("response_format", "%s", text.message(made)) end
   return made
 end

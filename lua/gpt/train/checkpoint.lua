@@ -1,6 +1,7 @@
 -- Checkpoints: one safetensors file each, with the parameters by path (as layer:save_parameters writes them), the
 -- optimizer's state, the losses so far, and, as JSON in its metadata, the rest of what a run is. A directory of them
 -- has an index, checkpoints.json, which names those that are kept.
+local attempt = require "gpt.support.attempt"
 local configs = require "gpt.config"
 local fields = require "gpt.config.fields"
 local core = require "gpt.core"
@@ -36,7 +37,7 @@ local function unpack_doubles(tensor)
 end
 
 local function config_of(model)
-  local ok, config = pcall(function() return model.config end)
+  local ok, config = attempt(function() return model.config end)
   return ok and type(config) == "table" and config or nil
 end
 
@@ -172,7 +173,7 @@ end
 
 -- A config with every key, or what a layer of one's own has under that name, as it is.
 local function complete(config)
-  local ok, whole = pcall(configs.check, config, "config")
+  local ok, whole = attempt(configs.check, config, "config")
   return ok and whole or config
 end
 
@@ -269,7 +270,7 @@ local function read_about(path, opened)
 end
 
 local function load_optimizer(path, optimizer, saved)
-  local done, problem = pcall(optimizer.load_state, optimizer, saved)
+  local done, problem = attempt(optimizer.load_state, optimizer, saved)
   if done then return end
   if type(problem) ~= "string" then error(problem, 0) end
   raise("%s: the optimizer's state does not fit: %s", path, (problem:gsub("^.-:%d+: ", "")))
@@ -287,13 +288,12 @@ function checkpoint.read(path, model, optimizer, check)
     local entry = type(name) == "string" and opened.by_name[name]
     return safetensors.read(entry or raise("%s: tensor %s is missing", path, show(name)), true)
   end
-  local saved, losses, sources = state.put_together(about.optimizer, tensor_of, path), tensor_of "losses", {}
-  for name in model:parameters() do sources[name] = tensor_of(name) end
-  load_optimizer(path, optimizer, saved)
-  core.no_grad(function()
-    for name, tensor in model:parameters() do tensor:copy(sources[name]) end
-  end)
-  return about, unpack_doubles(losses)
+  local saved, losses = state.put_together(about.optimizer, tensor_of, path), unpack_doubles(tensor_of "losses")
+  local tensors, sources = {}, {}
+  for name, tensor in model:parameters() do tensors[#tensors + 1], sources[#sources + 1] = tensor, tensor_of(name) end
+  load_optimizer(path, optimizer, saved) -- the run's own: of a run that does not begin nothing is seen
+  core.no_grad(core._copy_all, tensors, sources)
+  return about, losses
 end
 
 return checkpoint

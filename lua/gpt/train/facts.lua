@@ -1,5 +1,6 @@
 -- What has to be the same on all ranks of a run, as texts by name (ranks.lua compares them). Names that begin with
 -- "the " are of digests, which say nothing to anybody.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local name_list = require "gpt.support.name_list"
 local show_config = require "gpt.config.show"
@@ -17,7 +18,7 @@ local ASIDE = {
 
 -- The config of a model, nil of another layer.
 function facts.config_of(model)
-  local ok, config = pcall(function() return model.config end)
+  local ok, config = attempt(function() return model.config end)
   return ok and type(config) == "table" and config or nil
 end
 
@@ -36,7 +37,7 @@ local function add_data(list, name, data)
     local value = data[field]
     if value ~= nil then list[name .. "." .. field] = shown(value) end
   end
-  if not pcall(function() return data.batch end) or #data == 0 then return end
+  if not attempt(function() return data.batch end) or #data == 0 then return end
   for _, i in ipairs { 1, #data } do
     local ids = data:batch(1, i)
     if core.is_tensor(ids) then list[("the ids of batch %d of %s"):format(i, name)] = digest_of(ids) end

@@ -27,9 +27,8 @@ end
 -- The lines of an earlier run up to a step: what came after it will come again.
 local function earlier_lines(path, is_csv, step)
   local kept = {}
-  local file <close> = io.open(path, "r")
-  if not file then return kept end
-  for line in file:lines() do
+  local file <close> = core._map_file(path)
+  for line in file:bytes(0, file.size):gmatch "[^\n]+" do
     local at = tonumber(is_csv and line:match "^(%d+)," or line:match '"step":(%d+)')
     if at and at <= step then kept[#kept + 1] = line end
   end

@@ -1,4 +1,5 @@
 -- The options of gpt.train: what they may be, and what they are where nothing is said.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local groups = require "gpt.train.groups"
 local lr_schedule = require "gpt.lr_schedule"
@@ -7,7 +8,7 @@ local validate = require "gpt.support.validate"
 local WHAT = "gpt.train"
 
 local function method(value, name)
-  local ok, found = pcall(function() return value[name] end)
+  local ok, found = attempt(function() return value[name] end)
   return ok and type(found) == "function"
 end
 

@@ -2,6 +2,7 @@
 --
 -- What a run is after a whole step stands in the fields that `commit` sets. Whatever ends a step early, Ctrl-C at
 -- any place included, `settle` leaves the run as it was after the last whole step.
+local attempt = require "gpt.support.attempt"
 local checkpoint = require "gpt.train.checkpoint"
 local core = require "gpt.core"
 local evaluate = require "gpt.evaluate"
@@ -35,7 +36,7 @@ end
 
 -- How many steps the optimizer made, or nil where it does not tell.
 local function steps_of(optimizer)
-  local ok, state = pcall(function() return optimizer:state() end)
+  local ok, state = attempt(function() return optimizer:state() end)
   return ok and type(state) == "table" and math.tointeger(state.step) or nil
 end
 
@@ -219,7 +220,7 @@ function Run:settle()
     elseif self.step < self.pending.step and counted > self.counted then self:commit() end
   end
   for i = #self.losses, self.step + 1, -1 do self.losses[i] = nil end
-  core._random_state(self.random)
+  if self.random then core._random_state(self.random) end -- else it never began
   self.optimizer:zero_grad()
   return whole
 end

@@ -1,5 +1,6 @@
 #include "core/nn/layers/lora.h"
 
+#include "core/nn/layer_tree.h"
 #include "core/nn/layers/kinds.h"
 #include "core/nn/layers/weights.h"
 #include "core/ops/binary.h"
@@ -103,6 +104,27 @@ bool gpt_lora_use(GptEnv *env, GptLayer *lora, const char *name) {
   }
   gpt_layer_touch(env, lora);
   return true;
+}
+
+void gpt_lora_use_everywhere(GptEnv *env, GptLayer *root, const char *name) {
+  GptWalk walk;
+  gpt_walk_begin(&walk, root);
+  for (GptLayer *layer = gpt_walk_next_layer(&walk); layer != NULL; layer = gpt_walk_next_layer(&walk)) {
+    if (!gpt_layer_is_lora(layer)) continue;
+    GptLayer *child = name != NULL ? gpt_layer_child(layer, name) : NULL;
+    gpt_lora_use(env, layer, child != NULL && gpt_layer_is_adapter(child) ? name : NULL);
+  }
+}
+
+void gpt_lora_train_adapters(GptLayer *root) {
+  GptWalk walk;
+  gpt_walk_begin(&walk, root);
+  for (GptWalkStep step = gpt_walk_next(&walk); step != GPT_WALK_END; step = gpt_walk_next(&walk)) {
+    if (step != GPT_WALK_PARAMETER) continue;
+    GptTensor *tensor = walk.parameter->tensor;
+    tensor->requires_grad = gpt_layer_is_adapter(walk.layer) && tensor->storage->dtype == GPT_F32;
+    if (!tensor->requires_grad) gpt_tensor_set_grad(tensor, NULL);
+  }
 }
 
 const char *gpt_lora_active(const GptLayer *lora) {

@@ -26,6 +26,13 @@ GptAdapterOptions gpt_adapter_options(const GptLayer *adapter);
  * name. Sessions notice, as they do when a part is exchanged. */
 bool gpt_lora_use(GptEnv *env, GptLayer *lora, const char *name);
 
+/* The same for every LoRA in a tree: one without an adapter of that name, or all with NULL, add none. It cannot fail. */
+void gpt_lora_use_everywhere(GptEnv *env, GptLayer *root, const char *name);
+
+/* Parameters of adapters in a tree require gradients, all others do not and have none. It cannot fail, but in a
+ * finalizer, where nothing of the sort may be done. */
+void gpt_lora_train_adapters(GptLayer *root);
+
 /* The name of the one in use, or NULL; it belongs to the layer. */
 const char *gpt_lora_active(const GptLayer *lora);
 

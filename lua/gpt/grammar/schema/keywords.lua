@@ -9,6 +9,7 @@
 --   bounds            low, high, low_open, high_open, of numbers
 --   length, count, members   least and most: of strings, arrays, objects
 --   pattern, format   and their paths
+local attempt = require "gpt.support.attempt"
 local json = require "gpt.support.json"
 local same = require "gpt.grammar.schema.same"
 local validate = require "gpt.support.validate"
@@ -98,7 +99,7 @@ end
 
 local function only(context, flat, values, path)
   for _, value in ipairs(values) do
-    local ok, problem = pcall(same, value)
+    local ok, problem = attempt(same, value)
     if not ok then context:fail(path, "enum or const: %s", tostring(problem):gsub("^.-:%d+: ", "")) end
   end
   if not flat.enum then
