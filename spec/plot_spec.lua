@@ -175,7 +175,7 @@ describe("gpt.plot", function()
     map("gpt.plot.heatmap: texts: those of 2 panels expected, as in values, got \"a\"",
       { values = gpt.ones(2, 1, 1), texts = "a" })
     map("gpt.plot.heatmap: low (2) must be below high (1)", { values = gpt.ones(2, 2), low = 2, high = 1 })
-    assert.error_matches(function() gpt.plot.line({ y = { 1 } }) end,
+    assert.error_matches(function() gpt.plot.line({ y = { 1 } }, {}) end,
       "gpt.plot.line: a file name expected as first argument, got a table", 1, true)
     assert.error_matches(function() gpt.plot.line("x.PNG", { y = { 1 } }) end,
       'gpt.plot.line: pictures are SVG: a name that ends in .svg expected, got "x.PNG"', 1, true)

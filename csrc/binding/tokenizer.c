@@ -513,7 +513,16 @@ static int character_case(lua_State *L) {
   return 1;
 }
 
+/* _character_width(code): columns in a terminal */
+static int character_width(lua_State *L) {
+  lua_Integer code = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, code >= 0 && code <= 0x10ffff, 1, "a character's number expected");
+  lua_pushinteger(L, gpt_character_width((uint32_t)code));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"tokenizer", load},
+                                     {"_character_width", character_width},
                                      {"_character", character_case},
                                      {"_write_tokenizer", write_tokenizer_files},
                                      {"_chat_template", read_chat_template},

@@ -67,6 +67,19 @@ local function overview(name)
   return table.concat(parts, "\n\n")
 end
 
+local WIDTH = 79
+
+-- Adds the names of an owner; short ones of classes share a line.
+local function add_topic(parts, text, is_class)
+  local last = parts[#parts]
+  local joined = ("%s   %s"):format(last, text)
+  if is_class and last:find "^%u%l+:" and #joined <= WIDTH and not joined:find "\n" then
+    parts[#parts] = joined
+  else
+    table.insert(parts, text)
+  end
+end
+
 local function topics()
   local parts = { "gpt.help(x) describes x: a function, a layer, a tensor, any value of luagpt, or\n"
     .. "a name. Dims and positions count from 1 (-1 is the last), token ids from 0." }
@@ -78,7 +91,7 @@ local function topics()
     local names = seen[owner] and {} or members(owner, "function")
     seen[owner] = true
     local title = owner == "gpt" and "gpt." or owner:find("^%l") and "gpt." .. owner .. "." or owner .. ":"
-    if #names > 0 then table.insert(parts, name_list.flow(names, title)) end
+    if #names > 0 then add_topic(parts, name_list.flow(names, title), owner:find "^%u" ~= nil) end
   end
   table.insert(parts, '\nFor example: gpt.help "generate", gpt.help "nn.Linear", gpt.help "Tensor:sum"')
   return table.concat(parts, "\n")

@@ -182,6 +182,8 @@ uint32_t gpt_character_lower(uint32_t code) { return (uint32_t)utf8proc_tolower(
 
 uint32_t gpt_character_title(uint32_t code) { return (uint32_t)utf8proc_totitle((utf8proc_int32_t)code); }
 
+int gpt_character_width(uint32_t code) { return utf8proc_charwidth((utf8proc_int32_t)code); }
+
 /* As Unicode lowers a character by itself; the one that becomes two is listed, and a final sigma is one of its own. */
 static void normalize_lower(const uint8_t *text, size_t n, GptText *out) {
   for (size_t at = 0, length; at < n; at += length) {

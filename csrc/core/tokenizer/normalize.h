@@ -46,6 +46,9 @@ bool gpt_normalizer_set_content(GptEnv *env, GptNormalizer *normalizer, const ch
 uint32_t gpt_character_lower(uint32_t code);
 uint32_t gpt_character_title(uint32_t code);
 
+/* Columns that a character takes in a terminal: 0, 1 or 2. */
+int gpt_character_width(uint32_t code);
+
 /* Does all steps; *text and *n are then the result's, which stays until the next call. */
 bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, const uint8_t **text,
                    size_t *n);

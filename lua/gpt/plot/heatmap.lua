@@ -1,7 +1,7 @@
--- Drawing heat maps: { title, x_label, y_label, panels = { { title, rows, texts } }, row_labels, column_labels, low,
--- high, numbers, width }, checked; rows of numbers, texts of what is written into their cells. A cell's colour is laid
+-- Drawing heat maps as SVG, from what describe_heatmap.lua returns. A cell's colour is laid
 -- over the background as strongly as its number is large, so that it reads in light and dark; numbers below 0 have a
 -- colour of their own.
+local extent = require "gpt.plot.extent"
 local scales = require "gpt.plot.scale"
 local svg = require "gpt.plot.svg"
 local neutral = require "gpt.support.neutral"
@@ -11,32 +11,11 @@ local TEXT = 11 -- the size of what stands in cells
 local HIGH = 560 -- pixels: panels with text in their cells become flatter rather than higher
 local STRONG = 0.7 -- from here on the background's colour reads better on a cell than the text's, in light and dark
 
-local function range(panels)
-  local low, high = math.huge, -math.huge
-  for _, panel in ipairs(panels) do
-    for _, row in ipairs(panel.rows) do
-      for _, value in ipairs(row) do
-        if value == value and value ~= math.huge and value ~= -math.huge then
-          low, high = math.min(low, value), math.max(high, value)
-        end
-      end
-    end
-  end
-  return low, high
-end
-
 local Map = {}
 Map.__index = Map
 
 -- The class and the strength, 0 .. 1, of a number's colour.
-function Map:shade(value)
-  if value ~= value then return "missing", 1 end
-  if self.low < 0 and self.high > 0 then
-    local most = math.max(-self.low, self.high)
-    return value < 0 and "below" or "above", math.min(1, math.abs(value) / most)
-  end
-  return "above", math.max(0, math.min(1, (value - self.low) / (self.high - self.low)))
-end
+function Map:shade(value) return extent.shade(value, self.low, self.high) end
 
 local function widest(labels, size)
   local most = 0
@@ -221,9 +200,7 @@ end
 -- Returns the SVG.
 return function(o)
   local self, out = setmetatable({}, Map), svg.document()
-  local low, high = range(o.panels)
-  self.low, self.high = o.low or math.min(low, 0), o.high or high
-  if self.low >= self.high then self.low, self.high = self.low - 0.5, self.high + 0.5 end
+  self.low, self.high = extent.of_map(o)
   self:lay_out(o)
   draw_labels(self, out, o)
   for number in ipairs(o.panels) do self:draw_panel(out, o, number) end

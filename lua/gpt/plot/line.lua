@@ -1,54 +1,11 @@
--- Drawing line charts: { title, x_label, y_label, x_scale, y_scale, width, height, series }, checked; each series is
--- { name, x, y, points }.
+-- Drawing line charts and histograms as SVG, from what describe_line.lua and describe_histogram.lua return.
+local extent = require "gpt.plot.extent"
 local scales = require "gpt.plot.scale"
 local svg = require "gpt.plot.svg"
 local neutral = require "gpt.support.neutral"
 
 local DASHES = { "", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 4"' }
-local INFINITY = math.huge
-
-local function finite(value) return value == value and value ~= INFINITY and value ~= -INFINITY end
-
--- The least and the greatest of all series.
-local function range(series, key)
-  local low, high = INFINITY, -INFINITY
-  for _, one in ipairs(series) do
-    for i, value in ipairs(one[key]) do
-      if finite(value) and finite(one.y[i]) and finite(one.x[i]) then
-        low, high = math.min(low, value), math.max(high, value)
-      end
-    end
-  end
-  return low, high
-end
-
--- Of more points than pixels only the lowest and the highest of every pixel's width are drawn.
-local function thinned(xs, ys, pixels)
-  if #xs <= 4 * pixels then return xs, ys end
-  local x, y, per = {}, {}, #xs / pixels
-  for pixel = 1, pixels do
-    local first, last = math.floor((pixel - 1) * per) + 1, math.floor(pixel * per)
-    while first < last and not finite(ys[first]) do first = first + 1 end
-    local low, high = first, first
-    for i = first, last do
-      if finite(ys[i]) and ys[i] < ys[low] then low = i end
-      if finite(ys[i]) and ys[i] > ys[high] then high = i end
-    end
-    for _, i in ipairs { math.min(low, high), math.max(low, high) } do
-      x[#x + 1], y[#y + 1] = xs[i], ys[i]
-    end
-  end
-  return x, y
-end
-
-local function all_whole(series)
-  for _, one in ipairs(series) do
-    for _, x in ipairs(one.x) do
-      if finite(x) and x ~= math.floor(x) then return false end
-    end
-  end
-  return true
-end
+local finite = extent.finite
 
 local Chart = {}
 Chart.__index = Chart
@@ -100,9 +57,22 @@ end
 local function dash_of(i) return DASHES[(i - 1) // svg.SERIES % #DASHES + 1] end
 local function color_of(i) return (i - 1) % svg.SERIES + 1 end
 
+-- Bars from the bottom: x has the edges, one more than there are bars.
+function Chart:draw_bars(out, one, i)
+  local bottom = self:py(0)
+  for k = 1, #one.x - 1 do
+    local x, y = self:px(one.x[k]), self:py(one.y[k])
+    local wide = self:px(one.x[k + 1]) - x
+    local place = ("%s to %s: %s"):format(scales.label(one.x[k]), scales.label(one.x[k + 1]), scales.label(one.y[k]))
+    out:add('<rect x="%.2f" y="%.1f" width="%.2f" height="%.1f" class="mark%d"><title>%s</title></rect>', x, y,
+      math.max(0.5, wide - (wide > 4 and 1 or 0)), bottom - y, color_of(i), place)
+  end
+end
+
 -- Numbers that are not finite leave a gap. A number alone between gaps is a point.
 function Chart:draw_series(out, one, i)
-  local xs, ys = thinned(one.x, one.y, math.floor(self.plot_width))
+  if one.bars then return self:draw_bars(out, one, i) end
+  local xs, ys = extent.thinned(one.x, one.y, math.floor(self.plot_width))
   local path, run, marks = {}, 0, {}
   for k = 1, #xs + 1 do
     if xs[k] and finite(xs[k]) and finite(ys[k]) then
@@ -134,10 +104,10 @@ end
 -- Returns the SVG.
 return function(o)
   local self, out = setmetatable({}, Chart), svg.document()
-  local low, high = range(o.series, "y")
+  local low, high = extent.of_series(o.series, "y")
   self.y = scales[o.y_scale](low, high, math.max(2, o.height // 75), true)
-  low, high = range(o.series, "x")
-  self.x = scales[o.x_scale](low, high, math.max(2, o.width // 90), false, all_whole(o.series))
+  low, high = extent.of_series(o.series, "x")
+  self.x = scales[o.x_scale](low, high, math.max(2, o.width // 90), false, extent.all_whole(o.series))
   self:lay_out(o)
   if o.title then out:title(self.left, 28, o.title, o.width - self.left - 12) end
   self:draw_legend(out)

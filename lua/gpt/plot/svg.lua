@@ -1,27 +1,10 @@
 -- Writing SVG: a document with its style, readable in light and dark, that needs nothing outside itself.
+local colors = require "gpt.plot.colors"
 local neutral = require "gpt.support.neutral"
 
 local svg = {}
 
--- Light, dark. Series take the colours in turn; those of one picture are told apart by eyes that see few colours.
-local COLORS = {
-  background = { "#ffffff", "#14181d" },
-  text = { "#1f2328", "#e6edf3" },
-  muted = { "#57606a", "#9aa5b1" },
-  grid = { "#e3e7ec", "#2b323b" },
-  axis = { "#8c959f", "#6b7683" },
-  missing = { "#c9ced6", "#3d4550" },
-  above = { "#1858a8", "#7cb8ff" },
-  below = { "#b3480b", "#ff9f5c" },
-}
-local SERIES = {
-  { "#1f6cc0", "#6cb2ff" },
-  { "#c4520a", "#ff9a4d" },
-  { "#12805c", "#4fd1a1" },
-  { "#a8327f", "#f286c6" },
-  { "#6b4fc0", "#b7a1ff" },
-  { "#82690f", "#e2c257" },
-}
+local COLORS, SERIES = colors.NAMED, colors.SERIES
 
 svg.SERIES = #SERIES
 

@@ -43,9 +43,12 @@ function known_fields.index(what, methods, optional)
   end
 end
 
---- Makes a module strict, and print tell what there is; `title` is how scripts call it: "gpt", "gpt.nn".
+--- Makes a module strict, and print tell what there is; one that can be called still can. `title` is how scripts call
+-- it: "gpt", "gpt.nn".
 function known_fields.module(module, title)
+  local own = getmetatable(module)
   return setmetatable(module, {
+    __call = own and own.__call,
     __index = function(_, name)
       local method = title == "gpt" and core._methods("gpt.Tensor")[name]
       if method then core._raise(("gpt has no '%s'; it is a method of tensors: x:%s(...)"):format(name, name)) end
