@@ -11,6 +11,7 @@ end
 for _, folder in ipairs(BESIDE) do
   allowed[folder] = { base = true, kernels = true, tensor = true, io = true, [folder] = true }
 end
+allowed.train.linalg = true -- optimizers multiply matrices
 
 local includes, problems = {}, {}
 

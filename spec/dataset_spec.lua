@@ -337,35 +337,6 @@ describe("a string that looks like a file's name and is none", function()
   end)
 end)
 
-describe("gpt.lr_schedule", function()
-  it("warms up, then decays along a cosine", function()
-    local rate = gpt.lr_schedule { lr = 1, warmup = 4, steps = 12, min_lr = 0.2 }
-    local expected = { [0] = 0, 0.25, 0.5, 0.75, 1, [6] = 0.2 + 0.4 * (1 + math.sqrt(0.5)), [8] = 0.6,
-      [10] = 0.2 + 0.4 * (1 - math.sqrt(0.5)), [12] = 0.2, [100] = 0.2 }
-    for step, value in pairs(expected) do assert.near(value, rate(step), 1e-12) end
-  end)
-
-  it("ends at a tenth, where nothing else is said", function()
-    local rate = gpt.lr_schedule { lr = 2, steps = 10 }
-    assert.near(0.2, rate(10), 1e-12)
-    assert.is_true(rate(1) > 1.9)
-  end)
-
-  it("stays at its height where it only warms up", function()
-    local rate = gpt.lr_schedule { lr = 1, warmup = 3, steps = 3 }
-    for step, expected in pairs { 1 / 3, 2 / 3, 1, 1, [9] = 1 } do assert.near(expected, rate(step), 1e-12) end
-  end)
-
-  it("says what is wrong", function()
-    assert.equal("gpt.lr_schedule: lr: a finite number above 0 expected, got -1",
-      raised(gpt.lr_schedule, { lr = -1, steps = 10 }))
-    assert.equal("gpt.lr_schedule: lr: a finite number above 0 expected, got nan",
-      raised(gpt.lr_schedule, { lr = 0 / 0, steps = 10 }))
-    assert.equal("gpt.lr_schedule: min_lr: at most lr, 1, expected, got 2",
-      raised(gpt.lr_schedule, { lr = 1, steps = 10, min_lr = 2 }))
-  end)
-end)
-
 describe("gpt.evaluate", function()
   local function model_of(drop_rate)
     gpt.seed(1)

@@ -8,21 +8,16 @@ local distance = optimizers.distance
 
 local function leaf(values) return gpt.tensor(values, { dtype = "f32" }):requires_grad(true) end
 
--- Beside PyTorch: nearly every bit in f32. Of moments in fewer bits a share of the way that the weights went; SGD's are
--- its whole direction, AdamW divides one by the root of the other, here with five magnitudes in a block.
+-- Beside PyTorch: nearly every bit in f32, but for Muon, whose products are bfloat16's there. That, and moments in fewer
+-- bits, as a share of the way that the weights went. SGD's moments are its whole direction; AdamW divides one by the root
+-- of the other, here with five magnitudes in a block; Muon makes the small singular values of its moment large.
 local beside_pytorch = [=[
 local optimizers = require "spec.support.optimizers"
-local BOUNDS = { SGD = { bf16 = 0.01, q8 = 0.05 }, AdamW = { bf16 = 0.01, q8 = 0.15 } }
-
-local function nearly(expected, got, what)
-  for i, value in ipairs(expected) do
-    assert(math.abs(value - got[i]) <= 1e-6 * (1 + math.abs(value)), ("%s: %.9g, not %.9g"):format(what, got[i], value))
-  end
-end
+local BOUNDS = { SGD = { f32 = 1e-6, bf16 = 0.005, q8 = 0.02 }, AdamW = { f32 = 1e-5, bf16 = 0.005, q8 = 0.15 },
+  Muon = { f32 = 0.02, bf16 = 0.03, q8 = 0.06 } }
 
 for i, case in ipairs(require "spec.fixtures.optimizers") do
   local what = ("%s, case %d"):format(case.name, i)
-  nearly(case.weights, optimizers.weights_after(case), what)
   local way = optimizers.distance(case.weights, optimizers.weights():totable())
   for dtype, bound in pairs(BOUNDS[case.name]) do
     local off = optimizers.distance(case.weights, optimizers.weights_after(case, { moment_dtype = dtype })) / way

@@ -67,7 +67,7 @@ describe("a mistake at the prompt", function()
     ["x = trace.head.ouput"] = "a trace's entry has no field 'ouput'; did you mean 'output'?",
     ["x = result.los"] = "a training's result has no field 'los'; did you mean 'loss'?",
     ["x = result.best.stp"] = "this table has no field 'stp'; did you mean 'step'?",
-    ["x = event.leaning_rate"] = "the event has no field 'leaning_rate'; it has best, grad_norm, loss, lr, model, optimizer, "
+    ["x = event.leaning_rate"] = "the event has no field 'leaning_rate'; it has best, grad_norm, loss, lr, lrs, model, optimizer, "
       .. "seconds, step, steps, tokens, validation_loss",
     ["x = event.validation_los"] = "the event has no field 'validation_los'; did you mean 'validation_loss'?",
     ["x = state.txt"] = "a gpt.RandomState has no field 'txt'; did you mean 'text'?",

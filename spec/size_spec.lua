@@ -259,6 +259,11 @@ describe("size:training_memory", function()
     assert.same({ parameters = weights, gradients = weights, moments = 2 * weights, activations = activations,
       total = 4 * weights + activations }, memory)
     assert.same(size:training_memory(), size:training_memory { batch_size = 1, tokens = 1024 })
+    for dtype, bytes in pairs { f32 = 8, bf16 = 4, q8 = 2.125 } do
+      local reduced = size:training_memory { batch_size = 2, tokens = 100, moment_dtype = dtype }
+      assert.equal(bytes * 163009536, reduced.moments)
+      assert.equal(2 * weights + reduced.moments + activations, reduced.total)
+    end
     local recomputed = size:training_memory { batch_size = 2, tokens = 100, recompute = true }
     assert.equal(4 * 200 * (12 * 768 + (7 * 768 + 2 * 3072 + 12 + 4) + 2 * 768 + 2), recomputed.activations)
   end)

@@ -28,6 +28,7 @@ local function train(options)
   local all = { data = new_data(), steps = 12, lr = 0.01, warmup = 3, progress = false }
   for key, value in pairs(options or {}) do all[key] = value end
   if all.epochs then all.steps = nil end
+  for key, value in pairs { lr = all.lr, warmup = all.warmup } do all[key] = value or nil end
   all.model = all.model or new_model()
   return gpt.train(all), all.model
 end
@@ -331,6 +332,61 @@ describe("gpt.train", function()
     local again = new_model()
     again:load_parameters(dir .. "/c/step-00000002.safetensors", { strict = false })
     assert.equal(at_two, weights(again))
+  end)
+
+  it("makes the optimizer and the schedule that it is asked for by name", function()
+    local names = {}
+    for name, options in pairs { adamw = { moment_dtype = "q8" }, muon = { momentum = 0.9 },
+      sgd = { nesterov = true, weight_decay = 0.01 } } do
+      options.optimizer, options.schedule, options.decay = name, "wsd", 3
+      options.on_finish, options.on_step = nil, function(event)
+        names[name] = tostring(event.optimizer)
+        assert.near(event.step < 3 and 0.01 * event.step / 3 or math.min(0.01, 0.001 + 0.003 * (12 - event.step)), event.lr,
+          1e-12)
+      end
+      local result = train(options)
+      assert.is_true(result.loss < result.losses[1], name)
+    end
+    assert.is_truthy(names.adamw:find 'AdamW { moment_dtype = "q8",  %-%- 2 groups')
+    assert.is_truthy(names.muon:find("Muon {  %-%- 3 groups; 12 steps\n.*momentum = 0.9, nesterov = true, "
+      .. "matrices = true },  %-%- 6 parameters, 768\n.*matrices = false },  %-%- 3 parameters, 224\n"), names.muon)
+    assert.is_truthy(names.sgd:find "weight_decay = 0.01 },  %-%- 9 parameters")
+    local default
+    train { lr = false, warmup = false, optimizer = "sgd", steps = 1, on_step = function(event) default = event.lr end }
+    assert.equal(0.1, default)
+  end)
+
+  it("says what an optimizer or a schedule has not", function()
+    local function refusal(options) return (raised(train, options):gsub("^gpt.train: ", "")) end
+    assert.equal('optimizer: "adamw", "muon" or "sgd" expected, got "adam"; did you mean "adamw"?',
+      refusal { optimizer = "adam" })
+    assert.equal('betas: the optimizer "sgd" has none', refusal { optimizer = "sgd", betas = { 0.9, 0.9 } })
+    assert.equal('momentum: the optimizer "adamw" has none', refusal { momentum = 0.9 })
+    assert.equal('moment_dtype: "f32", "bf16" or "q8" expected, got "q4"; did you mean "q8"?',
+      refusal { moment_dtype = "q4" })
+    assert.equal('schedule: "constant", "linear", "cosine" or "wsd" expected, got "cos"',
+      refusal { schedule = "cos" })
+    local own = gpt.optim.SGD(new_model())
+    assert.equal("optimizer and moment_dtype: one of the two, not both",
+      refusal { lr = false, optimizer = own, moment_dtype = "q8" })
+    assert.equal("schedule and decay: one of the two, not both",
+      refusal { lr = false, warmup = false, schedule = function() return 1 end, decay = 2 })
+    assert.equal("gpt.lr_schedule: decay: with a warm-up of 3 at most 9 of 12 steps expected, got 10",
+      refusal { schedule = "wsd", decay = 10 })
+  end)
+
+  it("resumes with reduced moments bit for bit, and refuses others", function()
+    for _, dtype in ipairs { "bf16", "q8" } do
+      local path = dir .. "/" .. dtype
+      local whole = train { moment_dtype = dtype }
+      train { moment_dtype = dtype, checkpoints = path, on_step = function(event) return event.step < 5 end }
+      assert.is_truthy(raised(train, { checkpoints = path, resume = true }):find(("the optimizer's state does not fit: "
+        .. "load_state: the state's moments are %s, this optimizer's are f32;"):format(dtype), 1, true))
+      assert.is_truthy(raised(train, { checkpoints = path, resume = true, optimizer = "sgd" }):find(
+        "load_state: the state is that of AdamW, this optimizer is SGD", 1, true))
+      local rest = train { moment_dtype = dtype, checkpoints = path, resume = true }
+      assert.same(whole.losses, rest.losses)
+    end
   end)
 
   it("stops where a schedule returns no rate", function()
@@ -780,6 +836,30 @@ describe("a metrics file", function()
     assert.equal(4, step)
   end)
 
+  it("has the rates of groups that differ, and so have events and progress", function()
+    local log <close> = assert(io.open(dir .. "/log", "w"))
+    for _, name in ipairs { "m.csv", "m.jsonl" } do
+      local model, events = new_model(), {}
+      local optimizer = gpt.optim.AdamW({ { params = model.blocks }, { params = model.head, lr = 0.001 } }, { lr = 0.01 })
+      train { model = model, optimizer = optimizer, lr = false, schedule = "linear", warmup = 2, min_lr = 0, steps = 4,
+        metrics = dir .. "/" .. name, progress = log, on_step = function(event) events[event.step] = event end }
+      for step, lr in ipairs { 0.005, 0.01, 0.005, 0 } do
+        assert.near(lr, events[step].lr, 1e-12)
+        assert.near(lr, events[step].lrs[1], 1e-12)
+        assert.near(lr / 10, events[step].lrs[2], 1e-12)
+        assert.is_true(events[step].grad_norm > 0)
+      end
+    end
+    log:close()
+    assert.is_truthy(files.read(dir .. "/log"):find("step 3/4  loss [%d.]+  lr 0.005, 0.0005  norm "))
+    local csv = files.read(dir .. "/m.csv")
+    assert.is_truthy(csv:find("^step,loss,lr,lr_1,lr_2,grad_norm,tokens,seconds,validation_loss\n"), csv)
+    assert.is_truthy(csv:find "\n2,[%d.]+,0%.01,0%.01,0%.001,%d", csv)
+    local row = require("gpt.support.json").decode(files.read(dir .. "/m.jsonl"):match "^[^\n]+")
+    assert.near(0.005, row.lrs[1], 1e-12)
+    assert.near(0.0005, row.lrs[2], 1e-12)
+  end)
+
   it("that does not fit on the disk is an error", function()
     local path = os.tmpname()
     local script = os.tmpname()
@@ -812,7 +892,8 @@ describe("progress", function()
     local lines = {}
     for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.equal(4, #lines)
-    assert.is_truthy(lines[1]:find "^step 5/12  loss %d%.%d%d%d%d  lr 0%.%d+  [%d,]+ tokens/s  0:%d%d left$", lines[1])
+    assert.is_truthy(lines[1]:find "^step 5/12  loss %d%.%d%d%d%d  lr 0%.%d+  norm %d%.%d+  [%d,]+ tokens/s  "
+      .. "0:%d%d left$", lines[1])
     assert.is_truthy(lines[3]:find "^step 12/12  ", lines[3])
     assert.is_truthy(lines[4]:find "^step 12: validation loss %d%.%d%d%d%d, the best so far$", lines[4])
     assert.is_nil(text:find "[\r\27]")

@@ -11,7 +11,7 @@
 #include "binding/text.h"
 
 #define WHAT 100     /* bytes of "gpt.optim.AdamW: group 12345" */
-#define MOST_NAMES 9 /* options of an optimizer or a group, the end of the list included */
+#define MOST_NAMES 10 /* options of an optimizer or a group, the end of the list included */
 
 /***
 Optimizers: gpt.optim.
@@ -181,6 +181,24 @@ local optimizer = gpt.optim.SGD(model, { lr = 0.1, momentum = 0.9, nesterov = tr
 */
 static int new_sgd(lua_State *L) { return new_optimizer(L, &gpt_sgd); }
 
+/***
+Muon (Jordan 2024), for the matrices of a model's blocks: a step's direction is the nearest orthogonal matrix of the
+gradient with momentum, and its size is AdamW's (Liu et al. 2025), so that one `lr` fits both. All else is AdamW's: what is
+no matrix, and groups with `matrices = false`, as embeddings and the head should be. `gpt.train { optimizer = "muon" }`
+makes such groups.
+@function optim.Muon
+@param what as for `gpt.optim.AdamW`; groups have `lr`, `matrices`, `momentum`, `nesterov`, `weight_decay`, `betas` and
+`eps`
+@tparam[opt] table options `lr` (0.001), `momentum` (0.95), `nesterov` (true), `weight_decay` (0.1), `betas` ({0.9, 0.95})
+and `eps` (1e-8) for what is AdamW's, `matrices` (true), `moment_dtype` ("f32")
+@treturn Optimizer
+@usage
+local others = { model.token_embedding, model.position_embedding, model.head, model.final_norm }
+local groups = { { params = model.blocks }, { params = others, matrices = false } }
+local optimizer = gpt.optim.Muon(groups, { lr = 1e-2 })
+*/
+static int new_muon(lua_State *L) { return new_optimizer(L, &gpt_muon); }
+
 static int optimizer_collect(lua_State *L) {
   GptOptimizer **box = luaL_checkudata(L, 1, BIND_OPTIMIZER);
   GptOptimizer *optimizer = *box;
@@ -239,7 +257,7 @@ static int get_lrs(lua_State *L) {
 }
 
 /***
-What the optimizer is called: "AdamW" or "SGD".
+What the optimizer is called: "AdamW", "SGD" or "Muon".
 @tfield string Optimizer.name
 */
 static int get_name(lua_State *L) {
@@ -321,7 +339,7 @@ static const luaL_Reg meta[] = {{"__gc", optimizer_collect},
                                 {"__tostring", optimizer_print},
                                 {"__newindex", optimizer_new_index},
                                 {NULL, NULL}};
-static const luaL_Reg optim[] = {{"AdamW", new_adamw}, {"SGD", new_sgd}, {NULL, NULL}};
+static const luaL_Reg optim[] = {{"AdamW", new_adamw}, {"SGD", new_sgd}, {"Muon", new_muon}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"clip_grad_norm", clip_grad_norm}, {NULL, NULL}};
 
 void bind_open_optimizer(lua_State *L) {

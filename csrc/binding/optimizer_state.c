@@ -18,11 +18,16 @@ static void push_tensor_name(lua_State *L, const char *moment, bool scales, cons
   lua_pushfstring(L, "%s%s.%s", moment, scales ? "_scale" : "", name);
 }
 
+/* What moment m of parameter i is called. */
+static const char *moment_name(lua_State *L, int64_t i, int m) {
+  return gpt_optimizer_rule(bind_optimizer(L, 1), parameter_at(L, i))->moments[m].name;
+}
+
 /* Sets a moment of parameter i in the table on top of the stack; nothing where the moment has no such tensor. */
 static void set_moment(lua_State *L, int64_t i, int m, bool scales) {
   const GptMoment *moment = &parameter_at(L, i)->moments[m];
   if ((scales ? moment->scales : moment->numbers) == NULL) return;
-  push_tensor_name(L, bind_optimizer(L, 1)->kind->moments[m].name, scales, parameter_at(L, i)->name);
+  push_tensor_name(L, moment_name(L, i, m), scales, parameter_at(L, i)->name);
   GptTensor **box = bind_new_tensor(L);
   moment = &parameter_at(L, i)->moments[m];
   *box = gpt_tensor_retain(scales ? moment->scales : moment->numbers);
@@ -111,9 +116,9 @@ static GptMomentDtype check_moment_dtype(lua_State *L, int state, bool convert) 
   return dtype;
 }
 
-/* A tensor of a parameter's moment, which the list holds. */
-static GptTensor *hold_moment(lua_State *L, int tensors, int m, bool scales, const char *name, BindTensorList *held) {
-  push_tensor_name(L, bind_optimizer(L, 1)->kind->moments[m].name, scales, name);
+/* A tensor of moment m of parameter i, which the list holds. */
+static GptTensor *hold_moment(lua_State *L, int tensors, int64_t i, int m, bool scales, BindTensorList *held) {
+  push_tensor_name(L, moment_name(L, i, m), scales, parameter_at(L, i)->name);
   lua_pushvalue(L, -1);
   lua_rawget(L, tensors);
   GptTensor *tensor = bind_test_tensor(L, lua_gettop(L));
@@ -140,10 +145,10 @@ static GptParameterState read_state(lua_State *L, int tensors, GptMomentDtype dt
   if (name == NULL) bind_error(L, LOAD ": steps: names of parameters expected, got a %s", bind_typename(L, -2));
   int64_t position = position_of(L, name);
   GptParameterState state = {.steps = lua_tointeger(L, -1)};
-  int count = state.steps > 0 ? gpt_optimizer_moments(bind_optimizer(L, 1), parameter_at(L, position)->group) : 0;
-  for (int m = 0; m < count; m++) {
-    state.moments[m].numbers = hold_moment(L, tensors, m, false, name, held);
-    if (dtype == GPT_MOMENT_Q8) state.moments[m].scales = hold_moment(L, tensors, m, true, name, held);
+  int count = gpt_optimizer_rule(bind_optimizer(L, 1), parameter_at(L, position))->n_moments;
+  for (int m = 0; m < count && state.steps > 0; m++) {
+    state.moments[m].numbers = hold_moment(L, tensors, position, m, false, held);
+    if (dtype == GPT_MOMENT_Q8) state.moments[m].scales = hold_moment(L, tensors, position, m, true, held);
   }
   state.parameter = &bind_optimizer(L, 1)->parameters[position];
   return state;

@@ -86,11 +86,11 @@ static int reducer_gather(lua_State *L) {
 }
 
 /* reducer:share(optimizer): it steps this rank's share of each parameter from now on. False for an optimizer that is none
-   of the core's, which steps all of them on every rank. */
+   of the core's, or that needs whole matrices: it steps all of them on every rank. */
 static int reducer_share(lua_State *L) {
   const GptReducer *reducer = check_reducer(L);
-  bool ours = luaL_testudata(L, 2, BIND_OPTIMIZER) != NULL;
-  GptOptimizer *optimizer = ours ? bind_optimizer(L, 2) : NULL;
+  GptOptimizer *optimizer = luaL_testudata(L, 2, BIND_OPTIMIZER) != NULL ? bind_optimizer(L, 2) : NULL;
+  bool ours = optimizer != NULL && gpt_optimizer_divides(optimizer);
   for (int64_t i = 0; ours && i < optimizer->count; i++) {
     GptOptimizerParameter *parameter = &optimizer->parameters[i];
     int64_t at = gpt_reducer_find(reducer, parameter->tensor);

@@ -2,7 +2,12 @@
 -- @submodule gpt
 local validate = require "gpt.support.validate"
 local core = require "gpt.core"
+local known_fields = require "gpt.support.known_fields"
 local neutral = require "gpt.support.neutral"
+local shapes = require "gpt.support.schedule_shapes"
+local sparkline = require "gpt.sparkline"
+
+local WIDTH = 60 -- of the curve that is printed
 
 local function rate(value)
   if type(value) == "number" and value >= 0 and value < math.huge then return value end
@@ -10,36 +15,92 @@ local function rate(value)
 end
 
 local FIELDS = {
+  { "shape", validate.one_of(shapes), optional = true },
   { "lr", validate.positive() },
   { "steps", validate.whole(1) },
   { "warmup", validate.whole(0), optional = true },
   { "min_lr", rate, optional = true },
+  { "decay", validate.whole(1), optional = true },
 }
 
---- Linear warm-up, then cosine decay (Loshchilov and Hutter 2017, arXiv:1608.03983).
+-- After the warm-up: what is left of the way from min_lr to lr, from 1 to 0.
+local left = {}
+
+function left.constant() return 1 end
+
+function left.linear(s, step) return (s.steps - step) / (s.steps - s.warmup) end
+
+function left.cosine(s, step) return (1 + math.cos(math.pi * (step - s.warmup) / (s.steps - s.warmup))) / 2 end
+
+function left.wsd(s, step) return math.min(1, (s.steps - step) / s.decay) end
+
+local Schedule = {
+  __name = "gpt.Schedule",
+  __index = known_fields.index("a schedule", nil, { "decay", "min_lr" }),
+}
+
+function Schedule:__call(step)
+  if step < self.warmup then return self.lr * step / self.warmup end
+  if self.shape == "constant" then return self.lr end
+  if step >= self.steps then return self.warmup >= self.steps and self.lr or self.min_lr end
+  return self.min_lr + (self.lr - self.min_lr) * left[self.shape](self, step)
+end
+
+local function curve(self)
+  local rates, points = {}, math.min(WIDTH, self.steps)
+  for i = 1, points do rates[i] = self(self.steps * i // points) end
+  return sparkline.line(rates, WIDTH)
+end
+
+function Schedule:__tostring()
+  local parts = { ('shape = "%s"'):format(self.shape), neutral.format("lr = %.14g", self.lr),
+    ("steps = %d"):format(self.steps), ("warmup = %d"):format(self.warmup) }
+  if self.min_lr then parts[#parts + 1] = neutral.format("min_lr = %.14g", self.min_lr) end
+  if self.decay then parts[#parts + 1] = ("decay = %d"):format(self.decay) end
+  return ("Schedule { %s }\n%s"):format(table.concat(parts, ", "), curve(self))
+end
+
+-- What does not go together.
+local function find_misfits(s, problems)
+  if s.shape == "constant" and s.min_lr then
+    problems[#problems + 1] = 'min_lr: the shape "constant" has none, it ends where it was'
+  elseif s.min_lr and s.min_lr > s.lr then
+    problems[#problems + 1] = neutral.format("min_lr: at most lr, %s, expected, got %s", s.lr, s.min_lr)
+  end
+  if s.decay and s.shape ~= "wsd" then
+    problems[#problems + 1] = ('decay: only the shape "wsd" has it, this one is "%s"'):format(s.shape)
+  elseif s.decay and s.decay + s.warmup > s.steps then
+    problems[#problems + 1] = ("decay: with a warm-up of %d at most %d of %d steps expected, got %d"):format(s.warmup,
+      math.max(s.steps - s.warmup, 0), s.steps, s.decay)
+  end
+end
+
+local function fill_in(s)
+  if s.shape ~= "constant" then s.min_lr = s.min_lr or s.lr / 10 end
+  if s.shape == "wsd" then s.decay = s.decay or math.max(1, math.min(s.steps // 5, s.steps - s.warmup)) end
+  return setmetatable(s, Schedule)
+end
+
+--- Linear warm-up, then one of four shapes.
 --
--- Steps count from 1. In the first `warmup` steps the rate is lr * step / warmup; then it falls along half a cosine
--- from lr to min_lr, which it reaches at `steps` and keeps: min_lr + (lr - min_lr) * (1 + cos(pi * t)) / 2 with
--- t = (step - warmup) / (steps - warmup).
+-- Steps count from 1. In the first `warmup` steps the rate is lr * step / warmup. Then "constant" stays at lr; "linear"
+-- falls in a straight line, and "cosine" along half a cosine (Loshchilov and Hutter 2017), to min_lr at `steps`; "wsd"
+-- stays at lr and falls in a straight line in the last `decay` steps (Hu et al. 2024, MiniCPM), so that a run can be
+-- made longer from any checkpoint before them. After `steps` the rate is min_lr.
 -- @function lr_schedule
--- @tparam table options `lr`, the highest rate; `steps`; `warmup` (0); `min_lr` (a tenth of lr)
--- @treturn function from a step to its rate
--- @usage local schedule = gpt.lr_schedule { lr = 3e-4, warmup = 100, steps = 2000, min_lr = 3e-5 }
+-- @tparam table options `shape` ("cosine"); `lr`, the highest rate; `steps`; `warmup` (0); `min_lr` (a tenth of lr);
+-- `decay` (a fifth of the steps)
+-- @treturn function from a step to its rate; prints as a curve
+-- @usage local schedule = gpt.lr_schedule { shape = "wsd", lr = 3e-4, warmup = 100, steps = 2000 }
+-- print(schedule)
 -- for step = 1, 2000, 400 do print(step, schedule(step)) end
 return function(options)
   if type(options) ~= "table" then
     core._raise("gpt.lr_schedule: a table of options expected, got " .. validate.show(options))
   end
   local given, problems = validate.read(options, FIELDS)
-  if #problems == 0 and (given.min_lr or 0) > given.lr then
-    problems[1] = neutral.format("min_lr: at most lr, %s, expected, got %s", given.lr, given.min_lr)
-  end
+  given.shape, given.warmup = given.shape or "cosine", given.warmup or 0
+  if #problems == 0 then find_misfits(given, problems) end
   validate.raise("gpt.lr_schedule", problems)
-  local lr, steps, warmup, min_lr = given.lr, given.steps, given.warmup or 0, given.min_lr or given.lr / 10
-  return function(step)
-    if step < warmup then return lr * step / warmup end
-    if step >= steps then return warmup >= steps and lr or min_lr end
-    local t = (step - warmup) / (steps - warmup)
-    return min_lr + (lr - min_lr) * (1 + math.cos(math.pi * t)) / 2
-  end
+  return fill_in(given)
 end

@@ -82,7 +82,14 @@ local MEMORY_FIELDS = {
   { "batch_size", validate.whole(1), optional = true },
   { "tokens", validate.whole(1), optional = true },
   { "recompute", validate.boolean, optional = true },
+  { "moment_dtype", validate.one_of { "f32", "bf16", "q8" }, optional = true },
 }
+
+-- Bytes of a moment of a parameter: in q8 64 numbers share a scale, in blocks of its own.
+local function moment_bytes(self, dtype)
+  if dtype == "q8" then return self.parameters + self.parameters // 16 end
+  return (dtype == "bf16" and 2 or 4) * self.parameters
+end
 
 --- Bytes of a training step in float32 with AdamW: weights, a gradient and two moments for each, and the activations:
 -- what the forward pass of `model:loss` keeps for the backward pass. These grow with the number of tokens;
@@ -92,7 +99,7 @@ local MEMORY_FIELDS = {
 -- 4 layers of emb_dim 128, by 9% for 2 layers of 64.
 -- @function Size:training_memory
 -- @tparam[opt] table options `batch_size` (1) sequences of `tokens` (context_length); `recompute` (false), as
--- `model:recompute` has it
+-- `model:recompute` has it; `moment_dtype` ("f32"), as `gpt.optim.AdamW` has it
 -- @treturn table `activations`, `parameters`, `gradients`, `moments` and `total`, in bytes
 -- @usage print(gpt.size("gpt2-small"):training_memory({ batch_size = 4 }).total / 2^30)
 function methods.training_memory(self, options)
@@ -109,10 +116,10 @@ function methods.training_memory(self, options)
   end
   local activations = 4.0 * count_activations(c, values.batch_size or 1, tokens, values.recompute)
   activations = math.tointeger(activations) or activations
-  local weights = 4 * self.parameters
+  local weights, moments = 4 * self.parameters, 2 * moment_bytes(self, values.moment_dtype)
   return printed {
-    activations = activations, parameters = weights, gradients = weights, moments = 2 * weights,
-    total = activations + 4 * weights,
+    activations = activations, parameters = weights, gradients = weights, moments = moments,
+    total = activations + 2 * weights + moments,
   }
 end
 

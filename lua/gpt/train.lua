@@ -89,11 +89,12 @@ end
 --
 -- - `model`; `data`: a dataset, or a function from a number to ids and targets
 -- - `steps`, or `epochs` (1.5 is one and a half)
--- - `lr` (3e-4), `warmup`, `min_lr` (see `gpt.lr_schedule`; default: constant), or `schedule`, a function from a step
---   to its rate
--- - `betas` ({0.9, 0.95}), `eps` (1e-8), `weight_decay` (0.1, for matrices only); or `optimizer`, your own
+-- - `lr` (3e-4); `schedule`: a shape of `gpt.lr_schedule`, with its `warmup`, `min_lr` and `decay` (default: constant),
+--   or a function from a step to its rate
+-- - `optimizer`: "adamw", "muon" or "sgd", with the options of `gpt.optim.AdamW` and so on (`betas` {0.9, 0.95},
+--   `weight_decay` 0.1, for matrices only); or your own
 -- - `accumulate` (1) batches per step; `clip` (1.0, or false): the gradients' norm; `loss`: function(model, ids,
---   targets); `recompute` (as `model:recompute` has it): less memory, more time
+--   targets); `recompute`, as `model:recompute`
 -- - `validation`: a dataset; `evaluate_every`, `evaluate_batches` (all)
 -- - `sample`: a prompt, or `{ prompt = ..., temperature = ... }`; `sample_every`
 -- - `checkpoints`: a directory; `checkpoint_every`, `keep` (3); best.safetensors has the best weights. What has no
@@ -111,11 +112,7 @@ end
 -- @raise if an option is wrong, a checkpoint does not match, or the loss is no longer finite: then the weights are
 -- those of the step before
 -- @usage
--- local training, validation = data:split(0.8)
--- print(gpt.train {
---   model = model, data = training, validation = validation, steps = 20, lr = 1e-3, warmup = 5,
---   progress = false, on_step = function(event) print(event.step, event.loss) end,
--- })
+-- print(gpt.train { model = model, data = data, steps = 20, lr = 1e-3, progress = false })
 return function(given)
   local settings = options.read(given)
   check_directory(settings)

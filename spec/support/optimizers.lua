@@ -19,21 +19,21 @@ function optimizers.gradient(step)
   return numbers(function(i) return 10.0 ^ -(i % 5) * math.sin(0.7 * i * step + i) end)
 end
 
---- Steps of an optimizer of the weights w.
+--- Steps of an optimizer of the weights w, of any shape.
 function optimizers.run(optimizer, w, first, last)
   for step = first, last do
-    w.grad = optimizers.gradient(step)
+    w.grad = optimizers.gradient(step):view(w:shape())
     optimizer:step()
   end
 end
 
 --- The weights after the steps of a case of the fixture, with more options than its own.
 function optimizers.weights_after(case, more)
-  local w, options = optimizers.weights(), {}
+  local w, options = optimizers.weights():detach():view(case.shape):requires_grad(true), {}
   for key, value in pairs(case.options) do options[key] = value end
   for key, value in pairs(more or {}) do options[key] = value end
   optimizers.run(gpt.optim[case.name]({ w }, options), w, 1, case.steps)
-  return w:totable()
+  return w:view(COUNT):totable()
 end
 
 --- How far two lists are from each other: the root of the mean square.

@@ -17,11 +17,6 @@ static const GptRateRow rates[] = {{"betas", GPT_RATE_SHARES, {0.9, 0.999}},
                                    {"weight_decay", GPT_RATE_NUMBER, {0.01}},
                                    {NULL}};
 
-static int adamw_moments(const double *r) {
-  (void)r;
-  return 2;
-}
-
 /* Computed in double, as PyTorch does. */
 static GptStepNumbers adamw_numbers(const double *r, double lr, int64_t step) {
   double mean_correction = 1 - pow(r[BETA_1], (double)step), square_correction = 1 - pow(r[BETA_2], (double)step);
@@ -41,12 +36,16 @@ static void adamw_update(float *w, float *const *moments, const float *grad, con
   gpt_kernels()->adamw(w, moments[0], moments[1], grad, &s->adamw, n);
 }
 
-const GptOptimizerKind gpt_adamw = {
-    .name = "AdamW",
-    .lr = 1e-3,
-    .rates = rates,
+const GptUpdateRule gpt_adamw_rule = {
+    .n_moments = 2,
     .moments = {{"exp_avg", false}, {"exp_avg_sq", true}},
-    .count_moments = adamw_moments,
     .numbers = adamw_numbers,
     .update = adamw_update,
 };
+
+static const GptUpdateRule *adamw_rule(const double *r, int ndim, const int64_t *shape) {
+  (void)r, (void)ndim, (void)shape;
+  return &gpt_adamw_rule;
+}
+
+const GptOptimizerKind gpt_adamw = {.name = "AdamW", .lr = 1e-3, .rates = rates, .rule = adamw_rule};

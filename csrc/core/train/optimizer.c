@@ -5,8 +5,6 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 
-const GptOptimizerKind *const gpt_optimizer_kinds[] = {&gpt_adamw, &gpt_sgd, NULL};
-
 GptOptimizer *gpt_optimizer_new(GptEnv *env, const GptOptimizerKind *kind, GptMomentDtype moment_dtype, double lr) {
   GptOptimizer *optimizer = gpt_alloc_zeroed(env, sizeof *optimizer);
   if (optimizer == NULL) return NULL;
@@ -80,8 +78,15 @@ bool gpt_optimizer_add(GptOptimizer *optimizer, int64_t group, const char *name,
   return true;
 }
 
-int gpt_optimizer_moments(const GptOptimizer *optimizer, int64_t group) {
-  return optimizer->kind->count_moments(optimizer->groups[group].rates);
+const GptUpdateRule *gpt_optimizer_rule(const GptOptimizer *optimizer, const GptOptimizerParameter *parameter) {
+  const double *rates = optimizer->groups[parameter->group].rates;
+  return optimizer->kind->rule(rates, parameter->tensor->ndim, parameter->tensor->shape);
+}
+
+bool gpt_optimizer_divides(const GptOptimizer *optimizer) {
+  for (int64_t i = 0; i < optimizer->count; i++)
+    if (gpt_optimizer_rule(optimizer, &optimizer->parameters[i])->matrix != NULL) return false;
+  return true;
 }
 
 bool gpt_optimizer_zero_grad(GptOptimizer *optimizer) {

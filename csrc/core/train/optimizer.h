@@ -27,7 +27,7 @@ typedef struct GptOptimizerParameter {
   bool shared;                    /* only this share is stepped, */
   GptShare share;
   GptTensor *rows;                /* which is this view, made anew for each step; NULL: the whole */
-  GptMoment moments[GPT_MOMENTS]; /* the kind's, of what is stepped; empty before the first step */
+  GptMoment moments[GPT_MOMENTS]; /* of its rule, of what is stepped; empty before the first step */
   int64_t steps;
 } GptOptimizerParameter;
 
@@ -58,8 +58,11 @@ void gpt_optimizer_unshare(GptOptimizerParameter *parameter);
 /* What is stepped of a parameter: the share's rows, or the whole. */
 const GptTensor *gpt_optimizer_stepped(const GptOptimizerParameter *parameter);
 
-/* How many moments the parameters of a group have. */
-int gpt_optimizer_moments(const GptOptimizer *optimizer, int64_t group);
+/* The rule by which a parameter is updated: how many moments it has, and which. */
+const GptUpdateRule *gpt_optimizer_rule(const GptOptimizer *optimizer, const GptOptimizerParameter *parameter);
+
+/* Can all parameters be stepped in shares? Not where a rule needs whole matrices. */
+bool gpt_optimizer_divides(const GptOptimizer *optimizer);
 
 /* One step for every parameter that has a gradient; on failure (memory) no parameter has changed. */
 bool gpt_optimizer_step(GptOptimizer *optimizer);

@@ -21,9 +21,9 @@ static bool copy_moment(const GptOptimizer *optimizer, const GptOptimizerParamet
 static bool copy_moments(const GptOptimizer *optimizer, const GptParameterState *state, GptMomentDtype dtype,
                          GptMoment *copies) {
   const GptOptimizerParameter *parameter = state->parameter;
-  int count = state->steps > 0 ? gpt_optimizer_moments(optimizer, parameter->group) : 0;
-  for (int m = 0; m < count; m++) {
-    const GptMomentRow *row = &optimizer->kind->moments[m];
+  const GptUpdateRule *rule = gpt_optimizer_rule(optimizer, parameter);
+  for (int m = 0; m < rule->n_moments && state->steps > 0; m++) {
+    const GptMomentRow *row = &rule->moments[m];
     const GptMoment *moment = &state->moments[m];
     if (!gpt_moment_check(optimizer->env, moment, dtype, parameter->tensor, row->name, parameter->name)) return false;
     if (!copy_moment(optimizer, parameter, moment, dtype, row->positive, &copies[m])) return false;

@@ -1,7 +1,10 @@
 /* A step of an optimizer: every parameter cut into items, which threads take. */
+#include <string.h>
+
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
+#include "core/base/scratch.h"
 #include "core/tensor/shared.h"
 #include "core/train/optimizer.h"
 
@@ -15,14 +18,15 @@ typedef enum Cut {
   CUT_RUNS,      /* contiguous: runs of CHUNK numbers */
   CUT_TILES,     /* strided: TILE rows and columns of a matrix */
   CUT_SCATTERED, /* strided, and tiles would cut blocks of moments: runs, in the gradient's order */
+  CUT_MATRIX,    /* not at all: its rule needs whole matrices */
 } Cut;
 
 /* A parameter in a step: matrices after each other whose moments and gradient are contiguous. */
 typedef struct Update {
   Cut cut;
-  const GptOptimizerKind *kind;
+  const GptUpdateRule *rule;
   GptStepNumbers numbers;
-  int n_moments;
+  GptMatrixStep matrix;
   GptMomentView moments[GPT_MOMENTS];
   float *w;          /* the parameter, from its first element on, any strides */
   const float *grad; /* [rows, columns], one matrix after the other, as the moments */
@@ -34,8 +38,11 @@ typedef struct Update {
 } Update;
 
 typedef struct Step {
-  const Update *updates; /* [count] */
-  int64_t count;
+  GptEnv *env;
+  Update *updates; /* [count] */
+  int64_t count, items;
+  int64_t matrices, largest; /* items that are whole matrices, and floats of scratch for any of them */
+  GptScratch scratch;
 } Step;
 
 typedef struct Tile {
@@ -48,10 +55,10 @@ static void update_numbers(const Update *u, float *w, int64_t at, int64_t n) {
   float buffers[GPT_MOMENTS][PIECE], *moments[GPT_MOMENTS] = {NULL};
   for (int64_t done = 0; done < n; done += PIECE) {
     int64_t count = n - done < PIECE ? n - done : PIECE;
-    for (int m = 0; m < u->n_moments; m++)
+    for (int m = 0; m < u->rule->n_moments; m++)
       moments[m] = gpt_moment_read(&u->moments[m], buffers[m], at + done, count);
-    u->kind->update(w + done, moments, u->grad + at + done, &u->numbers, count);
-    for (int m = 0; m < u->n_moments; m++) gpt_moment_write(&u->moments[m], buffers[m], at + done, count);
+    u->rule->update(w + done, moments, u->grad + at + done, &u->numbers, count);
+    for (int m = 0; m < u->rule->n_moments; m++) gpt_moment_write(&u->moments[m], buffers[m], at + done, count);
   }
 }
 
@@ -103,21 +110,48 @@ static void update_scattered(const Update *u, int64_t at, int64_t n) {
   }
 }
 
-static void update_item(const Update *u, int64_t item) {
+/* w = keep * w - rate * direction, along the weight's memory. */
+static void move_along(const Update *u, const float *direction) {
+  bool down = u->row_stride < u->column_stride;
+  int64_t outer = down ? u->columns : u->rows, inner = down ? u->rows : u->columns;
+  for (int64_t i = 0; i < outer; i++)
+    for (int64_t j = 0; j < inner; j++) {
+      int64_t row = down ? j : i, column = down ? i : j;
+      float *w = u->w + row * u->row_stride + column * u->column_stride;
+      *w = u->matrix.keep * *w - u->matrix.rate * direction[row * u->columns + column];
+    }
+}
+
+static void update_matrix(const Update *u, float *scratch) {
+  float *direction = scratch;
+  memset(direction, 0, (size_t)u->count * sizeof *direction);
+  update_numbers(u, direction, 0, u->count);
+  u->rule->matrix->direct(direction, u->rows, u->columns, scratch + u->count);
+  move_along(u, direction);
+}
+
+static void update_with_scratch(Step *step, const Update *u) {
+  float *scratch = gpt_scratch_take(&step->scratch);
+  update_matrix(u, scratch);
+  gpt_scratch_put(&step->scratch, scratch);
+}
+
+static void update_item(Step *step, const Update *u, int64_t item) {
   int64_t at = item * CHUNK, left = u->count - at, n = left < CHUNK ? left : CHUNK;
   switch (u->cut) {
     case CUT_RUNS: update_numbers(u, u->w + at, at, n); break;
     case CUT_TILES: update_tile(u, item); break;
     case CUT_SCATTERED: update_scattered(u, at, n); break;
+    case CUT_MATRIX: update_with_scratch(step, u); break;
   }
 }
 
 static void update_items(void *context, int64_t first, int64_t last) {
-  const Step *step = context;
+  Step *step = context;
   int64_t i = 0;
   for (int64_t item = first; item < last; item++) {
     while (i + 1 < step->count && step->updates[i + 1].first <= item) i++;
-    update_item(&step->updates[i], item - step->updates[i].first);
+    update_item(step, &step->updates[i], item - step->updates[i].first);
   }
 }
 
@@ -127,41 +161,58 @@ static uint64_t seed_of(int64_t steps, int moment) {
 }
 
 static void cut_strided(Update *u, GptMomentDtype dtype) {
-  const GptTensor *t = u->tensor;
-  u->rows = t->ndim > 1 ? t->shape[t->ndim - 2] : 1;
-  u->columns = t->shape[t->ndim - 1];
-  u->row_stride = t->ndim > 1 ? t->stride[t->ndim - 2] : 0;
-  u->column_stride = t->stride[t->ndim - 1];
   u->row_tiles = (u->rows + TILE - 1) / TILE;
   u->column_tiles = (u->columns + TILE - 1) / TILE;
   u->cut = dtype == GPT_MOMENT_Q8 && u->columns % GPT_MOMENT_BLOCK != 0 ? CUT_SCATTERED : CUT_TILES;
 }
 
+static void cut_update(Update *u, GptMomentDtype dtype) {
+  const GptTensor *t = u->tensor;
+  u->rows = t->ndim > 1 ? t->shape[t->ndim - 2] : 1;
+  u->columns = t->ndim > 0 ? t->shape[t->ndim - 1] : 1;
+  u->row_stride = t->ndim > 1 ? t->stride[t->ndim - 2] : 0;
+  u->column_stride = t->ndim > 0 ? t->stride[t->ndim - 1] : 1;
+  if (u->rule->matrix != NULL) u->cut = CUT_MATRIX;
+  else if (u->count > 0 && !gpt_tensor_contiguous(t)) cut_strided(u, dtype);
+}
+
 static int64_t count_items(const Update *u) {
+  if (u->cut == CUT_MATRIX) return 1;
   if (u->cut != CUT_TILES) return (u->count + CHUNK - 1) / CHUNK;
   return u->count / (u->rows * u->columns) * u->row_tiles * u->column_tiles;
 }
 
-/* Fills in an update; returns how many items it has. */
-static int64_t prepare_update(const GptOptimizer *optimizer, const GptOptimizerParameter *p, Update *u) {
-  const GptOptimizerKind *kind = optimizer->kind;
+static Update update_of(const GptOptimizer *optimizer, const GptOptimizerParameter *p) {
   const GptOptimizerGroup *group = &optimizer->groups[p->group];
+  const GptUpdateRule *rule = gpt_optimizer_rule(optimizer, p);
   const GptTensor *stepped = gpt_optimizer_stepped(p);
   int64_t first = p->shared ? p->share.first * gpt_share_row(p->tensor) : 0;
-  *u = (Update){.kind = kind,
-                .numbers = kind->numbers(group->rates, optimizer->lr * group->lr_scale, p->steps + 1),
-                .n_moments = gpt_optimizer_moments(optimizer, p->group),
-                .w = gpt_floats(stepped),
-                .grad = gpt_floats(p->tensor->grad) + first,
-                .tensor = stepped,
-                .count = gpt_tensor_numel(stepped)};
-  for (int m = 0; m < u->n_moments; m++) {
-    u->moments[m] = gpt_moment_view(&p->moments[m], optimizer->moment_dtype, kind->moments[m].positive,
-                                    seed_of(p->steps, m));
-    u->moments[m].first = first;
+  double lr = optimizer->lr * group->lr_scale;
+  Update u = {.rule = rule,
+              .numbers = rule->numbers(group->rates, lr, p->steps + 1),
+              .w = gpt_floats(stepped),
+              .grad = gpt_floats(p->tensor->grad) + first,
+              .tensor = stepped,
+              .count = gpt_tensor_numel(stepped)};
+  for (int m = 0; m < rule->n_moments; m++) {
+    u.moments[m] =
+        gpt_moment_view(&p->moments[m], optimizer->moment_dtype, rule->moments[m].positive, seed_of(p->steps, m));
+    u.moments[m].first = first;
   }
-  if (u->count > 0 && !gpt_tensor_contiguous(stepped)) cut_strided(u, optimizer->moment_dtype);
-  return count_items(u);
+  cut_update(&u, optimizer->moment_dtype);
+  if (rule->matrix != NULL) u.matrix = rule->matrix->numbers(group->rates, lr, u.rows, u.columns);
+  return u;
+}
+
+/* Adds a parameter's update, with as many items as it has. */
+static void add_update(Step *step, Update u) {
+  u.first = step->items;
+  step->items += count_items(&u);
+  step->updates[step->count++] = u;
+  if (u.cut != CUT_MATRIX) return;
+  int64_t floats = u.count + u.rule->matrix->scratch(u.rows, u.columns);
+  step->matrices++;
+  if (floats > step->largest) step->largest = floats;
 }
 
 /* The parameter may be over another storage than at the last step. */
@@ -177,48 +228,50 @@ static bool renew_rows(const GptOptimizer *optimizer, GptOptimizerParameter *p) 
 static bool make_ready(const GptOptimizer *optimizer, GptOptimizerParameter *p) {
   if (p->tensor->grad == NULL) return true;
   if (p->shared && !renew_rows(optimizer, p)) return false;
-  for (int m = 0; m < gpt_optimizer_moments(optimizer, p->group); m++)
+  for (int m = 0; m < gpt_optimizer_rule(optimizer, p)->n_moments; m++)
     if (!gpt_moment_make(optimizer->env, &p->moments[m], optimizer->moment_dtype, gpt_optimizer_stepped(p)))
       return false;
   return gpt_storage_make_private(p->tensor->storage);
 }
 
-/* The updates of all parameters that have gradients; returns how many items they have. */
-static int64_t prepare_step(GptOptimizer *optimizer, Update *updates, int64_t *count) {
-  int64_t items = 0;
-  *count = 0;
+/* No moments stay that a step would have begun. */
+static void drop_begun(GptOptimizer *optimizer) {
+  for (int64_t i = 0; i < optimizer->count; i++)
+    if (optimizer->parameters[i].steps == 0) gpt_moments_drop(optimizer->parameters[i].moments);
+}
+
+/* All that can fail, before anything is written. */
+static bool prepare_step(const GptOptimizer *optimizer, Step *step) {
+  for (int64_t i = 0; i < optimizer->count; i++)
+    if (!gpt_optimizer_check(optimizer, &optimizer->parameters[i])) return false;
+  for (int64_t i = 0; i < optimizer->count; i++)
+    if (!make_ready(optimizer, &optimizer->parameters[i])) return false;
+  step->updates = gpt_alloc_array(step->env, optimizer->count, sizeof *step->updates);
+  if (step->updates == NULL) return false;
+  for (int64_t i = 0; i < optimizer->count; i++)
+    if (optimizer->parameters[i].tensor->grad != NULL) add_update(step, update_of(optimizer, &optimizer->parameters[i]));
+  return step->matrices == 0 || gpt_scratch_init(&step->scratch, step->env, step->largest, step->matrices);
+}
+
+static void count_step(GptOptimizer *optimizer) {
   for (int64_t i = 0; i < optimizer->count; i++) {
     GptOptimizerParameter *p = &optimizer->parameters[i];
     if (p->tensor->grad == NULL) continue;
-    Update *u = &updates[(*count)++];
-    int64_t own = prepare_update(optimizer, p, u);
-    u->first = items;
-    items += own;
     p->steps++;
     gpt_tensor_written(p->tensor);
   }
-  return items;
-}
-
-/* All that can fail, before anything is written. Returns room for the updates; or NULL, and then no moments stay that this
-   step would have begun. */
-static Update *begin_step(GptOptimizer *optimizer) {
-  bool good = true;
-  for (int64_t i = 0; i < optimizer->count && good; i++)
-    good = gpt_optimizer_check(optimizer, &optimizer->parameters[i]);
-  for (int64_t i = 0; i < optimizer->count && good; i++) good = make_ready(optimizer, &optimizer->parameters[i]);
-  Update *updates = good ? gpt_alloc_array(optimizer->env, optimizer->count, sizeof *updates) : NULL;
-  for (int64_t i = 0; i < optimizer->count && updates == NULL; i++)
-    if (optimizer->parameters[i].steps == 0) gpt_moments_drop(optimizer->parameters[i].moments);
-  return updates;
 }
 
 bool gpt_optimizer_step(GptOptimizer *optimizer) {
-  int64_t count;
-  Update *updates = begin_step(optimizer);
-  if (updates == NULL) return false;
-  int64_t items = prepare_step(optimizer, updates, &count);
-  gpt_parallel_for(items, gpt_grain(CHUNK), update_items, &(Step){updates, count});
-  gpt_free(optimizer->env, updates);
-  return true;
+  Step step = {.env = optimizer->env};
+  bool ready = prepare_step(optimizer, &step);
+  if (ready) {
+    count_step(optimizer);
+    gpt_parallel_for(step.items, step.matrices > 0 ? 1 : gpt_grain(CHUNK), update_items, &step);
+  } else {
+    drop_begun(optimizer);
+  }
+  if (step.matrices > 0) gpt_scratch_free(&step.scratch, step.env);
+  gpt_free(step.env, step.updates);
+  return ready;
 }

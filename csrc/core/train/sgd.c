@@ -17,8 +17,6 @@ static const GptRateRow rates[] = {{"momentum", GPT_RATE_SHARE, {0}},
                                    {"weight_decay", GPT_RATE_NUMBER, {0}},
                                    {NULL}};
 
-static int sgd_moments(const double *r) { return r[MOMENTUM] > 0; }
-
 static const char *sgd_misfit(const double *r) {
   return r[NESTEROV] != 0 && r[MOMENTUM] == 0 ? "nesterov: needs a momentum above 0" : NULL;
 }
@@ -35,13 +33,14 @@ static void sgd_update(float *w, float *const *moments, const float *grad, const
   gpt_kernels()->sgd(w, moments[0], grad, &s->sgd, n);
 }
 
-const GptOptimizerKind gpt_sgd = {
-    .name = "SGD",
-    .lr = 1e-3,
-    .rates = rates,
-    .moments = {{"momentum_buffer", false}},
-    .count_moments = sgd_moments,
-    .misfit = sgd_misfit,
-    .numbers = sgd_numbers,
-    .update = sgd_update,
-};
+static const GptUpdateRule plain = {.numbers = sgd_numbers, .update = sgd_update};
+
+static const GptUpdateRule with_momentum = {
+    .n_moments = 1, .moments = {{"momentum_buffer", false}}, .numbers = sgd_numbers, .update = sgd_update};
+
+static const GptUpdateRule *sgd_rule(const double *r, int ndim, const int64_t *shape) {
+  (void)ndim, (void)shape;
+  return r[MOMENTUM] > 0 ? &with_momentum : &plain;
+}
+
+const GptOptimizerKind gpt_sgd = {.name = "SGD", .lr = 1e-3, .rates = rates, .misfit = sgd_misfit, .rule = sgd_rule};

@@ -1,4 +1,5 @@
 -- Which parameters decay: matrices do, biases and norms do not.
+local core = require "gpt.core"
 
 local groups = {}
 
@@ -11,17 +12,37 @@ function groups.parameters(model)
   return list
 end
 
---- Groups for gpt.optim.AdamW: tensors of two dimensions or more with that decay, all others without.
+-- Those of the groups that have parameters.
+local function filled(list)
+  local result = {}
+  for _, group in ipairs(list) do
+    if #group.params > 0 then result[#result + 1] = group end
+  end
+  return result
+end
+
+--- Groups for an optimizer: tensors of two dimensions or more with that decay, all others without.
 function groups.by_decay(model, weight_decay)
   local decayed, plain = { params = {}, weight_decay = weight_decay }, { params = {}, weight_decay = 0 }
   for _, tensor in ipairs(groups.parameters(model)) do
     table.insert((tensor:dim() > 1 and decayed or plain).params, tensor)
   end
-  local list = {}
-  for _, group in ipairs { decayed, plain } do
-    if #group.params > 0 then list[#list + 1] = group end
+  return filled { decayed, plain }
+end
+
+--- Groups for Muon: the matrices of a Model's blocks (of another layer all of them); other matrices (embeddings, the
+-- head), which are AdamW's; all else, without decay.
+function groups.for_muon(model, weight_decay)
+  local matrices = { params = {}, weight_decay = weight_decay }
+  local others = { params = {}, weight_decay = weight_decay, matrices = false }
+  local plain = { params = {}, weight_decay = 0, matrices = false }
+  local is_model = core._is_model(model)
+  for path, tensor in model:parameters() do
+    local inner = not is_model or path:find "^blocks%."
+    local group = tensor:dim() < 2 and plain or inner and matrices or others
+    if tensor:requires_grad() then table.insert(group.params, tensor) end
   end
-  return list
+  return filled { matrices, others, plain }
 end
 
 return groups

@@ -4,6 +4,7 @@ local needs = require "gpt.support.needs"
 local json = require "gpt.support.json"
 
 local COLUMNS = { "step", "loss", "lr", "grad_norm", "tokens", "seconds", "validation_loss" }
+local LR = 3 -- its place: the rates of groups come after it, where they differ
 
 local Metrics = {}
 Metrics.__index = Metrics
@@ -12,15 +13,28 @@ local function finite(value)
   return value and value == value and math.abs(value) < math.huge
 end
 
-local function csv_line(row)
+-- With a column for each group, where groups have rates of their own: lr_1, lr_2 and so on.
+local function columns_of(groups)
+  local columns = table.move(COLUMNS, 1, #COLUMNS, 1, {})
+  for i = 1, groups > 1 and groups or 0 do table.insert(columns, LR + i, "lr_" .. i) end
+  return columns
+end
+
+local function csv_line(row, columns)
   local cells = {}
-  for i, name in ipairs(COLUMNS) do cells[i] = finite(row[name]) and json.encode(row[name]) or "" end
+  for i, name in ipairs(columns) do
+    local group = name:match "^lr_(%d+)$"
+    local value = row[name]
+    if group then value = row.lrs[tonumber(group)] end
+    cells[i] = finite(value) and json.encode(value) or ""
+  end
   return table.concat(cells, ",")
 end
 
-local function json_line(row)
+local function json_line(row, columns)
   local known = {}
   for _, name in ipairs(COLUMNS) do known[name] = finite(row[name]) and row[name] or nil end
+  if #columns > #COLUMNS then known.lrs = json.array(table.move(row.lrs, 1, #row.lrs, 1, {})) end
   return json.encode(known)
 end
 
@@ -36,24 +50,27 @@ local function earlier_lines(path, is_csv, step)
 end
 
 -- The file as it was after that step, replaced as a whole.
-local function cut_back(path, is_csv, step)
+local function cut_back(path, is_csv, step, columns)
   local lines = earlier_lines(path, is_csv, step)
-  if is_csv then table.insert(lines, 1, table.concat(COLUMNS, ",")) end
+  if is_csv then table.insert(lines, 1, table.concat(columns, ",")) end
   local file <close> = core._file_writer(path)
   file:write(#lines > 0 and table.concat(lines, "\n") .. "\n" or ""):commit()
 end
 
 --- Opens the file after that step: nothing that an earlier run wrote up to it is lost.
-function Metrics.open(path, step)
+-- @param groups how many groups of parameters have rates of their own (1)
+function Metrics.open(path, step, groups)
   needs("io", "gpt.train: metrics")
   core._check_writable(path)
   local is_csv = path:find "%.csv$" ~= nil
   local goes_on = step > 0 and core._file_exists(path)
-  if goes_on then cut_back(path, is_csv, step) end
+  local columns = columns_of(groups or 1)
+  if goes_on then cut_back(path, is_csv, step, columns) end
   local file, problem = io.open(path, goes_on and "a" or "w")
   if not file then core._raise(problem) end
-  local metrics = setmetatable({ path = path, file = file, line = is_csv and csv_line or json_line }, Metrics)
-  if is_csv and not goes_on then metrics:write_line(table.concat(COLUMNS, ",")) end
+  local metrics = setmetatable({ path = path, file = file, line = is_csv and csv_line or json_line, columns = columns },
+    Metrics)
+  if is_csv and not goes_on then metrics:write_line(table.concat(columns, ",")) end
   return metrics
 end
 
@@ -64,7 +81,7 @@ function Metrics:write_line(line)
 end
 
 function Metrics:write(row)
-  self:write_line(self.line(row))
+  self:write_line(self.line(row, self.columns))
 end
 
 function Metrics:close()

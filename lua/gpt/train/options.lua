@@ -3,6 +3,8 @@ local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local groups = require "gpt.train.groups"
 local lr_schedule = require "gpt.lr_schedule"
+local optimizers = require "gpt.train.optimizers"
+local schedule_shapes = require "gpt.support.schedule_shapes"
 local validate = require "gpt.support.validate"
 
 local WHAT = "gpt.train"
@@ -37,9 +39,21 @@ local function data(value)
   return nil, "a dataset (gpt.dataset makes one), or a function from a number to ids and targets,"
 end
 
+local optimizer_name, shape_name = validate.one_of(optimizers.NAMES), validate.one_of(schedule_shapes)
+
+-- A name, or an object with steps.
 local function an_optimizer(value)
-  if type(value) ~= "string" and method(value, "step") and method(value, "zero_grad") then return value end
-  return nil, "an optimizer (gpt.optim.AdamW makes one)"
+  if type(value) == "string" then return optimizer_name(value) end
+  if method(value, "step") and method(value, "zero_grad") then return value end
+  return nil, "an optimizer (gpt.optim.AdamW makes one), or the name of one,"
+end
+
+-- A name, or what maps a step to its rate.
+local function a_schedule(value)
+  if type(value) == "string" then return shape_name(value) end
+  local meta = getmetatable(value)
+  if type(value) == "function" or type(meta) == "table" and meta.__call then return value end
+  return nil, "a function from a step to its rate (gpt.lr_schedule makes one), or the name of a shape,"
 end
 
 local function a_function(value)
@@ -85,8 +99,10 @@ local FIELDS = {
   { "optimizer", an_optimizer, optional = true }, { "lr", validate.positive(), optional = true },
   { "betas", anything, optional = true }, { "eps", validate.positive(), optional = true },
   { "weight_decay", from_zero, optional = true }, { "clip", above_or_false, optional = true },
-  { "schedule", a_function, optional = true }, { "warmup", validate.whole(0), optional = true },
-  { "min_lr", from_zero, optional = true },
+  { "momentum", validate.rate, optional = true }, { "nesterov", validate.boolean, optional = true },
+  { "moment_dtype", validate.one_of { "f32", "bf16", "q8" }, optional = true },
+  { "schedule", a_schedule, optional = true }, { "warmup", validate.whole(0), optional = true },
+  { "min_lr", from_zero, optional = true }, { "decay", validate.whole(1), optional = true },
   { "evaluate_every", validate.whole(1), optional = true }, { "evaluate_batches", validate.whole(1), optional = true },
   { "sample", prompt, optional = true }, { "sample_every", validate.whole(1), optional = true },
   { "checkpoints", a_name, optional = true }, { "checkpoint_every", validate.whole(1), optional = true },
@@ -99,8 +115,7 @@ local FIELDS = {
 }
 
 local DEFAULTS = {
-  lr = 3e-4, betas = { 0.9, 0.95 }, eps = 1e-8, weight_decay = 0.1, clip = 1.0, keep = 3,
-  progress = true,
+  clip = 1.0, keep = 3, progress = true, optimizer = "adamw",
 }
 
 -- What needs what else.
@@ -109,10 +124,31 @@ local NEEDS = {
   { "checkpoint_every", "checkpoints" }, { "keep", "checkpoints" }, { "resume", "checkpoints" },
 }
 -- What says the same twice, or has no effect beside the other.
-local EXCLUDES = {
-  { "steps", "epochs" }, { "optimizer", "lr" }, { "optimizer", "betas" }, { "optimizer", "eps" },
-  { "optimizer", "weight_decay" }, { "schedule", "lr" }, { "schedule", "warmup" }, { "schedule", "min_lr" },
-}
+local EXCLUDES = { { "steps", "epochs" } }
+-- What an optimizer, and a schedule, of one's own has for itself.
+local OPTIMIZERS_OWN = { "lr", "weight_decay", "moment_dtype", table.unpack(optimizers.OWN) }
+local SCHEDULES_OWN = { "lr", "warmup", "min_lr", "decay" }
+
+local function check_pair(given, one, other, problems)
+  if given[one] == nil or given[other] == nil then return end
+  problems[#problems + 1] = ("%s and %s: one of the two, not both"):format(one, other)
+end
+
+local function check_own(given, one, others, problems)
+  if type(given[one]) == "string" then return end
+  for _, other in ipairs(others) do check_pair(given, one, other, problems) end
+end
+
+-- Settings that the named optimizer lacks.
+local function check_optimizer(given, problems)
+  local name = given.optimizer or DEFAULTS.optimizer
+  if type(name) ~= "string" then return end
+  for _, setting in ipairs(optimizers.OWN) do
+    if given[setting] ~= nil and not optimizers.has(name, setting) then
+      problems[#problems + 1] = ("%s: the optimizer %s has none"):format(setting, validate.show(name))
+    end
+  end
+end
 
 local function check_together(given, problems)
   for _, pair in ipairs(NEEDS) do
@@ -120,11 +156,10 @@ local function check_together(given, problems)
       problems[#problems + 1] = ("%s: needs the option %s"):format(pair[1], pair[2])
     end
   end
-  for _, pair in ipairs(EXCLUDES) do
-    if given[pair[1]] ~= nil and given[pair[2]] ~= nil then
-      problems[#problems + 1] = ("%s and %s: one of the two, not both"):format(pair[1], pair[2])
-    end
-  end
+  for _, pair in ipairs(EXCLUDES) do check_pair(given, pair[1], pair[2], problems) end
+  check_own(given, "optimizer", OPTIMIZERS_OWN, problems)
+  check_own(given, "schedule", SCHEDULES_OWN, problems)
+  check_optimizer(given, problems)
   if given.steps == nil and given.epochs == nil then
     problems[#problems + 1] = "steps: missing; a whole number of at least 1 expected, or epochs"
   end
@@ -154,18 +189,20 @@ local function batches_of(dataset)
   end
 end
 
-local function make_schedule(settings)
+-- The shape that the options ask for; nil where a rate of its own is the optimizer's, and stays.
+local function shape_of(settings)
   if settings.schedule then return settings.schedule end
-  local lr = settings.optimizer and settings.optimizer.lr or settings.lr
-  if not settings.warmup and not settings.min_lr then
-    return settings.optimizer and function() end or function() return lr end
-  end
-  return lr_schedule { lr = lr, steps = settings.steps, warmup = settings.warmup or 0, min_lr = settings.min_lr }
+  if settings.min_lr then return "cosine" end
+  if settings.decay then return "wsd" end
+  return settings.warmup and "cosine" or not settings.keeps_optimizer and "constant" or nil
 end
 
-local function make_optimizer(settings)
-  return core.optim.AdamW(groups.by_decay(settings.model, settings.weight_decay),
-    { lr = settings.lr, betas = settings.betas, eps = settings.eps })
+local function make_schedule(settings)
+  local shape = shape_of(settings)
+  if not shape then return function() end end
+  if type(shape) ~= "string" then return shape end
+  return lr_schedule { shape = shape, lr = settings.optimizer.lr, steps = settings.steps, warmup = settings.warmup,
+    min_lr = settings.min_lr, decay = settings.decay }
 end
 
 local options = {}
@@ -190,9 +227,11 @@ function options.read(given)
   if #settings.parameters == 0 then
     core._raise(WHAT .. ": model: no parameter requires a gradient: all are frozen, or there is none")
   end
+  settings.keeps_optimizer = type(settings.optimizer) ~= "string"
+  if not settings.keeps_optimizer then
+    settings.optimizer = optimizers.make(settings.optimizer, settings.model, settings)
+  end
   settings.schedule = make_schedule(settings)
-  settings.keeps_optimizer = settings.optimizer ~= nil
-  settings.optimizer = settings.optimizer or make_optimizer(settings)
   settings.batch = type(settings.data) == "function" and settings.data or batches_of(settings.data)
   settings.frees_batches = has_batches_alone(settings)
   return settings

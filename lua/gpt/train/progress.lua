@@ -4,6 +4,7 @@ local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local sparkline = require "gpt.sparkline"
 local neutral = require "gpt.support.neutral"
+local rates = require "gpt.train.rates"
 
 local Progress = {}
 Progress.__index = Progress
@@ -56,19 +57,27 @@ local function recent_loss(run)
   return sum / n
 end
 
+local function norm_text(run) return neutral.format("norm %.3g", run.norm) end
+
 function Progress:bar(share)
   local full = math.floor(share * BAR + 0.5)
   if not self.utf8 then return "[" .. ("="):rep(full) .. (" "):rep(BAR - full) .. "]" end
   return ("━"):rep(full) .. ("╌"):rep(BAR - full)
 end
 
+-- The line's text: with the rate and the gradients' norm where that leaves room for the bar and the curve.
+function Progress:text(run)
+  local rate, left = speed(run)
+  local counts, loss = ("%d/%d"):format(run.step, run.steps), neutral.format("loss %.3f", recent_loss(run))
+  local rest = ("%s tokens/s  %s left"):format(validate.grouped(rate), clock(left))
+  local short = ("%s  %s  %s"):format(counts, loss, rest)
+  local long = ("%s  %s  lr %s  %s  %s"):format(counts, loss, rates.text(run.lrs), norm_text(run), rest)
+  return #long + BAR + SPARK + 6 < self.width and long or short
+end
+
 -- The parts of the line, as many as the terminal is wide.
 function Progress:compose(run)
-  local rate, left = speed(run)
-  local counts = ("%d/%d"):format(run.step, run.steps)
-  local parts = { counts, neutral.format("loss %.3f", recent_loss(run)), ("%s tokens/s"):format(validate.grouped(rate)),
-    clock(left) .. " left" }
-  local line = table.concat(parts, "  ")
+  local line = self:text(run)
   if #line + BAR + 4 < self.width then
     local bar = self:bar(run.step / run.steps)
     local spark = self.utf8 and #line + BAR + SPARK + 6 < self.width
@@ -93,8 +102,8 @@ function Progress:step(run)
   if not self.width then
     if run.step % self.log_every ~= 0 and run.step ~= run.steps then return end
     local rate, left = speed(run)
-    return self:write(neutral.format("step %d/%d  loss %.4f  lr %.3g  %s tokens/s  %s left\n", run.step, run.steps,
-      recent_loss(run), run.lr, validate.grouped(rate), clock(left)))
+    return self:write(neutral.format("step %d/%d  loss %.4f  lr %s  %s  %s tokens/s  %s left\n", run.step, run.steps,
+      recent_loss(run), rates.text(run.lrs), norm_text(run), validate.grouped(rate), clock(left)))
   end
   local now = core._now()
   if now < self.next_time and run.step ~= run.steps then return end

@@ -12,6 +12,7 @@ local Metrics = require "gpt.train.metrics"
 local new_result = require "gpt.train.result"
 local Progress = require "gpt.train.progress"
 local Ranks = require "gpt.train.ranks"
+local rates = require "gpt.train.rates"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
 local raise = require "gpt.support.raise"
@@ -96,7 +97,10 @@ function Run:begin()
   self:note_checkpoint()
   local leads = self.ranks:leads()
   self.progress = Progress.new(leads and settings.progress, self.steps, settings.log_every)
-  if settings.metrics and leads then self.metrics = Metrics.open(settings.metrics, self.step) end
+  if settings.metrics and leads then
+    local groups = rates.differing(rates.of(self.optimizer))
+    self.metrics = Metrics.open(settings.metrics, self.step, groups)
+  end
   if self.step > 0 then self.progress:note("going on after step %d of %d", self.step, self.steps) end
 end
 
@@ -206,6 +210,7 @@ function Run:commit()
   self.step, self.position = done.step, done.position
   self.tokens, self.tokens_now = self.tokens + done.tokens, self.tokens_now + done.tokens
   self.norm, self.counted = done.norm, self.counted and self.counted + 1
+  self.lrs = rates.of(self.optimizer)
   self.seconds = self.seconds_before + core._now() - self.started_at
   self.pending = nil
 end
@@ -299,8 +304,8 @@ end
 
 function Run:tell()
   local row = {
-    step = self.step, loss = self.losses[self.step], lr = self.lr, grad_norm = self.norm, tokens = self.tokens,
-    seconds = self.seconds, validation_loss = self.validation_loss,
+    step = self.step, loss = self.losses[self.step], lr = self.lr, lrs = self.lrs, grad_norm = self.norm,
+    tokens = self.tokens, seconds = self.seconds, validation_loss = self.validation_loss,
   }
   self.validation_loss = nil
   if self.metrics then self.metrics:write(row) end
