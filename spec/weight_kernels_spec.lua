@@ -86,6 +86,21 @@ for _, dtype in ipairs(DTYPES) do
   end
 end
 
+-- Floats stored [out, in]: whole numbers are exact, whatever the order of a sum; a row's numbers depend neither on the
+-- rows beside it nor on the cut.
+for _, k in ipairs { 3, 64, 261, 770 } do
+  for _, n in ipairs { 5, 131, 700 } do
+    local what, w, x = ("f32, [%d, %d]"):format(n, k), gpt.randn(n, k), gpt.randn(48, k)
+    local whole, few = gpt.randint(-3, 4, { n, k }):float(), gpt.randint(-3, 4, { 60, k }):float()
+    local f, exact, expected, alone = linear(w, gpt.randn(n)), linear(whole), few:matmul(whole:transpose(1, 2)), {}
+    for i = 1, #x do alone[i] = f(x:narrow(1, i, 1)) end
+    for _, rows in ipairs { 1, 2, 3, 4, 6, 7, 8, 9, 12, 16, 31, 48 } do
+      same(what .. ": the rows beside it", f(x:narrow(1, 1, rows)), gpt.cat({ table.unpack(alone, 1, rows) }, 1))
+      check(what, expected:narrow(1, 1, rows), exact(few:narrow(1, 1, rows)), 0)
+    end
+  end
+end
+
 -- Halves stored [in, out], as in GPT-2's files: adjacent columns of one weight
 for _, dtype in ipairs { "f16", "bf16" } do
   for _, k in ipairs { 1, 7, 33, 160 } do

@@ -34,6 +34,7 @@ const char *gpt_mapped_file_data(GptMappedFile *file) {
   if (file->data != NULL || file->size == 0) return file->data != NULL ? file->data : "";
   void *data = gpt_system_map(file->env, file->fd, file->size);
   if (data == NULL) return gpt_fail_null(file->env, "%s: cannot be mapped: %s", file->path, strerror(errno));
+  gpt_prefer_huge_pages(data, file->size); /* a decoded token walks over all of it */
   file->data = data;
   file->env->memory.mapped += file->size;
   return file->data;

@@ -9,9 +9,6 @@
 #define TALL 6 /* rows of two vectors: 12 sums, 2 vectors of the right side and a factor fit in 16 registers */
 #define PANEL (2 * WIDTH)
 
-typedef float Four __attribute__((vector_size(16)));
-typedef float FourInMemory __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* What a group of rows needs: columns 0 .. n-1, sums over first .. last-1. */
 typedef struct Extent {
   int64_t n, first, last;

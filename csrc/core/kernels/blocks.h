@@ -25,6 +25,7 @@ typedef struct Kind {
   int zero;
   bool minima, paired;
   bool whole_bytes;  /* products need dot_weight */
+  int crossed;       /* the piece of a step in which a block's halves have changed places; -1: none */
   Unpack unpack;
 } Kind;
 
@@ -39,21 +40,38 @@ INLINE int block_of(const Kind kind, int step, int piece) {
   return kind.values == 256 ? 2 * (step / 2 * PIECES + piece) + step % 2 : piece;
 }
 
+#if defined(PICKS_BYTES)
+#define CROSSED 1
+#else
+#define CROSSED -1
+#endif
+
+/* Three vectors reach over all, and each half is picked out of two of them: hence the one block whose halves change
+   places. */
 INLINE Step unpack_q8_0(const uint8_t *p, int step) {
   (void)step;
-  return (Step){weight_bytes(load_pieces(p + 2, 34)), weight_bytes(load_pieces(p + 18, 34)), load_scales(p, 34), {0}};
+#if CROSSED == 1
+  const Span begin = load_span(p, 128), all = {p, begin.first, loaded(load_bytes(p + 136 - BYTES))};
+  const Bytes low = pick_pieces(&begin, 128, 2, 34 + 18, 70, 104), high = pick_pieces(&all, 136, 18, 34 + 2, 86, 120);
+  return (Step){weight_bytes(low), weight_bytes(high), scales_of(&begin, 128, 0, 34), {0}};
+#else
+  const Span span = load_span(p, PIECES * 34);
+  return (Step){weight_bytes(pieces_of(&span, PIECES * 34, 2, 34)), weight_bytes(pieces_of(&span, PIECES * 34, 18, 34)), scales_of(&span, PIECES * 34, 0, 34), {0}};
+#endif
 }
 
 INLINE Step unpack_q4_0(const uint8_t *p, int step) {
   (void)step;
-  Bytes both = load_pieces(p + 2, 18);
-  return (Step){both & 15, both >> 4, load_scales(p, 18), {0}};
+  const Span span = load_span(p, PIECES * 18);
+  const Bytes both = pieces_of(&span, PIECES * 18, 2, 18);
+  return (Step){both & 15, both >> 4, scales_of(&span, PIECES * 18, 0, 18), {0}};
 }
 
 INLINE Step unpack_q4_1(const uint8_t *p, int step) {
   (void)step;
-  Bytes both = load_pieces(p + 4, 20);
-  return (Step){both & 15, both >> 4, load_scales(p, 20), load_scales(p + 2, 20)};
+  const Span span = load_span(p, PIECES * 20);
+  const Bytes both = pieces_of(&span, PIECES * 20, 4, 20);
+  return (Step){both & 15, both >> 4, scales_of(&span, PIECES * 20, 0, 20), scales_of(&span, PIECES * 20, 2, 20)};
 }
 
 /* v + 16 where the bit of a byte's number is set in the 16 bits of its piece, `stride` apart */
@@ -78,26 +96,28 @@ INLINE Bytes add_fifth_bits(Bytes v, const uint8_t *bits, const int stride) {
 
 INLINE Step unpack_q5_0(const uint8_t *p, int step) {
   (void)step;
-  Bytes both = load_pieces(p + 6, 22);
-  return (Step){add_fifth_bits(both & 15, p + 2, 22), add_fifth_bits(both >> 4, p + 4, 22), load_scales(p, 22), {0}};
+  const Span span = load_span(p, PIECES * 22);
+  const Bytes both = pieces_of(&span, PIECES * 22, 6, 22);
+  return (Step){add_fifth_bits(both & 15, p + 2, 22), add_fifth_bits(both >> 4, p + 4, 22), scales_of(&span, PIECES * 22, 0, 22), {0}};
 }
 
 INLINE Step unpack_q5_1(const uint8_t *p, int step) {
   (void)step;
-  Bytes both = load_pieces(p + 8, 24);
-  return (Step){add_fifth_bits(both & 15, p + 4, 24), add_fifth_bits(both >> 4, p + 6, 24), load_scales(p, 24),
-                load_scales(p + 2, 24)};
+  const Span span = load_span(p, PIECES * 24);
+  const Bytes both = pieces_of(&span, PIECES * 24, 8, 24);
+  return (Step){add_fifth_bits(both & 15, p + 4, 24), add_fifth_bits(both >> 4, p + 6, 24), scales_of(&span, PIECES * 24, 0, 24),
+                scales_of(&span, PIECES * 24, 2, 24)};
 }
 
 /* The 8 scales and 8 minima of 6 bits, times their common f16 numbers. The first twelve bytes hold in this order: the
    low 6 bits of scales 0 .. 3, of minima 0 .. 3, low 4 bits of scales and minima 4 .. 7; what those lack stands in the
    upper two bits of the first eight. */
 INLINE Sixteen k_scales(const uint8_t *p) {
-  typedef uint32_t Four __attribute__((vector_size(16)));
-  const Four shift = {0, 0, 0, 4}, low_bits = {0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f};
-  const Four upper_bits = {0, 0x30303030, 0, 0x30303030};
-  Four in = (Four)load_sixteen(p + 4);
-  Four low = __builtin_shufflevector(in, in, 0, 2, 1, 2), upper = __builtin_shufflevector(in, in, 0, 0, 1, 1);
+  typedef uint32_t FourWords __attribute__((vector_size(16)));
+  const FourWords shift = {0, 0, 0, 4}, low_bits = {0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f};
+  const FourWords upper_bits = {0, 0x30303030, 0, 0x30303030};
+  FourWords in = (FourWords)load_sixteen(p + 4);
+  FourWords low = __builtin_shufflevector(in, in, 0, 2, 1, 2), upper = __builtin_shufflevector(in, in, 0, 0, 1, 1);
   Sixteen sixteen = sixteen_of((SixteenBytes)((low >> shift & low_bits) | (upper >> 2 & upper_bits)), false);
   scale_halves(&sixteen, p, p + 2);
   return sixteen;
@@ -107,7 +127,8 @@ INLINE Sixteen k_scales(const uint8_t *p) {
 INLINE Step unpack_k(const uint8_t *p, const uint8_t *numbers, int step) {
   const int first = step / 2 * PIECES;
   Sixteen scales = k_scales(p);
-  Bytes low = load_pieces(numbers + 32 * first, 32), high = load_pieces(numbers + 32 * first + 16, 32);
+  const Span span = load_span(numbers + 32 * first, PIECES * 32);
+  Bytes low = pieces_of(&span, PIECES * 32, 0, 32), high = pieces_of(&span, PIECES * 32, 16, 32);
   if (step % 2 == 0) low &= 15, high &= 15;
   else low >>= 4, high >>= 4;
   const int block = 2 * first + step % 2;
@@ -154,13 +175,13 @@ INLINE Step unpack_q6_k(const uint8_t *p, int step) {
 
 /* DO(name, kind) for each of them */
 #define GPT_BLOCK_KINDS(DO)                                             \
-  DO(q8_0, ((Kind){32, 34, WEIGHT_START, false, true, true, unpack_q8_0})) \
-  DO(q4_0, ((Kind){32, 18, 8, false, true, false, unpack_q4_0}))        \
-  DO(q4_1, ((Kind){32, 20, 0, true, true, false, unpack_q4_1}))         \
-  DO(q5_0, ((Kind){32, 22, 16, false, true, false, unpack_q5_0}))       \
-  DO(q5_1, ((Kind){32, 24, 0, true, true, false, unpack_q5_1}))         \
-  DO(q4_k, ((Kind){256, 144, 0, true, true, false, unpack_q4_k}))       \
-  DO(q5_k, ((Kind){256, 176, 0, true, true, false, unpack_q5_k}))       \
-  DO(q6_k, ((Kind){256, 210, 32, false, false, false, unpack_q6_k}))
+  DO(q8_0, ((Kind){32, 34, WEIGHT_START, false, true, true, CROSSED, unpack_q8_0})) \
+  DO(q4_0, ((Kind){32, 18, 8, false, true, false, -1, unpack_q4_0}))        \
+  DO(q4_1, ((Kind){32, 20, 0, true, true, false, -1, unpack_q4_1}))         \
+  DO(q5_0, ((Kind){32, 22, 16, false, true, false, -1, unpack_q5_0}))       \
+  DO(q5_1, ((Kind){32, 24, 0, true, true, false, -1, unpack_q5_1}))         \
+  DO(q4_k, ((Kind){256, 144, 0, true, true, false, -1, unpack_q4_k}))       \
+  DO(q5_k, ((Kind){256, 176, 0, true, true, false, -1, unpack_q5_k}))       \
+  DO(q6_k, ((Kind){256, 210, 32, false, false, false, -1, unpack_q6_k}))
 
 #endif

@@ -48,8 +48,9 @@ INLINE void put_record(const Kind kind, uint8_t *record, const Quantised *x, int
   for (int piece = 0; piece < PIECES; piece++) {
     const int position = step * BYTES + piece * PIECE;
     int64_t b = first + (kind.paired ? block_of(kind, step, piece) : position / 32);
-    put_piece(record, piece * PIECE, x, blocks, b, kind.paired ? 0 : position % 32);
-    if (kind.paired) put_piece(record, BYTES + piece * PIECE, x, blocks, b, 16);
+    const int from = kind.paired ? (piece == kind.crossed ? 16 : 0) : position % 32;
+    put_piece(record, piece * PIECE, x, blocks, b, from);
+    if (kind.paired) put_piece(record, BYTES + piece * PIECE, x, blocks, b, 16 - from);
     put_scale(kind, record, piece, x, blocks, b);
   }
   finish_record(kind, record);
@@ -71,13 +72,15 @@ INLINE void add_step(const Kind kind, Vec sums[DOT_MOST][DOT_ROWS], const GptFew
   UNROLL for (int r = 0; r < DOT_ROWS; r++) s[r] = kind.unpack(w[r], step);
   UNROLL for (int i = 0; i < M; i++) {
     const uint8_t *record = x + i * o->x_bytes, *rest = record + STEP_VALUES(kind);
-    const Bytes low = load_bytes(record), high = load_bytes(record + (kind.paired ? BYTES : 0));
+    const Bytes low = loaded(load_bytes(record)), high = kind.paired ? loaded(load_bytes(record + BYTES)) : low;
+    const Vec scale = (Vec)loaded(load_bytes(rest));
+    const Bytes begin = loaded(load_bytes(rest + BYTES));
     UNROLL for (int r = 0; r < DOT_ROWS; r++) {
-      Ints whole = kind.zero != 0 ? load_ints(rest + BYTES) : (Ints){0};
+      Ints whole = kind.zero != 0 ? (Ints)begin : (Ints){0};
       whole = kind.whole_bytes ? dot_weight(whole, s[r].low, low) : dot_small(whole, s[r].low, low);
       if (kind.paired) whole = kind.whole_bytes ? dot_weight(whole, s[r].high, high) : dot_small(whole, s[r].high, high);
-      sums[i][r] += to_floats(whole) * (s[r].scale * load((const float *)rest));
-      if (kind.minima) sums[i][r] += s[r].least * load((const float *)(rest + BYTES));
+      sums[i][r] += to_floats(whole) * (s[r].scale * scale);
+      if (kind.minima) sums[i][r] += s[r].least * (Vec)begin;
     }
   }
 }

@@ -89,7 +89,7 @@ INLINE void turn_step(const Kind kind, uint8_t *panel, const uint8_t *rows, int6
   transpose(square);
   UNROLL for (int piece = 0; piece < PIECES; piece++) {
     int64_t b = shared_block(kind, s, piece);
-    uint8_t *to = panel + b * PANEL_RECORD(kind) + half * 4 * BYTES;
+    uint8_t *to = panel + b * PANEL_RECORD(kind) + (piece == kind.crossed ? 1 - half : half) * 4 * BYTES;
     if (b < blocks) UNROLL for (int i = 0; i < 4; i++) store_ints(to + i * BYTES, square[4 * piece + i]);
   }
 }

@@ -108,18 +108,61 @@ INLINE Ints dot_small(Ints sums, Bytes u, Bytes x) { return dot_weight(sums, u, 
 #endif
 #endif
 
-/* Pieces that lie `stride` bytes apart, side by side; the last byte read is that of the last piece. */
-INLINE Bytes load_pieces(const uint8_t *p, const int stride) {
+/* In a register from here on: compilers load again for each instruction that takes its operand from memory. */
+INLINE Bytes loaded(Bytes v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#elif defined(__AVX2__)
+  __asm__("" : "+x"(v));
+#endif
+  return v;
+}
+
+/* Bytes in memory, from one vector's to two vectors' length of them, of which pieces and scales are picked: out of
+   registers, where the processor does that. */
+typedef struct Span {
+  const uint8_t *from;
+  Bytes first, last; /* a vector from the begin on, and one up to the end */
+} Span;
+
 #if WIDTH == 16 && defined(__AVX512VBMI__)
-  /* Two loads reach over all, their second half ends where the last piece ends. */
-  const int span = 3 * stride + PIECE;
-  if (span > 2 * BYTES) __builtin_unreachable();
-  Bytes at, second;
-  UNROLL for (int i = 0; i < BYTES; i++) at[i] = (uint8_t)(i / PIECE * stride + i % PIECE);
-  second = (Bytes)(at >= BYTES);
-  at += second & (uint8_t)(2 * BYTES - span);
-  return (Bytes)_mm512_permutex2var_epi8((__m512i)load_bytes(p), (__m512i)at, (__m512i)load_bytes(p + span - BYTES));
-#elif WIDTH == 16
+#define PICKS_BYTES 1
+#endif
+
+INLINE Span load_span(const uint8_t *p, const int bytes) {
+#if defined(PICKS_BYTES)
+  return (Span){p, loaded(load_bytes(p)), loaded(load_bytes(p + bytes - BYTES))};
+#else
+  (void)bytes;
+  return (Span){p, {0}, {0}};
+#endif
+}
+
+#if defined(PICKS_BYTES)
+/* Where a byte of a span of so many is in its two vectors together */
+#define PLACE_OF(byte, bytes) ((byte) < BYTES ? (byte) : (byte) + 2 * BYTES - (bytes))
+
+/* The pieces that begin at these bytes of a span */
+INLINE Bytes pick_pieces(const Span *span, const int bytes, const int a, const int b, const int c, const int d) {
+  Bytes at;
+  UNROLL for (int i = 0; i < PIECE; i++) {
+    at[i] = (uint8_t)PLACE_OF(a + i, bytes);
+    at[PIECE + i] = (uint8_t)PLACE_OF(b + i, bytes);
+    at[2 * PIECE + i] = (uint8_t)PLACE_OF(c + i, bytes);
+    at[3 * PIECE + i] = (uint8_t)PLACE_OF(d + i, bytes);
+  }
+  return (Bytes)_mm512_permutex2var_epi8((__m512i)span->first, (__m512i)at, (__m512i)span->last);
+}
+#endif
+
+/* Pieces that lie `stride` bytes apart in a span of so many, side by side. */
+INLINE Bytes pieces_of(const Span *span, const int bytes, const int first, const int stride) {
+#if defined(PICKS_BYTES)
+  return pick_pieces(span, bytes, first, first + stride, first + 2 * stride, first + 3 * stride);
+#else
+  (void)bytes;
+  const uint8_t *p = span->from + first;
+#if WIDTH == 16
   __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
   v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(p + stride)), 1);
   v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(p + 2 * stride)), 2);
@@ -129,6 +172,7 @@ INLINE Bytes load_pieces(const uint8_t *p, const int stride) {
 #else
   (void)stride;
   return load_bytes(p);
+#endif
 #endif
 }
 
@@ -212,25 +256,35 @@ INLINE void scale_halves(Sixteen *s, const uint8_t *p, const uint8_t *q) {
 #endif
 }
 
-/* The f16 numbers that lie `stride` bytes apart, one for each piece, in all four lanes of it. Reads at most 64 bytes
-   from p on, and further only what lies between p and the last number. */
-INLINE Vec load_scales(const uint8_t *p, const int stride) {
+/* The f16 numbers that lie `stride` bytes apart in a span, one for each piece, in all four lanes of it. */
+INLINE Vec scales_of(const Span *span, const int bytes, const int first, const int stride) {
+  (void)bytes;
 #if WIDTH == 16
-  const int span = 3 * stride + 2;
   Shorts at = {0};
-  UNROLL for (int i = 0; i < WIDTH; i++) at[i] = (uint16_t)(i / 4 * stride / 2);
-  if (span <= BYTES) return (Vec)_mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_permutexvar_epi16((__m512i)at, (__m512i)load_bytes(p))));
-  at += (Shorts)(at >= BYTES / 2) & (uint16_t)((2 * BYTES - span) / 2);
-  __m512i words = _mm512_permutex2var_epi16((__m512i)load_bytes(p), (__m512i)at, (__m512i)load_bytes(p + span - BYTES));
-  return (Vec)_mm512_cvtph_ps(_mm512_castsi512_si256(words));
+#if defined(PICKS_BYTES)
+  UNROLL for (int i = 0; i < WIDTH; i++) {
+    const int byte = first + i / 4 * stride;
+    at[i] = (uint16_t)(PLACE_OF(byte, bytes) / 2);
+  }
+  const __m512i v = (__m512i)span->first, w = (__m512i)span->last;
+#else
+  const int reach = 3 * stride + 2, past = reach > BYTES ? reach - BYTES : 0;
+  UNROLL for (int i = 0; i < WIDTH; i++) {
+    const int byte = i / 4 * stride;
+    at[i] = (uint16_t)((byte < BYTES ? byte : byte - past + BYTES) / 2);
+  }
+  const uint8_t *p = span->from + first;
+  const __m512i v = (__m512i)load_bytes(p), w = (__m512i)load_bytes(p + past);
+#endif
+  return (Vec)_mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_permutex2var_epi16(v, (__m512i)at, w)));
 #elif WIDTH == 8
   int16_t each[2];
-  memcpy(&each[0], p, 2);
-  memcpy(&each[1], p + stride, 2);
+  memcpy(&each[0], span->from + first, 2);
+  memcpy(&each[1], span->from + first + stride, 2);
   return (Vec)_mm256_cvtph_ps(_mm_unpacklo_epi64(_mm_set1_epi16(each[0]), _mm_set1_epi16(each[1])));
 #else
   (void)stride;
-  return all(half_at(p));
+  return all(half_at(span->from + first));
 #endif
 }
 

@@ -81,6 +81,36 @@ INLINE float sum_lanes(Vec v) {
   return v[0] + v[1];
 }
 
+typedef float Four __attribute__((vector_size(16)));
+typedef float FourInMemory __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* The sums of the lanes of four vectors, each as sum_lanes has it, with fewer steps for all of them together */
+INLINE Four sum_lanes_of_four(Vec a, Vec b, Vec c, Vec d) {
+#if WIDTH == 16
+#define HALVES(v, w, low) __builtin_shufflevector(v, w, low, low + 1, low + 2, low + 3, low + 4, low + 5, low + 6, low + 7, \
+                                                  low + 16, low + 17, low + 18, low + 19, low + 20, low + 21, low + 22, low + 23)
+#define QUARTERS(v, w, low) __builtin_shufflevector(v, w, low, low + 1, low + 2, low + 3, low + 8, low + 9, low + 10, low + 11, \
+                                                    low + 16, low + 17, low + 18, low + 19, low + 24, low + 25, low + 26, low + 27)
+  Vec ab = HALVES(a, b, 0) + HALVES(a, b, 8), cd = HALVES(c, d, 0) + HALVES(c, d, 8);
+  Vec v = QUARTERS(ab, cd, 0) + QUARTERS(ab, cd, 4);
+  v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
+  Four even = __builtin_shufflevector(v, v, 0, 4, 8, 12), odd = __builtin_shufflevector(v, v, 1, 5, 9, 13);
+  return even + odd;
+#undef HALVES
+#undef QUARTERS
+#elif WIDTH == 8
+  a += DOWN_4(a), b += DOWN_4(b), c += DOWN_4(c), d += DOWN_4(d);
+  Vec ab = __builtin_shufflevector(a, b, 0, 1, 8, 9, 2, 3, 10, 11), cd = __builtin_shufflevector(c, d, 0, 1, 8, 9, 2, 3, 10, 11);
+  Vec low = __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11), high = __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15);
+  Vec v = low + high;
+  return __builtin_shufflevector(v, v, 0, 2, 4, 6) + __builtin_shufflevector(v, v, 1, 3, 5, 7);
+#else
+  Four ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  Four cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+#endif
+}
+
 INLINE float max_lanes(Vec v) {
   float most = v[0];
   for (int i = 1; i < WIDTH; i++) most = v[i] > most ? v[i] : most;
