@@ -25,6 +25,16 @@ describe("a grammar in GBNF", function()
     }, { 'abfyz\n\t"\\Aé\u{1F600}é', 'abcxz\n\t"\\Aé\u{1F600}é', "", "ab" })
   end)
 
+  it("may be long: places are found without going through all of it again", function()
+    local rules = {}
+    for i = 1, 20000 do rules[i] = ('r%d ::= "a"'):format(i) end
+    local text = "root ::= r1\n" .. table.concat(rules, "\n") .. "\n"
+    assert.is_true((gpt.grammar(text):matches "a"))
+    assert.equal("gpt.grammar: line 20002, column 7: there is no rule b", error_of(text .. "x ::= b\n"))
+    assert.equal("gpt.grammar: line 1, column 1048585: the string that begins here has no end",
+      error_of("root ::=" .. (" "):rep(1 << 20) .. '"'))
+  end)
+
   it("has groups, alternatives and repetitions", function()
     matching('root ::= ("a" | "b"){2} "c"? "d"* "e"+ [0-9]{1,3} "f"{2,}', {
       "abe1ff", "bbcdddee123fff",

@@ -140,11 +140,45 @@ describe("a chat template from a stranger", function()
       "{% macro f() %}{{ 'x' * 99999 }}{% endmacro %}{% for i in range(9999) %}{% set a = f() %}{% endfor %}",
       "line 1: a text of over 16777216 bytes" },
     ["counts for ever"] = { "{{ range(99999999) }}", "line 1: range: over 100000 items" },
+    ["counts past what numbers hold"] = { "{{ range(-9223372036854775807, 9223372036854775807) }}",
+                                          "line 1: range: over 100000 items" },
+    ["compares large texts"] = {
+      "{% set s = 'x' * 4999999 ~ 'y' %}{% set t = 'x' * 4999999 ~ 'y' %}{% for i in range(90000) %}{% if s == t %}"
+        .. "{% endif %}{% endfor %}", "line 1: the template does not end: over 400000 steps" },
+    ["looks for the least in a large list"] = {
+      "{% set l = [1] * 1000000 %}{{ l | min }}", "line 1: the template does not end: over 400000 steps" },
   } do
     it(what .. ", and is ended", function()
       assert.same({ nil, case[2] }, { rendered(case[1]) })
     end)
   end
+
+  for _, search in ipairs { "p in s", "s.find(p)", "s.count(p)", "s.split(p)", "s.replace(p, '')", "s | replace(p, '')" } do
+    it("searches for large texts by " .. search .. ", and is ended", function()
+      local source = "{% set s = 'x' * 999999 %}{% set p = 'x' * 99999 ~ 'y' %}{{ " .. search .. " }}"
+      assert.same({ nil, "line 1: the template does not end: over 400000 steps" }, { rendered(source) })
+    end)
+  end
+
+  it("has a million blanks before a mark that removes them", function()
+    local blanks = (" "):rep(1 << 20)
+    for _, source in ipairs { blanks .. "{%- if true %}{% endif %}", blanks .. "{# #}", "{% raw %}" .. blanks .. "{%- endraw %}",
+      "{{ (' ' * 1000000).strip() }}" } do
+      assert.equal("", rendered(source))
+    end
+  end)
+
+  it("gives filters and functions values that make no sense", function()
+    for source, what in pairs {
+      ["{{ numbers | tojson(separators=[1, {}]) }}"] = "the filter tojson does not take such values",
+      ["{{ 'a' | indent(0.5) }}"] = "the filter indent does not take such values",
+      ["{{ numbers | dictsort }}"] = "dictsort: a dict expected, got a list",
+      ["{{ 'a'.zfill('b') }}"] = "zfill does not take such values",
+      ["{{ '%9999d' % 1 }}"] = "% does not take such values",
+    } do
+      assert.same({ nil, "line 1: " .. what }, { rendered(source) })
+    end
+  end)
 
   it("reaches nothing of Lua", function()
     for _, word in ipairs { "_G", "os", "io", "require", "string", "self", "__index", "__class__" } do

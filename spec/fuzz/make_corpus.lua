@@ -54,8 +54,18 @@ local function tokenizer_json(fields)
 end
 
 local ADDED = '{"id":%d,"content":"%s","single_word":%s,"lstrip":%s,"rstrip":%s,"normalized":%s,"special":%s}'
-local BYTES = '{"H":0,"e":1,"l":2,"o":3,"Ġ":4,"w":5,"r":6,"d":7,"a":8,"aa":9,"He":10,"ll":11,"Hell":12,"Ċ":13}'
-local MERGES = '[["H","e"],["l","l"],["He","ll"],["a","a"]]'
+-- All bytes, and some merges, as GPT-2's files write them.
+run("mkdir -p " .. scratch)
+gpt.train_tokenizer(("Hello hello all, hello all aa\n"):rep(3), { vocab_size = 265 }):save(scratch)
+local BYTES = read(scratch .. "/vocab.json"):gsub("%s+", "")
+local MERGES_TEXT = read(scratch .. "/merges.txt")
+local LINES = MERGES_TEXT:gsub("^#[^\n]*\n", "")
+local MERGES = "[" .. LINES:gsub("(%S+) (%S+)\n", '["%1","%2"],'):gsub(",$", "") .. "]"
+local TOKENS = {}
+for token, id in BYTES:gmatch '"([^"\\]*\\?"?\\?)":(%d+)' do TOKENS[id + 1] = token:gsub("\\(.)", "%1") end
+local MERGE_LIST = {}
+for line in LINES:gmatch "[^\n]+" do MERGE_LIST[#MERGE_LIST + 1] = line end
+
 local SPLIT = [[{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"%s"},"behavior":"%s",
 "invert":%s},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}]]
 local LLAMA3 = [[(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*]]
@@ -77,7 +87,7 @@ local SENTENCEPIECE = {
 
 local function seed_tokenizers()
   local whole = tokenizer_json {
-    added = ADDED:format(14, "<|endoftext|>", "false", "false", "false", "false", "true"), pre =
+    added = ADDED:format(265, "<|end|>", "false", "false", "false", "false", "true"), pre =
     '{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}', decoder =
     '{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}', vocab = BYTES, merges = MERGES }
   seed("tokenizer_json", part("tokenizer.json", whole))
@@ -97,11 +107,11 @@ local function seed_tokenizers()
 "added_tokens_decoder":{"1":{"content":"<s>","lstrip":false,"normalized":false,"rstrip":false,"single_word":false,
 "special":true}}}]]) .. part("generation_config.json", '{"eos_token_id":[1,2]}')
     .. part("chat_template.jinja", "{{ messages }}"))
-  seed("vocab_merges", part("vocab.json", BYTES) .. part("merges.txt", "#version: 0.2\nH e\nl l\nHe ll\na a"))
-  seed("vocab_merges", part("encoder.json", '{"H":0,"e":1,"He":2,"<|endoftext|>":3}') .. part("vocab.bpe", "H e\n")
+  seed("vocab_merges", part("vocab.json", BYTES) .. part("merges.txt", MERGES_TEXT))
+  seed("vocab_merges", part("encoder.json", BYTES) .. part("vocab.bpe", LINES)
     .. part("tokenizer_config.json", '{"add_prefix_space":true,"add_bos_token":true,"bos_token":"<|endoftext|>"}')
     .. part("special_tokens_map.json", '{"eos_token":"<|endoftext|>","additional_special_tokens":["<a>","<b>"]}')
-    .. part("added_tokens.json", '{"<x>":4}'))
+    .. part("added_tokens.json", '{"<x>":265}'))
 end
 
 local function seed_patterns()
@@ -153,6 +163,8 @@ local function tokenizer_keys(model, more)
 end
 
 local function seed_gguf_tokenizers()
+  local types = {}
+  for i, token in ipairs(TOKENS) do types[i] = token:find "^<|" and 3 or 1 end
   seed("gguf_tokenizer", gguf.file { pairs = tokenizer_keys("llama", {
     gguf.array("tokenizer.ggml.tokens", "string", { "<unk>", "<s>", "</s>", "<0x0A>", "▁", "h", "e", "l", "▁h", "ll", "aa", "a" }),
     gguf.array("tokenizer.ggml.scores", "f32", { 0, 0, 0, 0, -1, -2, -3, -4, -0.5, -0.25, -0.125, -9 }),
@@ -160,15 +172,14 @@ local function seed_gguf_tokenizers()
     gguf.pair("tokenizer.ggml.add_space_prefix", "bool", 1), gguf.pair("tokenizer.ggml.unknown_token_id", "u32", 0),
   }) })
   seed("gguf_tokenizer", gguf.file { pairs = tokenizer_keys("gpt2", {
-    gguf.array("tokenizer.ggml.tokens", "string", { "H", "e", "l", "o", "Ġ", "He", "ll", "Hell", "<|end|>" }),
-    gguf.array("tokenizer.ggml.token_type", "i32", { 1, 1, 1, 1, 1, 1, 1, 1, 3 }),
-    gguf.array("tokenizer.ggml.merges", "string", { "H e", "l l", "He ll" }),
+    gguf.array("tokenizer.ggml.tokens", "string", TOKENS), gguf.array("tokenizer.ggml.token_type", "i32", types),
+    gguf.array("tokenizer.ggml.merges", "string", MERGE_LIST),
     gguf.pair("tokenizer.ggml.pre", "string", "llama-bpe"),
     gguf.pair("tokenizer.chat_template", "string", "{{ messages }}"),
   }) })
   seed("gguf_tokenizer", gguf.file { pairs = tokenizer_keys("gpt2", {
-    gguf.array("tokenizer.ggml.tokens", "string", { "a", "b", "ab" }),
-    gguf.array("tokenizer.ggml.merges", "string", { "a b" }), gguf.pair("tokenizer.ggml.pre", "string", "qwen2"),
+    gguf.array("tokenizer.ggml.tokens", "string", TOKENS), gguf.array("tokenizer.ggml.token_type", "i32", types),
+    gguf.array("tokenizer.ggml.merges", "string", MERGE_LIST), gguf.pair("tokenizer.ggml.pre", "string", "qwen2"),
   }) })
 end
 
@@ -301,7 +312,6 @@ local function seed_journal()
     .. part(".config.json.gpt-000000000000000000000000", "{}") .. part("config.json", "{ }"))
 end
 
-run("mkdir -p " .. scratch)
 seed_tokenizers()
 seed_patterns()
 seed_safetensors()

@@ -12,15 +12,19 @@ Reader.MOST_DEPTH = 200
 function Reader.new(what, text)
   local bad = utf8.len(text) == nil and select(2, utf8.len(text))
   if bad then raise("%s: byte %d is not UTF-8", what, bad) end
-  return setmetatable({ what = what, text = text, at = 1, depth = 0 }, Reader)
+  return setmetatable({ what = what, text = text, at = 1, depth = 0, line = 1, line_start = 1 }, Reader)
 end
 
--- Where a byte lies: "line 2, column 5", columns in characters.
+-- Where a byte lies: "line 2, column 5", columns in characters. Places behind the one asked for last are found from
+-- there.
 function Reader:place(at)
   at = math.min(at or self.at, #self.text + 1)
-  local _, lines = self.text:sub(1, at - 1):gsub("\n", "")
-  local start = self.text:sub(1, at - 1):match ".*\n()" or 1
-  return ("line %d, column %d"):format(lines + 1, utf8.len(self.text, start, at - 1) + 1)
+  if at < self.line_start then self.line, self.line_start = 1, 1 end
+  local first = self.line_start
+  for next_start in self.text:sub(first, at - 1):gmatch "\n()" do
+    self.line, self.line_start = self.line + 1, first + next_start - 1
+  end
+  return ("line %d, column %d"):format(self.line, utf8.len(self.text, self.line_start, at - 1) + 1)
 end
 
 function Reader:fail(at, ...)

@@ -28,6 +28,9 @@ function bounds.work(value, line)
   end
 end
 
+--- Counts a search for a part in a text: at worst all of it is compared at every place.
+function bounds.search(text, part, line) bounds.step((#text * #part) >> 16, line) end
+
 --- A text of so many bytes may be too long, and a list of so many items.
 function bounds.bytes(n, line)
   if n > MOST_BYTES then fault.raise(line, "a text of over %d bytes", MOST_BYTES) end

@@ -15,26 +15,25 @@ end
 
 function fault.is(value) return getmetatable(value) == Fault end
 
--- Lua's own errors, which come of arguments that make no sense, without the place in our sources.
-local function told(problem)
+-- Lua's own errors come of values that make no sense there, or of too deep a template. `what`: what was given them.
+local function told(problem, what)
   if fault.is(problem) or core._is_passing(problem) then return problem end
-  local message = tostring(problem):gsub("^[^\n]-:%d+: ", ""):gsub("\n.*", "")
-  if message:find "stack overflow" then message = "nested too deep" end
-  return setmetatable({ message = message }, Fault)
+  local deep = tostring(problem):find "stack overflow"
+  return setmetatable({ message = deep and "nested too deep" or what .. " does not take such values" }, Fault)
 end
 
---- Runs fn(...); a fault without a line gets this one.
-function fault.at(line, fn, ...)
+--- Runs fn(...), which is `what` in messages; a fault without a line gets this one.
+function fault.at(line, what, fn, ...)
   local results = table.pack(pcall(fn, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
-  local problem = told(results[2])
+  local problem = told(results[2], what)
   if fault.is(problem) and not problem.line then problem.line = line end
   error(problem, 0)
 end
 
 --- fn(...), or nil and what is wrong, with its line.
 function fault.guard(fn, ...)
-  local ok, result = pcall(fault.at, nil, fn, ...)
+  local ok, result = pcall(fault.at, nil, "something in it", fn, ...)
   if ok then return result end
   if not fault.is(result) then error(result, 0) end
   return nil, result.line and ("line %d: %s"):format(result.line, result.message) or result.message

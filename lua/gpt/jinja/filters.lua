@@ -76,10 +76,13 @@ function filters.tojson(value, positional, named)
                        sort_keys = named.sort_keys })
 end
 
-function filters.items(value)
-  if values.kind(value) == "undefined" then return list {} end
-  if values.kind(value) ~= "dict" then fault.raise(nil, "items: a dict expected, got a %s", values.kind(value)) end
+local function items_of_dict(what, value)
+  if values.kind(value) ~= "dict" then fault.raise(nil, "%s: a dict expected, got a %s", what, values.kind(value)) end
   return methods.dicts.items(value)
+end
+
+function filters.items(value)
+  return values.kind(value) == "undefined" and list {} or items_of_dict("items", value)
 end
 
 function filters.list(value)
@@ -190,7 +193,7 @@ end
 
 function filters.dictsort(value, positional, named)
   local by = argument(positional, named, 2, "by") == "value" and 2 or 1
-  return sorted(methods.dicts.items(value), function(pair) return folded(pair[by]) end,
+  return sorted(items_of_dict("dictsort", value), function(pair) return folded(pair[by]) end,
     values.truth(argument(positional, named, 3, "reverse") or false))
 end
 
@@ -216,6 +219,7 @@ local function extreme(better)
   return function(value)
     local best
     for _, item in ipairs(values.each(value)) do
+      bounds.step()
       if best == nil or better(item, best) then best = item end
     end
     return best == nil and values.undefined "extreme" or best

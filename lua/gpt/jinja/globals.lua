@@ -31,7 +31,7 @@ local function range(positional)
   if math.type(first) ~= "integer" or math.type(last) ~= "integer" or math.type(step) ~= "integer" or step == 0 then
     fault.raise(nil, "range: whole numbers expected, and a step that is not 0")
   end
-  if math.abs((last - first) / step) > MOST_ITEMS then fault.raise(nil, "range: over %d items", MOST_ITEMS) end
+  if math.abs((last - (first + 0.0)) / step) > MOST_ITEMS then fault.raise(nil, "range: over %d items", MOST_ITEMS) end
   local items = {}
   for i = first, step > 0 and last - 1 or last + 1, step do items[#items + 1] = i end
   return values.list(items)

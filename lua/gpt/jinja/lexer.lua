@@ -102,9 +102,9 @@ end
 
 -- What stands before a mark, as far as it stays.
 local function trim_before(text, mark, trim, line_start)
-  if trim == "-" then return text:sub(1, (text:match ".*%S()" or 1) - 1) end
+  if trim == "-" then return text:sub(1, (text:match "^.*%S()" or 1) - 1) end
   if trim == "+" or mark == "{{" then return text end
-  local head = text:sub(1, (text:match ".*[^ \t]()" or 1) - 1)
+  local head = text:sub(1, (text:match "^.*[^ \t]()" or 1) - 1)
   local begins_line = head:sub(-1) == "\n" or head == "" and line_start
   return begins_line and head or text
 end

@@ -73,7 +73,7 @@ function expressions.list(self, node, scope) return values.list(self:positional(
 function expressions.dict(self, node, scope)
   local dict = values.dict()
   for i, key in ipairs(node.keys) do
-    fault.at(node.line, values.set, dict, self:value(key, scope), self:value(node.values[i], scope))
+    fault.at(node.line, "a dict", values.set, dict, self:value(key, scope), self:value(node.values[i], scope))
   end
   return dict
 end
@@ -100,13 +100,13 @@ expressions["not"] = function(self, node, scope) return not values.truth(self:va
 
 function expressions.binary(self, node, scope)
   local left, right = self:value(node.left, scope), self:value(node.right, scope)
-  local result = fault.at(node.line, operators.binary, node.operator, left, right)
+  local result = fault.at(node.line, node.operator, operators.binary, node.operator, left, right)
   bounds.work(result, node.line)
   return result
 end
 
 function expressions.sign(self, node, scope)
-  return fault.at(node.line, operators.sign, node.operator, self:value(node.value, scope))
+  return fault.at(node.line, node.operator, operators.sign, node.operator, self:value(node.value, scope))
 end
 
 -- a < b < c compares the neighbours.
@@ -114,7 +114,7 @@ function expressions.compare(self, node, scope)
   local left = self:value(node.first, scope)
   for _, link in ipairs(node.rest) do
     local right = self:value(link.value, scope)
-    if not fault.at(node.line, operators.compare, link.operator, left, right) then return false end
+    if not fault.at(node.line, link.operator, operators.compare, link.operator, left, right) then return false end
     left = right
   end
   return true
@@ -128,7 +128,7 @@ end
 function expressions.attribute(self, node, scope)
   local value = self:value(node.value, scope)
   check_defined(value, node, node.name)
-  local found = fault.at(node.line, methods.find, value, node.name)
+  local found = fault.at(node.line, "a method", methods.find, value, node.name)
   if found == nil then found = operators.item(value, node.name) end
   if found == nil then return values.undefined(node.name) end
   return found
@@ -137,8 +137,9 @@ end
 function expressions.item(self, node, scope)
   local value, key = self:value(node.value, scope), self:value(node.key, scope)
   check_defined(value, node, values.text(key))
+  bounds.work(key, node.line)
   local found = operators.item(value, key)
-  if found == nil and type(key) == "string" then found = fault.at(node.line, methods.find, value, key) end
+  if found == nil and type(key) == "string" then found = fault.at(node.line, "a method", methods.find, value, key) end
   if found == nil then return values.undefined(values.text(key)) end
   return found
 end
@@ -150,18 +151,20 @@ function expressions.slice(self, node, scope)
   end
   local whole = self:value(node.value, scope)
   bounds.work(whole, node.line)
-  return fault.at(node.line, operators.slice, whole, bound(node.first), bound(node.last), bound(node.step))
+  return fault.at(node.line, "a slice", operators.slice, whole, bound(node.first), bound(node.last),
+    bound(node.step))
 end
 
 function expressions.filter(self, node, scope)
   local value = self:value(node.value, scope)
   local positional, named = self:positional(node.positional, scope), self:named(node.named, scope)
-  return fault.at(node.line, self.filter, self, node.name, value, positional, named)
+  return fault.at(node.line, "the filter " .. node.name, self.filter, self, node.name, value, positional, named)
 end
 
 function expressions.test(self, node, scope)
   local value = self:value(node.value, scope)
-  return fault.at(node.line, self.test, self, node.name, value, self:positional(node.positional, scope))
+  local positional = self:positional(node.positional, scope)
+  return fault.at(node.line, "the test " .. node.name, self.test, self, node.name, value, positional)
 end
 
 function Machine:call(node, callee, positional, named)
@@ -171,7 +174,7 @@ function Machine:call(node, callee, positional, named)
   end
   self.depth = self.depth + 1
   if self.depth > DEEPEST then fault.raise(node.line, "calls are nested more than %d deep", DEEPEST) end
-  local result = fault.at(node.line, callee.fn, positional, named, self)
+  local result = fault.at(node.line, callee.name, callee.fn, positional, named, self)
   self.depth = self.depth - 1
   if result == nil then return values.none end
   bounds.work(result, node.line)
@@ -213,7 +216,7 @@ local function inside(scope) return setmetatable({}, { __index = scope }) end
 function statements.data(self, node) self:write(node.text, node.line) end
 
 function statements.print(self, node, scope)
-  self:write(fault.at(node.line, values.text, self:value(node.value, scope)), node.line)
+  self:write(fault.at(node.line, "{{ }}", values.text, self:value(node.value, scope)), node.line)
 end
 
 statements["do"] = function(self, node, scope) self:value(node.value, scope) end
@@ -235,7 +238,7 @@ local function assign(scope, names, value, line)
     scope[names[1]] = value
     return
   end
-  local items = fault.at(line, values.each, value)
+  local items = fault.at(line, "for", values.each, value)
   if #items ~= #names then fault.raise(line, "%d values for %d names", #items, #names) end
   for i, name in ipairs(names) do scope[name] = items[i] end
 end
@@ -273,7 +276,7 @@ end
 
 statements["for"] = function(self, node, scope)
   if node.recursive then fault.raise(node.line, "a recursive loop is not supported") end
-  local items = chosen(self, node, scope, fault.at(node.line, values.each, self:value(node.list, scope)))
+  local items = chosen(self, node, scope, fault.at(node.line, "for", values.each, self:value(node.list, scope)))
   local state = {}
   for i, item in ipairs(items) do
     local round = inside(scope)

@@ -19,7 +19,7 @@ local function strip(s, characters, left, right)
   local set = characters and values.kind(characters) == "string" and escaped(characters) or "%s"
   if set == "" then return s end
   if left then s = s:match("^[" .. set .. "]*(.*)$") end
-  if right then s = s:sub(1, (s:match(".*[^" .. set .. "]()") or 1) - 1) end
+  if right then s = s:sub(1, (s:match("^.*[^" .. set .. "]()") or 1) - 1) end
   return s
 end
 
@@ -43,6 +43,7 @@ local function split(s, separator, most)
   most = most and math.tointeger(most) or -1
   if separator == nil or values.kind(separator) == "none" then return list(split_blanks(s, most)) end
   if text(separator, "split") == "" then fault.raise(nil, "split: an empty separator") end
+  bounds.search(s, separator)
   local parts, at = {}, 1
   while most < 0 or #parts < most do
     local first, last = s:find(separator, at, true)
@@ -87,6 +88,7 @@ end
 local function replace(s, old, new, most)
   old, new, most = text(old, "replace"), text(new, "replace"), most and math.tointeger(most) or -1
   if old == "" then return s end
+  bounds.search(s, old)
   local parts, at = {}, 1
   while most ~= 0 do
     local first, last = s:find(old, at, true)
@@ -100,13 +102,15 @@ local function replace(s, old, new, most)
 end
 
 local function find(s, part)
-  local first = s:find(text(part, "find"), 1, true)
+  bounds.search(s, text(part, "find"))
+  local first = s:find(part, 1, true)
   return first and (utf8.len(s, 1, first - 1) or first - 1) or -1
 end
 
 local function count(s, part)
   local n, at = 0, 1
   if text(part, "count") == "" then return #values.characters(s) + 1 end
+  bounds.search(s, part)
   while true do
     local first, last = s:find(part, at, true)
     if not first then return n end

@@ -140,8 +140,10 @@ function operators.contains(whole, item)
   bounds.work(whole)
   if kind == "string" then
     if values.kind(item) ~= "string" then fault.raise(nil, "'in' a text needs a text, got a %s", values.kind(item)) end
+    bounds.search(whole, item)
     return whole:find(item, 1, true) ~= nil
   end
+  bounds.work(item)
   if kind == "dict" then
     local key = values.kind(item)
     return (key == "string" or key == "number" or key == "boolean" or key == "none") and values.get(whole, item) ~= nil

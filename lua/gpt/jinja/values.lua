@@ -151,6 +151,7 @@ function values.equal(a, b)
   if kind == "list" then return equal_lists(a, b) end
   if kind == "dict" then return equal_dicts(a, b) end
   if kind == "undefined" then return true end
+  if kind == "string" then bounds.work(a) end
   return a == b
 end
 
