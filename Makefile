@@ -291,6 +291,12 @@ run-tsan: $(CORE) $(MADE) $(BUILD)/states
 	@$(RUN) LUAGPT_TOGETHER='$(BUILD)/together' TSAN_OPTIONS=halt_on_error=1 \
 	  $(BUILD)/states $(TOGETHER) $(TOGETHER) >/dev/null && echo 'tsan: no races'
 
+# Every public function with every kind of wrong argument; the specs try a sample of these.
+arguments: setup-test
+	@$(MAKE) --no-print-directory run-arguments
+run-arguments: $(CORE) $(MADE)
+	@LUAGPT_ARGUMENTS=1 $(BUSTED) spec/arguments_spec.lua
+
 # Warnings are errors, for every compiler there is; and who may know whom.
 LINT_COMPILERS = gcc clang
 lint: $(LINT_COMPILERS:%=lint-%)
@@ -387,8 +393,8 @@ help:
 	@echo 'make mpi      build $(MPI), for training by several processes (installed where it was built)'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
 	@echo 'make faults   let every allocation, call on files and moment of a save fail; ARGS: one kind, one case'
-	@echo 'make lint, make asan, make tsan, make fuzz, make test-arm, make bench, make bench-products, make docs, make clean'
+	@echo 'make lint, make asan, make tsan, make fuzz, make arguments, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: all objects always faults mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
+.PHONY: arguments run-arguments all objects always faults mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
 -include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d

@@ -1,5 +1,6 @@
 local gpt = require "gpt"
 local core = require "gpt.core"
+local examples = require "spec.support.examples"
 local files = require "spec.support.files"
 local process = require "spec.support.process"
 local raised = require "spec.support.raised"
@@ -158,84 +159,20 @@ describe("gpt.help", function()
 end)
 
 describe("the examples of the help texts", function()
-  local directory, root
-  setup(function()
-    directory = files.directory()
-    local pipe = assert(io.popen("pwd"))
-    root = pipe:read("l")
-    pipe:close()
-    files.copy("spec/fixtures/tokenizer", directory .. "/tokenizer")
-    files.write(directory .. "/book.txt", ("A book has many lines, and this is one of them.\n"):rep(100))
-  end)
-  teardown(function() files.remove(directory) end)
-
-  -- Runs code a line at a time where it is no chunk, as the prompt does.
-  local RUNNER = [[
-    local gpt = require "gpt"
-    io.stdout:setvbuf "full"
-    local env = setmetatable({ gpt = gpt, nn = gpt.nn, print = function(...)
-      for i = 1, select("#", ...) do tostring((select(i, ...))) end
-    end, io = setmetatable({ write = function() end }, { __index = io }) }, { __index = _G })
-    gpt.set_threads(1)
-    env.tokenizer = gpt.tokenizer "tokenizer"
-    env.model = gpt.Model { vocab_size = 400, context_length = 64, emb_dim = 8, n_heads = 2, n_layers = 2,
-      drop_rate = 0, qkv_bias = false }
-    env.model.tokenizer = env.tokenizer
-    env.model:save "gpt2"
-    env.optimizer = gpt.optim.AdamW(env.model)
-    env.session, env.layer, env.t = env.model:session(), env.model.blocks[1], gpt.randn(2, 3)
-    env.session:feed { 3, 1, 2 }
-    env.chat = env.model:chat { template = "{{ messages[-1].content }}", max_new_tokens = 3 }
-    env.data = gpt.dataset("book.txt", { tokenizer = env.tokenizer, context_length = 32, batch_size = 2 })
-    env.training, env.validation = env.data:split(0.8)
-    env.logits = gpt.randn(400)
-    local function run(code)
-      local fn = load(code, "=example", "t", env) or load("return " .. code, "=example", "t", env)
-      if fn then return fn() end
-      local chunk = ""
-      for line in (code .. "\n"):gmatch("(.-)\n") do
-        chunk = chunk .. line .. "\n"
-        local whole, problem = load("return " .. chunk, "=example", "t", env), nil
-        if not whole then whole, problem = load(chunk, "=example", "t", env) end
-        if whole then
-          env.print(whole())
-          chunk = ""
-        elseif not problem:find("<eof>", 1, true) then
-          error(problem, 0)
-        end
-      end
-      if chunk:find("%S") then error("unfinished: " .. chunk, 0) end
-    end
-    local ok, problem = xpcall(run, debug.traceback, CODE)
-    print(ok and "fine" or problem)
-  ]]
-
-  local order = {}
-  for name, entry in pairs(texts) do
-    if entry.usage then table.insert(order, name) end
-  end
-  table.sort(order)
-
   it("run, every one", function()
-    local code = { ("") }
-    local failed = {}
-    local all = {}
-    for _, name in ipairs(order) do all[#all + 1] = ("{ %q, %q }"):format(name, texts[name].usage) end
-    code[#code + 1] = ("local EXAMPLES = { %s }\n"):format(table.concat(all, ",\n"))
-    code[#code + 1] = "for _, each in ipairs(EXAMPLES) do local name, CODE = each[1], each[2]\n"
-    code[#code + 1] = "local print = function(...) print(name .. ':', ...) end\n" .. RUNNER .. "\nend"
-    files.write(directory .. "/run.lua", table.concat(code))
-    local path = package.path:gsub("%./", root .. "/")
-    local cpath = package.cpath:gsub("%./", root .. "/")
-    local command = ("cd '%s' && LUA_PATH='%s' LUA_CPATH='%s' lua5.4 run.lua 2>&1"):format(directory, path, cpath)
-    local pipe = assert(io.popen(command))
-    local fine = 0
-    for line in pipe:lines() do
+    local output, ok = examples.in_directory [[
+      for _, name in ipairs(examples.names()) do
+        local ran, problem = xpcall(examples.run, debug.traceback, texts[name].usage, examples.environment())
+        print(name .. ":", ran and "fine" or problem)
+      end
+    ]]
+    local failed, fine = {}, 0
+    for line in output:gmatch("[^\n]+") do
       if line:find(":\tfine$") then fine = fine + 1 elseif line:find("^[%w_.:]+:\t") then table.insert(failed, line) end
     end
-    pipe:close()
     assert.same({}, failed)
-    assert.equal(#order, fine)
+    assert.is_true(ok, output)
+    assert.equal(#examples.names(), fine)
     assert.is_true(fine > 100)
   end)
 end)

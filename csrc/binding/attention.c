@@ -11,7 +11,7 @@ GptAttentionRule bind_attention_rule(lua_State *L, int index, const char *what) 
   GptAttentionRule rule = {.causal = true};
   if (lua_isnoneornil(L, index)) return rule;
   if (!lua_istable(L, index))
-    luaL_argerror(L, index, lua_pushfstring(L, "a table of options expected, got %s", bind_typename(L, index)));
+    bind_argument_error(L, index, lua_pushfstring(L, "a table of options expected, got %s", bind_typename(L, index)));
   bind_check_options(L, index, what, names);
   rule.causal = bind_opt_boolean_field(L, index, what, "causal", true);
   rule.scale = bind_opt_number_within(L, index, what, "scale", positive, 0);

@@ -1,7 +1,6 @@
 #include "binding/binding.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,11 +9,11 @@
 #include "core/base/hints.h"
 #include "core/base/numbers.h"
 
-#define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
 #define STEP_GROWTH ((size_t)8 << 20) /* bytes, as the others: bind_account */
 #define FULL_GROWTH ((size_t)128 << 20)
 #define GROWTH_PER_BYTE 6 /* of Lua's own heap */
 #define MOST_NAMES 128
+#define OURS "ours" /* in the metatables of our types */
 
 char bind_orphans;
 
@@ -28,55 +27,6 @@ GptEnv *bind_env(lua_State *L) {
 void bind_functions(lua_State *L, const luaL_Reg *functions) {
   lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   luaL_setfuncs(L, functions, 1);
-}
-
-/* Level of the innermost function outside the package, as luaL_where counts. */
-static int user_level(lua_State *L) {
-  lua_Debug frame;
-  lua_getfield(L, LUA_REGISTRYINDEX, HOME_KEY);
-  const char *home = lua_tostring(L, -1);
-  int level = 1;
-  while (home != NULL && lua_getstack(L, level, &frame) != 0) {
-    lua_getinfo(L, "S", &frame);
-    if (frame.what[0] != 'C' && strncmp(frame.source, home, strlen(home)) != 0) break;
-    level++;
-  }
-  lua_pop(L, 1);
-  return home == NULL ? 1 : level;
-}
-
-int bind_error(lua_State *L, const char *format, ...) {
-  char message[GPT_ERROR_SIZE];
-  va_list arguments;
-  va_start(arguments, format);
-  gpt_format_list(message, sizeof message, format, arguments);
-  va_end(arguments);
-  gpt_make_plain(message);
-  luaL_where(L, user_level(L));
-  lua_pushstring(L, message);
-  lua_concat(L, 2);
-  return lua_error(L);
-}
-
-/* Raises what a protected call left: the error itself, a string behind the path of the layer. */
-static int raise_host_error(lua_State *L, GptEnv *env) {
-  char path[GPT_PATH_SIZE], unused[GPT_ERROR_SIZE];
-  memcpy(path, env->path, sizeof path);
-  gpt_take_error(env, unused);
-  bind_push_kept_error(L);
-  if (lua_type(L, -1) == LUA_TSTRING && path[0] != '\0') {
-    lua_pushfstring(L, "%s: ", path);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
-}
-
-int bind_raise(lua_State *L, GptEnv *env) {
-  if (env->host_error) return raise_host_error(L, env);
-  char message[GPT_ERROR_SIZE];
-  gpt_take_error(env, message);
-  return bind_error(L, "%s", message);
 }
 
 void bind_set_type(lua_State *L, const char *type) {
@@ -96,9 +46,17 @@ void **bind_push_box(lua_State *L, const char *type, int user_values) {
   return box;
 }
 
+/* Not a file of Lua's, for instance, which has a finalizer too. */
+static bool is_type_of_ours(lua_State *L, int index) {
+  bool ours = lua_type(L, index) == LUA_TUSERDATA && luaL_getmetafield(L, index, OURS) != LUA_TNIL;
+  if (ours) lua_pop(L, 1);
+  return ours;
+}
+
 int bind_free(lua_State *L) {
   if (bind_env(L)->collecting) return 0;
-  if (luaL_getmetafield(L, 1, "__gc") == LUA_TNIL) return luaL_argerror(L, 1, "a value of gpt's expected");
+  if (!is_type_of_ours(L, 1)) return bind_type_error(L, 1, "a value of gpt's");
+  luaL_getmetafield(L, 1, "__gc");
   lua_pushvalue(L, 1);
   lua_call(L, 1, 0);
   return 0;
@@ -113,16 +71,10 @@ void *bind_scratch_behind(lua_State *L, size_t head, int64_t count, size_t size)
 
 void *bind_scratch(lua_State *L, int64_t count, size_t size) { return bind_scratch_behind(L, 0, count, size); }
 
-/* Where a file of the package called, the number of its argument tells nobody anything. */
-static int raise_freed(lua_State *L, int index, const char *type) {
-  if (user_level(L) > 1) return bind_error(L, "this %s was freed", type);
-  return luaL_argerror(L, index, lua_pushfstring(L, "this %s was freed", type));
-}
-
 void *bind_test(lua_State *L, int index, const char *type) {
   void **box = luaL_testudata(L, index, type);
   if (box == NULL) return NULL;
-  if (*box == NULL) raise_freed(L, index, type);
+  if (*box == NULL) bind_argument_error(L, index, lua_pushfstring(L, "this %s was freed", type));
   if (bind_env(L)->collecting)
     bind_error(L, "a finalizer uses a %s in the middle of an operation that has run out of memory", type);
   return *box;
@@ -178,7 +130,7 @@ static void wrong_type(lua_State *L, int index, const char *type) {
     advice = lua_pushfstring(L, "; a method is called with a colon: value:%s(...)", frame.name ? frame.name : "name");
   else if (array && strcmp(type, "gpt.Tensor") == 0)
     advice = "; gpt.tensor(array) makes one";
-  luaL_argerror(L, index, lua_pushfstring(L, "%s expected, got %s%s", type, came, advice));
+  bind_argument_error(L, index, lua_pushfstring(L, "%s expected, got %s%s", type, came, advice));
 }
 
 void *bind_check(lua_State *L, int index, const char *type) {
@@ -201,7 +153,7 @@ void bind_forbid_files(lua_State *L) {
 
 const char *bind_path(lua_State *L, int index) {
   size_t length;
-  luaL_checktype(L, index, LUA_TSTRING);
+  bind_check_type(L, index, LUA_TSTRING);
   const char *path = lua_tolstring(L, index, &length);
   if (bind_files_forbidden(L)) bind_error(L, "%s: files are forbidden in this Lua state (gpt.forbid_files)", path);
   if (length == 0) bind_error(L, "a file's or a directory's name expected, got an empty string");
@@ -265,7 +217,7 @@ static size_t collect_names(lua_State *L, int table, const char **names, size_t 
 
 static int unknown_name(lua_State *L) {
   char hint[GPT_HINT_SIZE];
-  const char *names[MOST_NAMES], *word = bind_tostring(L, 2);
+  const char *names[MOST_NAMES], *word = bind_word(L, 2);
   size_t count = collect_names(L, lua_upvalueindex(TYPE_METHODS), names, 0);
   count = collect_names(L, lua_upvalueindex(TYPE_FIELDS), names, count);
   const char *type = lua_tostring(L, lua_upvalueindex(TYPE_NAME));
@@ -319,6 +271,8 @@ void bind_type(lua_State *L, const BindType *type) {
   else lua_pop(L, 1), lua_pushnil(L);
   lua_pushcclosure(L, index_value, 5);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, OURS);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
@@ -342,6 +296,6 @@ void bind_check_options(lua_State *L, int index, const char *what, const char *c
     while (key != NULL && i < count && strcmp(key, names[i]) != 0) i++;
     if (key != NULL && i < count) continue;
     if (key != NULL) gpt_hint(key, names, count, hint);
-    bind_error(L, "%s: unknown option '%s'%s", what, bind_tostring(L, -1), hint);
+    bind_error(L, "%s: unknown option '%s'%s", what, bind_word(L, -1), hint);
   }
 }

@@ -106,8 +106,27 @@ void bind_forbid_files(lua_State *L);
 /* Raises the core's error at the line of the user's code that called into the package. */
 int bind_raise(lua_State *L, GptEnv *env);
 
-/* Raises a message of the binding's own, in the same place. */
+/* Raises a message of the binding's own, in the same place. What is no text to show in it is escaped (printable.h). */
 int bind_error(lua_State *L, const char *format, ...);
+
+/* As Lua's luaL_argerror, luaL_typeerror, luaL_check... and luaL_opt... But where a Lua file of the package made the
+ * call, the error is at the user's line; control characters are escaped, and numbers shown that are not whole. */
+int bind_argument_error(lua_State *L, int index, const char *message);
+int bind_type_error(lua_State *L, int index, const char *expected);
+void bind_check_any(lua_State *L, int index);
+void bind_check_type(lua_State *L, int index, int type);
+void *bind_check_userdata(lua_State *L, int index, const char *type);
+lua_Integer bind_check_integer(lua_State *L, int index);
+lua_Number bind_check_number(lua_State *L, int index);
+const char *bind_check_string(lua_State *L, int index);
+const char *bind_check_bytes(lua_State *L, int index, size_t *length);
+lua_Integer bind_opt_integer(lua_State *L, int index, lua_Integer otherwise);
+lua_Number bind_opt_number(lua_State *L, int index, lua_Number otherwise);
+const char *bind_opt_string(lua_State *L, int index, const char *otherwise);
+
+/* A word of the user's as messages repeat it, escaped and not too long: pushes it. Of values that only their own metatable
+ * makes a text of, it is the type. */
+const char *bind_word(lua_State *L, int index);
 
 /* Pushes a new weak table: mode "k" or "v". */
 void bind_push_weak(lua_State *L, const char *mode);

@@ -11,7 +11,7 @@ static int choice(lua_State *L, int table, const char *what, const char *field, 
                   const char *listed) {
   int found = 0;
   if (lua_getfield(L, table, field) != LUA_TNIL) {
-    const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : bind_tostring(L, -1);
+    const char *given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : bind_word(L, -1);
     while (names[found] != NULL && strcmp(names[found], given) != 0) found++;
     if (names[found] == NULL) bind_error(L, "%s: %s: %s expected, got %s", what, field, listed, given);
   }
@@ -118,7 +118,7 @@ static int64_t rope_dims_of(const GptConfig *c) {
 }
 
 void bind_config(lua_State *L, int index, GptConfig *config) {
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   *config = (GptConfig){.activation = bind_activation_field(L, index, "config"),
                         .norm = norm_field(L, index),
                         .positions = positions_field(L, index),
@@ -135,8 +135,8 @@ void bind_config(lua_State *L, int index, GptConfig *config) {
 
 /* _check_rope_scaling(config, dims): raises what is wrong with its rope_scaling, for so many numbers of a head */
 static int check_rope_scaling(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  bind_rotary_scaling(L, 1, "config", "rope_scaling", luaL_checkinteger(L, 2));
+  bind_check_type(L, 1, LUA_TTABLE);
+  bind_rotary_scaling(L, 1, "config", "rope_scaling", bind_check_integer(L, 2));
   return 0;
 }
 

@@ -48,7 +48,7 @@ static void prepare_change(lua_State *L, lua_Integer i, Change *change) {
   int first = lua_gettop(L) + 1;
   push_change(L, i);
   change->layer = bind_layer(L, first);
-  change->name = luaL_checkstring(L, first + 1);
+  change->name = bind_check_string(L, first + 1);
   change->part = bind_test_layer(L, first + 2);
   if (change->part != NULL) prepare_part(L, change, first);
   else change->parameter = bind_tensor(L, first + 2);
@@ -110,7 +110,7 @@ static int apply(lua_State *L) {
 }
 
 void bind_exchange(lua_State *L, int index) {
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   index = lua_absindex(L, index);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, apply, 1);

@@ -32,7 +32,7 @@ static int release_mapped_file(lua_State *L) {
 
 /* file:close(): tensors that are views of it keep the mapping. */
 static int close_mapped_file(lua_State *L) {
-  luaL_checkudata(L, 1, MAPPED_FILE);
+  bind_check_userdata(L, 1, MAPPED_FILE);
   return bind_free(L);
 }
 
@@ -56,7 +56,7 @@ static bool is_inside(const GptMappedFile *file, lua_Integer offset, lua_Integer
 static int mapped_file_bytes(lua_State *L) {
   luaL_Buffer buffer;
   const GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
-  lua_Integer offset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
+  lua_Integer offset = bind_check_integer(L, 2), count = bind_check_integer(L, 3);
   if (!is_inside(file, offset, count)) return luaL_pushfail(L), 1;
   char *bytes = luaL_buffinitsize(L, &buffer, (size_t)count);
   file = bind_check(L, 1, MAPPED_FILE);
@@ -67,19 +67,19 @@ static int mapped_file_bytes(lua_State *L) {
 
 static GptFileType check_file_type(lua_State *L, int index) {
   GptFileType type = {0};
-  const char *name = luaL_checkstring(L, index);
+  const char *name = bind_check_string(L, index);
   bool known = gpt_file_type_safetensors(name, &type) || gpt_file_type_numpy(name, &type);
-  luaL_argcheck(L, known, index, "a type of safetensors or of numpy files expected");
+  if (!known) bind_argument_error(L, index, "a type of safetensors or of numpy files expected");
   return type;
 }
 
 static int check_file_shape(lua_State *L, int index, int64_t *shape) {
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   lua_Unsigned ndim = lua_rawlen(L, index);
-  luaL_argcheck(L, ndim <= GPT_MAX_DIMS, index, "too many dimensions");
+  if (!(ndim <= GPT_MAX_DIMS)) bind_argument_error(L, index, "too many dimensions");
   for (int d = 0; d < (int)ndim; d++) {
     lua_rawgeti(L, index, d + 1);
-    shape[d] = luaL_checkinteger(L, -1);
+    shape[d] = bind_check_integer(L, -1);
     lua_pop(L, 1);
   }
   return (int)ndim;
@@ -90,10 +90,10 @@ static int mapped_file_tensor(lua_State *L) {
   GptEnv *env = bind_env(L);
   int64_t shape[GPT_MAX_DIMS];
   GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
-  lua_Integer offset = luaL_checkinteger(L, 2);
+  lua_Integer offset = bind_check_integer(L, 2);
   GptFileType type = check_file_type(L, 3);
   int ndim = check_file_shape(L, 4, shape);
-  luaL_argcheck(L, offset >= 0, 2, "a byte's position expected");
+  if (!(offset >= 0)) bind_argument_error(L, 2, "a byte's position expected");
   GptTensor **box = bind_new_tensor(L);
   file = bind_check(L, 1, MAPPED_FILE);
   *box = gpt_mapped_file_tensor(env, file, (size_t)offset, &type, ndim, shape, lua_toboolean(L, 5));
@@ -104,7 +104,7 @@ static int mapped_file_tensor(lua_State *L) {
 static int mapped_file_same(lua_State *L) {
   bool same = false;
   const GptMappedFile *files[2] = {bind_check(L, 1, MAPPED_FILE), bind_check(L, 3, MAPPED_FILE)};
-  lua_Integer offsets[2] = {luaL_checkinteger(L, 2), luaL_checkinteger(L, 4)}, count = luaL_checkinteger(L, 5);
+  lua_Integer offsets[2] = {bind_check_integer(L, 2), bind_check_integer(L, 4)}, count = bind_check_integer(L, 5);
   if (is_inside(files[0], offsets[0], count) && is_inside(files[1], offsets[1], count) &&
       !gpt_mapped_file_same(files[0], (size_t)offsets[0], files[1], (size_t)offsets[1], (size_t)count,
                             &same))
@@ -117,7 +117,7 @@ static int mapped_file_same(lua_State *L) {
 static int mapped_file_is_zero(lua_State *L) {
   bool zero = false;
   const GptMappedFile *file = bind_check(L, 1, MAPPED_FILE);
-  lua_Integer offset = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
+  lua_Integer offset = bind_check_integer(L, 2), count = bind_check_integer(L, 3);
   if (is_inside(file, offset, count) &&
       !gpt_mapped_file_zero(file, (size_t)offset, (size_t)count, &zero))
     return raise_of_file(L, file);
@@ -143,7 +143,7 @@ static int release_directory(lua_State *L) {
 
 /* directory:close(): also twice. */
 static int directory_close(lua_State *L) {
-  luaL_checkudata(L, 1, DIRECTORY);
+  bind_check_userdata(L, 1, DIRECTORY);
   return bind_free(L);
 }
 
@@ -152,7 +152,7 @@ static int directory_path(lua_State *L) {
   GptEnv *env = bind_env(L);
   struct stat about;
   bool there;
-  const char *name = luaL_checkstring(L, 2), *path = gpt_directory_path(bind_check(L, 1, DIRECTORY), name);
+  const char *name = bind_check_string(L, 2), *path = gpt_directory_path(bind_check(L, 1, DIRECTORY), name);
   if (path == NULL || !gpt_file_look(env, path, &about, &there)) return bind_raise(L, env);
   lua_pushstring(L, path);
   lua_pushboolean(L, there);

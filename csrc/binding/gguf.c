@@ -31,7 +31,7 @@ static int release_gguf(lua_State *L) {
 
 /* gguf:close(): tensors that are views of the file keep what they need. */
 static int close_file(lua_State *L) {
-  luaL_checkudata(L, 1, TYPE);
+  bind_check_userdata(L, 1, TYPE);
   return bind_free(L);
 }
 
@@ -81,7 +81,7 @@ static void push_gguf_value(lua_State *L, const GptGgufValue *value) {
 /* gguf:value(key): nil where the file has no such key. */
 static int gguf_value(lua_State *L) {
   const GptGguf *gguf = bind_check(L, 1, TYPE);
-  const GptGgufValue *found = gpt_gguf_find(gguf, luaL_checkstring(L, 2));
+  const GptGgufValue *found = gpt_gguf_find(gguf, bind_check_string(L, 2));
   if (found == NULL) lua_pushnil(L);
   else push_gguf_value(L, found);
   return 1;
@@ -131,8 +131,8 @@ static int gguf_tensors(lua_State *L) {
 static int gguf_tensor(lua_State *L) {
   GptEnv *env = bind_env(L);
   const GptGguf *gguf = bind_check(L, 1, TYPE);
-  lua_Integer number = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, number >= 1 && (size_t)number <= gguf->tensor_count, 2, "a tensor's number expected");
+  lua_Integer number = bind_check_integer(L, 2);
+  if (!(number >= 1 && (size_t)number <= gguf->tensor_count)) bind_argument_error(L, 2, "a tensor's number expected");
   GptTensor **box = bind_new_tensor(L);
   gguf = bind_check(L, 1, TYPE);
   *box = gpt_gguf_tensor(env, gguf, (size_t)number - 1, lua_toboolean(L, 3));
@@ -142,7 +142,7 @@ static int gguf_tensor(lua_State *L) {
 /* gguf:tokenizer() */
 static int gguf_tokenizer(lua_State *L) {
   GptEnv *env = bind_env(L);
-  luaL_checkudata(L, 1, TYPE);
+  bind_check_userdata(L, 1, TYPE);
   void **box = bind_push_box(L, BIND_TOKENIZER, 0);
   const GptGguf *gguf = bind_check(L, 1, TYPE);
   *box = gpt_tokenizer_read_gguf(env, gguf);
@@ -155,10 +155,10 @@ static int gguf_tokenizer(lua_State *L) {
    get other ids, or nil. */
 static int tokenizer_bytes(lua_State *L) {
   GptEnv *env = bind_env(L);
-  lua_Integer size = luaL_checkinteger(L, 2);
+  lua_Integer size = bind_check_integer(L, 2);
   GptText *text = bind_push_text(L);
   const GptTokenizer *tokenizer = bind_check(L, 1, BIND_TOKENIZER);
-  luaL_argcheck(L, size >= (lua_Integer)gpt_tokenizer_size(tokenizer), 2, "the tokenizer has more tokens");
+  if (!(size >= (lua_Integer)gpt_tokenizer_size(tokenizer))) bind_argument_error(L, 2, "the tokenizer has more tokens");
   int keys = gpt_tokenizer_write_gguf(env, tokenizer, (size_t)size, text);
   bind_push_text_done(L, text);
   lua_pushinteger(L, keys);

@@ -19,7 +19,7 @@ A grammar, from `gpt.grammar`: what may be generated.
 
 /* _grammar_builder(what): an empty grammar. `what` begins the messages. */
 static int new_builder(lua_State *L) {
-  luaL_checkstring(L, 1);
+  bind_check_string(L, 1);
   void **box = bind_push_box(L, BUILDER, 1);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
@@ -35,21 +35,21 @@ static int raise_building(lua_State *L) {
 }
 
 static int64_t check_rule(lua_State *L, const GptGrammar *grammar, int index) {
-  lua_Integer rule = luaL_checkinteger(L, index);
-  luaL_argcheck(L, rule >= 0 && rule < (lua_Integer)gpt_grammar_rules(grammar), index, "no such rule");
+  lua_Integer rule = bind_check_integer(L, index);
+  if (!(rule >= 0 && rule < (lua_Integer)gpt_grammar_rules(grammar))) bind_argument_error(L, index, "no such rule");
   return rule;
 }
 
 static int64_t check_state(lua_State *L, const GptGrammar *grammar, int index) {
-  lua_Integer state = luaL_checkinteger(L, index);
-  luaL_argcheck(L, state >= 0 && state < (lua_Integer)gpt_grammar_states(grammar), index, "no such state");
+  lua_Integer state = bind_check_integer(L, index);
+  if (!(state >= 0 && state < (lua_Integer)gpt_grammar_states(grammar))) bind_argument_error(L, index, "no such state");
   return state;
 }
 
 /* builder:rule(name): its number, its start state and its end state */
 static int builder_rule(lua_State *L) {
   GptGrammar *grammar = bind_check(L, 1, BUILDER);
-  int64_t rule = gpt_grammar_add_rule(grammar, luaL_checkstring(L, 2));
+  int64_t rule = gpt_grammar_add_rule(grammar, bind_check_string(L, 2));
   if (rule < 0) return raise_building(L);
   lua_pushinteger(L, rule);
   lua_pushinteger(L, gpt_grammar_start(grammar, rule));
@@ -68,8 +68,8 @@ static int builder_state(lua_State *L) {
 static int builder_characters(lua_State *L) {
   GptGrammar *grammar = bind_check(L, 1, BUILDER);
   int64_t from = check_state(L, grammar, 2), to = check_state(L, grammar, 5);
-  lua_Integer low = luaL_checkinteger(L, 3), high = luaL_checkinteger(L, 4);
-  luaL_argcheck(L, low >= 0 && low <= high && high <= 0x10ffff, 3, "a range of characters expected");
+  lua_Integer low = bind_check_integer(L, 3), high = bind_check_integer(L, 4);
+  if (!(low >= 0 && low <= high && high <= 0x10ffff)) bind_argument_error(L, 3, "a range of characters expected");
   bool added = gpt_grammar_add_characters(grammar, from, (uint32_t)low, (uint32_t)high, to);
   return added ? 0 : raise_building(L);
 }
@@ -92,7 +92,7 @@ static int builder_call(lua_State *L) {
 static int builder_text(lua_State *L) {
   GptGrammar *grammar = bind_check(L, 1, BUILDER);
   size_t n;
-  const char *text = luaL_checklstring(L, 3, &n);
+  const char *text = bind_check_bytes(L, 3, &n);
   int64_t from = check_state(L, grammar, 2), to = check_state(L, grammar, 4);
   bool added = n > 0 || gpt_grammar_add_skip(grammar, from, to);
   for (size_t i = 0; added && i < n; i++) {
@@ -109,7 +109,7 @@ static int builder_finish(lua_State *L) {
   GptGrammar *grammar = bind_check(L, 1, BUILDER);
   int64_t root = check_rule(L, grammar, 2);
   void **box = bind_push_box(L, GRAMMAR, 0);
-  void **from = luaL_checkudata(L, 1, BUILDER);
+  void **from = bind_check_userdata(L, 1, BUILDER);
   grammar = bind_check(L, 1, BUILDER);
   *box = grammar;
   *from = NULL;
@@ -143,7 +143,7 @@ Whether a text is one that the grammar describes, whole.
 static int grammar_matches(lua_State *L) {
   size_t n, fits;
   bind_check(L, 1, GRAMMAR);
-  const char *text = luaL_checklstring(L, 2, &n);
+  const char *text = bind_check_bytes(L, 2, &n);
   int matches = gpt_grammar_matches(bind_env(L), bind_check(L, 1, GRAMMAR), text, n, &fits);
   if (matches < 0) return bind_raise(L, bind_env(L));
   lua_pushboolean(L, matches);
@@ -190,7 +190,7 @@ static bool add_texts(lua_State *L, GptTokenTree *tree, int index) {
 static int new_tree(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptTokenizer *tokenizer = bind_test(L, 1, BIND_TOKENIZER);
-  if (tokenizer == NULL) luaL_checktype(L, 1, LUA_TTABLE);
+  if (tokenizer == NULL) bind_check_type(L, 1, LUA_TTABLE);
   void **box = bind_push_box(L, TREE, 0);
   GptTokenTree *tree = *box = gpt_token_tree_new(env);
   if (tree == NULL) return bind_raise(L, env);
@@ -213,7 +213,7 @@ static int new_matcher(lua_State *L) {
   GptEnv *env = bind_env(L);
   bind_check(L, 1, GRAMMAR);
   bind_check(L, 2, TREE);
-  lua_Integer bytes = luaL_optinteger(L, 3, -1);
+  lua_Integer bytes = bind_opt_integer(L, 3, -1);
   void **box = bind_push_box(L, MATCHER, 2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
@@ -234,12 +234,12 @@ static int collect_matcher(lua_State *L) {
 
 /* Reads an array of ids, raw, into memory that Lua owns, which is pushed. */
 static int64_t *read_end_ids(lua_State *L, int index, size_t *count) {
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   *count = lua_rawlen(L, index);
   int64_t *ends = bind_scratch(L, (int64_t)*count, sizeof *ends);
   for (size_t i = 0; i < *count; i++) {
     lua_rawgeti(L, index, (lua_Integer)i + 1);
-    ends[i] = luaL_checkinteger(L, -1);
+    ends[i] = bind_check_integer(L, -1);
     lua_pop(L, 1);
   }
   return ends;
@@ -270,7 +270,7 @@ GptCursor *bind_opt_cursor(lua_State *L, int index) {
 
 /* cursor:take(id): whether it fits; the cursor then stands behind it */
 static int cursor_take(lua_State *L) {
-  int taken = gpt_cursor_take(bind_check(L, 1, CURSOR), luaL_checkinteger(L, 2));
+  int taken = gpt_cursor_take(bind_check(L, 1, CURSOR), bind_check_integer(L, 2));
   if (taken < 0) return bind_raise(L, bind_env(L));
   lua_pushboolean(L, taken);
   return 1;

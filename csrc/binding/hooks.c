@@ -53,14 +53,14 @@ static GptTensor *call_hook(GptEnv *env, GptHooks *hooks, GptPass *pass, int i, 
 }
 
 static int free_hooks(lua_State *L) {
-  gpt_hooks_free(bind_env(L), luaL_checkudata(L, 1, HOOKS));
+  gpt_hooks_free(bind_env(L), bind_check_userdata(L, 1, HOOKS));
   return 0;
 }
 
 /* _hooks(layers, functions): two lists of one length */
 static int new_hooks(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
+  bind_check_type(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   GptHooks *hooks = lua_newuserdatauv(L, sizeof *hooks, 1);
   gpt_hooks_init(hooks, call_hook);
@@ -81,7 +81,7 @@ static int new_hooks(lua_State *L) {
 
 /* _set_hook_maker(function): what makes hooks of a table of functions by path, called with who, the layer and the table */
 static int set_hook_maker(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  bind_check_type(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &hook_maker);
   return 0;
@@ -99,7 +99,7 @@ GptHooks *bind_hooks_field(lua_State *L, int layer, const char *who) {
     lua_insert(L, -2);
     lua_call(L, 3, 1);
   }
-  return luaL_checkudata(L, -1, HOOKS);
+  return bind_check_userdata(L, -1, HOOKS);
 }
 
 /* _run(layer, x, hooks): the layer's output in a pass that hooks watch */
@@ -108,7 +108,7 @@ static int run(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
   lua_settop(L, 3);
   bind_layer_input(L, layer);
-  GptHooks *hooks = luaL_checkudata(L, 3, HOOKS);
+  GptHooks *hooks = bind_check_userdata(L, 3, HOOKS);
   GptPass pass = gpt_pass(env, bind_is_training(env, layer));
   GptTensor **y = bind_new_tensor(L);
   *y = gpt_hooks_run(env, hooks, &pass, layer, bind_tensor(L, 2));

@@ -11,7 +11,7 @@ static void copy_ids(lua_State *L, int index, lua_Integer row, int64_t *to, lua_
     int whole;
     lua_Integer id = lua_tointegerx(L, -1, &whole);
     if (!whole || lua_type(L, -1) != LUA_TNUMBER) {
-      const char *got = bind_tostring(L, -1);
+      const char *got = bind_word(L, -1);
       if (row > 0)
         bind_error(L, "token ids are integers: got %s (%s) at position %d of row %d", got, bind_typename(L, -2), (int)i,
                    (int)row);
@@ -25,9 +25,9 @@ static void copy_ids(lua_State *L, int index, lua_Integer row, int64_t *to, lua_
 const int64_t *bind_ids(lua_State *L, int index, int64_t *count) {
   index = lua_absindex(L, index);
   GptTensor *tensor = bind_test_tensor(L, index);
-  if (tensor == NULL) luaL_argexpected(L, lua_istable(L, index), index, "an array of token ids");
+  if (tensor == NULL && !lua_istable(L, index)) bind_type_error(L, index, "an array of token ids");
   if (tensor != NULL && (tensor->ndim != 1 || tensor->storage->dtype != GPT_I64))
-    luaL_argerror(L, index, "token ids in a tensor must be i64 of shape [tokens]");
+    bind_argument_error(L, index, "token ids in a tensor must be i64 of shape [tokens]");
   *count = tensor != NULL ? tensor->shape[0] : (int64_t)lua_rawlen(L, index);
   int64_t *ids = bind_scratch(L, *count, sizeof *ids);
   if (tensor != NULL) tensor = bind_tensor(L, index);

@@ -7,7 +7,7 @@
    returns what it returns. Its error is passed on as it is. It must not yield. */
 static int infer(lua_State *L) {
   GptEnv *env = bind_env(L);
-  luaL_checkany(L, 1);
+  bind_check_any(L, 1);
   GptPass pass = gpt_pass(env, false), *outer = gpt_pass_enter(env, &pass);
   bool recording = env->recording;
   env->recording = false;

@@ -64,7 +64,7 @@ print(ok or problem)
 */
 static int interruptible(lua_State *L) {
   lua_State *none = NULL;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  bind_check_type(L, 1, LUA_TFUNCTION);
   bool outermost = atomic_compare_exchange_strong(&interrupted, &none, L);
   int status = outermost ? call_interruptible(L) : lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   lua_pushboolean(L, status == LUA_OK);

@@ -92,7 +92,7 @@ static int json_decode(lua_State *L) {
   GptEnv *env = bind_env(L);
   size_t size;
   lua_settop(L, 3);
-  const char *text = luaL_checklstring(L, 1, &size), *what = luaL_optstring(L, 2, "the text");
+  const char *text = bind_check_bytes(L, 1, &size), *what = bind_opt_string(L, 2, "the text");
   void **box = bind_push_box(L, DOCUMENT, 0);
   *box = gpt_json_parse(env, what, text, size);
   if (*box == NULL) return bind_raise(L, env);

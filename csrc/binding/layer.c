@@ -55,7 +55,7 @@ GptLayer *bind_test_layer(lua_State *L, int index) { return bind_test(L, index, 
 GptModel *bind_model(lua_State *L, int index) {
   GptLayer *layer = bind_layer(L, index);
   if (!gpt_layer_is_model(layer))
-    luaL_argerror(L, index, lua_pushfstring(L, "a Model expected, got a layer of kind %s", gpt_layer_name(layer)));
+    bind_argument_error(L, index, lua_pushfstring(L, "a Model expected, got a layer of kind %s", gpt_layer_name(layer)));
   return (GptModel *)layer;
 }
 
@@ -117,7 +117,7 @@ void bind_set_child(lua_State *L, int layer, const char *name, int child) {
 
 /* __gc: a layer with Lua behind it lets go of its parts, which breaks circles. */
 static int layer_collect(lua_State *L) {
-  GptLayer **box = luaL_checkudata(L, 1, BIND_LAYER);
+  GptLayer **box = bind_check_userdata(L, 1, BIND_LAYER);
   GptLayer *layer = *box;
   *box = NULL;
   if (layer == NULL) return 0;
@@ -130,7 +130,7 @@ GptTensor *bind_model_ids(lua_State *L, int index, const char *name) {
   if (lua_istable(L, index)) bind_ids_tensor(L, index, true);
   GptTensor *ids = bind_test_tensor(L, index);
   if (ids == NULL)
-    luaL_argerror(L, index, lua_pushfstring(L, "%s expects a tensor or an array of token ids, got %s", name,
+    bind_argument_error(L, index, lua_pushfstring(L, "%s expects a tensor or an array of token ids, got %s", name,
                                             bind_typename(L, index)));
   if (ids->ndim != 1) return ids;
   GptTensor **row = bind_new_tensor(L); /* [tokens] is a batch of one */

@@ -52,7 +52,7 @@ are none
 int bind_layer_to(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
-  luaL_checkstring(L, 2);
+  bind_check_string(L, 2);
   GptDtype dtype = bind_dtype(L, 2);
   lua_settop(L, 1);
   const GptParameterList *list = gpt_dtype_blocked(dtype) ? push_paths(L, layer) : NULL;

@@ -205,7 +205,7 @@ static int assign(lua_State *L) {
     lua_replace(L, 2);
   }
   size_t bytes;
-  const char *key = luaL_checklstring(L, 2, &bytes);
+  const char *key = bind_check_bytes(L, 2, &bytes);
   if (strlen(key) != bytes) return bind_error(L, "%s: a field's name cannot hold a zero byte", gpt_layer_name(layer));
   if (is_model_field(key) && gpt_layer_is_model(layer)) return set_field(L, 3), 0;
   if (strcmp(key, "training") == 0)

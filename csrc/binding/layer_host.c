@@ -103,7 +103,7 @@ static int call_describe(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_call(L, 1, 1);
   const char *text = lua_tolstring(L, -1, &length);
-  if (text == NULL) return luaL_error(L, "describe must return a string, got %s", bind_typename(L, -1));
+  if (text == NULL) return bind_error(L, "describe must return a string, got %s", bind_typename(L, -1));
   copy_line(description->text, text, length);
   return 0;
 }
@@ -142,8 +142,8 @@ static const GptLayerKind host_kind = {.name = "Layer", .host = true, .forward =
 /* _new_layer(name, class, positionwise or nil): an empty layer of a class, a table with forward. */
 static int new_layer(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *name = luaL_checkstring(L, 1);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *name = bind_check_string(L, 1);
+  bind_check_type(L, 2, LUA_TTABLE);
   GptLayer **box = bind_new_layer(L);
   *box = gpt_layer_new(env, &host_kind, sizeof(GptLayer));
   if (*box == NULL) return bind_raise(L, env);
@@ -166,9 +166,9 @@ field.
 */
 static int parameter(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
-  if (tensor->storage->dtype != GPT_F32) return luaL_argerror(L, 1, "a parameter must be f32");
+  if (tensor->storage->dtype != GPT_F32) return bind_argument_error(L, 1, "a parameter must be f32");
   if (tensor->node != NULL)
-    return luaL_argerror(L, 1, "the result of a recorded op cannot be a parameter; detach() it first");
+    return bind_argument_error(L, 1, "the result of a recorded op cannot be a parameter; detach() it first");
   tensor->requires_grad = tensor->parameter = true;
   lua_settop(L, 1);
   return 1;

@@ -11,7 +11,7 @@
 #define LAYER_LIST "gpt.LayerList"
 
 static int free_layer_list(lua_State *L) {
-  gpt_layer_list_free(luaL_checkudata(L, 1, LAYER_LIST));
+  gpt_layer_list_free(bind_check_userdata(L, 1, LAYER_LIST));
   return 0;
 }
 
@@ -92,7 +92,7 @@ Returns the layer at a path: `model:find("blocks.3.attention")`.
 */
 static int layer_find(lua_State *L) {
   GptEnv *env = bind_env(L);
-  GptLayer *found = gpt_layer_find(env, bind_layer(L, 1), luaL_checkstring(L, 2));
+  GptLayer *found = gpt_layer_find(env, bind_layer(L, 1), bind_check_string(L, 2));
   if (found == NULL) return bind_raise(L, env);
   bind_push_layer(L, found);
   return 1;
@@ -109,7 +109,7 @@ Replaces the layer at a path: `model:replace("blocks.3.feed_forward", other)`.
 static int replace(lua_State *L) {
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1), *with = bind_layer(L, 3);
-  const char *path = luaL_checkstring(L, 2), *dot = strrchr(path, '.');
+  const char *path = bind_check_string(L, 2), *dot = strrchr(path, '.');
   lua_settop(L, 3);
   lua_pushlstring(L, path, dot != NULL ? (size_t)(dot - path) : 0);
   GptLayer *parent = gpt_layer_find(env, layer, lua_tostring(L, -1));
@@ -142,7 +142,7 @@ visited.
 */
 static int layer_apply(lua_State *L) {
   GptLayer *layer = bind_layer(L, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  bind_check_type(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   const GptLayerList *list = push_layers(L, layer);
   for (int64_t i = 0; i < list->count; i++) {

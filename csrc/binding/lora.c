@@ -6,7 +6,7 @@
 static GptLayer *check_lora(lua_State *L, int index) {
   GptLayer *layer = bind_layer(L, index);
   if (!gpt_layer_is_lora(layer))
-    luaL_argerror(L, index, lua_pushfstring(L, "a LoRA expected, got %s", gpt_layer_name(layer)));
+    bind_argument_error(L, index, lua_pushfstring(L, "a LoRA expected, got %s", gpt_layer_name(layer)));
   return layer;
 }
 
@@ -21,7 +21,7 @@ static int new_lora(lua_State *L) {
  * its parameters are shapes without memory. The options are checked by the caller. */
 static int new_adapter(lua_State *L) {
   GptEnv *env = bind_env(L);
-  GptAdapterOptions options = {luaL_checkinteger(L, 2), luaL_checknumber(L, 3), luaL_checknumber(L, 4)};
+  GptAdapterOptions options = {bind_check_integer(L, 2), bind_check_number(L, 3), bind_check_number(L, 4)};
   GptInit init = lua_toboolean(L, 5) ? gpt_init_torch : (GptInit){GPT_INIT_ABSENT, 0};
   GptLayer **box = bind_new_layer(L);
   *box = gpt_adapter_new(env, check_lora(L, 1), options, init);
@@ -30,7 +30,7 @@ static int new_adapter(lua_State *L) {
 
 /* _use_adapter(layer, name or nil): which adapter every LoRA of the tree adds from now on, where it has it */
 static int use_adapter(lua_State *L) {
-  gpt_lora_use_everywhere(bind_env(L), bind_layer(L, 1), luaL_optstring(L, 2, NULL));
+  gpt_lora_use_everywhere(bind_env(L), bind_layer(L, 1), bind_opt_string(L, 2, NULL));
   return 0;
 }
 
@@ -38,7 +38,7 @@ static int use_adapter(lua_State *L) {
  * name, and adapters alone train. All of it, or nothing. */
 static int put_adapters(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = bind_check_string(L, 2);
   bind_layer(L, 1);
   bind_exchange(L, 3);
   gpt_lora_train_adapters(bind_layer(L, 1));

@@ -11,12 +11,12 @@ static void set_bytes(lua_State *L, const char *name, size_t bytes) {
 
 static void set_limit(lua_State *L, GptEnv *env) {
   static const char *const names[] = {"limit", NULL};
-  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, "gpt.memory", names);
   lua_getfield(L, 1, "limit");
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
     bind_error(L, "gpt.memory: limit: a whole number of bytes expected (0 for none), got %s",
-               bind_tostring(L, -1));
+               bind_word(L, -1));
   env->memory.limit = (size_t)lua_tointeger(L, -1);
 }
 
@@ -56,7 +56,7 @@ static int trim(lua_State *L) {
 /* _limits(root): what the process may use, the bytes of memory and the processors, where /proc and /sys lie below that
  * directory; nil without a limit. */
 static int limits(lua_State *L) {
-  const char *root = luaL_checkstring(L, 1);
+  const char *root = bind_check_string(L, 1);
   size_t left = gpt_memory_left_below(root);
   int processors = gpt_cgroup_processors_below(root);
   if (left != SIZE_MAX) lua_pushinteger(L, (lua_Integer)left);
@@ -69,8 +69,8 @@ static int limits(lua_State *L) {
 /* _need_memory(bytes): raises where so many are more than the limit, the machine or its cgroup has left. */
 static int need_memory(lua_State *L) {
   GptEnv *env = bind_env(L);
-  lua_Integer bytes = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, bytes >= 0, 1, "a number of bytes expected");
+  lua_Integer bytes = bind_check_integer(L, 1);
+  if (!(bytes >= 0)) bind_argument_error(L, 1, "a number of bytes expected");
   return gpt_memory_fits(env, (size_t)bytes) ? 0 : bind_raise(L, env);
 }
 
@@ -78,7 +78,7 @@ static int need_memory(lua_State *L) {
 static int memory_faults(lua_State *L) {
   GptMemoryFaults *faults = &bind_env(L)->memory.faults;
   int64_t requests = faults->requests;
-  *faults = (GptMemoryFaults){.at = luaL_optinteger(L, 1, 0), .stays = lua_toboolean(L, 2)};
+  *faults = (GptMemoryFaults){.at = bind_opt_integer(L, 1, 0), .stays = lua_toboolean(L, 2)};
   lua_pushinteger(L, requests);
   return 1;
 }

@@ -84,7 +84,7 @@ static int model(lua_State *L) {
   GptConfig config;
   bool has_parts = !lua_isnoneornil(L, 2);
   lua_settop(L, 3);
-  if (has_parts) luaL_checktype(L, 2, LUA_TTABLE), bind_check_options(L, 2, "gpt.Model: parts", names);
+  if (has_parts) bind_check_type(L, 2, LUA_TTABLE), bind_check_options(L, 2, "gpt.Model: parts", names);
   bind_config(L, 1, &config);
   lua_newtable(L);
   Parts parts = {L, 1, 2, lua_gettop(L)};
@@ -156,7 +156,7 @@ model:loss({ 5, 3, 9 }, { 3, 9, 2 }):backward()
 */
 static int set_recompute(lua_State *L) {
   GptModel *given = bind_model(L, 1);
-  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TBOOLEAN);
+  if (!lua_isnoneornil(L, 2)) bind_check_type(L, 2, LUA_TBOOLEAN);
   given->recompute = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
   lua_settop(L, 1);
   return 1;
@@ -173,15 +173,15 @@ static int set_parameter(lua_State *L) {
   char before[GPT_SHAPE_TEXT], after[GPT_SHAPE_TEXT];
   GptEnv *env = bind_env(L);
   GptLayer *layer = bind_layer(L, 1);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = bind_check_string(L, 2);
   GptTensor *tensor = bind_tensor(L, 3), *old = gpt_layer_parameter(layer, name);
   if (old == NULL)
-    return luaL_argerror(L, 2, lua_pushfstring(L, "%s has no parameter '%s'", gpt_layer_name(layer), name));
+    return bind_argument_error(L, 2, lua_pushfstring(L, "%s has no parameter '%s'", gpt_layer_name(layer), name));
   if (!gpt_same_shape(tensor, old))
-    return luaL_argerror(L, 3, lua_pushfstring(L, "shape %s expected, got %s", gpt_tensor_shape_text(old, before),
+    return bind_argument_error(L, 3, lua_pushfstring(L, "shape %s expected, got %s", gpt_tensor_shape_text(old, before),
                                                gpt_tensor_shape_text(tensor, after)));
   if (!gpt_layer_may_hold(layer, name, tensor->storage->dtype))
-    return luaL_argerror(L, 3, lua_pushfstring(L, "%s.%s cannot be %s", gpt_layer_name(layer), name,
+    return bind_argument_error(L, 3, lua_pushfstring(L, "%s.%s cannot be %s", gpt_layer_name(layer), name,
                                                gpt_dtype_name(tensor->storage->dtype)));
   tensor->requires_grad = old->requires_grad && tensor->storage->dtype == GPT_F32;
   if (!gpt_layer_set_parameter(env, layer, name, tensor)) return bind_raise(L, env);
@@ -190,17 +190,17 @@ static int set_parameter(lua_State *L) {
 
 /* _may_hold(layer, name, dtype): whether a parameter of that name may be of that dtype */
 static int may_hold(lua_State *L) {
-  lua_pushboolean(L, gpt_layer_may_hold(bind_layer(L, 1), luaL_checkstring(L, 2), bind_dtype(L, 3)));
+  lua_pushboolean(L, gpt_layer_may_hold(bind_layer(L, 1), bind_check_string(L, 2), bind_dtype(L, 3)));
   return 1;
 }
 
 /* _ids_tensor(ids, pad): an array of token ids, or of equally long arrays (with pad: of any lengths), as an i64 tensor
  * [batch, tokens] */
 static int ids_tensor(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) {
-    bind_padded_ids(L, 1, luaL_checkinteger(L, 2));
+    bind_padded_ids(L, 1, bind_check_integer(L, 2));
     if (bind_test_tensor(L, 1) != NULL) return lua_settop(L, 1), 1;
   }
   lua_settop(L, 1);

@@ -67,19 +67,19 @@ static void make_env(lua_State *L) {
 
 /* _set_home(prefix): what the sources of the package's own Lua files begin with; errors point past them. */
 static int set_home(lua_State *L) {
-  luaL_checkstring(L, 1);
+  bind_check_string(L, 1);
   lua_settop(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "gpt.home");
   return 0;
 }
 
 /* _raise(message): an error at the user's line, for the package's Lua files. */
-static int raise_message(lua_State *L) { return bind_error(L, "%s", luaL_checkstring(L, 1)); }
+static int raise_message(lua_State *L) { return bind_error(L, "%s", bind_check_string(L, 1)); }
 
 /* The strings of the list at index, NULL behind them; the list keeps them. */
 static size_t read_names(lua_State *L, int index, const char *names[MOST_NAMES + 1]) {
   size_t count = 0;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   for (lua_Integer i = 1; count < MOST_NAMES && lua_rawgeti(L, index, i) == LUA_TSTRING; i++) {
     names[count++] = lua_tostring(L, -1);
     lua_pop(L, 1);
@@ -89,7 +89,7 @@ static size_t read_names(lua_State *L, int index, const char *names[MOST_NAMES +
 }
 
 static int push_near(lua_State *L, const char *(*near)(const char *, const char *const *, size_t)) {
-  const char *names[MOST_NAMES + 1], *word = luaL_checkstring(L, 1);
+  const char *names[MOST_NAMES + 1], *word = bind_check_string(L, 1);
   size_t count = read_names(L, 2, names);
   lua_pushstring(L, near(word, names, count)); /* nil for NULL */
   return 1;
@@ -102,7 +102,7 @@ static int suggest_typo(lua_State *L) { return push_near(L, gpt_suggest_typo); }
 /* _hint(word, list): the end of a message about a word that is not in the list, or "": see gpt_hint. */
 static int push_hint(lua_State *L) {
   char hint[GPT_HINT_SIZE];
-  const char *names[MOST_NAMES + 1], *word = luaL_checkstring(L, 1);
+  const char *names[MOST_NAMES + 1], *word = bind_check_string(L, 1);
   size_t count = read_names(L, 2, names);
   lua_pushstring(L, gpt_hint(word, names, count, hint));
   return 1;
@@ -110,8 +110,8 @@ static int push_hint(lua_State *L) {
 
 /* _check_options(options, what, names): raises where the table has another key; `what` begins the message. */
 static int check_options(lua_State *L) {
-  const char *names[MOST_NAMES + 1], *what = luaL_checkstring(L, 2);
-  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *names[MOST_NAMES + 1], *what = bind_check_string(L, 2);
+  bind_check_type(L, 1, LUA_TTABLE);
   read_names(L, 3, names);
   bind_check_options(L, 1, what, names);
   return 0;
@@ -119,14 +119,14 @@ static int check_options(lua_State *L) {
 
 /* _typename(value): what it is, as messages say it. */
 static int typename(lua_State *L) {
-  luaL_checkany(L, 1);
+  bind_check_any(L, 1);
   lua_pushstring(L, bind_typename(L, 1));
   return 1;
 }
 
 /* _methods(type): the table of a type's methods; nil where there is no such type. */
 static int methods(lua_State *L) {
-  bool known = luaL_getmetatable(L, luaL_checkstring(L, 1)) == LUA_TTABLE;
+  bool known = luaL_getmetatable(L, bind_check_string(L, 1)) == LUA_TTABLE;
   lua_pop(L, 1);
   if (known) bind_push_methods(L, lua_tostring(L, 1));
   else lua_pushnil(L);

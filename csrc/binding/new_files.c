@@ -26,14 +26,14 @@ static int self_or_raise(lua_State *L, bool done) {
 
 /* A number at index 2 becomes the string that is written: that allocates, so it comes before files are taken. */
 static void prepare_value(lua_State *L) {
-  if (lua_type(L, 2) != LUA_TUSERDATA) luaL_checkstring(L, 2);
+  if (lua_type(L, 2) != LUA_TUSERDATA) bind_check_string(L, 2);
 }
 
 /* Writes the string or tensor at index 2. */
 static int write_value(lua_State *L, GptFileWriter *file) {
   size_t size;
   if (lua_type(L, 2) == LUA_TUSERDATA) return self_or_raise(L, gpt_file_writer_write_tensor(file, bind_tensor(L, 2)));
-  const char *bytes = luaL_checklstring(L, 2, &size);
+  const char *bytes = bind_check_bytes(L, 2, &size);
   return self_or_raise(L, gpt_file_writer_write(file, bytes, size));
 }
 
@@ -55,7 +55,7 @@ static int release_writer(lua_State *L) {
 
 /* file:close(): also after a commit, and twice. */
 static int writer_close(lua_State *L) {
-  luaL_checkudata(L, 1, FILE_WRITER);
+  bind_check_userdata(L, 1, FILE_WRITER);
   return bind_free(L);
 }
 
@@ -87,13 +87,13 @@ static int release_set(lua_State *L) {
 }
 
 static int set_close(lua_State *L) {
-  luaL_checkudata(L, 1, BIND_FILE_SET);
+  bind_check_userdata(L, 1, BIND_FILE_SET);
   return bind_free(L);
 }
 
 /* set:add(name): begins a file; what is written goes to it until the next one begins. */
 static int set_add(lua_State *L) {
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = bind_check_string(L, 2);
   return self_or_raise(L, gpt_file_set_add(bind_check(L, 1, BIND_FILE_SET), name) != NULL);
 }
 
@@ -101,7 +101,7 @@ static int set_add(lua_State *L) {
 static int set_write(lua_State *L) {
   prepare_value(L);
   GptFileSet *set = bind_check(L, 1, BIND_FILE_SET);
-  luaL_argcheck(L, set->count > 0, 1, "no file was begun");
+  if (!(set->count > 0)) bind_argument_error(L, 1, "no file was begun");
   return write_value(L, set->files[set->count - 1]);
 }
 
@@ -165,11 +165,11 @@ static int reason_in(const char *words) {
    _file_faults() ends it. Returns what end_faults says. */
 static int file_faults(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const char *call = luaL_optstring(L, 2, ""), *how = luaL_optstring(L, 3, "");
+  const char *call = bind_opt_string(L, 2, ""), *how = bind_opt_string(L, 3, "");
   if (lua_isnoneornil(L, 1)) return end_faults(L, env);
   end_faults(L, env);
   GptFileFaults *faults = lua_newuserdatauv(L, sizeof *faults, 0);
-  *faults = (GptFileFaults){.at = luaL_checkinteger(L, 1)};
+  *faults = (GptFileFaults){.at = bind_check_integer(L, 1)};
   faults->stays = has_word(how, "stays");
   faults->kills = has_word(how, "kills");
   faults->halves = has_word(how, "halves");

@@ -16,17 +16,17 @@ static const BindRange any_number = {
 
 static int64_t check_size(lua_State *L, int index, const char *what) {
   if (!lua_isinteger(L, index) && lua_tointeger(L, index) == 0)
-    luaL_argerror(
+    bind_argument_error(
         L, index, lua_pushfstring(L, "%s: a whole number of at least 1 expected, got %s", what, bind_shown(L, index)));
-  lua_Integer n = luaL_checkinteger(L, index);
-  if (n < 1) luaL_argerror(L, index, lua_pushfstring(L, "%s must be at least 1, got %I", what, n));
+  lua_Integer n = bind_check_integer(L, index);
+  if (n < 1) bind_argument_error(L, index, lua_pushfstring(L, "%s must be at least 1, got %I", what, n));
   return n;
 }
 
 /* The optional table at index must have those keys only. */
 static bool has_options(lua_State *L, int index, const char *what, const char *const names[]) {
   if (lua_isnoneornil(L, index)) return false;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   bind_check_options(L, index, what, names);
   return true;
 }
@@ -36,7 +36,7 @@ static GptDtype check_weight_dtype(lua_State *L, int index, const char *what, in
   GptDtype dtype = GPT_F32;
   size_t bytes;
   if (!lua_istable(L, index) || lua_getfield(L, index, "dtype") == LUA_TNIL) return dtype;
-  const char *name = bind_tostring(L, -1);
+  const char *name = bind_word(L, -1);
   if (!gpt_dtype_find(name, &dtype)) bind_error(L, "%s: dtype: %s", what, bind_no_dtype(L, name));
   if (!gpt_tensor_bytes(bind_env(L), dtype, 2, (int64_t[]){rows, row}, &bytes)) bind_raise(L, bind_env(L));
   lua_pop(L, 2);
@@ -62,7 +62,7 @@ static int linear(lua_State *L) {
   static const char *const names[] = {"bias", "dtype", NULL};
   int64_t in = check_size(L, 1, "the number of inputs"), out = check_size(L, 2, "the number of outputs");
   if (lua_isboolean(L, 3))
-    luaL_argerror(L, 3,
+    bind_argument_error(L, 3,
                   lua_pushfstring(L, "a table of options expected, got a boolean: nn.Linear(%I, %I, { bias = %s })",
                                   (lua_Integer)in, (lua_Integer)out, lua_toboolean(L, 3) ? "true" : "false"));
   bool bias = !has_options(L, 3, "nn.Linear", names) || bind_opt_boolean_field(L, 3, "nn.Linear", "bias", true);
@@ -142,9 +142,9 @@ p.
 @usage print(gpt.nn.Dropout(0.5)(gpt.ones(2, 6)))   -- 0 or 2
 */
 static int dropout(lua_State *L) {
-  double p = luaL_checknumber(L, 1);
+  double p = bind_check_number(L, 1);
   if (!(p >= 0 && p < 1))
-    luaL_argerror(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", bind_shown(L, 1)));
+    bind_argument_error(L, 1, lua_pushfstring(L, "a probability from 0 to less than 1 expected, got %s", bind_shown(L, 1)));
   GptLayer **box = bind_new_layer(L);
   *box = gpt_dropout_new(bind_env(L), p);
   return bind_layer_done(L, box);
@@ -250,7 +250,7 @@ static int attention(lua_State *L) {
                                       "n_kv_heads", "head_dim", "sliding_window", "scale", "softcap",
                                       "rope_base", "rope_scaling", "rope_dims", "rope_interleaved", "qk_norm", NULL};
   const BindRange positive = {.high = INFINITY, .above = true, .below = true, .expected = "a finite number above 0"};
-  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, what, names);
   GptAttentionOptions options = {
       .emb_dim = bind_integer_field(L, 1, what, "emb_dim", 1),
@@ -289,7 +289,7 @@ print(gpt.nn.FeedForward { emb_dim = 8, gated = true, activation = "silu", bias 
 static int feed_forward(lua_State *L) {
   static const char what[] = "nn.FeedForward";
   static const char *const names[] = {"emb_dim", "hidden_dim", "activation", "gated", "bias", NULL};
-  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, what, names);
   int64_t emb_dim = bind_integer_field(L, 1, what, "emb_dim", 1);
   int64_t hidden_dim = bind_opt_integer_field(L, 1, what, "hidden_dim", 1,
@@ -305,7 +305,7 @@ static int feed_forward(lua_State *L) {
 /* _block(config, i): block i, from 1, of a checked config, drawn as PyTorch's layers */
 static int block(lua_State *L) {
   GptConfig config;
-  int64_t index = luaL_checkinteger(L, 2) - 1;
+  int64_t index = bind_check_integer(L, 2) - 1;
   bind_config(L, 1, &config);
   config.init = GPT_INIT_TORCH;
   GptLayer **box = bind_new_layer(L);
@@ -330,7 +330,7 @@ static int shortcut(lua_State *L) {
 /* A container over the array of layers at 1. */
 static int container(lua_State *L, const char *what, GptLayer *(*make)(GptEnv *)) {
   char name[32];
-  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
   GptLayer **box = bind_new_layer(L);
   *box = make(bind_env(L));

@@ -8,7 +8,7 @@
 /* _format(format, ...): string.format, with a point in every number. The call is protected: the locale always comes
    back. */
 static int format_text(lua_State *L) {
-  luaL_checkstring(L, 1);
+  bind_check_string(L, 1);
   luaL_getmetafield(L, 1, "__index");
   lua_getfield(L, -1, "format");
   lua_replace(L, -2);
@@ -22,7 +22,7 @@ static int format_text(lua_State *L) {
 /* _before(a, b): whether a string comes before another by their bytes; Lua's own < asks the locale. */
 static int comes_before(lua_State *L) {
   size_t n, m;
-  const char *a = luaL_checklstring(L, 1, &n), *b = luaL_checklstring(L, 2, &m);
+  const char *a = bind_check_bytes(L, 1, &n), *b = bind_check_bytes(L, 2, &m);
   int order = memcmp(a, b, n < m ? n : m);
   lua_pushboolean(L, order != 0 ? order < 0 : n < m);
   return 1;

@@ -133,7 +133,7 @@ static int new_optimizer(lua_State *L, const GptOptimizerKind *kind) {
   snprintf(what, sizeof what, "gpt.optim.%s", kind->name);
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
+    bind_check_type(L, 2, LUA_TTABLE);
     check_names(L, 2, what, kind, "moment_dtype");
     lr = read_lr(L, 2, what, lr);
     read_rates(L, 2, what, kind, group.rates);
@@ -200,7 +200,7 @@ local optimizer = gpt.optim.Muon(groups, { lr = 1e-2 })
 static int new_muon(lua_State *L) { return new_optimizer(L, &gpt_muon); }
 
 static int optimizer_collect(lua_State *L) {
-  GptOptimizer **box = luaL_checkudata(L, 1, BIND_OPTIMIZER);
+  GptOptimizer **box = bind_check_userdata(L, 1, BIND_OPTIMIZER);
   GptOptimizer *optimizer = *box;
   *box = NULL;
   gpt_optimizer_free(optimizer);
@@ -284,7 +284,7 @@ static int optimizer_print(lua_State *L) {
 static int optimizer_new_index(lua_State *L) {
   GptOptimizer *optimizer = bind_optimizer(L, 1);
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "lr") != 0)
-    return bind_error(L, "a gpt.Optimizer has no field '%s' to set; lr is one", bind_tostring(L, 2));
+    return bind_error(L, "a gpt.Optimizer has no field '%s' to set; lr is one", bind_word(L, 2));
   double lr = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : NAN;
   if (!(lr >= 0 && lr < INFINITY))
     return bind_error(L, "lr: a finite number of at least 0 expected, got %s", bind_shown(L, 3));
@@ -316,8 +316,8 @@ print(gpt.clip_grad_norm(model, 1.0))
 static int clip_grad_norm(lua_State *L) {
   GptEnv *env = bind_env(L);
   int64_t count = 0;
-  double norm, max = luaL_checknumber(L, 2);
-  if (!(max > 0)) return luaL_argerror(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %s", bind_shown(L, 2)));
+  double norm, max = bind_check_number(L, 2);
+  if (!(max > 0)) return bind_argument_error(L, 2, lua_pushfstring(L, "a norm above 0 expected, got %s", bind_shown(L, 2)));
   bind_each_parameter(L, 1, "gpt.clip_grad_norm", count_parameter, &count);
   BindTensorList *list = bind_push_tensor_list(L, count);
   bind_each_parameter(L, 1, "gpt.clip_grad_norm", list_optimizer_parameter, list);

@@ -157,7 +157,7 @@ static GptParameterState read_state(lua_State *L, int tensors, GptMomentDtype dt
 static bool read_convert(lua_State *L) {
   static const char *const names[] = {"convert", NULL};
   if (lua_isnil(L, 3)) return false;
-  luaL_checktype(L, 3, LUA_TTABLE);
+  bind_check_type(L, 3, LUA_TTABLE);
   bind_check_options(L, 3, LOAD, names);
   return bind_opt_boolean_field(L, 3, LOAD, "convert", false);
 }
@@ -188,7 +188,7 @@ small:load_state(optimizer:state(), { convert = true })
 int bind_optimizer_load_state(lua_State *L) {
   char message[GPT_ERROR_SIZE];
   int64_t room = bind_optimizer(L, 1)->count;
-  luaL_checktype(L, 2, LUA_TTABLE);
+  bind_check_type(L, 2, LUA_TTABLE);
   lua_settop(L, 3);
   bool convert = read_convert(L);
   double lr = bind_opt_number_field(L, 2, LOAD, "lr", 0, INFINITY, bind_optimizer(L, 1)->lr);

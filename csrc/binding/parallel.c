@@ -19,7 +19,7 @@ static int set_threads(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
     if (!lua_isinteger(L, 1) || lua_tointeger(L, 1) < 0)
       return bind_error(L, "gpt.set_threads: a number of threads expected (0 or nil for the default), got %s",
-                        bind_tostring(L, 1));
+                        bind_word(L, 1));
     n = lua_tointeger(L, 1);
   }
   gpt_threads_set(n > INT_MAX ? INT_MAX : (int)n);
@@ -50,7 +50,7 @@ static int set_precision(lua_State *L) {
   const char *name = lua_tostring(L, 1);
   const bool bf16 = name != NULL && strcmp(name, "bf16") == 0;
   if (!bf16 && (name == NULL || strcmp(name, "f32") != 0))
-    return bind_error(L, "gpt.set_precision: \"f32\" or \"bf16\" expected, got %s", bind_tostring(L, 1));
+    return bind_error(L, "gpt.set_precision: \"f32\" or \"bf16\" expected, got %s", bind_word(L, 1));
   bind_env(L)->bf16_products = bf16;
   return 0;
 }

@@ -6,7 +6,7 @@
 #define LIST_TYPE "gpt.ParameterList"
 
 static int free_parameter_list(lua_State *L) {
-  gpt_parameter_list_free(luaL_checkudata(L, 1, LIST_TYPE));
+  gpt_parameter_list_free(bind_check_userdata(L, 1, LIST_TYPE));
   return 0;
 }
 

@@ -41,7 +41,7 @@ void bind_push_pass(lua_State *L, const GptPass *pass) {
 }
 
 static GptPass *check_pass(lua_State *L) {
-  PassBox *box = luaL_checkudata(L, 1, BIND_PASS);
+  PassBox *box = bind_check_userdata(L, 1, BIND_PASS);
   for (GptPass *pass = bind_env(L)->pass; pass != NULL; pass = pass->outer)
     if (pass == box->pass && pass->number == box->number) return pass;
   bind_error(L, "this pass has ended: it belongs to the forward that it was given to, and cannot be kept");

@@ -15,7 +15,7 @@ static int seed(lua_State *L) {
   GptEnv *env = bind_env(L);
   int whole = 0;
   lua_Integer n = lua_type(L, 1) == LUA_TNUMBER ? lua_tointegerx(L, 1, &whole) : 0;
-  if (!whole) return luaL_argerror(L, 1, lua_pushfstring(L, "a whole number expected, got %s", bind_shown(L, 1)));
+  if (!whole) return bind_argument_error(L, 1, lua_pushfstring(L, "a whole number expected, got %s", bind_shown(L, 1)));
   gpt_random_seed(&env->random, (uint64_t)n);
   return 0;
 }
@@ -24,7 +24,7 @@ static int seed(lua_State *L) {
 static int random_state(lua_State *L) {
   GptEnv *env = bind_env(L);
   if (!lua_isnone(L, 1)) {
-    lua_pushboolean(L, gpt_random_parse(&env->random, luaL_checkstring(L, 1)));
+    lua_pushboolean(L, gpt_random_parse(&env->random, bind_check_string(L, 1)));
     return 1;
   }
   char text[GPT_RANDOM_TEXT];

@@ -14,7 +14,7 @@ static GptReducer *check_reducer(lua_State *L) { return bind_check(L, 1, REDUCER
 static int new_reducer(lua_State *L) {
   GptEnv *env = bind_env(L);
   bind_check(L, 1, BIND_WORLD);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  bind_check_type(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   BindTensorList *list = bind_push_tensor_list(L, (int64_t)lua_rawlen(L, 2));
   for (int64_t i = 0; i < list->room; i++) {
@@ -31,7 +31,7 @@ static int new_reducer(lua_State *L) {
 }
 
 static int reducer_collect(lua_State *L) {
-  void **box = luaL_checkudata(L, 1, REDUCER);
+  void **box = bind_check_userdata(L, 1, REDUCER);
   gpt_reducer_free(*box);
   *box = NULL;
   return 0;
@@ -72,7 +72,7 @@ static int reducer_squares(lua_State *L) {
 
 /* reducer:scale(factor): of this rank's shares. */
 static int reducer_scale(lua_State *L) {
-  double factor = luaL_checknumber(L, 2);
+  double factor = bind_check_number(L, 2);
   gpt_reducer_scale(check_reducer(L), factor);
   return 0;
 }

@@ -97,7 +97,7 @@ GptRotaryScaling bind_rotary_scaling(lua_State *L, int index, const char *what, 
 static GptTensor *push_from_zero(lua_State *L, int index) {
   GptTensor *given = bind_tensor(L, index);
   if (given->storage->dtype != GPT_I64)
-    luaL_argerror(L, index, lua_pushfstring(L, "an i64 tensor of positions expected, got %s",
+    bind_argument_error(L, index, lua_pushfstring(L, "an i64 tensor of positions expected, got %s",
                                             gpt_dtype_name(given->storage->dtype)));
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_shifted(bind_env(L), bind_tensor(L, index), -1);
@@ -113,7 +113,7 @@ static GptRotary rotary_options(lua_State *L, int index, int64_t head_dim) {
   bool interleaved = false, given = !lua_isnoneornil(L, index);
   int64_t dims = head_dim;
   if (given) {
-    luaL_checktype(L, index, LUA_TTABLE);
+    bind_check_type(L, index, LUA_TTABLE);
     bind_check_options(L, index, what, names);
     base = bind_opt_number_within(L, index, what, "base", positive, base);
     interleaved = bind_opt_boolean_field(L, index, what, "interleaved", false);

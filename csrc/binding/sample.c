@@ -69,7 +69,7 @@ static GptRandom *sampler_random(lua_State *L, int index) {
 }
 
 static int collect_sampler(lua_State *L) {
-  GptSampler **box = luaL_checkudata(L, 1, SAMPLER), *sampler = *box;
+  GptSampler **box = bind_check_userdata(L, 1, SAMPLER), *sampler = *box;
   *box = NULL;
   gpt_sampler_free(sampler);
   return 0;
@@ -130,7 +130,7 @@ static GptSampler *push_call_sampler(lua_State *L, const char *what, double temp
                                       "ids", "seed", "logprobs", NULL};
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  bind_check_type(L, 2, LUA_TTABLE);
   bind_check_options(L, 2, what, names);
   GptSampling sampling = read_sampling(L, 2, what, temperature);
   push_generator(L, 2, what, 0);
@@ -242,17 +242,17 @@ static int probabilities(lua_State *L) {
 
 /* _generator(options, what, more): random numbers seeded with options.seed + more; nil without a seed. */
 static int generator(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  push_generator(L, 1, luaL_checkstring(L, 2), luaL_checkinteger(L, 3));
+  bind_check_type(L, 1, LUA_TTABLE);
+  push_generator(L, 1, bind_check_string(L, 2), bind_check_integer(L, 3));
   return 1;
 }
 
 /* _sampler(options, what, generator or session or nil): checks the sampling options. */
 static int sampler(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
   lua_settop(L, 3);
-  if (!lua_isnil(L, 3) && bind_test_session(L, 3) == NULL) luaL_checkudata(L, 3, GENERATOR);
-  push_sampler(L, read_sampling(L, 1, luaL_checkstring(L, 2), 0));
+  if (!lua_isnil(L, 3) && bind_test_session(L, 3) == NULL) bind_check_userdata(L, 3, GENERATOR);
+  push_sampler(L, read_sampling(L, 1, bind_check_string(L, 2), 0));
   return 1;
 }
 
@@ -276,7 +276,7 @@ static const float *push_row(lua_State *L, int index, int number, int64_t *vocab
 
 /* _log_probability(logits, row, id): see sampler:draw for rows. */
 static int log_probability(lua_State *L) {
-  int64_t vocab, id = luaL_checkinteger(L, 3);
+  int64_t vocab, id = bind_check_integer(L, 3);
   const float *logits = push_row(L, 1, 2, &vocab);
   if (id < 0 || id >= vocab) return bind_error(L, "an id from 0 to %I expected", (lua_Integer)vocab - 1);
   double value = gpt_log_probability(logits, vocab, id);

@@ -65,7 +65,7 @@ print(session:feed { 3, 1, 2 })
 static GptDtype check_cache_dtype(lua_State *L, int index) {
   GptDtype dtype = GPT_F32;
   bool given = lua_getfield(L, index, "cache_dtype") != LUA_TNIL;
-  const char *name = bind_tostring(L, -1);
+  const char *name = bind_word(L, -1);
   if (given && (!gpt_dtype_find(name, &dtype) || (dtype != GPT_F32 && dtype != GPT_F16)))
     bind_error(L, "session: cache_dtype: 'f32' or 'f16' expected, got '%s'", name);
   lua_pop(L, 2);
@@ -82,7 +82,7 @@ static int new_session(lua_State *L) {
   if (lua_isnil(L, 2)) {
     lua_pushnil(L);
   } else {
-    luaL_checktype(L, 2, LUA_TTABLE);
+    bind_check_type(L, 2, LUA_TTABLE);
     bind_check_options(L, 2, "session", names);
     seeded = lua_getfield(L, 2, "seed") != LUA_TNIL;
     lua_pop(L, 1);
@@ -106,7 +106,7 @@ static int new_session(lua_State *L) {
 }
 
 static int session_collect(lua_State *L) {
-  GptSession **box = luaL_checkudata(L, 1, SESSION);
+  GptSession **box = bind_check_userdata(L, 1, SESSION);
   GptSession *session = *box;
   *box = NULL;
   gpt_session_free(session);
@@ -114,7 +114,7 @@ static int session_collect(lua_State *L) {
 }
 
 static int session_free(lua_State *L) {
-  luaL_checkudata(L, 1, SESSION);
+  bind_check_userdata(L, 1, SESSION);
   return bind_free(L);
 }
 
@@ -141,10 +141,10 @@ static int feed(lua_State *L) {
 static const int64_t *push_feed(lua_State *L, lua_Integer i, int64_t *count) {
   lua_rawgeti(L, 1, i);
   if (bind_test(L, lua_gettop(L), SESSION) == NULL)
-    luaL_argerror(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, bind_typename(L, -1)));
+    bind_argument_error(L, 1, lua_pushfstring(L, "item %I is no session but a %s", i, bind_typename(L, -1)));
   lua_rawgeti(L, 2, i);
   if (!lua_istable(L, -1) && bind_test_tensor(L, -1) == NULL)
-    luaL_argerror(L, 2,
+    bind_argument_error(L, 2,
                   lua_pushfstring(L, "item %I must be a list of token ids, got %s", i, bind_typename(L, -1)));
   const int64_t *ids = bind_ids(L, -1, count);
   lua_remove(L, -2);
@@ -172,15 +172,15 @@ static const int64_t *push_targets(lua_State *L, lua_Integer i, int64_t wanted) 
 }
 
 static Feeds check_feeds(lua_State *L, bool scored) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  if (scored) luaL_checktype(L, 3, LUA_TTABLE);
+  bind_check_type(L, 1, LUA_TTABLE);
+  bind_check_type(L, 2, LUA_TTABLE);
+  if (scored) bind_check_type(L, 3, LUA_TTABLE);
   lua_settop(L, scored ? 3 : 2);
   Feeds f = {.n = (lua_Integer)lua_rawlen(L, 1), .stride = scored ? 3 : 2};
   lua_Integer lists = (lua_Integer)lua_rawlen(L, 2);
-  if (f.n < 1) luaL_argerror(L, 1, "at least one session expected");
+  if (f.n < 1) bind_argument_error(L, 1, "at least one session expected");
   if (f.n != lists)
-    luaL_argerror(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", f.n, lists));
+    bind_argument_error(L, 2, lua_pushfstring(L, "as many lists of ids as sessions (%I) expected, got %I", f.n, lists));
   f.ids = bind_scratch(L, f.n, sizeof *f.ids);
   f.targets = bind_scratch(L, f.n, sizeof *f.targets);
   f.counts = bind_scratch(L, f.n, sizeof *f.counts);
@@ -247,7 +247,7 @@ Removes all but the first n tokens.
 @usage session:rewind(1)
 */
 static int rewind_session(lua_State *L) {
-  if (!gpt_session_rewind(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
+  if (!gpt_session_rewind(check_session(L, 1), bind_check_integer(L, 2))) return bind_raise(L, bind_env(L));
   lua_settop(L, 1);
   return 1;
 }
@@ -279,7 +279,7 @@ Allocates memory for that many tokens in all, so that feeding up to there alloca
 @usage session:reserve(12)
 */
 static int session_reserve(lua_State *L) {
-  if (!gpt_session_reserve(check_session(L, 1), luaL_checkinteger(L, 2))) return bind_raise(L, bind_env(L));
+  if (!gpt_session_reserve(check_session(L, 1), bind_check_integer(L, 2))) return bind_raise(L, bind_env(L));
   lua_settop(L, 1);
   return 1;
 }

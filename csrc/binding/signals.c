@@ -35,7 +35,7 @@ static void note_signal(int number) {
 
 /* _signal_note([text]): what the first signal writes from now on; nothing without. */
 static int signal_note(lua_State *L) {
-  const char *text = luaL_optstring(L, 1, NULL);
+  const char *text = bind_opt_string(L, 1, NULL);
   int other = atomic_load(&note_in_use) == 0 ? 1 : 0;
   if (text != NULL) snprintf(notes[other], NOTE_SIZE, "%s", text);
   atomic_store(&note_in_use, text != NULL ? other : -1);

@@ -70,7 +70,7 @@ void bind_share_tensor(lua_State *L, GptTensor *borrowed) {
 
 /* __gc, __close and free: the box lets go of its tensor; what others still use stays. */
 static int tensor_collect(lua_State *L) {
-  GptTensor **box = luaL_checkudata(L, 1, BIND_TENSOR);
+  GptTensor **box = bind_check_userdata(L, 1, BIND_TENSOR);
   GptTensor *tensor = *box;
   *box = NULL;
   gpt_tensor_release(tensor);
@@ -84,7 +84,7 @@ they use. Any later use of this value raises an error; freeing it twice does not
 @usage t:free()
 */
 static int free_tensor(lua_State *L) {
-  luaL_checkudata(L, 1, BIND_TENSOR);
+  bind_check_userdata(L, 1, BIND_TENSOR);
   return bind_free(L);
 }
 
@@ -148,7 +148,7 @@ static int tensor_new_index(lua_State *L) {
   else if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "grad") == 0) set_grad(L);
   else
     bind_error(L, "a gpt.Tensor has no field '%s' to set; t[i] = v writes elements, t.grad the gradient",
-               bind_tostring(L, 2));
+               bind_word(L, 2));
   return 0;
 }
 

@@ -142,7 +142,7 @@ q8_0 keeps about two digits of each, q4_0 about one. q4_k, q5_k and q6_k can be 
 */
 static int to(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
-  luaL_checkstring(L, 2);
+  bind_check_string(L, 2);
   GptDtype dtype = bind_dtype(L, 2);
   GptTensor **box = bind_result_of(L, &tensor);
   *box = tensor->storage->dtype == dtype ? gpt_tensor_retain(tensor) : gpt_tensor_convert(bind_env(L), tensor, dtype);
@@ -190,7 +190,7 @@ static int copy(lua_State *L) {
 }
 
 static BindTensorList *push_all(lua_State *L, int index) {
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   lua_Integer n = luaL_len(L, index);
   BindTensorList *list = bind_push_tensor_list(L, n);
   for (lua_Integer i = 1; i <= n; i++) {
@@ -204,7 +204,7 @@ static BindTensorList *push_all(lua_State *L, int index) {
 /* _copy_all(tensors, sources): copies each source into its tensor: all, or none where one cannot be. */
 static int copy_all(lua_State *L) {
   BindTensorList *tensors = push_all(L, 1), *sources = push_all(L, 2);
-  luaL_argcheck(L, tensors->count == sources->count, 2, "as many sources as tensors expected");
+  if (!(tensors->count == sources->count)) bind_argument_error(L, 2, "as many sources as tensors expected");
   bool done = gpt_copy_all(bind_env(L), tensors->count, tensors->items, sources->items);
   bind_tensor_list_drop(tensors);
   bind_tensor_list_drop(sources);
@@ -241,7 +241,7 @@ static int requires_grad(lua_State *L) {
     lua_pushboolean(L, gpt_tensor_wants_grad(tensor));
     return 1;
   }
-  luaL_checktype(L, 2, LUA_TBOOLEAN);
+  bind_check_type(L, 2, LUA_TBOOLEAN);
   bool wanted = lua_toboolean(L, 2);
   if (tensor->node != NULL)
     return bind_error(L,
@@ -270,7 +270,7 @@ static int backward(lua_State *L) {
   GptEnv *env = bind_env(L);
   bool keep = false;
   if (!lua_isnoneornil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
+    bind_check_type(L, 2, LUA_TTABLE);
     bind_check_options(L, 2, "backward", names);
     lua_getfield(L, 2, "keep");
     keep = lua_toboolean(L, -1);
@@ -312,7 +312,7 @@ continues as before in any case. The function must not yield.
 static int no_grad(lua_State *L) {
   GptEnv *env = bind_env(L);
   if (!lua_isfunction(L, 1) && luaL_getmetafield(L, 1, "__call") == LUA_TNIL)
-    luaL_argerror(L, 1, lua_pushfstring(L, "a function, or a layer, expected, got %s", bind_typename(L, 1)));
+    bind_argument_error(L, 1, lua_pushfstring(L, "a function, or a layer, expected, got %s", bind_typename(L, 1)));
   if (!lua_isfunction(L, 1)) lua_pop(L, 1);
   bool recording = env->recording;
   env->recording = false;

@@ -8,13 +8,13 @@
 
 int bind_dim(lua_State *L, int index, int ndim) {
   if (lua_isnoneornil(L, index))
-    luaL_argerror(L, index, lua_pushfstring(L, "a dim expected (1..%d, or -1 for the last), got %s", ndim,
+    bind_argument_error(L, index, lua_pushfstring(L, "a dim expected (1..%d, or -1 for the last), got %s", ndim,
                                             bind_typename(L, index)));
-  lua_Integer dim = luaL_checkinteger(L, index);
+  lua_Integer dim = bind_check_integer(L, index);
   if (dim >= 1 && dim <= ndim) return (int)dim - 1;
   if (dim < 0 && dim >= -ndim) return (int)(ndim + dim);
-  if (ndim == 0) return luaL_argerror(L, index, "a tensor without dimensions has no dims to name");
-  return luaL_argerror(
+  if (ndim == 0) return bind_argument_error(L, index, "a tensor without dimensions has no dims to name");
+  return bind_argument_error(
       L, index,
       lua_pushfstring(L, "dim %I out of range: the tensor has %d, counted 1..%d, or -1 for the last", dim, ndim, ndim));
 }
@@ -24,10 +24,10 @@ int bind_opt_dim(lua_State *L, int index, int ndim, int otherwise) {
 }
 
 int64_t bind_position(lua_State *L, int index, int64_t size) {
-  lua_Integer position = luaL_checkinteger(L, index);
+  lua_Integer position = bind_check_integer(L, index);
   if (position >= 1 && position <= size) return position - 1;
   if (position < 0 && position >= -size) return size + position;
-  return luaL_argerror(L, index, lua_pushfstring(L, "position %I out of range 1..%I", position, (lua_Integer)size));
+  return bind_argument_error(L, index, lua_pushfstring(L, "position %I out of range 1..%I", position, (lua_Integer)size));
 }
 
 int64_t bind_element(lua_State *L, const GptTensor *tensor, int64_t position) {
@@ -47,13 +47,13 @@ static int64_t check_dim_size(lua_State *L, int index, int place) {
   lua_Integer size = lua_tointegerx(L, -1, &whole);
   if (lua_type(L, -1) == LUA_TNUMBER && whole) return size;
   const char *came = bind_shown(L, -1);
-  return luaL_argerror(L, index,
+  return bind_argument_error(L, index,
                        lua_pushfstring(L, "size %d of the shape: a whole number expected, got %s", place, came));
 }
 
 static void check_argument_count(lua_State *L, int index, lua_Integer count) {
   if (count > GPT_MAX_DIMS)
-    luaL_argerror(L, index, lua_pushfstring(L, "a tensor has at most %d dimensions, got %I", GPT_MAX_DIMS, count));
+    bind_argument_error(L, index, lua_pushfstring(L, "a tensor has at most %d dimensions, got %I", GPT_MAX_DIMS, count));
 }
 
 int bind_shape(lua_State *L, int first, int64_t *shape, int *ndim) {
@@ -61,7 +61,7 @@ int bind_shape(lua_State *L, int first, int64_t *shape, int *ndim) {
   bool array = lua_istable(L, first);
   if (array) count = (lua_Integer)lua_rawlen(L, first);
   else if (lua_isnoneornil(L, first))
-    luaL_argerror(L, first, "a shape expected, as numbers or as one array, got no value");
+    bind_argument_error(L, first, "a shape expected, as numbers or as one array, got no value");
   else
     while (!lua_isnone(L, first + (int)count) && !lua_istable(L, first + (int)count)) count++;
   check_argument_count(L, first, count);
@@ -81,7 +81,7 @@ int bind_one_shape(lua_State *L, int index, int64_t *shape) {
     bind_shape(L, index, shape, &ndim);
     return ndim;
   }
-  if (lua_isnoneornil(L, index)) luaL_argerror(L, index, "a shape expected, as one array or one size, got no value");
+  if (lua_isnoneornil(L, index)) bind_argument_error(L, index, "a shape expected, as one array or one size, got no value");
   lua_pushvalue(L, index);
   shape[0] = check_dim_size(L, index, 1);
   lua_pop(L, 1);
@@ -89,7 +89,7 @@ int bind_one_shape(lua_State *L, int index, int64_t *shape) {
 }
 
 GptNumber bind_number(lua_State *L, int index) {
-  double number = luaL_checknumber(L, index);
+  double number = bind_check_number(L, index);
   GptNumber value = {.number = number};
   if (lua_isinteger(L, index)) value.integer = lua_tointeger(L, index);
   else if (number >= -0x1p63 && number < 0x1p63) value.integer = (int64_t)number;
@@ -116,6 +116,8 @@ static const char *near_dtype(const char *name) {
 const char *bind_no_dtype(lua_State *L, const char *name) {
   char hint[GPT_HINT_SIZE];
   const char *near = near_dtype(name);
+  lua_pushstring(L, name);
+  name = bind_word(L, -1);
   if (gpt_hint(name, NULL, 0, hint)[0] != '\0') return lua_pushfstring(L, "there is no dtype '%s'%s", name, hint);
   if (near != NULL) return lua_pushfstring(L, "there is no dtype '%s'; did you mean '%s'?", name, near);
   lua_pushfstring(L, "there is no dtype '%s'; there are %s", name, gpt_dtype_name((GptDtype)0));
@@ -127,15 +129,15 @@ const char *bind_no_dtype(lua_State *L, const char *name) {
 }
 
 GptDtype bind_dtype(lua_State *L, int index) {
-  const char *name = luaL_optstring(L, index, gpt_dtype_name(GPT_F32));
+  const char *name = bind_opt_string(L, index, gpt_dtype_name(GPT_F32));
   GptDtype dtype;
   if (gpt_dtype_find(name, &dtype)) return dtype;
-  return (GptDtype)luaL_argerror(L, index, bind_no_dtype(L, name));
+  return (GptDtype)bind_argument_error(L, index, bind_no_dtype(L, name));
 }
 
 /* The value on top of the stack as a dtype. */
 static GptDtype dtype_option(lua_State *L, const char *what) {
-  const char *name = bind_tostring(L, -1);
+  const char *name = bind_word(L, -1);
   GptDtype dtype;
   if (gpt_dtype_find(name, &dtype)) return lua_pop(L, 1), dtype;
   return (GptDtype)bind_error(L, "%s: dtype: %s", what, bind_no_dtype(L, name));
@@ -144,7 +146,7 @@ static GptDtype dtype_option(lua_State *L, const char *what) {
 void bind_making_options(lua_State *L, int index, const char *what, BindMaking *options) {
   static const char *const names[] = {"dtype", "requires_grad", NULL};
   if (lua_isnoneornil(L, index)) return;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   bind_check_options(L, index, what, names);
   lua_getfield(L, index, "dtype");
   options->dtype_given = !lua_isnil(L, -1);

@@ -30,7 +30,7 @@ static void wrong_value(lua_State *L, const Nested *walk, const char *wanted) {
   char place[GPT_SHAPE_TEXT];
   const char *came = bind_shown(L, -1);
   const char *where = walk->depth > 0 ? lua_pushfstring(L, "element %s: ", place_text(walk, place)) : "";
-  luaL_argerror(L, 1, lua_pushfstring(L, "%s%s expected, got %s", where, wanted, came));
+  bind_argument_error(L, 1, lua_pushfstring(L, "%s%s expected, got %s", where, wanted, came));
 }
 
 /* The shape, told from the first element of each array. */
@@ -40,7 +40,7 @@ static void find_shape(lua_State *L, Nested *walk) {
   lua_pushvalue(L, 1);
   while (lua_istable(L, -1)) {
     if (walk->ndim == GPT_MAX_DIMS)
-      luaL_argerror(
+      bind_argument_error(
           L, 1,
           lua_pushfstring(L, "a tensor has at most %d dimensions, and these arrays are nested deeper", GPT_MAX_DIMS));
     int64_t size = luaL_len(L, -1);
@@ -55,7 +55,7 @@ static void find_shape(lua_State *L, Nested *walk) {
 static void check_numbers(lua_State *L, const Nested *walk) {
   size_t bytes = sizeof(float);
   for (int d = 0; d < walk->ndim; d++) {
-    if (walk->shape[d] < 0) luaL_argerror(L, 1, lua_pushfstring(L, "an array says that it has %I elements",
+    if (walk->shape[d] < 0) bind_argument_error(L, 1, lua_pushfstring(L, "an array says that it has %I elements",
                                                                 (lua_Integer)walk->shape[d]));
     bytes = gpt_size_multiply(bytes, (size_t)walk->shape[d]);
   }
@@ -69,7 +69,7 @@ static void check_array(lua_State *L, const Nested *walk) {
   const char *at = walk->depth > 0 ? " at " : "";
   place_text(walk, text);
   if (came != size)
-    luaL_argerror(L, 1,
+    bind_argument_error(L, 1,
                   lua_pushfstring(L, "the array%s%s has %I elements, the first one at its depth has %I", at, text,
                                   (lua_Integer)came, (lua_Integer)size));
   if (lua_getmetatable(L, -1)) { /* its elements may be made as they are read */
@@ -81,8 +81,8 @@ static void check_array(lua_State *L, const Nested *walk) {
   while (lua_next(L, -2) != 0) { /* behind the last element there should be nothing */
     lua_pop(L, 1);
     if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= size) continue;
-    const char *key = bind_tostring(L, -1);
-    luaL_argerror(
+    const char *key = bind_word(L, -1);
+    bind_argument_error(
         L, 1,
         lua_pushfstring(
             L, "the array%s%s has %I elements and a key '%s' beside them: an array without holes or names expected", at,
@@ -135,7 +135,7 @@ gpt.tensor({0.5, 1}, {requires_grad = true})  -- f32 [2]
 int bind_tensor_of(lua_State *L) {
   Nested walk = {.ndim = 0};
   BindMaking options = {.dtype = GPT_F32};
-  if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER) return luaL_typeerror(L, 1, "number or array of numbers");
+  if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER) return bind_type_error(L, 1, "number or array of numbers");
   bind_making_options(L, 2, "tensor", &options);
   lua_settop(L, 1);
   find_shape(L, &walk);

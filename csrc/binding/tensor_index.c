@@ -20,7 +20,7 @@ static void check_positions(lua_State *L, int index, GptTensor *positions, int64
   for (int64_t i = 0; i < n; i++) {
     int64_t given = position[i];
     if (given == 0 || given > size || given < -size)
-      luaL_argerror(L, index,
+      bind_argument_error(L, index,
                     lua_pushfstring(L, "element [%I] is position %I, out of range 1..%I", (lua_Integer)i + 1,
                                     (lua_Integer)given, (lua_Integer)size));
     position[i] = given > 0 ? given - 1 : size + given;
@@ -34,9 +34,9 @@ static void fill_positions(lua_State *L, int index, GptTensor *positions) {
     gpt_integers(positions)[i - 1] = lua_tointegerx(L, -1, &whole);
     bool table = lua_istable(L, -1);
     if (!whole || lua_type(L, -1) != LUA_TNUMBER)
-      luaL_argerror(L, index,
+      bind_argument_error(L, index,
                     lua_pushfstring(L, "element [%I]: a position (a whole number) expected, got %s%s", (lua_Integer)i,
-                                    table ? "a table" : bind_tostring(L, -1),
+                                    table ? "a table" : bind_word(L, -1),
                                     table ? "; gpt.tensor { ... } makes positions of more dims" : ""));
     lua_pop(L, 1);
   }
@@ -47,9 +47,9 @@ static void fill_positions(lua_State *L, int index, GptTensor *positions) {
 static GptTensor *push_positions(lua_State *L, int index, int64_t size) {
   GptEnv *env = bind_env(L);
   GptTensor *given = bind_test_tensor(L, index);
-  if (given == NULL && !lua_istable(L, index)) luaL_typeerror(L, index, "array or i64 tensor of positions");
+  if (given == NULL && !lua_istable(L, index)) bind_type_error(L, index, "array or i64 tensor of positions");
   if (given != NULL && given->storage->dtype != GPT_I64)
-    luaL_argerror(
+    bind_argument_error(
         L, index,
         lua_pushfstring(L, "an i64 tensor of positions expected, got %s", gpt_dtype_name(given->storage->dtype)));
   GptTensor **box = bind_new_tensor(L);
@@ -136,7 +136,7 @@ static int masked_fill(lua_State *L) {
 
 static int cut_triangle(lua_State *L, GptTensor *(*cut)(GptEnv *, GptTensor *, int64_t)) {
   GptTensor *tensor = bind_tensor(L, 1);
-  lua_Integer diagonal = luaL_optinteger(L, 2, 0);
+  lua_Integer diagonal = bind_opt_integer(L, 2, 0);
   GptTensor **box = bind_result_of(L, &tensor);
   *box = cut(bind_env(L), tensor, diagonal);
   return bind_tensor_done(L, box);
@@ -163,7 +163,7 @@ static int triu(lua_State *L) { return cut_triangle(L, gpt_triu); }
 /* A flag from the options at index, which know only that one. */
 static bool flag_option(lua_State *L, int index, const char *what, const char *name, bool otherwise) {
   if (lua_isnoneornil(L, index)) return otherwise;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   bind_check_options(L, index, what, (const char *const[]){name, NULL});
   bool value = lua_getfield(L, index, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -172,7 +172,7 @@ static bool flag_option(lua_State *L, int index, const char *what, const char *n
 
 /* A dim that is there, the last one where none is given. */
 static int ordered_dim(lua_State *L, int index, const GptTensor *tensor) {
-  if (tensor->ndim == 0) luaL_argerror(L, 1, "a tensor with at least one dimension expected, got shape []");
+  if (tensor->ndim == 0) bind_argument_error(L, 1, "a tensor with at least one dimension expected, got shape []");
   return bind_opt_dim(L, index, tensor->ndim, tensor->ndim - 1);
 }
 
@@ -213,10 +213,10 @@ print(values, positions)
 */
 static int topk(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
-  lua_Integer k = luaL_checkinteger(L, 2);
+  lua_Integer k = bind_check_integer(L, 2);
   int dim = ordered_dim(L, 3, tensor);
   if (k < 0 || k > tensor->shape[dim])
-    return luaL_argerror(L, 2,
+    return bind_argument_error(L, 2,
                          lua_pushfstring(L, "0 to %I expected, as dim %d has that size, got %I",
                                          (lua_Integer)tensor->shape[dim], dim + 1, k));
   bool largest = flag_option(L, 4, "topk", "largest", true);

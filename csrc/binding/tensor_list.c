@@ -19,7 +19,7 @@ void bind_tensor_list_drop(BindTensorList *list) {
 }
 
 static int collect_tensor_list(lua_State *L) {
-  bind_tensor_list_drop(luaL_checkudata(L, 1, TENSOR_LIST));
+  bind_tensor_list_drop(bind_check_userdata(L, 1, TENSOR_LIST));
   return 0;
 }
 

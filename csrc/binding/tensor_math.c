@@ -21,7 +21,7 @@ static bool check_operand(lua_State *L, int index) {
   if (index == 1 && lua_type(L, index) == LUA_TSTRING) /* from "1" + t: no argument of a call */
     bind_error(L, "arithmetic with a tensor: a tensor or a number expected, got string");
   if (lua_type(L, index) != LUA_TNUMBER)
-    luaL_argerror(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", bind_typename(L, index)));
+    bind_argument_error(L, index, lua_pushfstring(L, "a tensor or a number expected, got %s", bind_typename(L, index)));
   return true;
 }
 
@@ -291,9 +291,9 @@ weight.
 @usage print(gpt.randn(2, 4):rms_norm(gpt.ones(4), 1e-5))
 */
 static int rms_norm(lua_State *L) {
-  double eps = luaL_optnumber(L, 3, 1e-6);
+  double eps = bind_opt_number(L, 3, 1e-6);
   if (!(eps >= 0 && eps < INFINITY))
-    luaL_argerror(L, 3, lua_pushfstring(L, "eps: a finite number of at least 0 expected, got %s", bind_shown(L, 3)));
+    bind_argument_error(L, 3, lua_pushfstring(L, "eps: a finite number of at least 0 expected, got %s", bind_shown(L, 3)));
   bool weighed = !lua_isnoneornil(L, 2);
   GptTensor *x, *weight = NULL;
   GptTensor **box = weighed ? bind_result_of_two(L, &x, &weight) : bind_result_of(L, &x);
@@ -313,7 +313,7 @@ static int clamp(lua_State *L) {
   GptTensor *x = bind_tensor(L, 1);
   if (lua_isnoneornil(L, 2) && lua_isnoneornil(L, 3))
     return bind_error(L, "clamp: a lowest number, a highest one or both expected, got neither");
-  double low = luaL_optnumber(L, 2, (double)NAN), high = luaL_optnumber(L, 3, (double)NAN);
+  double low = bind_opt_number(L, 2, (double)NAN), high = bind_opt_number(L, 3, (double)NAN);
   GptTensor **box = bind_result_of(L, &x);
   *box = gpt_clamp(bind_env(L), x, low, high);
   return bind_tensor_done(L, box);

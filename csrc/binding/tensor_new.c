@@ -7,7 +7,7 @@
 static void check_shape_options(lua_State *L, const char *what, int64_t *shape, int *ndim, BindMaking *options) {
   int next = bind_shape(L, 1, shape, ndim);
   bind_making_options(L, next, what, options);
-  if (!lua_isnone(L, next + 1)) luaL_argerror(L, next + 1, "nothing expected after the options");
+  if (!lua_isnone(L, next + 1)) bind_argument_error(L, next + 1, "nothing expected after the options");
 }
 
 static int make_full(lua_State *L, const char *what, GptNumber value) {
@@ -125,9 +125,9 @@ Integers drawn from low .. high-1, as torch.randint draws them.
 */
 static int randint_tensor(lua_State *L) {
   int64_t shape[GPT_MAX_DIMS];
-  lua_Integer low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
+  lua_Integer low = bind_check_integer(L, 1), high = bind_check_integer(L, 2);
   if (low >= high)
-    return luaL_argerror(L, 2, lua_pushfstring(L, "a number above low (%I) expected, got %I", low, high));
+    return bind_argument_error(L, 2, lua_pushfstring(L, "a number above low (%I) expected, got %I", low, high));
   int ndim = 0;
   bind_shape(L, 3, shape, &ndim);
   GptTensor **box = bind_new_tensor(L);
@@ -136,8 +136,8 @@ static int randint_tensor(lua_State *L) {
 }
 
 static int64_t check_length(lua_State *L, int index) {
-  lua_Integer n = luaL_checkinteger(L, index);
-  if (n < 0) luaL_argerror(L, index, lua_pushfstring(L, "a count of 0 or more expected, got %I", n));
+  lua_Integer n = bind_check_integer(L, index);
+  if (n < 0) bind_argument_error(L, index, lua_pushfstring(L, "a count of 0 or more expected, got %I", n));
   return n;
 }
 
@@ -156,8 +156,8 @@ static int randperm_tensor(lua_State *L) {
 }
 
 static int arange_floats(lua_State *L) {
-  double step = luaL_optnumber(L, 3, 1);
-  luaL_argcheck(L, step != 0 && step == step, 3, "a step other than 0 expected");
+  double step = bind_opt_number(L, 3, 1);
+  if (!(step != 0 && step == step)) bind_argument_error(L, 3, "a step other than 0 expected");
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_arange_floats(bind_env(L), lua_tonumber(L, 1), lua_tonumber(L, 2), step);
   return bind_tensor_done(L, box);
@@ -173,16 +173,16 @@ The numbers first, first + step, ... up to last, which is included, as in Lua's 
 @usage gpt.arange(1, 3)   -- 1 2 3
 */
 static int arange(lua_State *L) {
-  luaL_checknumber(L, 1);
+  bind_check_number(L, 1);
   if (lua_isnone(L, 2))
-    return luaL_argerror(L, 2, "the last number expected, got no value: "
+    return bind_argument_error(L, 2, "the last number expected, got no value: "
                                "gpt.arange(1, 10), or gpt.arange(0, 9) for ids");
-  luaL_checknumber(L, 2);
-  luaL_optnumber(L, 3, 1);
+  bind_check_number(L, 2);
+  bind_opt_number(L, 3, 1);
   if (!lua_isinteger(L, 1) || !lua_isinteger(L, 2) || !(lua_isnoneornil(L, 3) || lua_isinteger(L, 3)))
     return arange_floats(L);
-  lua_Integer step = luaL_optinteger(L, 3, 1);
-  luaL_argcheck(L, step != 0, 3, "a step other than 0 expected");
+  lua_Integer step = bind_opt_integer(L, 3, 1);
+  if (!(step != 0)) bind_argument_error(L, 3, "a step other than 0 expected");
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_arange_integers(bind_env(L), lua_tointeger(L, 1), lua_tointeger(L, 2), step);
   return bind_tensor_done(L, box);
@@ -198,7 +198,7 @@ n numbers evenly spaced from first to last, both included.
 @usage print(gpt.linspace(0, 1, 5))
 */
 static int linspace(lua_State *L) {
-  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  double first = bind_check_number(L, 1), last = bind_check_number(L, 2);
   int64_t n = check_length(L, 3);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_linspace(bind_env(L), first, last, n);
@@ -220,14 +220,14 @@ static int from_bytes(lua_State *L) {
   size_t length;
   int64_t shape[GPT_MAX_DIMS];
   char text[GPT_SHAPE_TEXT];
-  const char *bytes = luaL_checklstring(L, 1, &length);
+  const char *bytes = bind_check_bytes(L, 1, &length);
   int ndim = bind_one_shape(L, 2, shape);
   GptDtype dtype = bind_dtype(L, 3);
   GptTensor **box = bind_new_tensor(L);
   *box = gpt_tensor_new(bind_env(L), dtype, ndim, shape);
   if (*box == NULL) return bind_raise(L, bind_env(L));
   if ((*box)->storage->bytes != length)
-    return luaL_argerror(L, 1,
+    return bind_argument_error(L, 1,
                          lua_pushfstring(L, "%I bytes expected for %s of shape %s, got %I",
                                          (lua_Integer)(*box)->storage->bytes, gpt_dtype_name(dtype),
                                          gpt_shape_text(ndim, shape, text), (lua_Integer)length));
@@ -243,7 +243,7 @@ Is this a tensor?
 @usage print(gpt.is_tensor(gpt.ones(1)), gpt.is_tensor(1))  --> true false
 */
 static int is_tensor(lua_State *L) {
-  luaL_checkany(L, 1);
+  bind_check_any(L, 1);
   lua_pushboolean(L, luaL_testudata(L, 1, BIND_TENSOR) != NULL);
   return 1;
 }

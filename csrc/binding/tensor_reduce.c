@@ -5,7 +5,7 @@
 #include "core/ops/softmax.h"
 
 static bool check_keepdim(lua_State *L, int index) {
-  if (!lua_isnoneornil(L, index)) luaL_checktype(L, index, LUA_TBOOLEAN);
+  if (!lua_isnoneornil(L, index)) bind_check_type(L, index, LUA_TBOOLEAN);
   return lua_toboolean(L, index);
 }
 
@@ -42,11 +42,11 @@ static int mean(lua_State *L) { return reduce(L, gpt_mean); }
 static double correction_option(lua_State *L, int index, const char *what) {
   static const char *const names[] = {"correction", NULL};
   if (lua_isnoneornil(L, index)) return 1;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   bind_check_options(L, index, what, names);
   if (lua_getfield(L, index, "correction") != LUA_TNIL && lua_type(L, -1) != LUA_TNUMBER)
     bind_error(L, "%s: correction: a number expected, got %s", what, bind_typename(L, -1));
-  double correction = luaL_optnumber(L, -1, 1);
+  double correction = bind_opt_number(L, -1, 1);
   lua_pop(L, 1);
   return correction;
 }
@@ -98,8 +98,8 @@ print(gpt.ones(2, 3):norm(1, -1))
 */
 static int norm(lua_State *L) {
   GptTensor *x = bind_tensor(L, 1);
-  double p = luaL_optnumber(L, 2, 2);
-  if (p != p) luaL_argerror(L, 2, "p: a number or an infinity expected, got nan");
+  double p = bind_opt_number(L, 2, 2);
+  if (p != p) bind_argument_error(L, 2, "p: a number or an infinity expected, got nan");
   int dim = bind_opt_dim(L, 3, x->ndim, GPT_ALL_DIMS);
   bool keepdim = check_keepdim(L, 4);
   GptTensor **box = bind_result_of(L, &x);

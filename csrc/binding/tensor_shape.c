@@ -126,12 +126,12 @@ static int narrow(lua_State *L) {
   GptTensor *tensor = bind_tensor(L, 1);
   int dim = bind_dim(L, 2, tensor->ndim);
   int64_t size = tensor->shape[dim];
-  lua_Integer first = luaL_checkinteger(L, 3), length = luaL_checkinteger(L, 4);
+  lua_Integer first = bind_check_integer(L, 3), length = bind_check_integer(L, 4);
   int64_t from = first < 0 ? size + first : first - 1;
   if (first == 0 || from < 0 || from > size)
-    return luaL_argerror(L, 3, lua_pushfstring(L, "position %I out of range 1..%I", first, (lua_Integer)size));
+    return bind_argument_error(L, 3, lua_pushfstring(L, "position %I out of range 1..%I", first, (lua_Integer)size));
   if (length < 0 || length > size - from)
-    return luaL_argerror(L, 4,
+    return bind_argument_error(L, 4,
                          lua_pushfstring(L, "length %I from position %I does not fit: dim %d has size %I", length,
                                          (lua_Integer)from + 1, dim + 1, (lua_Integer)size));
   GptTensor **box = bind_result_of(L, &tensor);
@@ -193,18 +193,18 @@ const luaL_Reg bind_tensor_shape[] = {
 /* Pushes the tensors of the array at argument 1, which is read raw. */
 static BindTensorList *push_list(lua_State *L) {
   if (!lua_istable(L, 1))
-    luaL_argerror(L, 1, lua_pushfstring(L, "a list of tensors expected, { a, b }, got %s", bind_typename(L, 1)));
+    bind_argument_error(L, 1, lua_pushfstring(L, "a list of tensors expected, { a, b }, got %s", bind_typename(L, 1)));
   lua_settop(L, 2);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
-  luaL_argcheck(L, count >= 1, 1, "at least one tensor expected, got an empty array");
-  luaL_argcheck(L, count < 0x7fffffff, 1, "too many tensors");
+  if (!(count >= 1)) bind_argument_error(L, 1, "at least one tensor expected, got an empty array");
+  if (!(count < 0x7fffffff)) bind_argument_error(L, 1, "too many tensors");
   BindTensorList *list = bind_push_tensor_list(L, count);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
     if (luaL_testudata(L, -1, BIND_TENSOR) == NULL)
-      luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, bind_typename(L, -1)));
+      bind_argument_error(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, bind_typename(L, -1)));
     GptTensor **box = lua_touserdata(L, -1);
-    if (*box == NULL) luaL_argerror(L, 1, lua_pushfstring(L, "element [%I]: this tensor was freed", i));
+    if (*box == NULL) bind_argument_error(L, 1, lua_pushfstring(L, "element [%I]: this tensor was freed", i));
     bind_tensor_list_add(L, list, *box);
     lua_pop(L, 1);
   }

@@ -18,7 +18,7 @@ static int now(lua_State *L) {
 
 /* _terminal_width(file): columns of the terminal that the file is, nil where it is none. */
 static int terminal_width(lua_State *L) {
-  const luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  const luaL_Stream *stream = bind_check_userdata(L, 1, LUA_FILEHANDLE);
   struct winsize size = {0};
   int descriptor = stream->closef != NULL ? fileno(stream->f) : -1;
   if (descriptor < 0 || !isatty(descriptor)) return luaL_pushfail(L), 1;

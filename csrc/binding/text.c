@@ -16,7 +16,7 @@ void bind_push_text_done(lua_State *L, GptText *text) {
 }
 
 static int free_text(lua_State *L) {
-  gpt_text_free(luaL_checkudata(L, 1, TEXT));
+  gpt_text_free(bind_check_userdata(L, 1, TEXT));
   return 0;
 }
 

@@ -56,7 +56,7 @@ static int new_trainer(lua_State *L) {
 static int add_text(lua_State *L) {
   size_t length;
   bind_check(L, 1, TRAINER);
-  const char *text = luaL_checklstring(L, 2, &length);
+  const char *text = bind_check_bytes(L, 2, &length);
   GptTrainer *trainer = bind_check(L, 1, TRAINER);
   return gpt_trainer_add(trainer, text, length) ? 0 : bind_raise(L, bind_env(L));
 }
@@ -64,7 +64,7 @@ static int add_text(lua_State *L) {
 /* trainer:finish(vocab_size, min_frequency): a tokenizer. */
 static int finish_training(lua_State *L) {
   GptTrainer *trainer = bind_check(L, 1, TRAINER);
-  lua_Integer vocab_size = luaL_checkinteger(L, 2), min_frequency = luaL_checkinteger(L, 3);
+  lua_Integer vocab_size = bind_check_integer(L, 2), min_frequency = bind_check_integer(L, 3);
   void **box = bind_push_box(L, TYPE, 0);
   trainer = bind_check(L, 1, TRAINER);
   *box = gpt_trainer_finish(trainer, vocab_size, min_frequency);
@@ -89,7 +89,7 @@ static GptIds *push_ids(lua_State *L, GptEnv *env) {
 }
 
 static int free_ids(lua_State *L) {
-  gpt_ids_free(luaL_checkudata(L, 1, IDS));
+  gpt_ids_free(bind_check_userdata(L, 1, IDS));
   return 0;
 }
 
@@ -120,7 +120,7 @@ static EncodeOptions check_encode_options(lua_State *L, int index) {
   static const char *const names[] = {"special", "bos", "eos", "literal_at", NULL};
   EncodeOptions options = {.bos = false};
   if (lua_isnoneornil(L, index)) return options;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   bind_check_options(L, index, "encode", names);
   options.marks.count = bind_opt_boolean_field(L, index, "encode", "special", false);
   options.bos = bind_opt_boolean_field(L, index, "encode", "bos", false);
@@ -174,7 +174,7 @@ print(table.concat(ids, " "))
 static int encode(lua_State *L) {
   GptEnv *env = bind_env(L);
   bind_check(L, 1, TYPE);
-  luaL_checktype(L, 2, LUA_TSTRING);
+  bind_check_type(L, 2, LUA_TSTRING);
   EncodeOptions options = check_encode_options(L, 3);
   size_t length;
   const char *text = lua_tolstring(L, 2, &length);
@@ -193,7 +193,7 @@ static int encode(lua_State *L) {
 static int cut(lua_State *L) {
   size_t length;
   bind_check(L, 1, TYPE);
-  const char *text = luaL_checklstring(L, 2, &length);
+  const char *text = bind_check_bytes(L, 2, &length);
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   lua_pushinteger(L, (lua_Integer)gpt_tokenizer_cut(tokenizer, text, length, lua_toboolean(L, 3)));
   return 1;
@@ -217,7 +217,7 @@ static GptIds *read_tensor(lua_State *L, GptEnv *env, int index) {
 /* Pushes the ids of an array or a tensor as a list. */
 static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
   if (bind_test_tensor(L, index) != NULL) return read_tensor(L, env, index);
-  if (!lua_istable(L, index)) luaL_typeerror(L, index, "array of token ids");
+  if (!lua_istable(L, index)) bind_type_error(L, index, "array of token ids");
   size_t count = (size_t)lua_rawlen(L, index); /* raw, as all lists of ids: no metamethod runs */
   GptIds *ids = push_ids(L, env);
   if (!gpt_ids_reserve(ids, count)) bind_raise(L, env);
@@ -239,7 +239,7 @@ static GptIds *check_id_list(lua_State *L, GptEnv *env, int index) {
 static bool check_continued(lua_State *L, int index) {
   static const char *const names[] = {"continued", NULL};
   if (lua_isnoneornil(L, index)) return false;
-  luaL_checktype(L, index, LUA_TTABLE);
+  bind_check_type(L, index, LUA_TTABLE);
   bind_check_options(L, index, "decode", names);
   return bind_opt_boolean_field(L, index, "decode", "continued", false);
 }
@@ -282,7 +282,7 @@ static int token(lua_State *L) {
   GptEnv *env = bind_env(L);
   const GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   size_t length;
-  int64_t id = luaL_checkinteger(L, 2);
+  int64_t id = bind_check_integer(L, 2);
   if (gpt_tokenizer_token(env, tokenizer, id, &length) == NULL) return bind_raise(L, env);
   if (!gpt_tokenizer_decoded_size(env, tokenizer, &id, 1, true, &length)) return bind_raise(L, env);
   luaL_Buffer buffer;
@@ -317,7 +317,7 @@ static GptTemplates *push_templates(lua_State *L) {
 }
 
 static int free_templates(lua_State *L) {
-  gpt_templates_free(bind_env(L), luaL_checkudata(L, 1, TEMPLATES));
+  gpt_templates_free(bind_env(L), bind_check_userdata(L, 1, TEMPLATES));
   return 0;
 }
 
@@ -470,7 +470,7 @@ static int chat_templates(lua_State *L) {
 static int tokenizer_new_index(lua_State *L) {
   GptTokenizer *tokenizer = bind_check(L, 1, TYPE);
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "chat_template") != 0)
-    return bind_error(L, "a gpt.Tokenizer has no field '%s' to set; chat_template is one", bind_tostring(L, 2));
+    return bind_error(L, "a gpt.Tokenizer has no field '%s' to set; chat_template is one", bind_word(L, 2));
   if (!lua_isnil(L, 3) && lua_type(L, 3) != LUA_TSTRING)
     return bind_error(L, "chat_template: a string or nil expected, got %s", bind_shown(L, 3));
   set_template(L, gpt_tokenizer_templates(tokenizer), 3);
@@ -488,7 +488,7 @@ static int to_string(lua_State *L) {
 
 static int tokenizer_collect(lua_State *L) {
   GptEnv *env = bind_env(L);
-  void **box = luaL_checkudata(L, 1, TYPE);
+  void **box = bind_check_userdata(L, 1, TYPE);
   gpt_tokenizer_free(env, *box);
   *box = NULL;
   return 0;
@@ -507,16 +507,16 @@ static const luaL_Reg trainer_methods[] = {{"add", add_text}, {"finish", finish_
 static const luaL_Reg trainer_meta[] = {{"__gc", collect_trainer}, {"__close", bind_free}, {NULL, NULL}};
 /* _character(code, title): the character in lower case, or as a word begins with it. */
 static int character_case(lua_State *L) {
-  lua_Integer code = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, code >= 0 && code <= 0x10ffff, 1, "a character's number expected");
+  lua_Integer code = bind_check_integer(L, 1);
+  if (!(code >= 0 && code <= 0x10ffff)) bind_argument_error(L, 1, "a character's number expected");
   lua_pushinteger(L, lua_toboolean(L, 2) ? gpt_character_title((uint32_t)code) : gpt_character_lower((uint32_t)code));
   return 1;
 }
 
 /* _character_width(code): columns in a terminal */
 static int character_width(lua_State *L) {
-  lua_Integer code = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, code >= 0 && code <= 0x10ffff, 1, "a character's number expected");
+  lua_Integer code = bind_check_integer(L, 1);
+  if (!(code >= 0 && code <= 0x10ffff)) bind_argument_error(L, 1, "a character's number expected");
   lua_pushinteger(L, gpt_character_width((uint32_t)code));
   return 1;
 }

@@ -11,8 +11,8 @@
 static int new_tokens(lua_State *L) {
   GptEnv *env = bind_env(L);
   const char *path = lua_isnoneornil(L, 1) ? NULL : bind_path(L, 1);
-  int width = (int)luaL_optinteger(L, 2, 4);
-  luaL_argcheck(L, width == 2 || width == 4, 2, "2 or 4 expected");
+  int width = (int)bind_opt_integer(L, 2, 4);
+  if (!(width == 2 || width == 4)) bind_argument_error(L, 2, "2 or 4 expected");
   void **box = bind_push_box(L, TOKENS, 0);
   *box = path != NULL ? gpt_tokens_open(env, path, width, lua_toboolean(L, 3)) : gpt_tokens_new(env);
   if (*box == NULL) return bind_raise(L, env);
@@ -31,7 +31,7 @@ static int tokens_collect(lua_State *L) {
 static int tokens_append(lua_State *L) {
   int64_t count;
   GptTokens *tokens = bind_check(L, 1, TOKENS);
-  luaL_argcheck(L, !tokens->fixed, 1, "a file's tokens do not grow");
+  if (!(!tokens->fixed)) bind_argument_error(L, 1, "a file's tokens do not grow");
   const int64_t *ids = bind_ids(L, 2, &count);
   tokens = bind_check(L, 1, TOKENS);
   if (!gpt_tokens_append(tokens, ids, count)) return bind_raise(L, bind_env(L));
@@ -51,12 +51,12 @@ static GptTensor *push_batch(lua_State *L, int64_t n, int64_t length) {
 static int windows(lua_State *L) {
   int64_t n;
   bind_check(L, 1, TOKENS);
-  int64_t length = luaL_checkinteger(L, 3);
+  int64_t length = bind_check_integer(L, 3);
   const int64_t *starts = bind_ids(L, 2, &n);
   const GptTokens *tokens = bind_check(L, 1, TOKENS);
-  luaL_argcheck(L, length > 0, 3, "a length expected");
+  if (!(length > 0)) bind_argument_error(L, 3, "a length expected");
   for (int64_t i = 0; i < n; i++)
-    luaL_argcheck(L, starts[i] >= 0 && starts[i] < tokens->count - length, 2, "a window outside the tokens");
+    if (!(starts[i] >= 0 && starts[i] < tokens->count - length)) bind_argument_error(L, 2, "a window outside the tokens");
   GptTensor *ids = push_batch(L, n, length), *targets = push_batch(L, n, length);
   tokens = bind_check(L, 1, TOKENS);
   gpt_tokens_windows(tokens, starts, n, length, ids, targets);
@@ -71,8 +71,8 @@ static int count_field(lua_State *L) {
 /* _pack_ids(ids, width): a string as token files have it. */
 static int pack_ids(lua_State *L) {
   int64_t count;
-  int width = (int)luaL_checkinteger(L, 2);
-  luaL_argcheck(L, width == 2 || width == 4, 2, "2 or 4 expected");
+  int width = (int)bind_check_integer(L, 2);
+  if (!(width == 2 || width == 4)) bind_argument_error(L, 2, "2 or 4 expected");
   const int64_t *ids = bind_ids(L, 1, &count);
   luaL_Buffer buffer;
   char *out = luaL_buffinitsize(L, &buffer, (size_t)(count * width));
@@ -83,9 +83,9 @@ static int pack_ids(lua_State *L) {
 
 /* _shuffled(i, n, seed, epoch): where number i of 0 .. n-1 stands in that epoch's order. */
 static int shuffled(lua_State *L) {
-  lua_Integer i = luaL_checkinteger(L, 1), n = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, 0 <= i && i < n, 1, "a number below the second expected");
-  uint64_t key = gpt_shuffle_key((uint64_t)luaL_checkinteger(L, 3), (uint64_t)luaL_checkinteger(L, 4));
+  lua_Integer i = bind_check_integer(L, 1), n = bind_check_integer(L, 2);
+  if (!(0 <= i && i < n)) bind_argument_error(L, 1, "a number below the second expected");
+  uint64_t key = gpt_shuffle_key((uint64_t)bind_check_integer(L, 3), (uint64_t)bind_check_integer(L, 4));
   lua_pushinteger(L, (lua_Integer)gpt_shuffle((uint64_t)i, (uint64_t)n, key));
   return 1;
 }

@@ -7,7 +7,7 @@
 #define TRACE "gpt.TraceList" /* a GptTrace that Lua frees, whatever happens */
 
 static int free_trace(lua_State *L) {
-  gpt_trace_free(bind_env(L), luaL_checkudata(L, 1, TRACE));
+  gpt_trace_free(bind_env(L), bind_check_userdata(L, 1, TRACE));
   return 0;
 }
 

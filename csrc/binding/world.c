@@ -19,14 +19,14 @@ static GptWorld *check_world(lua_State *L) { return bind_check(L, 1, BIND_WORLD)
 /* _world([transport]): what gpt/mpi.so returned; alone without. */
 static int new_world(lua_State *L) {
   GptEnv *env = bind_env(L);
-  const GptTransport **transport = lua_isnoneornil(L, 1) ? NULL : luaL_checkudata(L, 1, GPT_TRANSPORT_TYPE);
+  const GptTransport **transport = lua_isnoneornil(L, 1) ? NULL : bind_check_userdata(L, 1, GPT_TRANSPORT_TYPE);
   void **box = bind_push_box(L, BIND_WORLD, 0);
   *box = gpt_world_new(env, transport != NULL ? *transport : NULL);
   return *box != NULL ? 1 : bind_raise(L, env);
 }
 
 static int world_collect(lua_State *L) {
-  void **box = luaL_checkudata(L, 1, BIND_WORLD);
+  void **box = bind_check_userdata(L, 1, BIND_WORLD);
   gpt_world_free(*box);
   *box = NULL;
   return 0;
@@ -82,12 +82,12 @@ Copies a tensor of one rank to all others, in place.
 @usage gpt.world():broadcast(gpt.rand(3))   -- now the same on every rank
 */
 static int world_broadcast(lua_State *L) {
-  lua_Integer root = luaL_optinteger(L, 3, 0);
+  lua_Integer root = bind_opt_integer(L, 3, 0);
   GptTensor *tensor = bind_tensor(L, 2);
   GptWorld *world = check_world(L);
   int rank = root < 0 || root >= world->size ? -1 : (int)root;
   if (rank < 0)
-    return luaL_argerror(L, 3, lua_pushfstring(L, "a rank from 0 to %d expected, got %I", world->size - 1,
+    return bind_argument_error(L, 3, lua_pushfstring(L, "a rank from 0 to %d expected, got %I", world->size - 1,
                                                (LUAI_UACINT)root));
   return tensor_or_raise(L, gpt_check_writable(world->env, tensor, "broadcast") &&
                                 gpt_world_broadcast(world, tensor, rank));
@@ -119,12 +119,12 @@ static char *gather_bytes(lua_State *L, const void *own, size_t bytes) {
 
 /* _world_numbers(world, list): a list with the lists of all ranks, by rank (from 1 here); equally long ones. */
 static int gather_numbers(lua_State *L) {
-  luaL_checktype(L, 2, LUA_TTABLE);
+  bind_check_type(L, 2, LUA_TTABLE);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
   double *own = bind_scratch(L, n, sizeof *own);
   for (lua_Integer i = 0; i < n; i++) {
     lua_rawgeti(L, 2, i + 1);
-    own[i] = luaL_checknumber(L, -1);
+    own[i] = bind_check_number(L, -1);
     lua_pop(L, 1);
   }
   const double *all = (const double *)gather_bytes(L, own, (size_t)n * sizeof *own);
@@ -144,7 +144,7 @@ static int gather_numbers(lua_State *L) {
 /* _world_texts(world, text): a list with the texts of all ranks, by rank (from 1 here). */
 static int gather_texts(lua_State *L) {
   size_t length, most = 0;
-  const char *text = luaL_checklstring(L, 2, &length);
+  const char *text = bind_check_bytes(L, 2, &length);
   uint64_t own = length;
   const uint64_t *lengths = (const uint64_t *)gather_bytes(L, &own, sizeof own);
   int size = check_world(L)->size;

@@ -9,6 +9,7 @@ local find = require "gpt.chat_template.find"
 local known_fields = require "gpt.support.known_fields"
 local memory = require "gpt.chat.memory"
 local messages = require "gpt.chat_template.messages"
+local methods = require "gpt.support.methods"
 local options = require "gpt.chat.options"
 local raise = require "gpt.support.raise"
 local show = require "gpt.chat.show"
@@ -241,6 +242,7 @@ end
 -- @tparam string file
 -- @usage chat:save "chat.json"
 function Chat:save(file)
+  chat_file.check_name("chat:save", file)
   settle(self)
   local list, n = self.messages, messages.instructions(self.messages)
   local all = table.move(list, 1, n, 1, {})
@@ -254,6 +256,7 @@ end
 -- @usage chat:save "chat.json"
 -- chat:load "chat.json"
 function Chat:load(file)
+  chat_file.check_name("chat:load", file)
   settle(self)
   local list = chat_file.read("chat:load", file)
   self:reset()
@@ -269,6 +272,8 @@ end
 -- @treturn Chat
 -- @usage local chat = model:chat { system = "Be brief.", template = "{{ messages[-1].content }}" }
 -- print(chat:say("Hello", { max_new_tokens = 10 }))
+methods.check("a gpt.Chat", Chat, metatable)
+
 core._layer_methods.chat = new
 
 return new

@@ -4,6 +4,7 @@ local Marks = require "gpt.chat_template.marks"
 local core = require "gpt.core"
 local find = require "gpt.chat_template.find"
 local messages = require "gpt.chat_template.messages"
+local methods = require "gpt.support.methods"
 local raise = require "gpt.support.raise"
 local render = require "gpt.chat_template.render"
 local validate = require "gpt.support.validate"
@@ -112,6 +113,9 @@ function chat_template.apply(tokenizer, list, options)
   return text, chat_template.encode(tokenizer, text, places, request.bos)
 end
 
-core._methods("gpt.Tokenizer").apply_chat_template = chat_template.apply
+core._methods("gpt.Tokenizer").apply_chat_template = function(tokenizer, ...)
+  methods.check_self(core._typename(tokenizer) == "gpt.Tokenizer", "a gpt.Tokenizer", "apply_chat_template", tokenizer)
+  return chat_template.apply(tokenizer, ...)
+end
 
 return chat_template

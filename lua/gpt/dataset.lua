@@ -4,6 +4,7 @@ local batches = require "gpt.support.batches"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local known_fields = require "gpt.support.known_fields"
+local methods = require "gpt.support.methods"
 local token_source = require "gpt.token_source"
 local raise = require "gpt.support.raise"
 
@@ -137,5 +138,7 @@ function metatable:__tostring()
     counted(self.windows, "window", "windows"), self.context_length, self.stride,
     counted(self.n_batches, "batch", "batches"), self.batch_size)
 end
+
+methods.check("a gpt.Dataset", Dataset, metatable)
 
 return dataset

@@ -3,6 +3,7 @@
 local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local loss = require "gpt.loss"
+local subject = require "gpt.generate.subject"
 local validate = require "gpt.support.validate"
 
 local FIELDS = { { "batches", validate.whole(1), optional = true }, { "world", validate.world, optional = true } }
@@ -48,6 +49,10 @@ end
 return function(model, data, options)
   local given, problems = validate.read(validate.options("gpt.evaluate", options), FIELDS)
   validate.raise("gpt.evaluate", problems)
+  if not subject.callable(model) then
+    core._raise("gpt.evaluate: a model, or a layer or function from ids to logits, expected, got "
+      .. validate.show(model))
+  end
   local ok, batches = attempt(function() return data.batches end)
   if not ok or type(batches) ~= "function" then
     core._raise("gpt.evaluate: a dataset (gpt.dataset makes one) expected, got " .. validate.show(data))

@@ -4,6 +4,7 @@ local batches = require "gpt.support.batches"
 local core = require "gpt.core"
 local encode = require "gpt.examples.encode"
 local known_fields = require "gpt.support.known_fields"
+local methods = require "gpt.support.methods"
 local neutral = require "gpt.support.neutral"
 local raise = require "gpt.support.raise"
 local read = require "gpt.examples.read"
@@ -207,5 +208,7 @@ function metatable:__tostring()
   return neutral.format("Examples { %s examples, %s tokens%s, %d batches of %d }", validate.grouped(self.count),
     validate.grouped(self.tokens), classes, self.n_batches, self.batch_size)
 end
+
+methods.check("a gpt.Examples", Examples, metatable)
 
 return examples

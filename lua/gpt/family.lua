@@ -14,12 +14,23 @@ local function of_type(kind, expected)
   end
 end
 
+-- Each { name, { other names }, { its keys } }.
+local function presets(value)
+  local fits = type(value) == "table"
+  for _, preset in ipairs(fits and value or {}) do
+    fits = fits and type(preset) == "table" and type(preset[1]) == "string" and type(preset[2]) == "table"
+      and type(preset[3]) == "table"
+  end
+  if fits then return value end
+  return nil, "a list of { name, { other names }, { keys } }"
+end
+
 local text, list = of_type("string", "a string"), of_type("table", "a list")
 local values, fn = of_type("table", "a table"), of_type("function", "a function")
 
 local RECIPE = {
   { "name", text }, { "title", text, optional = true }, { "defaults", values, optional = true },
-  { "presets", list, optional = true }, { "parts", fn, optional = true }, { "tensors", list },
+  { "presets", presets, optional = true }, { "parts", fn, optional = true }, { "tensors", list },
   { "huggingface", values, optional = true }, { "gguf", values, optional = true },
 }
 

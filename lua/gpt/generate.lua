@@ -5,7 +5,6 @@ local printed = require "gpt.support.printed"
 local checks = require "gpt.generate.options"
 local hooks = require "gpt.hooks"
 local prompts = require "gpt.generate.prompt"
-local field = require "gpt.support.field"
 local source = require "gpt.generate.source"
 local subject = require "gpt.generate.subject"
 local Run = require "gpt.generate.run"
@@ -67,7 +66,7 @@ local function start_session(what, session, given)
   end
   local settings = checks.read(what, given)
   if settings.hooks ~= nil then raise("%s: hooks: give them to the session: model:session { hooks = ... }", what) end
-  settings.tokenizer = settings.tokenizer or field(session.model, "tokenizer")
+  settings.tokenizer = subject.tokenizer(what, session.model, settings.tokenizer)
   check_tokenizer(what, session.model, settings)
   local ids = session:ids()
   if #ids == 0 then raise("%s: the session is empty: feed it a prompt first, session:feed(ids)", what) end

@@ -2,6 +2,7 @@
 -- @submodule gpt
 local core = require "gpt.core"
 local dtypes = require "gpt.support.dtypes"
+local methods = require "gpt.support.methods"
 local name_list = require "gpt.support.name_list"
 local places = require "gpt.lora.places"
 local validate = require "gpt.support.validate"
@@ -220,6 +221,8 @@ function lora.merge_lora(layer)
   return layer
 end
 
-for _, name in ipairs { "adapters", "use_adapter", "merge_lora" } do core._layer_methods[name] = lora[name] end
+for _, name in ipairs { "adapters", "use_adapter", "merge_lora" } do
+  core._layer_methods[name] = methods.of_layers(name, lora[name])
+end
 
 return lora

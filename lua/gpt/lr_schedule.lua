@@ -40,6 +40,9 @@ local Schedule = {
 }
 
 function Schedule:__call(step)
+  if type(step) ~= "number" then
+    core._raise("gpt.lr_schedule: the schedule takes a step, a number; got " .. validate.show(step))
+  end
   if step < self.warmup then return self.lr * step / self.warmup end
   if self.shape == "constant" then return self.lr end
   if step >= self.steps then return self.warmup >= self.steps and self.lr or self.min_lr end

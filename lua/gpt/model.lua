@@ -3,6 +3,7 @@
 local core = require "gpt.core"
 local config = require "gpt.config"
 local families = require "gpt.families"
+local methods = require "gpt.support.methods"
 
 local model = {}
 
@@ -34,8 +35,9 @@ core._layer_methods.recompute = core._recompute
 core._layer_methods.run = require("gpt.hooks").run
 core._layer_methods.session = core._session
 core._layer_methods.trace = require "gpt.trace"
-core._layer_methods.save = require "gpt.model_files.save"
-core._layer_methods.save_parameters = require("gpt.parameter_files").save
-core._layer_methods.load_parameters = require("gpt.parameter_files").load
+local parameter_files = require "gpt.parameter_files"
+core._layer_methods.save = methods.of_layers("save", require "gpt.model_files.save")
+core._layer_methods.save_parameters = methods.of_layers("save_parameters", parameter_files.save)
+core._layer_methods.load_parameters = methods.of_layers("load_parameters", parameter_files.load)
 
 return model

@@ -18,11 +18,14 @@ local Exchange = require "gpt.server.exchange"
 local Problem = require "gpt.server.problem"
 local Scheduler = require "gpt.server.scheduler"
 local listener = require "gpt.server.listener"
+local methods = require "gpt.support.methods"
 local options = require "gpt.server.options"
 local raise = require "gpt.support.raise"
 local routes = require "gpt.server.routes"
 local subject = require "gpt.server.subject"
 local text = require "gpt.server.text"
+local validate = require "gpt.support.validate"
+local callable = require("gpt.generate.subject").callable
 
 local Server = { __name = "gpt.Server" }
 Server.__index = Server
@@ -174,6 +177,9 @@ end
 -- server:close()
 function Server:step(timeout)
   if self.closed then raise "gpt.server: the server is closed" end
+  if timeout ~= nil and not (type(timeout) == "number" and timeout >= 0) then
+    raise("gpt.server: step: a timeout in seconds, 0 or more, expected, got %s", validate.show(timeout))
+  end
   receive(self, timeout or 0)
   self.scheduler:check_time(self.clock())
   local busy = self.scheduler:turn()
@@ -206,6 +212,9 @@ end
 -- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
 -- server:run(function() return true end)
 function Server:run(stop)
+  if stop and not callable(stop) then
+    raise("gpt.server: run: a function that says when to stop expected, got %s", validate.show(stop))
+  end
   while not (self.ending and not in_flight(self)) do
     if not self.ending and stop and stop() then self:finish() end
     self:step(0.25)
@@ -228,7 +237,6 @@ function Server:close()
   self.scheduler.prefixes:clear()
 end
 
-Server.__close = Server.close
 
 --- Forgets what was computed of finished conversations: to be called after a change of the model's weights.
 -- @function Server:forget
@@ -238,5 +246,8 @@ Server.__close = Server.close
 function Server:forget()
   self.scheduler.prefixes:clear()
 end
+
+methods.check("a gpt.Server", Server, Server)
+Server.__close = Server.close
 
 return server

@@ -1,6 +1,5 @@
 -- Where token ids come from: a text, an array, a tensor, a file of text, a file of tokens. Texts are encoded slice by
 -- slice, so that a text may be larger than its ids would be as one Lua table.
-local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local validate = require "gpt.support.validate"
 local raise = require "gpt.support.raise"
@@ -16,11 +15,7 @@ local EXTENSIONS = { bin = "u16", u16 = "u16", u32 = "u32" }
 token_source.dtype = validate.one_of { "u16", "u32" }
 
 --- The rule of the option tokenizer.
-function token_source.tokenizer(value)
-  local ok, encode = attempt(function() return value.encode end)
-  if ok and type(encode) == "function" then return value end
-  return nil, "a tokenizer (gpt.tokenizer(dir) makes one)"
-end
+token_source.tokenizer = validate.tokenizer
 
 --- The dtype of a token file: the one that was asked for, or what its name says (.bin and .u16, or .u32); else nil.
 function token_source.file_dtype(name, asked)

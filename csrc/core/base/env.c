@@ -7,7 +7,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/numbers.h"
-#include "core/base/utf8.h"
+#include "core/base/printable.h"
 
 GptEnv *gpt_env_new(void) {
   GptEnv *env = calloc(1, sizeof *env);
@@ -23,33 +23,10 @@ void gpt_env_free(GptEnv *env) {
   free(env);
 }
 
-/* The character that begins s, fit for a message; 0: its first byte is not. */
-static size_t plain_length(const uint8_t *s, size_t n) {
-  uint32_t code;
-  size_t length = gpt_utf8_decode(s, n, &code);
-  bool controls = code < 0x20 || (code >= 0x7f && code < 0xa0);
-  return length != 0 && controls && code != '\n' && code != '\t' ? 0 : length;
-}
-
-/* All of text is plain up to there. */
-static size_t plain_until(const uint8_t *s, size_t n) {
-  size_t at = 0, step;
-  while (at < n && (step = plain_length(s + at, n - at)) != 0) at += step;
-  return at;
-}
-
 void gpt_make_plain(char *message) {
-  size_t n = strnlen(message, GPT_ERROR_SIZE - 1), written = plain_until((const uint8_t *)message, n);
-  if (written == n) return;
   char out[GPT_ERROR_SIZE];
-  memcpy(out, message, written);
-  for (size_t at = written, step; at < n && written < sizeof out - 8; at += step) {
-    step = plain_length((const uint8_t *)message + at, n - at);
-    if (step != 0) memcpy(out + written, message + at, step), written += step;
-    else written += (size_t)sprintf(out + written, "\\x%02X", (uint8_t)message[at]), step = 1;
-  }
-  memcpy(message, out, written);
-  message[written] = '\0';
+  gpt_printable(out, sizeof out, message);
+  strcpy(message, out);
 }
 
 static void leave_message(GptEnv *env, const char *format, va_list arguments) {

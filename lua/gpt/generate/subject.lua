@@ -6,10 +6,14 @@ local validate = require "gpt.support.validate"
 
 local subject = {}
 
-local function callable(value)
-  if type(value) == "function" or type(value) == "userdata" then return true end
-  local meta = type(value) == "table" and getmetatable(value)
-  return type(meta) == "table" and meta.__call ~= nil
+--- Whether it may be called.
+function subject.callable(value)
+  if type(value) == "function" then return true end
+  local kind, meta = core._typename(value), getmetatable(value)
+  if type(value) == "userdata" and type(meta) ~= "table" then -- one that hides its metatable, as ours do
+    return kind == "gpt.Layer" or meta ~= nil and not kind:find "^gpt%."
+  end
+  return type(value) ~= "string" and type(meta) == "table" and meta.__call ~= nil
 end
 
 local at_least_one = validate.whole(1)
@@ -26,10 +30,19 @@ function subject.context_length(what, own, asked)
 end
 
 local function check(what, model)
-  if core._is_model(model) or callable(model) then return end
+  if core._is_model(model) or subject.callable(model) then return end
   local method = what:match "[%a_]+$"
   local colon = model ~= nil and ("; a method is called with a colon: model:%s(...)"):format(method) or ""
   raise("%s: a model, or a function from ids to logits, expected, got %s%s", what, validate.show(model), colon)
+end
+
+--- The tokenizer that is used: the option's, or else the model's; or nil.
+function subject.tokenizer(what, model, given)
+  local tokenizer = given or type(model) ~= "function" and field(model, "tokenizer") or nil
+  local fits, expected = validate.tokenizer(tokenizer)
+  if not tokenizer or fits then return tokenizer end
+  return raise("%s: %s: %s expected, got %s", what, given and "tokenizer" or "model.tokenizer", expected,
+    validate.show(tokenizer))
 end
 
 --- @param settings `context_length`, `tokenizer`, `special`, each of which may be nil
@@ -45,7 +58,7 @@ function subject.describe(what, model, settings)
   return {
     model = model,
     is_model = is_model,
-    tokenizer = settings.tokenizer or type(model) ~= "function" and field(model, "tokenizer") or nil,
+    tokenizer = subject.tokenizer(what, model, settings.tokenizer),
     vocab_size = config.vocab_size,
     special = settings.special,
     context_length = length,

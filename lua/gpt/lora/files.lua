@@ -5,6 +5,7 @@ local core = require "gpt.core"
 local families = require "gpt.families"
 local layout = require "gpt.model_files.layout"
 local lora = require "gpt.lora"
+local methods = require "gpt.support.methods"
 local mismatch = require "gpt.support.mismatch"
 local modules = require "gpt.lora.modules"
 local name_list = require "gpt.support.name_list"
@@ -214,6 +215,6 @@ function files.load_adapter(model, dir, name)
   return model
 end
 
-core._layer_methods.save_adapter = files.save_adapter
+core._layer_methods.save_adapter = methods.of_layers("save_adapter", files.save_adapter)
 
 return files

@@ -68,7 +68,7 @@ function checks.numbers(who, where, value)
   for i, item in items(value) do
     if type(item) ~= "number" then fail(who, "%s[%d]: a number expected, got %s", where, i, validate.show(item)) end
   end
-  if #value == 0 then fail(who, "%s: at least one number expected", where) end
+  if rawlen(value) == 0 then fail(who, "%s: at least one number expected", where) end
   return table.move(value, 1, #value, 1, {}) -- a picture stays as it is when the user's list changes
 end
 

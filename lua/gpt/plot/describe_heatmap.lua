@@ -22,7 +22,7 @@ end
 -- New rows of numbers, all of one length, from nested lists.
 local function read_rows(who, where, given)
   local rows = {}
-  if type(given) ~= "table" or #given == 0 then
+  if type(given) ~= "table" or rawlen(given) == 0 then
     fail(who, "%s: rows of numbers expected, got %s", where, validate.show(given))
   end
   for i, row in items(given) do

@@ -64,7 +64,7 @@ return function(who, options, file)
   local o = checks.options(who, options, fields(file), "y")
   o.x_scale, o.y_scale = o.x_scale or "linear", o.y_scale or "linear"
   local given = o.series or { { y = o.y } }
-  if o.series ~= nil and (type(given) ~= "table" or #given == 0) then
+  if o.series ~= nil and (type(given) ~= "table" or rawlen(given) == 0) then
     fail(who, "series: a list of { y = numbers, name = text } expected, got %s",
       type(given) == "table" and "no item" or validate.show(given))
   end

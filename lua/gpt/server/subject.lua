@@ -1,6 +1,7 @@
 -- What is served: a model, its tokenizer, its chat template and its name.
 local core = require "gpt.core"
 local field = require "gpt.support.field"
+local generation = require "gpt.generate.subject"
 local raise = require "gpt.support.raise"
 local tokenizers = require "gpt.generate.tokenizers"
 local validate = require "gpt.support.validate"
@@ -18,7 +19,7 @@ end
 -- `template`, `turn_end`, `can_chat`, `has_templates` (the tokenizer's `apply_chat_template` is used)
 function subject.describe(what, model, options)
   if not core._is_model(model) then raise("%s: a model expected, got %s", what, validate.show(model)) end
-  local tokenizer = options.tokenizer or field(model, "tokenizer")
+  local tokenizer = generation.tokenizer(what, model, options.tokenizer)
   if not tokenizer then
     raise("%s: %s; set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", what,
       tokenizers.missing(model))

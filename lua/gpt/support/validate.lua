@@ -1,6 +1,7 @@
 -- What the values of a table of settings have to be. A rule returns the value, put right where that loses nothing
 -- (12.0 becomes 12), or nil and what was expected. `validate.read` holds a table against a list of rules and finds all
 -- problems at once.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local neutral = require "gpt.support.neutral"
 
@@ -118,6 +119,13 @@ end
 function validate.boolean(value)
   if type(value) == "boolean" then return value end
   return nil, "true or false"
+end
+
+--- A tokenizer: ours, or a value with a method `encode`.
+function validate.tokenizer(value)
+  local ok, encode = attempt(function() return value.encode end)
+  if ok and type(encode) == "function" then return value end
+  return nil, "a tokenizer (gpt.tokenizer(dir) makes one)"
 end
 
 --- One of a list of words; the near one is suggested.

@@ -144,6 +144,13 @@ local function last_counted(batches)
   end
 end
 
+-- What a loss of the user's own has to return.
+local function check_loss(value)
+  if core.is_tensor(value) and value:numel() == 1 then return value end
+  local came = core.is_tensor(value) and ("a tensor of %d numbers"):format(value:numel()) or validate.show(value)
+  return raise("gpt.train: loss: the function has to return a tensor of one number, got %s", came)
+end
+
 -- The gradients of this rank's batches together, and their share of the mean loss.
 function Run:backward(batches, total)
   local sum, loss_of, last = 0, self.settings.loss or loss.of, last_counted(batches)
@@ -151,7 +158,7 @@ function Run:backward(batches, total)
     if batch[3] > 0 then
       local share = batch[3] / total
       self.ranks:draw_for(self.seed, batch[4])
-      local value <close> = loss_of(self.model, batch[1], batch[2])
+      local value <close> = check_loss(loss_of(self.model, batch[1], batch[2]))
       sum = sum + value:item() * share
       if not finite(sum) then return sum end
       if batch == last then self.ranks:before_last_backward() end
