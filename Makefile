@@ -75,7 +75,7 @@ CORE = $(BUILD)/gpt/core.so
 HELP = lua/gpt/help_texts.lua
 COMPLETION = lua/gpt/library/gpt.lua
 MADE = $(HELP) $(COMPLETION)
-COMMENTED = $(shell find csrc/binding lua -name '*.[cl]*' ! -name '*.h' | LC_ALL=C sort)
+COMMENTED = $(shell find csrc/binding lua -name '*.[cl]*' ! -name '*.h' ! -name '*.new' | LC_ALL=C sort)
 TOOLS = $(wildcard docs/tools/*.lua)
 make_docs = $(LUA) docs/tools/make.lua $(1) $@ $(filter-out $(MADE),$(COMMENTED))
 
