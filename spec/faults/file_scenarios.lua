@@ -76,6 +76,17 @@ return {
     return gpt.read_safetensors(path).tensors
   end) },
 
+  { "an array of numpy is read", loading("npy/bf8_F.npy", function(path) return gpt.read_npy(path) end) },
+
+  { "arrays of numpy are read", loading("npy/stored.npz", function(path) return gpt.read_npz(path).weights end) },
+
+  { "questions are read", function(dir)
+    local model = new_model(1):eval()
+    model.tokenizer = tokenizer_of "a mouse "
+    files.write(dir .. "/questions.jsonl", ('{"ctx": "a", "endings": ["a", "m"], "label": 0}\n'):rep(5))
+    return { work = function() return gpt.multiple_choice(model, dir .. "/questions.jsonl").count end }
+  end },
+
   { "parameters are put back", function(dir)
     local model, other = new_model(1), new_model(1)
     model:save_parameters(dir .. "/model.safetensors")
@@ -147,6 +158,11 @@ return {
   { "tokens are written over others", function(dir)
     return saving(dir, function(place, i) gpt.write_tokens(place .. "/tokens.u16", { i, 2, 3, 4, 5, 6 }) end,
       function(place) return { files.read(place .. "/tokens.u16"), files.read(place .. "/notes.txt") } end)
+  end },
+
+  { "an array of numpy is written over another", function(dir)
+    return saving(dir, function(place, i) gpt.write_npy(place .. "/x.npy", gpt.arange(1, i)) end,
+      function(place) return { gpt.read_npy(place .. "/x.npy"), files.read(place .. "/notes.txt") } end)
   end },
 
   { "a picture is drawn over another", function(dir)

@@ -534,6 +534,45 @@ return {
     end
   end },
 
+  { "perplexities, and likelihoods of continuations", function(dir)
+    local model = new_model():eval()
+    gpt.write_tokens(dir .. "/tokens.u16", { 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 5 })
+    local function of_function(ids) return model(ids) end
+    return function()
+      return { tostring(gpt.perplexity(model, dir .. "/tokens.u16", { stride = 3 })),
+        gpt.perplexity(of_function, { 1, 2, 3, 4, 5 }, { context_length = 4 }).loss,
+        { model:log_likelihood({ 1, 2 }, { { 3, 4 }, { 5 } }) } }
+    end
+  end },
+
+  { "multiple choice", function(dir)
+    local file <close> = assert(io.open(dir .. "/questions.jsonl", "w"))
+    file:write('{"ctx": "\\u0001\\u0002", "endings": ["\\u0003", "\\u0004\\u0005"], "label": 1}\n'
+      .. '{"ctx": "\\u0001\\u0002\\u0007", "endings": ["\\u0003", "\\u0004"], "label": 0}\n')
+    file:flush()
+    local model = new_model():eval()
+    local options = { tokenizer = bytewise, delimiter = "", details = true }
+    return function()
+      local result = gpt.multiple_choice(model, dir .. "/questions.jsonl", options)
+      return { tostring(result), result.examples[1].log_likelihoods, result.examples[2].log_likelihoods }
+    end
+  end },
+
+  { "arrays of numpy", function(dir)
+    local x = gpt.arange(1, 6):float():view(2, 3)
+    return function()
+      gpt.write_npy(dir .. "/x.npy", x:transpose(1, 2))
+      return { gpt.read_npy(dir .. "/x.npy"), gpt.read_npy(FIXTURES .. "npy/bf8_F.npy"), gpt.read_npz(FIXTURES .. "npy/stored.npz").ids }
+    end
+  end },
+
+  { "pictures in the terminal", function()
+    local x = gpt.arange(1, 12):float():view(3, 4)
+    return function()
+      return { gpt.plot(x):text { width = 40, colors = "24bit" }, gpt.plot.histogram({ values = x }):text { width = 40 } }
+    end
+  end },
+
   { "pictures are drawn", function(dir)
     return function()
       gpt.plot.line(dir .. "/line.svg", { y = { 1, 3, 2 }, title = "a line" })

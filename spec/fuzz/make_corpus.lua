@@ -136,6 +136,18 @@ local function seed_safetensors()
   seed("parameters", read(path))
 end
 
+local function seed_npy()
+  local path = scratch .. "/x.npy"
+  for _, tensor in ipairs { gpt.tensor { { 1.5, 2 }, { 3, 4 } }, gpt.tensor { 3, 1, 2 }, gpt.zeros(0, 3):to "f16" } do
+    gpt.write_npy(path, tensor)
+    seed("npy", read(path))
+  end
+  for _, name in ipairs { "bf8_F", "bu2_C", "lu8_C", "version3" } do
+    seed("npy", read("spec/fixtures/npy/" .. name .. ".npy"))
+  end
+  seed("npz", read "spec/fixtures/npy/stored.npz")
+end
+
 local function seed_gguf_values()
   local nested = string.pack("<s8I4I4I8I4I8I4I4", "nested", 9, 9, 1, 5, 2, 1, 2)
   local file = gguf.file {
@@ -315,6 +327,7 @@ end
 seed_tokenizers()
 seed_patterns()
 seed_safetensors()
+seed_npy()
 seed_gguf_values()
 seed_gguf_tokenizers()
 seed_models()

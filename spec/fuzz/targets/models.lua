@@ -20,6 +20,21 @@ models.safetensors = {
   end,
 }
 
+-- numpy's arrays.
+models.npy = {
+  file = "input.npy",
+  make = function()
+    return function(path) touch { gpt.read_npy(path) } end
+  end,
+}
+
+models.npz = {
+  file = "input.npz",
+  make = function()
+    return function(path) touch(gpt.read_npz(path)) end
+  end,
+}
+
 -- A model that loads runs, and what it says of itself can be shown.
 local function use(model)
   tostring(model)
