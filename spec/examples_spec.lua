@@ -17,6 +17,8 @@ local CHAPTERS = {
   { "12_sliding_window.lua", "the fox runs to the hill .", { "sliding_window.svg" } },
   { "13_mixture_of_experts.lua", "saved, loaded, the same" },
   { "14_grammar.lua", "19 tokens in " },
+  { "15_instructions.lua", "What is the capital of Norway?     It is Oslo!", { "instructions.svg" } },
+  { "16_classification.lua", "good: The cheese was not sour.", { "classification.svg" } },
   { "17_logit_lens.lua", "The capital of Japan is Tokyo", { "logit_lens.svg", "logit_lens_capitals.svg" } },
   { "18_induction_heads.lua", "block 2, head 3 looks behind the earlier copy: 0.9",
     { "induction_heads.svg", "induction_scores.svg", "induction_training.svg" } },
