@@ -59,6 +59,32 @@ describe("layer:run", function()
     assert.same({ "inner true", "inner true", "gelu true", "all" }, calls)
   end)
 
+  it("tells a hook the positions of the rows that it is shown", function()
+    local model, seen = new_model(), {}
+    local hooks = {}
+    for _, path in ipairs { "token_embedding", "blocks.2.attention.value", "blocks.3", "final_norm", "head" } do
+      hooks[path] = function(output, pass)
+        local positions = pass.positions
+        assert.equal(output:shape()[2], positions:numel())
+        seen[path] = positions:reshape(-1):totable()
+      end
+    end
+    local function assert_seen(all, last)
+      assert.same({ token_embedding = all, ["blocks.2.attention.value"] = all, ["blocks.3"] = all, final_norm = last,
+        head = last }, seen)
+    end
+    model:run(IDS, hooks)
+    assert_seen({ 1, 2, 3, 4, 5, 6 }, { 1, 2, 3, 4, 5, 6 })
+    model:run({ { 1, 2, 3 }, { 4, 5, 6 } }, hooks)
+    assert_seen({ 1, 2, 3 }, { 1, 2, 3 })
+    model:generate(IDS, { max_new_tokens = 1, hooks = hooks, use_cache = false })
+    assert_seen({ 1, 2, 3, 4, 5, 6 }, { 6 })
+    model:generate({ { 1, 2, 3 }, { 4, 5 } }, { max_new_tokens = 1, hooks = hooks })
+    assert_seen({ 1, 2, 3, 1, 2 }, { 3, 2 })
+    model:generate({ { 1, 2, 3 }, { 4, 5 } }, { max_new_tokens = 2, hooks = hooks })
+    assert_seen({ 4, 3 }, { 4, 3 })
+  end)
+
   it("lets a hook run layers, which are not hooked, and other passes", function()
     local model, calls, lens = new_model(), 0, nil
     model:run(IDS, {

@@ -45,7 +45,10 @@ static int call_function(lua_State *L) {
 static GptTensor *call_hook(GptEnv *env, GptHooks *hooks, GptPass *pass, int i, GptTensor *output) {
   HookRun run = {.hooks = hooks, .pass = pass, .i = i, .output = output};
   GptPass *outer = gpt_pass_enter(env, pass);
+  const GptTensor *input = pass->input;
+  pass->input = output; /* the rows whose positions the hook may ask for */
   bool done = bind_protect(env->host, env, call_function, 0, 0, &run);
+  pass->input = input;
   env->pass = outer;
   gpt_tensor_release(output);
   if (done && run.result == NULL) gpt_fail(env, "a hook must return a tensor, or nothing, got %s", run.came);

@@ -47,12 +47,14 @@ static GptTensor *add_positions(GptEnv *env, GptPass *pass, GptLayer *layer, con
 }
 
 /* The rows of x [batch, tokens, dim] whose logits are wanted. */
-static GptTensor *wanted_rows(GptEnv *env, const GptPass *pass, GptTensor *x) {
+static GptTensor *wanted_rows(GptEnv *env, GptPass *pass, GptTensor *x) {
   char text[GPT_SHAPE_TEXT];
   if (x->ndim != 3 || x->storage->dtype != GPT_F32 || gpt_tensor_numel(x) == 0)
     return gpt_fail_null(env, "Model: f32 of shape [batch, tokens, dim] expected from its parts, got %s of shape %s",
                          gpt_dtype_name(x->storage->dtype), gpt_tensor_shape_text(x, text));
-  return gpt_pass_check_rows(env, pass, "Model", x) ? gpt_pass_wanted(env, pass, x) : NULL;
+  if (!gpt_pass_check_rows(env, pass, "Model", x)) return NULL;
+  pass->cut = x->shape[1];
+  return gpt_pass_wanted(env, pass, x);
 }
 
 static GptTensor *run_blocks(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *x) {
@@ -120,13 +122,19 @@ static GptTensor *run_body(GptEnv *env, GptPass *pass, GptLayer *layer, GptTenso
 }
 
 static GptTensor *model_forward(GptEnv *env, GptPass *pass, GptLayer *layer, GptTensor *ids) {
-  return finish(env, pass, layer, run_body(env, pass, layer, ids));
+  int64_t cut = pass->cut;
+  GptTensor *logits = finish(env, pass, layer, run_body(env, pass, layer, ids));
+  pass->cut = cut; /* what runs behind it in this pass may have all rows */
+  return logits;
 }
 
 GptTensor *gpt_model_hidden(GptEnv *env, GptPass *pass, GptModel *model, GptTensor *ids) {
   GptTensor *x = run_body(env, pass, &model->layer, ids);
+  int64_t cut = pass->cut;
   if (x != NULL && gpt_pass_wants_few(pass)) x = gpt_tensor_then(x, wanted_rows(env, pass, x));
-  return gpt_tensor_then(x, gpt_layer_run(env, pass, &model->layer, "final_norm", x));
+  x = gpt_tensor_then(x, gpt_layer_run(env, pass, &model->layer, "final_norm", x));
+  pass->cut = cut;
+  return x;
 }
 
 static void model_describe(const GptLayer *layer, GptText *text) {

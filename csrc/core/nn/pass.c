@@ -40,23 +40,33 @@ int64_t gpt_pass_tokens(const GptPass *pass) {
   return dims >= 3 ? x->shape[1] : dims == 2 ? x->shape[0] : 1;
 }
 
-static void write_positions(int64_t *to, int64_t first, int64_t count) {
+static int64_t at_most(int64_t wanted, int64_t count) { return wanted < count ? wanted : count; }
+
+static int64_t count_wanted(const GptPass *pass) {
+  int64_t rows = 0;
+  for (int64_t s = 0; s < pass->n_segments; s++) rows += at_most(pass->segments[s].wanted, pass->segments[s].count);
+  return rows;
+}
+
+static int64_t *write_positions(int64_t *to, int64_t first, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = first + i;
+  return to + count;
 }
 
 GptTensor *gpt_pass_positions(GptEnv *env, const GptPass *pass, int64_t tokens, int64_t origin) {
-  bool plain = pass->segments == NULL;
-  int64_t shape[] = {1, plain ? tokens : count_rows(pass)};
+  bool plain = pass->segments == NULL, cut = pass->cut > 0;
+  int64_t shape[] = {1, plain ? tokens : cut ? count_wanted(pass) : count_rows(pass)};
   GptTensor *positions = gpt_tensor_new(env, GPT_I64, plain ? 1 : 2, plain ? shape + 1 : shape);
   if (positions == NULL) return NULL;
   int64_t *to = gpt_integers(positions);
-  if (plain) write_positions(to, origin, tokens);
-  for (int64_t s = 0; s < pass->n_segments; to += pass->segments[s++].count)
-    write_positions(to, pass->segments[s].first + origin, pass->segments[s].count);
+  if (plain) write_positions(to, origin + (cut ? pass->cut - tokens : 0), tokens);
+  for (int64_t s = 0; s < pass->n_segments; s++) {
+    const GptSegment *segment = &pass->segments[s];
+    int64_t shown = cut ? at_most(segment->wanted, segment->count) : segment->count;
+    to = write_positions(to, segment->first + segment->count - shown + origin, shown);
+  }
   return positions;
 }
-
-static int64_t at_most(int64_t wanted, int64_t count) { return wanted < count ? wanted : count; }
 
 bool gpt_pass_wants_few(const GptPass *pass) {
   for (int64_t s = 0; s < pass->n_segments; s++)
@@ -81,9 +91,8 @@ static GptTensor *wanted_of_batch(GptEnv *env, const GptPass *pass, GptTensor *x
 }
 
 static GptTensor *wanted_of_segments(GptEnv *env, const GptPass *pass, GptTensor *x) {
-  int64_t dim = x->shape[2], n = 0;
-  for (int64_t s = 0; s < pass->n_segments; s++) n += at_most(pass->segments[s].wanted, pass->segments[s].count);
-  GptTensor *rows = gpt_tensor_new(env, GPT_F32, 3, (int64_t[]){1, n, dim});
+  int64_t dim = x->shape[2];
+  GptTensor *rows = gpt_tensor_new(env, GPT_F32, 3, (int64_t[]){1, count_wanted(pass), dim});
   float *to = rows != NULL ? gpt_floats(rows) : NULL;
   const float *from = gpt_floats(x);
   for (int64_t s = 0; rows != NULL && s < pass->n_segments; from += pass->segments[s++].count * dim)

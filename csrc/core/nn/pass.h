@@ -55,11 +55,12 @@ typedef struct GptPass {
   const GptSegment *segments;
   int64_t n_segments;
   int64_t wanted;          /* without segments: logits are wanted of so many last tokens of each sequence */
+  int64_t cut;             /* how many tokens, or rows, there were before all but the wanted ones were dropped, or 0 */
   GptObserver *observer;   /* or NULL */
   int attention_calls;     /* so far in this pass: where the next one's cache slot is likely */
   struct GptPass *outer;   /* the pass in whose layer, written by the host, this one runs; or NULL */
   struct GptLayer *caller; /* the layer whose forward, written by the host, runs now; or NULL */
-  const GptTensor *input;  /* and what that was given */
+  const GptTensor *input;  /* and what that was given, or what a hook is shown */
   struct GptPositionCheck *check; /* told of the host's layers (position_check.h); or NULL */
   void *host_call;         /* the host's: what its call of the layer that begins now has besides the input */
 } GptPass;
@@ -76,7 +77,8 @@ bool gpt_pass_check_rows(GptEnv *env, const GptPass *pass, const char *what, con
 /* How many tokens of each sequence, or rows of all segments, the input of the host's layer that runs holds. */
 int64_t gpt_pass_tokens(const GptPass *pass);
 
-/* The positions of the rows, i64: [tokens] of a plain batch, [1, rows] with segments (whatever tokens is). origin: how
+/* The positions of the rows, i64: [tokens] of a plain batch, [1, rows] with segments (whatever tokens is); once the pass
+ * goes on with the wanted rows alone, theirs. origin: how
  * the first position of a sequence is called, 0 or 1. */
 GptTensor *gpt_pass_positions(GptEnv *env, const GptPass *pass, int64_t tokens, int64_t origin);
 
