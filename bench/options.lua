@@ -19,7 +19,8 @@ return function(arguments, defaults)
         values[name] = {}
         for item in given:gmatch "[^,]+" do table.insert(values[name], item) end
       else
-        values[name] = math.type(default) and math.tointeger(given) or given
+        local whole, any = math.tointeger(given), tonumber(given)
+        values[name] = math.type(default) == "float" and any or math.type(default) and whole or given
         if type(values[name]) ~= type(default) then error(("--%s needs a number, got %s"):format(name, given), 0) end
       end
       i = i + 1

@@ -231,8 +231,9 @@ try { model = model, optimizer = gpt.optim.AdamW(model, { lr = odd and 1e-3 or 2
     local function differs(i, text) assert.equal("gpt.train: rank 1 differs from rank 0: " .. text, lines[i]) end
     differs(1, "config.emb_dim is 32, not 64; config.n_heads is 4, not 2; parameter blocks.1.attention.key.bias is "
       .. "f32 [32], not f32 [64]; parameter blocks.1.attention.key.weight is f32 [32, 32], not f32 [64, 64]; and 35 more")
-    differs(2, "lr is 0.002, not 0.001; steps is 4, not 3; validation.batch_size is 2, which rank 0 does not have; "
-      .. "validation.context_length is 16, which rank 0 does not have; and 5 more")
+    local shape = 'Schedule { shape = "constant", lr = %s, steps = %d, warmup = 0 }'
+    differs(2, ("lr is 0.002, not 0.001; schedule is %s, not %s; steps is 4, not 3; validation.batch_size is 2, which "
+      .. "rank 0 does not have; and 6 more"):format(shape:format("0.002", 4), shape:format("0.001", 3)))
     differs(3, "data.tokens is 600, not 720; data.windows is 37, not 44; the ids of batch 1 of data are others")
     differs(4, "the weights of blocks.2.attention.query.weight are others (weights are the same after the same gpt.seed, "
       .. "or from the same file; the directory of checkpoints has to be one that all ranks see)")

@@ -73,4 +73,5 @@ def main():
     talk({"step": step})
 
 
-main()
+if __name__ == "__main__":
+    main()

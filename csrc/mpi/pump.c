@@ -1,7 +1,6 @@
 #include "mpi/pump.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
@@ -47,8 +46,7 @@ int pump_finish(PumpExchange *exchange) {
     if (!exchange->finished) look_after_all();
     finished = exchange->finished;
     pump_unlock();
-    if (!finished && looks < HURRY) sched_yield();
-    else if (!finished) pause_for(PAUSE / 2);
+    if (!finished && looks >= HURRY) pause_for(PAUSE / 2);
   }
   return exchange->status;
 }

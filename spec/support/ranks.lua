@@ -91,6 +91,7 @@ ranks.runs = {
     local optimizer = gpt.optim.SGD(model, { lr = 0.3, momentum = 0.9 })
     return ranks.train { world = world, model = model, optimizer = optimizer }
   end,
+  muon = function(world) return ranks.train { world = world, optimizer = "muon", schedule = "linear", steps = 3 } end,
   llama = function(world)
     local model = ranks.model { family = "llama", n_kv_heads = 1, hidden_dim = 96 }
     return ranks.train { world = world, model = model, data = function(number)

@@ -22,11 +22,11 @@ function facts.config_of(model)
   return ok and type(config) == "table" and config or nil
 end
 
--- Addresses differ from process to process.
+-- One line: some values print with a picture. Addresses differ from process to process.
 local function shown(value)
   if type(value) == "function" then return "a function" end
   local text = type(value) == "table" and show_config.value(value) or validate.show(value)
-  return (text:gsub("0x%x+", ""))
+  return (text:match("^[^\n]*"):gsub("0x%x+", ""))
 end
 
 local function digest_of(tensor) return ("%x"):format(core._digest(tensor)) end
