@@ -54,8 +54,9 @@ LIBS_lua = $(call pkg_libs,lua5.4,-llua5.4) # for hosts; the module takes Lua fr
 LIBS := $(LIBS_openblas) $(LIBS_cjson) $(LIBS_utf8proc) $(LIBS_pcre2) -lpthread -lm
 
 # The kernels are written once and compiled for each instruction set, but for these few; dispatch.c chooses among them.
-ONCE = csrc/core/kernels/dispatch.c $(wildcard csrc/core/kernels/dtype*.c)
-KERNELS = $(filter-out $(ONCE),$(wildcard csrc/core/kernels/*.c))
+ONCE = csrc/core/kernels/dispatch.c csrc/core/kernels/amx.c $(wildcard csrc/core/kernels/dtype*.c)
+TILED = csrc/core/kernels/tiles_panel.c
+KERNELS = $(filter-out $(ONCE) $(TILED),$(wildcard csrc/core/kernels/*.c))
 KERNEL_SETS = generic $(if $(filter x86_64-%,$(MACHINE)),avx2 avxvnni avx512 avx512vnni avx512bf16) \
   $(if $(filter aarch64-%,$(MACHINE)),dotprod i8mm)
 KERNEL_FLAGS_avx2 = -mavx2 -mfma -mf16c
@@ -66,8 +67,14 @@ KERNEL_FLAGS_dotprod = -march=armv8.2-a+dotprod
 KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
-SOURCES = $(filter-out $(KERNELS) csrc/static/% csrc/mpi/%,$(shell find csrc -name '*.c' | LC_ALL=C sort))
-KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
+# What is written over tiles goes with the set avx512bf16: by AMX's instructions, and by plain C to check it.
+TILE_SETS = $(if $(filter x86_64-%,$(MACHINE)),amx tiles)
+KERNEL_FLAGS_amx = $(KERNEL_FLAGS_avx512bf16) -mamx-tile -mamx-bf16
+KERNEL_FLAGS_tiles = $(KERNEL_FLAGS_avx512bf16)
+
+SOURCES = $(filter-out $(KERNELS) $(TILED) csrc/static/% csrc/mpi/%,$(shell find csrc -name '*.c' | LC_ALL=C sort))
+KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o)) \
+  $(foreach set,$(TILE_SETS),$(TILED:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
 
@@ -125,7 +132,7 @@ $$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags
 	$$(say)
 	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(UNCHECKED) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach set,$(KERNEL_SETS),$(eval $(call kernel_rule,$(set))))
+$(foreach set,$(KERNEL_SETS) $(TILE_SETS),$(eval $(call kernel_rule,$(set))))
 
 $(HELP): $(filter-out $(MADE),$(COMMENTED)) $(TOOLS)
 	@$(call make_docs,help)

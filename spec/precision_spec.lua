@@ -4,7 +4,7 @@ local raised = require "spec.support.raised"
 
 local function processor_has_bf16()
   local kernels = require("gpt.core")._kernels()
-  return kernels == "avx512bf16" or kernels == "i8mm"
+  return kernels == "avx512bf16" or kernels == "amx" or kernels == "tiles" or kernels == "i8mm"
 end
 
 -- A layer's output and gradients

@@ -124,9 +124,12 @@ describe("a matrix product", function()
     end)
   end
 
-  it("is right at every edge in bf16, where the processor has it: whole numbers are exact there", function()
-    local output, ok = process.lua('require "gpt".set_precision "bf16"\n' .. code)
-    assert.equal("done\n", output)
-    assert.is_true(ok)
-  end)
+  for _, kernels in ipairs { "", "LUAGPT_KERNELS=tiles" } do
+    local where = kernels == "" and "where the processor has it" or "by tiles in plain C where it has pairs"
+    it("is right at every edge in bf16, " .. where .. ": whole numbers are exact there", function()
+      local output, ok = process.lua('require "gpt".set_precision "bf16"\n' .. code, kernels)
+      assert.equal("done\n", output)
+      assert.is_true(ok)
+    end)
+  end
 end)

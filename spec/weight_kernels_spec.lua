@@ -3,7 +3,8 @@
 local process = require "spec.support.process"
 
 -- The sets of each kind of processor
-local SETS = { "generic", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "dotprod", "i8mm" }
+local SETS = { "generic", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx", "tiles", "dotprod",
+  "i8mm" }
 
 -- The set that is chosen where this one is asked for: another one where the processor lacks it.
 local function chosen(set)

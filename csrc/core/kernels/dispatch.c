@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kernels/amx.h"
 #include "core/kernels/kernels.h"
 
 extern const GptKernels gpt_kernel_table_generic;
@@ -40,6 +41,8 @@ static bool has_avx512vnni(void) {
 }
 
 static bool has_avx512bf16(void) { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
+
+static bool has_amx(void) { return has_avx512bf16() && gpt_amx_there(); }
 #endif
 
 #if defined(__aarch64__)
@@ -62,19 +65,29 @@ static bool runs_everywhere(void) { return true; }
 static const struct {
   bool (*runs)(void);
   const GptKernels *kernels;
+  const char *name; /* of one that is another set with products by tiles; else NULL */
+  GptTiles tiles;
 } sets[] = {
 #if defined(__x86_64__)
-    {has_avx512bf16, &gpt_kernel_table_avx512bf16}, {has_avx512vnni, &gpt_kernel_table_avx512vnni},
-    {has_avx512, &gpt_kernel_table_avx512},         {has_avxvnni, &gpt_kernel_table_avxvnni},
-    {has_avx2, &gpt_kernel_table_avx2},
+    {has_amx, &gpt_kernel_table_avx512bf16, "amx", {gpt_kernel_tiles_amx, gpt_amx_allowed}},
+    {has_avx512bf16, &gpt_kernel_table_avx512bf16, NULL, {NULL, NULL}},
+    {has_avx512vnni, &gpt_kernel_table_avx512vnni, NULL, {NULL, NULL}},
+    {has_avx512, &gpt_kernel_table_avx512, NULL, {NULL, NULL}},
+    {has_avxvnni, &gpt_kernel_table_avxvnni, NULL, {NULL, NULL}},
+    {has_avx2, &gpt_kernel_table_avx2, NULL, {NULL, NULL}},
 #elif defined(__aarch64__)
-    {has_i8mm, &gpt_kernel_table_i8mm},             {has_dotprod, &gpt_kernel_table_dotprod},
+    {has_i8mm, &gpt_kernel_table_i8mm, NULL, {NULL, NULL}},
+    {has_dotprod, &gpt_kernel_table_dotprod, NULL, {NULL, NULL}},
 #endif
-    {runs_everywhere, &gpt_kernel_table_generic},
+    {runs_everywhere, &gpt_kernel_table_generic, NULL, {NULL, NULL}},
+#if defined(__x86_64__)
+    /* Behind the one that runs everywhere: asked for by name, to check what is written over tiles. */
+    {has_avx512bf16, &gpt_kernel_table_avx512bf16, "tiles", {gpt_kernel_tiles_tiles, runs_everywhere}},
+#endif
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const GptKernels *chosen;
+static GptKernels chosen;
 
 /* A name in LUAGPT_KERNELS skips the sets before it, where the processor runs that one. */
 static void choose_kernels(void) {
@@ -83,12 +96,21 @@ static void choose_kernels(void) {
   __builtin_cpu_init();
 #endif
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-    if (!sets[i].runs()) continue;
-    if (chosen == NULL || (wanted != NULL && strcmp(wanted, sets[i].kernels->name) == 0)) chosen = sets[i].kernels;
+    const char *name = sets[i].name != NULL ? sets[i].name : sets[i].kernels->name;
+    if (!sets[i].runs() || (chosen.name != NULL && (wanted == NULL || strcmp(wanted, name) != 0))) continue;
+    chosen = *sets[i].kernels;
+    chosen.name = name;
+    chosen.tiles = sets[i].tiles;
   }
 }
 
 const GptKernels *gpt_kernels(void) {
   pthread_once(&once, choose_kernels);
-  return chosen;
+  return &chosen;
+}
+
+const GptWeightPanels *gpt_weight_panels(GptDtype dtype) {
+  const GptKernels *kernels = gpt_kernels();
+  const GptWeightPanels *panels = kernels->tiles.panels != NULL ? kernels->tiles.panels[dtype] : NULL;
+  return panels != NULL && kernels->tiles.allowed() ? panels : kernels->weights[dtype].panels;
 }

@@ -78,6 +78,12 @@ typedef struct GptPanels {
   void (*pack_left)(float *panels, const float *left, int64_t ld, int64_t k, int64_t m);     /* from left[k, m] */
 } GptPanels;
 
+/* Panels by tiles (amx.h), in place of others once the system allows them. */
+typedef struct GptTiles {
+  const GptWeightPanels *const *panels; /* by dtype; NULL: none of that dtype, or at all */
+  bool (*allowed)(void);
+} GptTiles;
+
 /*
  * Shapes are in brackets; ld is the distance between rows in floats. Every sum has a fixed order that
  * depends on the shapes alone.
@@ -87,8 +93,9 @@ typedef struct GptKernels {
 
   const GptPanels *panels; /* NULL: OpenBLAS does all products */
 
-  /* For weights of each dtype. Those of f32 are for products in bf16. */
+  /* For weights of each dtype. Those of f32 are for products in bf16. gpt_weight_panels chooses among panels. */
   const GptWeightKernels *weights;
+  GptTiles tiles;
 
   /* sum of a[i] * b[i] */
   float (*dot)(const float *a, const float *b, int64_t n);
@@ -194,7 +201,11 @@ typedef struct GptKernels {
 #define GPT_SKINNY_LINES 48 /* rows by weights stored [out, in], up to which that is faster than panels */
 
 /* The best table for this processor. The environment variable LUAGPT_KERNELS chooses a lesser one by name: generic,
-   avx2, avxvnni, avx512, avx512vnni, avx512bf16; on aarch64, where generic is NEON: dotprod, i8mm. */
+   avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx; on aarch64, where generic is NEON: dotprod, i8mm. And where there is
+   avx512bf16, tiles: amx in plain C, slow, to check it. */
 const GptKernels *gpt_kernels(void);
+
+/* Its panels for weights of that dtype, or NULL. The same in every call: what is packed by one is multiplied by it. */
+const GptWeightPanels *gpt_weight_panels(GptDtype dtype);
 
 #endif

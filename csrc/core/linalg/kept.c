@@ -14,7 +14,7 @@ struct GptKeptPanels {
   _Alignas(64) char panels[];
 };
 
-static const GptWeightPanels *kernels_for(const GptWeight *w) { return gpt_kernels()->weights[w->dtype].panels; }
+static const GptWeightPanels *kernels_for(const GptWeight *w) { return gpt_weight_panels(w->dtype); }
 
 bool gpt_kept_useful(const GptWeight *w) {
   return w->dtype != GPT_F32 && kernels_for(w) != NULL && w->rows > 0 && w->columns > 0 && gpt_weight_fits(w);

@@ -127,7 +127,7 @@ static GptLines rows_as_lines(const GptMatrix *m) {
 
 /* The panels for a product in bf16, or NULL: nobody asked for it, or the processor has no such products. */
 static const GptWeightPanels *bf16_panels(const GptEnv *env, const GptProduct *p) {
-  return env->bf16_products && (p->bias == NULL || !p->add) ? gpt_kernels()->weights[GPT_F32].panels : NULL;
+  return env->bf16_products && (p->bias == NULL || !p->add) ? gpt_weight_panels(GPT_F32) : NULL;
 }
 
 static bool multiply_rounded(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels) {

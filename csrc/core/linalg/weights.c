@@ -118,11 +118,11 @@ bool gpt_weight_multiply(GptEnv *env, GptMatrix y, GptMatrix x, GptWeight w, con
   const GptWeightKernels *kernels = &gpt_kernels()->weights[w.dtype];
   GptPacked product = gpt_packed_weight(y, x, &w, bias);
   product.kept = kept_panels(&w, &product);
-  if (product.kept != NULL) return gpt_panels_multiply(env, &product, kernels->panels);
-  const GptFewRowsKernels *few = few_rows_kernels(kernels, &product);
+  const GptFewRowsKernels *few = product.kept == NULL ? few_rows_kernels(kernels, &product) : NULL;
   if (few != NULL) return gpt_few_rows_multiply(env, &product, few);
-  if (kernels->panels != NULL && (!product.x.across || !gpt_dtype_blocked(w.dtype)))
-    return gpt_panels_multiply(env, &product, kernels->panels);
+  const GptWeightPanels *panels = gpt_weight_panels(w.dtype);
+  if (panels != NULL && (!product.x.across || !gpt_dtype_blocked(w.dtype)))
+    return gpt_panels_multiply(env, &product, panels);
   return each_panel(env, &w, multiply_panel, &(Forward){y, x, bias});
 }
 
@@ -138,8 +138,9 @@ static bool multiply_panel_back(GptEnv *env, const void *context, GptMatrix pane
 
 bool gpt_weight_multiply_back(GptEnv *env, GptMatrix dx, GptMatrix dy, GptWeight w, bool add) {
   if (w.dtype == GPT_F32 || w.rows == 0) return gpt_matrix_multiply(env, dx, dy, matrix_of(&w), NULL, add);
-  const GptWeightPanels *panels = gpt_kernels()->weights[w.dtype].panels;
-  if (env->bf16_products && panels != NULL && !gpt_dtype_blocked(w.dtype)) {
+  const GptWeightPanels *panels =
+      env->bf16_products && !gpt_dtype_blocked(w.dtype) ? gpt_weight_panels(w.dtype) : NULL;
+  if (panels != NULL) {
     const GptWeight turned = {w.dtype, w.data, w.columns, w.rows, w.column_stride, w.row_stride, NULL};
     GptPacked product = gpt_packed_weight(dx, dy, &turned, NULL);
     product.add = add;
