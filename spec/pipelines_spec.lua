@@ -181,6 +181,21 @@ describe("a tokenizer's steps", function()
     end
   end)
 
+  it("end normalizers that make ever more of a text", function()
+    local replace = { type = "Replace", pattern = { String = "a" }, content = ("a"):rep(100) }
+    local message = "the tokenizer's normalizers make more than 256 times as much of a text"
+    for _, normalizers in ipairs { { replace, replace, replace, replace, replace, replace },
+      { { type = "Prepend", prepend = ("a"):rep(9000) } } } do
+      local tokenizer = load_changed { base = "bytes", changes = { normalizer = { type = "Sequence",
+        normalizers = normalizers } } }
+      local ok, problem = pcall(tokenizer.encode, tokenizer, "aaaa")
+      assert.is_false(ok)
+      assert.matches(message, problem, 1, true)
+    end
+    local once = load_changed { base = "bytes", changes = { normalizer = { type = "Sequence", normalizers = { replace } } } }
+    assert.equal(("a"):rep(400), once:decode(once:encode "aaaa"))
+  end)
+
   it("end a pattern that goes astray", function()
     local case = { base = "bytes", changes = { pre_tokenizer = { type = "Sequence", pretokenizers = { { type = "Split",
       pattern = { Regex = "(a+)+(a+)+(a+)+[bc]" }, behavior = "Isolated" }, { type = "ByteLevel" } } } } }

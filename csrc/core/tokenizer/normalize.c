@@ -201,10 +201,17 @@ static void normalize_lower(const uint8_t *text, size_t n, GptText *out) {
   }
 }
 
-static bool normalize_replace(GptEnv *env, const GptNormalizer *step, const uint8_t *text, size_t n, GptText *out) {
+/* Steps of a hostile file may each make a thousand bytes of one. */
+static bool check_growth(GptEnv *env, const GptText *out, size_t most) {
+  return out->length <= most || gpt_fail(env, "the tokenizer's normalizers make more than %d times as much of a text",
+                                         GPT_MOST_GROWTH);
+}
+
+static bool normalize_replace(GptEnv *env, const GptNormalizer *step, const uint8_t *text, size_t n, size_t most,
+                              GptText *out) {
   GptMatch match = {0};
   for (size_t at = 0;; at = match.end) {
-    if (!gpt_regex_next(env, step->pattern, text, n, &match)) return false;
+    if (!gpt_regex_next(env, step->pattern, text, n, &match) || !check_growth(env, out, most)) return false;
     gpt_text_add_bytes(out, (const char *)text + at, match.start - at);
     if (!match.found) return true;
     gpt_text_add_bytes(out, step->content, step->length);
@@ -219,11 +226,11 @@ static void normalize_strip(const GptNormalizer *step, const GptClasses *classes
 }
 
 static bool normalize_step(GptEnv *env, const GptNormalizer *step, const GptClasses *classes, const uint8_t *text,
-                           size_t n, GptText *out) {
+                           size_t n, size_t most, GptText *out) {
   switch (step->kind) {
     case GPT_NORMALIZE_LOWERCASE: normalize_lower(text, n, out); break;
     case GPT_NORMALIZE_STRIP: normalize_strip(step, classes, text, n, out); break;
-    case GPT_NORMALIZE_REPLACE: return normalize_replace(env, step, text, n, out);
+    case GPT_NORMALIZE_REPLACE: return normalize_replace(env, step, text, n, most, out);
     case GPT_NORMALIZE_PREPEND:
       if (n > 0) gpt_text_add_bytes(out, step->content, step->length);
       gpt_text_add_bytes(out, (const char *)text, n);
@@ -235,11 +242,14 @@ static bool normalize_step(GptEnv *env, const GptNormalizer *step, const GptClas
 
 bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, const uint8_t **text,
                    size_t *n) {
+  size_t most = (*n + 16) * GPT_MOST_GROWTH; /* a beginning may be put before an empty text, too */
   for (size_t i = 0; i < normalizers->count; i++) {
     GptText *out = &normalizers->spaces[i & 1];
     out->length = 0;
     gpt_text_add_bytes(out, "", 0);
-    if (!normalize_step(env, &normalizers->list[i], classes, *text, *n, out) || out->failed) return out->failed = false;
+    if (!normalize_step(env, &normalizers->list[i], classes, *text, *n, most, out) || out->failed)
+      return out->failed = false;
+    if (!check_growth(env, out, most)) return false;
     *text = (const uint8_t *)out->data;
     *n = out->length;
   }

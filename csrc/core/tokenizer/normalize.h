@@ -27,6 +27,7 @@ typedef struct GptNormalizer {
 } GptNormalizer;
 
 #define GPT_MOST_NORMALIZERS 32
+#define GPT_MOST_GROWTH 256 /* a text may become that many times as long */
 
 typedef struct GptNormalizers {
   GptNormalizer list[GPT_MOST_NORMALIZERS]; /* [count] */
@@ -49,7 +50,8 @@ uint32_t gpt_character_title(uint32_t code);
 /* Columns that a character takes in a terminal: 0, 1 or 2. */
 int gpt_character_width(uint32_t code);
 
-/* Does all steps; *text and *n are then the result's, which stays until the next call. */
+/* Does all steps; *text and *n are then the result's, which stays until the next call. False and a message where it would
+   grow past GPT_MOST_GROWTH, or a pattern takes too many steps. */
 bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, const uint8_t **text,
                    size_t *n);
 

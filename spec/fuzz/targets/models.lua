@@ -1,6 +1,5 @@
 -- Files of models: weights, configs, adapters, checkpoints.
 local gpt = require "gpt"
-local core = require "gpt.core"
 local json = require "gpt.support.json"
 local tiny = require "spec.fuzz.tiny"
 
@@ -127,12 +126,5 @@ models.gguf_values = {
     end
   end,
 }
-
-models.npy = core.read_npy and {
-  file = "input.npy",
-  make = function()
-    return function(path) core.read_npy(path) end
-  end,
-} or nil
 
 return models
