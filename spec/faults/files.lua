@@ -38,7 +38,7 @@ local function temporaries(place)
 end
 
 local function check_held(case, place)
-  local now = cases.held()
+  local now = cases.held(case.held)
   for name, before in pairs(case.held) do
     if now[name] ~= before then fail(case, place, "%s: %d before, %d after", name, before, now[name]) end
   end

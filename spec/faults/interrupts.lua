@@ -37,6 +37,7 @@ end
 -- @return a table of `tries`, `errors` and `steps`
 function interrupts.run(scenario, times)
   local case = cases.prepare(scenario)
+  case:run() -- as before each try: what is kept between calls, by weak tables too, is there
   local steps, draw = count(case), numbers(#scenario[1])
   case:reset()
   local tally = { tries = 0, errors = 0, steps = steps }

@@ -7,9 +7,11 @@ package.path = "./?.lua;" .. package.path
 local library = os.getenv "LUAGPT_FAULTS" or "build/faults.so"
 package.cpath = library:gsub("[^/]*$", "?.so") .. ";" .. package.cpath
 
--- What other libraries ask of malloc can be refused in a process alone that has our malloc from its beginning.
+-- What other libraries ask of malloc can be refused only where a process has our malloc from its beginning (a sanitizer's
+-- library, which may be preloaded too, has to be the first).
 local function restart()
-  local words = { "LD_PRELOAD='" .. library .. ":'\"$LD_PRELOAD\" LUAGPT_FAULTS='" .. library .. "' LUAGPT_PRELOADED=1", arg[-1] }
+  local set = ("LD_PRELOAD=\"$LD_PRELOAD\":'%s' LUAGPT_FAULTS='%s' LUAGPT_PRELOADED=1"):format(library, library)
+  local words = { set, arg[-1] }
   for i = 0, #arg do words[#words + 1] = "'" .. arg[i]:gsub("'", "'\\''") .. "'" end
   os.exit(os.execute(table.concat(words, " ")) == true)
 end
