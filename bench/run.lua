@@ -1,15 +1,16 @@
 -- Whole models: luagpt beside the machine's bounds and the systems that are installed, in one run.
 --
 -- lua5.4 bench/run.lua [PART ...] [--name value ...]     (make bench ARGS='PART ... --name value ...')
---   parts: dtypes, context, sizes, threads, loading, training, ranks, precision, files, llama; all of them without one
+--   parts: dtypes, context, sizes, threads, loading, training, ranks, precision, files, llama,
+--   adapters; all of them without one
 --   --dtypes f32,bf16,..   of the part dtypes
 --   --size gpt2-small      of dtypes, context, threads and loading
---   --files a.gguf,b.gguf  of the part files
+--   --files a.gguf,b.gguf  of the parts files and adapters
 --   --training small,64,256,1024  cases of the parts training and ranks
 --   --steps 600            of the model that is trained in the part precision
 --   --compile yes          PyTorch's compiled model too, in training
 --   --rounds 5 --threads 2
---   --python FILE          a Python that has llama_cpp, or torch and transformers
+--   --python FILE          a Python that has llama_cpp, or torch, transformers and peft
 --   --programs DIR --work DIR   where the bounds' programs are; where models, report.md and pictures go
 --
 -- Each system is a process of its own; they take turns, a fraction of a second each; figures are medians.
@@ -19,12 +20,13 @@ local noise = require "noise"
 local read_options = require "options"
 local systems = require "systems"
 
-local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "ranks", "precision", "files", "llama" }
+local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "ranks", "precision", "files", "llama",
+  "adapters" }
 local TITLES = {
   dtypes = "Every dtype", context = "Length of the context", sizes = "Sizes of models", threads = "Threads",
   loading = "Loading and memory", training = "A training step", ranks = "A training step of two processes",
   precision = "What rounding costs", files = "Models of one's own",
-  llama = "A Llama of 125M parameters",
+  llama = "A Llama of 125M parameters", adapters = "Low-rank adapters",
 }
 
 local function processor()

@@ -1,4 +1,4 @@
--- Seconds of one training step: forward, backward, optimizer.
+-- Seconds of one training step: forward, backward, optimizer; and its loss.
 local now = require("gpt.core")._now
 
 return function(model, optimizer, ids, targets)
@@ -7,5 +7,6 @@ return function(model, optimizer, ids, targets)
   local loss <close> = model:loss(ids, targets)
   loss:backward()
   optimizer:step()
-  return loss:item() and now() - start
+  local value = loss:item()
+  return now() - start, value
 end
