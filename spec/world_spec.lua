@@ -48,6 +48,13 @@ local world = gpt.world()]], "OMPI_COMM_WORLD_SIZE=4")
     assert.truthy(output:find(":3: gpt.world: ", 1, true), output)
   end)
 
+  it_runs("says so where mpirun is another MPI's", function()
+    local output, ok = process.lua([[print(select(2, pcall(require "gpt".world)))]], "PMI_SIZE=3")
+    assert.is_true(ok, output)
+    assert.truthy(output:find("gpt.world: PMI_SIZE says 3 processes, and the MPI of gpt/mpi.so sees 1: was it built with "
+      .. "the MPI of this mpirun? `make mpi MPICC=...` names another compiler\n", 1, true), output)
+  end)
+
   it("is one process for a state without the library os", function()
     local output, ok = process.lua([[os = nil print(require "gpt".world())]], "PMI_SIZE=2")
     assert.is_true(ok, output)

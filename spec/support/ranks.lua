@@ -92,6 +92,22 @@ ranks.runs = {
     return ranks.train { world = world, model = model, optimizer = optimizer }
   end,
   muon = function(world) return ranks.train { world = world, optimizer = "muon", schedule = "linear", steps = 3 } end,
+  -- a parameter without gradient on any rank stays as it is; one with a gradient on some is stepped on all
+  headless = function(world)
+    local model = ranks.model()
+    local before = model.head.weight:clone()
+    local losses, result = ranks.train { world = world, model = model, loss = function(_, ids)
+      return model:features(ids):pow(2):mean()
+    end }
+    assert((model.head.weight - before):abs():max():item() == 0, "the head has changed")
+    return losses, result, model
+  end,
+  partly = function(world)
+    return ranks.train { world = world, loss = function(model, ids, targets)
+      if ids[1][1]:item() % 2 == 0 then return model:loss(ids, targets) end
+      return model:features(ids):pow(2):mean()
+    end }
+  end,
   llama = function(world)
     local model = ranks.model { family = "llama", n_kv_heads = 1, hidden_dim = 96 }
     return ranks.train { world = world, model = model, data = function(number)
