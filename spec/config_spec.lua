@@ -222,4 +222,14 @@ describe("the check of a config", function()
     assert.equal("gpt.Model: n_layers: a whole number of at least 1 expected, got 0",
       raised(function() check(setmetatable({ n_layers = 0 }, { __index = gpt.config("124M") }), "gpt.Model") end))
   end)
+
+  it("suggests the preset that a short name means, and turns whole numbers into integers", function()
+    local function near(name) return raised(gpt.config, name):match "did you mean \"([^\"]+)\"" end
+    assert.equal("llama-3.2-1B", near "llama-1B")
+    assert.equal("gemma-2-9b", near "gemma-9B")
+    assert.equal("gpt2-small", near "gpt2-smal")
+    local config = gpt.config("llama-3.2-1B", { rope_base = 500000.0, attn_drop_rate = 0.0, norm_eps = 1e-5 })
+    assert.same({ "500000", "0" }, { tostring(config.rope_base), tostring(config.attn_drop_rate) })
+    assert.equal(1e-5, config.norm_eps)
+  end)
 end)

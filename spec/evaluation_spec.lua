@@ -318,7 +318,7 @@ describe("gpt.multiple_choice", function()
     local result = gpt.multiple_choice(f, { { context = "Which?", endings = { "a", "bbb" }, label = 1 } },
       { tokenizer = tokenizer, context_length = 32, details = true })
     assert.same({ 0, 1, 1, 1 }, { result.examples[1].acc, result.examples[1].acc_norm, result.examples[1].acc_bytes, result.examples[1].acc_tokens })
-    assert.equal("MultipleChoice { 1 examples: acc 0.0000 ± 0.0000, acc_norm 1.0000 ± 0.0000, acc_bytes 1.0000 ± 0.0000, "
+    assert.equal("MultipleChoice { 1 example: acc 0.0000 ± 0.0000, acc_norm 1.0000 ± 0.0000, acc_bytes 1.0000 ± 0.0000, "
       .. "acc_tokens 1.0000 ± 0.0000 }", tostring(result))
     raised("a result has no field 'accuracy'; it has acc, acc_bytes, acc_bytes_stderr, acc_norm, acc_norm_stderr, acc_stderr, acc_tokens, "
       .. "acc_tokens_stderr, count, examples", function() return result.accuracy end)
@@ -359,7 +359,7 @@ describe("gpt.multiple_choice", function()
     lines("gpt.multiple_choice: FILE: line 1: endings[2]: a string expected, got 7", '{"ctx": "a", "endings": ["b", 7]}')
     lines("gpt.multiple_choice: FILE: line 1: ctx_a: a string expected, got nil", '{"activity_label": "a"}', { format = "hellaswag" })
     lines("gpt.multiple_choice: FILE: line 2: an object expected", good .. "[1]\n")
-    lines("FILE: line 2: not valid JSON near line 1, column 3: it seems cut short", good .. "{]\n")
+    lines("FILE: line 2: not valid JSON near column 3: it seems cut short", good .. "{]\n")
     lines("gpt.multiple_choice: there is no question", "\n\n")
     os.remove(file)
     refuse("example 1: a table expected, got 3", { 3 })

@@ -42,7 +42,7 @@ describe("gpt.examples", function()
     assert.same({ -1, 99, 100, 256, -1 }, targets[1]:totable())
     assert.same({ 4, 4, 5 }, lengths)
     assert.same({ 3, 1, 13 }, { data.count, #data, data.tokens })
-    assert.equal("Examples { 3 examples, 13 tokens, 1 batches of 8 }", tostring(data))
+    assert.equal("Examples { 3 examples, 13 tokens, 1 batch of 8 }", tostring(data))
   end)
 
   it("learns what the assistant says in a conversation", function()
@@ -179,6 +179,16 @@ describe("gpt.examples", function()
     local data = gpt.examples(PAIRS, options())
     assert.equal("batch: a number from 1 to 1 expected, got 2", raised(data.batch, data, 1, 2))
     assert.equal("split: training: no example of 3 is left for it", raised(data.split, data, 0.1))
+  end)
+
+  it("suggests what a key was to be, and counts one as one", function()
+    local function refused(example) return raised(gpt.examples, { example }, { tokenizer = tokenizer }) end
+    assert.equal("gpt.examples: example 1: prompt: a string expected, got nil; did you mean 'prompt' by 'promt'?",
+      refused { promt = "a", response = "b" })
+    assert.equal("gpt.examples: example 1: { prompt, response }, { messages } or { text, label } expected; did you mean "
+      .. "'response' by 'respnse'?", refused { prompt = "a", respnse = "b" })
+    local data = gpt.examples({ { text = "a", label = "x" } }, { tokenizer = tokenizer })
+    assert.matches("^Examples { 1 example, 1 token, 1 class, 1 batch of 8 }$", tostring(data))
   end)
 
   it("trains a model, resumably, and evaluates it", function()

@@ -174,6 +174,8 @@ describe("a model of the families", function()
     local old = { rope_parameters = json.null, rope_theta = 5000, rope_scaling = { type = "llama3", factor = 8,
       low_freq_factor = 1, high_freq_factor = 4, original_max_position_embeddings = 32 } }
     assert_computes(case_of "llama", gpt.load(edited("llama", old)))
+    old.rope_parameters, old.rope_theta = { rope_theta = 5000 }, json.null -- both, each with a part of it
+    assert_computes(case_of "llama", gpt.load(edited("llama", old)))
     old = { rope_parameters = json.null, rope_theta = 1e6, rope_local_base_freq = 1e4, layer_types = json.null,
       _sliding_window_pattern = json.null, sliding_window_pattern = 6 }
     assert_computes(case_of "gemma3", gpt.load(edited("gemma3", old)))

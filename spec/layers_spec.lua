@@ -579,4 +579,15 @@ Mixed {  -- 4
     assert.same({ 2 }, stack(gpt.ones(2)):shape())
     assert.equal(100, stack[1][1]:num_parameters())
   end)
+
+  it("join their paths where one written in Lua calls another", function()
+    local Outer = nn.layer("Outer", { init = function(self, inner) self.inner = inner end,
+      forward = function(self, x) return self.inner(x) end })
+    local Fails = nn.layer("Fails", { forward = function() error "no" end })
+    local stack = nn.Sequential { Outer(Outer(Fails())) }
+    local _, message = pcall(stack, gpt.ones(2))
+    assert.matches("^1%.inner%.inner: [^\n]*: no\n", message)
+    local _, again = pcall(stack[1], gpt.ones(2))
+    assert.matches("^inner%.inner: [^\n]*: no\n", again)
+  end)
 end)

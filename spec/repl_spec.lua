@@ -169,7 +169,7 @@ describe("a mistake at the prompt", function()
     local shapes = "linear: an input of shape [..., %d] expected for a weight [out, in] of [%d, %d], got [1, 5]"
     assert.truthy(failure(gpt.ones(1, 5)):find("^1: spec/repl_spec.lua:%d+: gate: "))
     assert.truthy(failure(gpt.ones(1, 5)):find("gate: " .. shapes:format(3, 3, 3), 1, true))
-    assert.equal("1: inner: ouch", failure(gpt.ones(5)))
+    assert.equal("1.inner: ouch", failure(gpt.ones(5)))
     own.which = 2
     assert.truthy(failure(gpt.ones(1, 5)):find("experts.2: " .. shapes:format(4, 4, 4), 1, true))
   end)

@@ -46,6 +46,17 @@ int bind_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
+static char last_raised; /* registry: the latest message that a path was put before */
+
+/* What joins a path to the message on top of the stack: where that is the one that an inner layer's path was put before,
+   the path goes on. */
+static const char *path_end(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &last_raised);
+  bool goes_on = lua_rawequal(L, -1, -2) != 0;
+  lua_pop(L, 1);
+  return goes_on ? "." : ": ";
+}
+
 /* Raises what a protected call left: the error itself, a string behind the path of the layer. */
 static int raise_host_error(lua_State *L, GptEnv *env) {
   char path[GPT_PATH_SIZE], unused[GPT_ERROR_SIZE];
@@ -53,9 +64,11 @@ static int raise_host_error(lua_State *L, GptEnv *env) {
   gpt_take_error(env, unused);
   bind_push_kept_error(L);
   if (lua_type(L, -1) == LUA_TSTRING && path[0] != '\0') {
-    lua_pushfstring(L, "%s: ", path);
+    lua_pushfstring(L, "%s%s", path, path_end(L));
     lua_insert(L, -2);
     lua_concat(L, 2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &last_raised);
   }
   return lua_error(L);
 }

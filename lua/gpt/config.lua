@@ -72,6 +72,9 @@ end
 local function read(given, who)
   local needed = defaults.needed(given)
   local values, problems = validate.read(given, fields_with(needed), fields.OTHER_NAMES)
+  for name, value in pairs(values) do
+    if type(value) == "number" then values[name] = math.tointeger(value) or value end
+  end
   for name, value in pairs(needed) do
     if values[name] == nil then values[name] = value end
   end
@@ -79,6 +82,16 @@ local function read(given, who)
   if whole then find_misfits(values, whole, problems) end
   validate.raise(who, problems)
   return values, whole
+end
+
+-- The shortest name that has all letters of the word in their order: "llama-1B" is "llama-3.2-1B".
+local function longer_name(word)
+  local pattern = word:lower():gsub("%W", "%%%0"):gsub("%%?.", "%0.-")
+  local found
+  for _, name in ipairs(#word > 3 and #word < 40 and all_names or {}) do
+    if name:lower():find(pattern) and (not found or #name < #found) then found = name end
+  end
+  return found
 end
 
 --- A preset by name, or the table itself; raises for anything else.
@@ -91,7 +104,7 @@ local function find(given, who)
     core._raise(("%s: a preset's name or a config table expected, got %s; %s"):format(who, got, advice))
   end
   if by_name[given] then return by_name[given] end
-  local near = core._suggest(given, all_names)
+  local near = longer_name(given) or core._suggest(given, all_names)
   local question = near and ("; did you mean %s?"):format(validate.show(near)) or ";"
   core._raise(("%s: no preset is called %s%s %s"):format(who, validate.show(given), question, presets))
 end

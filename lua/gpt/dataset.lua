@@ -131,7 +131,7 @@ function metatable:__len()
   return self.n_batches
 end
 
-local function counted(n, one, many) return validate.grouped(n) .. " " .. (n == 1 and one or many) end
+local counted = validate.counted
 
 function metatable:__tostring()
   return ("Dataset { %s tokens, %s of %d, stride %d, %s of %d }"):format(validate.grouped(self.tokens),

@@ -5,7 +5,6 @@ local core = require "gpt.core"
 local encode = require "gpt.examples.encode"
 local known_fields = require "gpt.support.known_fields"
 local methods = require "gpt.support.methods"
-local neutral = require "gpt.support.neutral"
 local raise = require "gpt.support.raise"
 local read = require "gpt.examples.read"
 local token_source = require "gpt.token_source"
@@ -204,9 +203,10 @@ end
 function metatable:__len() return self.n_batches end
 
 function metatable:__tostring()
-  local classes = self.classes and (", %d classes"):format(#self.classes) or ""
-  return neutral.format("Examples { %s examples, %s tokens%s, %d batches of %d }", validate.grouped(self.count),
-    validate.grouped(self.tokens), classes, self.n_batches, self.batch_size)
+  local classes = self.classes and ", " .. validate.counted(#self.classes, "class", "classes") or ""
+  return ("Examples { %s, %s%s, %s of %d }"):format(validate.counted(self.count, "example", "examples"),
+    validate.counted(self.tokens, "token", "tokens"), classes, validate.counted(self.n_batches, "batch", "batches"),
+    self.batch_size)
 end
 
 methods.check("a gpt.Examples", Examples, metatable)

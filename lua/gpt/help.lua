@@ -214,6 +214,7 @@ local function of_value(value)
   if ANSWERED_BY[class] then return texts[ANSWERED_BY[class]].text end
   if class and (texts[":" .. class] or #members(class, "function") > 0) then return overview(class) end
   if value == gpt then return topics() end
+  if value ~= nil and value == package.loaded["gpt.server"] then return overview "Server" end
   if value == gpt.null then return texts.null.text end
   for part in pairs(PARTS) do
     if value ~= nil and value == rawget(gpt, part) then return overview(part) end

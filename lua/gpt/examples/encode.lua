@@ -1,6 +1,7 @@
 -- Examples as token ids: what a model is given, and which of the tokens that follow it is to learn.
 local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
+local known_fields = require "gpt.support.known_fields"
 local validate = require "gpt.support.validate"
 
 local encode = {}
@@ -9,10 +10,16 @@ local function refuse(place, format, ...)
   core._raise(("gpt.examples: %s: "):format(place) .. format:format(...))
 end
 
+-- The end of a message where a key is missing that another one looks like.
+local function misspelt(example, key)
+  local near = example[key] == nil and core._suggest(key, known_fields.names(example))
+  return near and ("; did you mean '%s' by '%s'?"):format(key, near) or ""
+end
+
 local function text_of(example, key, place)
   local value = example[key]
   if type(value) == "string" then return value end
-  refuse(place, "%s: a string expected, got %s", key, validate.show(value))
+  refuse(place, "%s: a string expected, got %s%s", key, validate.show(value), misspelt(example, key))
 end
 
 -- Tokens, of which those behind the first `prompt` are learned.
@@ -93,7 +100,9 @@ local function form_of(example, place)
   for _, form in ipairs(FORMS) do
     if example[form[1]] ~= nil then return form[2], form[1] end
   end
-  refuse(place, "{ prompt, response }, { messages } or { text, label } expected")
+  local hint = ""
+  for _, form in ipairs(FORMS) do hint = hint ~= "" and hint or misspelt(example, form[1]) end
+  refuse(place, "{ prompt, response }, { messages } or { text, label } expected%s", hint)
 end
 
 local function count_learned(item)

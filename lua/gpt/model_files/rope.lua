@@ -1,6 +1,7 @@
 -- What files say of rotary positions: entries for the lists of keys of recipes.
 local core = require "gpt.core"
 local factors = require "gpt.model_files.rope_factors"
+local extended = require "gpt.support.extended"
 local json = require "gpt.support.json"
 local keys = require "gpt.model_files.keys"
 
@@ -14,11 +15,18 @@ local function width_of_head(config)
   return config.head_dim or config.emb_dim // config.n_heads
 end
 
--- Hugging Face's two ways: rope_parameters, maybe by type of layer, and the older rope_theta beside rope_scaling.
+local function object_of(source, name)
+  local value = source:find(name)
+  if value ~= nil and not json.is_object(value) then source:refuse(name, "an object", value) end
+  return value
+end
+
+-- Hugging Face's two ways: rope_parameters, maybe by type of layer, and the older rope_theta beside rope_scaling. Where
+-- a file has both, what only the newer says counts too.
 local function parameters_of(source)
-  local all, name = source:find { "rope_scaling", "rope_parameters" }
-  if all ~= nil and not json.is_object(all) then source:refuse(name, "an object", all) end
-  all = all or {}
+  local scaling, newer = object_of(source, "rope_scaling"), object_of(source, "rope_parameters")
+  local name = scaling and "rope_scaling" or "rope_parameters"
+  local all = extended(newer or {}, scaling or {})
   local nested = type(all.full_attention) == "table" or type(all.sliding_attention) == "table"
   if not nested then return all, {}, name end
   return all.full_attention or {}, all.sliding_attention or {}, name

@@ -16,8 +16,8 @@ local function shown(self, kind)
 end
 
 function Result:__tostring()
-  return ("MultipleChoice { %s examples: %s, %s, %s, %s }"):format(validate.grouped(self.count), shown(self, KINDS[1]),
-    shown(self, KINDS[2]), shown(self, KINDS[3]), shown(self, KINDS[4]))
+  return ("MultipleChoice { %s: %s, %s, %s, %s }"):format(validate.counted(self.count, "example", "examples"),
+    shown(self, KINDS[1]), shown(self, KINDS[2]), shown(self, KINDS[3]), shown(self, KINDS[4]))
 end
 
 -- The first greatest, from 0.

@@ -1,4 +1,5 @@
 -- Files of JSON lines: an object on each, read a slice at a time.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local json = require "gpt.support.json"
 local raise = require "gpt.support.raise"
@@ -22,6 +23,13 @@ local function lines_of(file)
   end
 end
 
+-- Errors of JSON count the lines of their text, which is one here.
+local function decode(line, place)
+  local ok, result = attempt(json.decode, line, place)
+  if ok then return result end
+  error(type(result) == "string" and result:gsub(" near line 1, column (%d+)", " near column %1", 1) or result, 0)
+end
+
 --- The objects of a file, for `for place, object in ...`; place is "FILE: line 3", for messages. Empty lines are none.
 -- @string what begins messages
 -- @string path
@@ -36,7 +44,7 @@ return function(what, path)
     if not line then return nil end
     local place = ("%s: line %d"):format(path, number)
     if #line > MOST_LINE then raise("%s: %s: %d bytes are too long for one example", what, place, #line) end
-    local object = json.decode(line, place)
+    local object = decode(line, place)
     if not json.is_object(object) then raise("%s: %s: an object expected", what, place) end
     return place, object
   end

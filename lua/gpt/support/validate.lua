@@ -29,6 +29,11 @@ function validate.grouped(n)
   return (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
 end
 
+--- "1 batch", "1,200 batches".
+function validate.counted(n, one, many)
+  return validate.grouped(n) .. " " .. (n == 1 and one or many)
+end
+
 --- `"a", "b" or "c"`, each as show does it.
 local function listed(names)
   local shown = {}
