@@ -102,6 +102,21 @@ for _, k in ipairs { 3, 64, 261, 770 } do
   end
 end
 
+-- Deep ones stored [in, out]: sums of parts. Whole numbers are exact; neither rows nor threads count.
+for _, k in ipairs { 767, 768, 1001 } do
+  local w, x, bias = gpt.randn(k, 200):transpose(1, 2), gpt.randn(8, k), gpt.randint(-9, 10, { 200 }):float()
+  local whole, few = gpt.randint(-3, 4, { k, 200 }):float():transpose(1, 2), gpt.randint(-3, 4, { 8, k }):float()
+  local expected = linear(whole:contiguous(), bias)(few)
+  for _, rows in ipairs { 1, 3, 8 } do
+    local y = linear(w)(x:narrow(1, 1, rows))
+    same("[in, out]: the rows beside it", y, linear(w)(x):narrow(1, 1, rows):contiguous())
+    check("f32, deep, [in, out]", expected:narrow(1, 1, rows), linear(whole, bias)(few:narrow(1, 1, rows)), 0)
+    gpt.set_threads(1)
+    same("[in, out]: the number of threads", y, linear(w)(x:narrow(1, 1, rows)))
+    gpt.set_threads(2)
+  end
+end
+
 -- Halves stored [in, out], as in GPT-2's files: adjacent columns of one weight
 for _, dtype in ipairs { "f16", "bf16" } do
   for _, k in ipairs { 1, 7, 33, 160 } do

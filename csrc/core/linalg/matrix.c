@@ -144,6 +144,7 @@ bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, con
     const GptWeightPanels *panels = bf16_panels(env, &p);
     return panels != NULL ? multiply_rounded(env, &p, panels) : multiply_wide(env, &p);
   }
+  if (gpt_is_deep(&p)) return gpt_deep_multiply(env, &p);
   gpt_parallel_for(c.columns, skinny_grain(&p), multiply_skinny, &p);
   return true;
 }

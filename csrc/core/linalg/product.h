@@ -34,4 +34,9 @@ void gpt_blas_fit(GptProduct *product);
 void gpt_panels_tile(const GptProduct *product, int64_t row, int64_t column, float *scratch);
 int64_t gpt_panels_scratch(int64_t rows, int64_t columns, int64_t depth);
 
+/* Few rows by a weight stored [in, out] whose rows are many: is it such, and the product; false and a message without
+   memory. */
+bool gpt_is_deep(const GptProduct *product);
+bool gpt_deep_multiply(GptEnv *env, const GptProduct *product);
+
 #endif
