@@ -1,16 +1,10 @@
 -- One training step by one process of two threads, and by two ranks of one thread each: the same batch in all.
 local System = require "system"
+local CASES = require "training_cases"
 local beside = require "beside"
 local systems = require "systems"
 local turns = require "turns"
 
--- Vocabulary, context, emb_dim, heads, layers, batch, tokens, tied
-local CASES = {
-  small = { "a small model, 32 x 128 tokens", "512,128,128,4,4,32,128,0" },
-  medium = { "29M parameters, 4 x 256 tokens", "8000,256,512,8,8,4,256,1" },
-  ["64"] = { "GPT-2 small, 4 x 64 tokens", "50257,1024,768,12,12,4,64,1" },
-  ["256"] = { "GPT-2 small, 4 x 256 tokens", "50257,1024,768,12,12,4,256,1" },
-}
 local RANKS = 2
 local MPIRUN = { "mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", RANKS, "lua5.4",
   "bench/systems/luagpt_ranks.lua" }

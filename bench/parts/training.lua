@@ -1,16 +1,10 @@
 -- One training step (loss, gradients, AdamW), in float32 and in bf16.
 local System = require "system"
+local CASES = require "training_cases"
 local beside = require "beside"
 local systems = require "systems"
 local turns = require "turns"
 
--- Vocabulary, context, emb_dim, heads, layers, batch, tokens, tied
-local CASES = {
-  small = { "a small model, 32 x 128 tokens", "512,128,128,4,4,32,128,0" },
-  ["64"] = { "GPT-2 small, 4 x 64 tokens", "50257,1024,768,12,12,4,64,1" },
-  ["256"] = { "GPT-2 small, 4 x 256 tokens", "50257,1024,768,12,12,4,256,1" },
-  ["1024"] = { "GPT-2 small, 1 x 1,024 tokens", "50257,1024,768,12,12,1,1024,1" },
-}
 local STEPS = { { name = "products", lines = { bound = "products" } }, { name = "pass", lines = { bound = "pass" } },
   { name = "step", line = "step" } }
 

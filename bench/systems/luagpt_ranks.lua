@@ -8,16 +8,12 @@ local groups = require "gpt.train.groups"
 local now = require("gpt.core")._now
 local peak = require "systems.peak"
 local talk = require "talk"
+local training_case = require "systems.training_case"
 
-local sizes = {}
-for number in arg[1]:gmatch "%d+" do sizes[#sizes + 1] = math.tointeger(number) end
-local vocab, context, dim, heads, layers, batch, tokens, tied = table.unpack(sizes)
 gpt.set_threads(math.tointeger(arg[2]))
 
 local world = gpt.world()
-gpt.seed(1)
-local model = gpt.Model { vocab_size = vocab, context_length = context, emb_dim = dim, n_heads = heads,
-  n_layers = layers, drop_rate = 0.0, qkv_bias = true, tie_weights = tied == 1 }
+local model, vocab, batch, tokens = training_case(arg[1])
 local optimizer = gpt.optim.AdamW(model, { lr = 1e-4 })
 local ranks = Ranks.new { world = world, parameters = groups.parameters(model) }
 ranks:share(optimizer)
