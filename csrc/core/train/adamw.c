@@ -15,7 +15,7 @@ enum { BETA_1, BETA_2, EPS, WEIGHT_DECAY };
 static const GptRateRow rates[] = {{"betas", GPT_RATE_SHARES, {0.9, 0.999}},
                                    {"eps", GPT_RATE_NUMBER, {1e-8}},
                                    {"weight_decay", GPT_RATE_NUMBER, {0.01}},
-                                   {NULL}};
+                                   {.name = NULL}};
 
 /* Computed in double, as PyTorch does. */
 static GptStepNumbers adamw_numbers(const double *r, double lr, int64_t step) {

@@ -22,7 +22,7 @@ enum { WEIGHT_DECAY = 3, MOMENTUM, NESTEROV, MATRICES }; /* after AdamW's betas 
 static const GptRateRow rates[] = {{"betas", GPT_RATE_SHARES, {0.9, 0.95}}, {"eps", GPT_RATE_NUMBER, {1e-8}},
                                    {"weight_decay", GPT_RATE_NUMBER, {0.1}}, {"momentum", GPT_RATE_SHARE, {0.95}},
                                    {"nesterov", GPT_RATE_SWITCH, {1}},       {"matrices", GPT_RATE_SWITCH, {1}},
-                                   {NULL}};
+                                   {.name = NULL}};
 
 /* SGD's kernel on a direction that is 0 leaves what it would add to a weight. */
 static GptStepNumbers muon_numbers(const double *r, double lr, int64_t step) {

@@ -15,7 +15,7 @@ enum { MOMENTUM, NESTEROV, WEIGHT_DECAY };
 static const GptRateRow rates[] = {{"momentum", GPT_RATE_SHARE, {0}},
                                    {"nesterov", GPT_RATE_SWITCH, {0}},
                                    {"weight_decay", GPT_RATE_NUMBER, {0}},
-                                   {NULL}};
+                                   {.name = NULL}};
 
 static const char *sgd_misfit(const double *r) {
   return r[NESTEROV] != 0 && r[MOMENTUM] == 0 ? "nesterov: needs a momentum above 0" : NULL;
