@@ -1,4 +1,5 @@
 -- A sample of what `make faults` does whole (spec/faults), and one spec for each kind of fault that it found.
+local bytes_of = require "spec.support.bytes_of"
 local core = require "gpt.core"
 local files = require "spec.support.files"
 local gpt = require "gpt"
@@ -48,12 +49,6 @@ local CONFIG = { vocab_size = 9, context_length = 8, emb_dim = 8, n_heads = 2, n
 local function new_model(seed)
   gpt.seed(seed)
   return gpt.Model(CONFIG):eval()
-end
-
-local function bytes_of(layer)
-  local list = {}
-  for path, tensor in layer:parameters() do list[#list + 1] = path .. tensor:bytes() end
-  return table.concat(list)
 end
 
 -- Lets every request of the core's for memory fail, one after the other, until work comes through; `state` has to be as

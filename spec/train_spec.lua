@@ -1,3 +1,4 @@
+local weights = require "spec.support.bytes_of"
 local core = require "gpt.core"
 local gpt = require "gpt"
 local files = require "spec.support.files"
@@ -31,12 +32,6 @@ local function train(options)
   for key, value in pairs { lr = all.lr, warmup = all.warmup } do all[key] = value or nil end
   all.model = all.model or new_model()
   return gpt.train(all), all.model
-end
-
-local function weights(model)
-  local list = {}
-  for path, tensor in model:parameters() do list[#list + 1] = path .. tensor:bytes() end
-  return table.concat(list)
 end
 
 -- Checks that two models have nearly the same weights.

@@ -242,7 +242,7 @@ end
 -- @tparam string file
 -- @usage chat:save "chat.json"
 function Chat:save(file)
-  chat_file.check_name("chat:save", file)
+  validate.file_name("chat:save", file)
   settle(self)
   local list, n = self.messages, messages.instructions(self.messages)
   local all = table.move(list, 1, n, 1, {})
@@ -256,7 +256,7 @@ end
 -- @usage chat:save "chat.json"
 -- chat:load "chat.json"
 function Chat:load(file)
-  chat_file.check_name("chat:load", file)
+  validate.file_name("chat:load", file)
   settle(self)
   local list = chat_file.read("chat:load", file)
   self:reset()

@@ -28,9 +28,7 @@ json_files.null = json.null
 -- @usage model:save "my-gpt2"
 -- print(gpt.read_json("my-gpt2/config.json").model_type)
 function json_files.read_json(file)
-  if type(file) ~= "string" then
-    core._raise(("gpt.read_json: a file's name expected, got %s"):format(validate.show(file)))
-  end
+  validate.file_name("gpt.read_json", file)
   local opened <close> = core._map_file(file) -- read, not mapped
   return with_print(json.decode(opened:bytes(0, opened.size), file))
 end

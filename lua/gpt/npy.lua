@@ -11,11 +11,6 @@ local npy = {}
 
 local DESCRS = { f32 = "<f4", f16 = "<f2", i64 = "<i8" }
 
-local function check_name(who, file)
-  if type(file) == "string" then return end
-  core._raise(("%s: a file's name expected, got %s"):format(who, validate.show(file)))
-end
-
 --- Reads an array that numpy.save wrote (.npy, versions 1.0 to 3.0).
 --
 -- f4, f2 and i8 in little-endian order are mapped, not read, as f32, f16 and i64; writing to the tensor changes only
@@ -30,7 +25,7 @@ end
 -- @usage gpt.write_npy("ids.npy", gpt.tensor { 3, 1, 2 })
 -- print(gpt.read_npy "ids.npy")
 function npy.read_npy(file)
-  check_name("gpt.read_npy", file)
+  validate.file_name("gpt.read_npy", file)
   local opened <close> = core._map_file(file)
   return read(file, opened, 0, opened.size)
 end
@@ -42,7 +37,7 @@ end
 -- @raise as gpt.read_npy
 -- @usage -- local arrays = gpt.read_npz "batch.npz"
 function npy.read_npz(file)
-  check_name("gpt.read_npz", file)
+  validate.file_name("gpt.read_npz", file)
   local opened <close> = core._map_file(file)
   local tensors = {}
   for _, member in ipairs(zip(file, opened)) do
@@ -62,7 +57,7 @@ end
 -- @usage gpt.write_npy("embedding.npy", model.token_embedding.weight)
 function npy.write_npy(file, tensor)
   local who = "gpt.write_npy"
-  check_name(who, file)
+  validate.file_name(who, file)
   if not core.is_tensor(tensor) then
     core._raise(("%s: a tensor expected, got %s"):format(who, validate.show(tensor)))
   end

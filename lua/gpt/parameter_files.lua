@@ -9,12 +9,6 @@ local parameter_files = {}
 
 local OPTIONS = { { "strict", validate.boolean, optional = true } }
 
-local function check_name(who, file)
-  if type(file) ~= "string" then
-    core._raise(("%s: a file's name expected, got %s"):format(who, validate.show(file)))
-  end
-end
-
 -- A layer's parameters as safetensors.write takes them.
 function parameter_files.items(layer)
   local items = {}
@@ -31,7 +25,7 @@ end
 -- @raise if the file cannot be written, or if a weight has a block type (layer:to), which the format does not have
 -- @usage model.head:save_parameters "head.safetensors"
 function parameter_files.save(layer, file)
-  check_name("save_parameters", file)
+  validate.file_name("save_parameters", file)
   local items = parameter_files.items(layer)
   for _, item in ipairs(items) do
     if not safetensors.holds(item.dtype) then
@@ -54,7 +48,7 @@ end
 -- @usage layer:save_parameters("layer.safetensors")
 -- layer:load_parameters("layer.safetensors")
 function parameter_files.load(layer, file, options)
-  check_name("load_parameters", file)
+  validate.file_name("load_parameters", file)
   local values, problems = validate.read(validate.options("load_parameters", options), OPTIONS)
   validate.raise("load_parameters", problems)
   local opened <close> = safetensors.open(file)

@@ -7,11 +7,6 @@ local validate = require "gpt.support.validate"
 
 local tensor_files = {}
 
-local function check_name(who, file)
-  if type(file) == "string" then return end
-  core._raise(("%s: a file's name expected, got %s"):format(who, validate.show(file)))
-end
-
 --- Reads everything in a GGUF file.
 --
 -- The tensors are mapped, not read, in the types of the file; writing to one changes only this process's copy. Their
@@ -26,7 +21,7 @@ end
 -- local file = gpt.read_gguf "small.gguf"
 -- print(file.metadata["general.architecture"], file.tensors["token_embd.weight"])
 function tensor_files.read_gguf(file)
-  check_name("gpt.read_gguf", file)
+  validate.file_name("gpt.read_gguf", file)
   local opened <close> = core._gguf_open(file)
   local tensors = {}
   for _, entry in ipairs(opened:tensors()) do tensors[entry.name] = opened:tensor(entry.number, true) end
@@ -42,7 +37,7 @@ end
 -- @usage local file = gpt.read_safetensors "gpt2/model.safetensors"
 -- print(file.tensors["wte.weight"])
 function tensor_files.read_safetensors(file)
-  check_name("gpt.read_safetensors", file)
+  validate.file_name("gpt.read_safetensors", file)
   local opened <close> = safetensors.open(file)
   local tensors = {}
   for _, entry in ipairs(opened.entries) do tensors[entry.name] = safetensors.read(entry, true) end
@@ -92,7 +87,7 @@ end
 -- @usage gpt.write_safetensors("mean.safetensors", { mean = gpt.zeros(768) })
 function tensor_files.write_safetensors(file, tensors, metadata)
   local who = "gpt.write_safetensors"
-  check_name(who, file)
+  validate.file_name(who, file)
   check_metadata(who, metadata)
   safetensors.write(file, items_of(who, tensors), metadata)
 end

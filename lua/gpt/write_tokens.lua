@@ -23,9 +23,7 @@ local FIELDS = {
 -- @usage gpt.write_tokens("train.bin", "book.txt", { tokenizer = gpt.tokenizer "gpt2" })
 return function(file, source, options)
   local what = "gpt.write_tokens"
-  if type(file) ~= "string" then
-    core._raise(("%s: a file's name expected, got %s"):format(what, validate.show(file)))
-  end
+  validate.file_name(what, file)
   local settings, problems = validate.read(validate.options(what, options), FIELDS)
   validate.raise(what, problems)
   local dtype = token_source.file_dtype(file, settings.dtype)

@@ -1,6 +1,7 @@
 -- Loads and saves, whose calls of the system fail in turn. An entry is a name and a function that prepares it, with a
 -- directory of its own, and returns `work`, which returns what it read, and for a save `saves`: `restore` puts what was
 -- there before the save, `content` reads what is there now.
+local bytes_of = require "spec.support.bytes_of"
 local checkpoint = require "gpt.train.checkpoint"
 local gpt = require "gpt"
 local files = require "spec.support.files"
@@ -11,12 +12,6 @@ local function new_model(seed)
   gpt.seed(seed)
   return gpt.Model { vocab_size = 270, context_length = 8, emb_dim = 8 * seed, n_heads = 2, n_layers = 1, drop_rate = 0,
     qkv_bias = true }
-end
-
-local function bytes_of(layer)
-  local list = {}
-  for path, tensor in layer:parameters() do list[#list + 1] = path .. tensor:bytes() end
-  return table.concat(list)
 end
 
 local function tokenizer_of(text) return gpt.train_tokenizer({ text = text:rep(9) }, { vocab_size = 262 }) end

@@ -3,6 +3,7 @@
 -- function that returns the same value at each call. Or a table: `work`; `clear`, which lets go of what the work leaves
 -- behind. Work that changes something, whole or not at all, is a single call: `fresh` makes what it changes, and
 -- `kept` returns what that is, before and after.
+local bytes_of = require "spec.support.bytes_of"
 local core = require "gpt.core"
 local gpt = require "gpt"
 
@@ -19,12 +20,6 @@ local GEMMA = {
 local function new_model(config, parts)
   gpt.seed(1)
   return gpt.Model(config or CONFIG, parts)
-end
-
-local function bytes_of(layer)
-  local list = {}
-  for path, tensor in layer:parameters() do list[#list + 1] = path .. tensor:bytes() end
-  return table.concat(list)
 end
 
 -- The gradients of a layer's parameters; then it has none.

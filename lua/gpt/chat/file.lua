@@ -2,7 +2,6 @@
 local core = require "gpt.core"
 local json = require "gpt.support.json"
 local messages = require "gpt.chat_template.messages"
-local validate = require "gpt.support.validate"
 
 local file = {}
 
@@ -23,12 +22,6 @@ local function cleaned(value)
   local copy = setmetatable({}, getmetatable(value))
   for key, part in next, value do rawset(copy, key, cleaned(part)) end
   return copy
-end
-
---- Raises where that is no name of a file.
-function file.check_name(what, path)
-  if type(path) == "string" then return end
-  core._raise(("%s: a file's name expected, got %s"):format(what, validate.show(path)))
 end
 
 function file.write(path, list)

@@ -34,6 +34,12 @@ function validate.counted(n, one, many)
   return validate.grouped(n) .. " " .. (n == 1 and one or many)
 end
 
+--- Raises, at the line of luagpt's user, where that is no name of a file.
+function validate.file_name(who, file)
+  if type(file) == "string" then return end
+  core._raise(("%s: a file's name expected, got %s"):format(who, validate.show(file)))
+end
+
 --- `"a", "b" or "c"`, each as show does it.
 local function listed(names)
   local shown = {}
