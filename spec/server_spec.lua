@@ -490,6 +490,108 @@ describe("many conversations", function()
   end)
 end)
 
+describe("an error that is not the model's", function()
+  local problem -- what the model's layer raises next
+  local function start_failing(options)
+    problem = nil
+    local Failing = gpt.nn.layer("Failing", {
+      forward = function(_, x)
+        local now = problem
+        problem = nil
+        if now then error(now, 0) end
+        return x
+      end,
+      positionwise = true,
+    })
+    local failing = loopback.model()
+    failing:replace("blocks.1", gpt.nn.Sequential { failing.blocks[1], Failing() })
+    start(options, failing)
+  end
+  local function failure(...)
+    return select(2, pcall(...))
+  end
+  after_each(function() running:close() end)
+
+  it("is an interrupt, which ends run with it, and closes the server", function()
+    start_failing()
+    local client = loopback.connect(running):send(loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 3 }))
+    problem = "here: interrupted!"
+    assert.matches("interrupted!\nstack traceback", failure(running.run, running))
+    assert.is_true(running.closed)
+    client:look()
+    assert.matches("^HTTP/1.1 503", client.got)
+  end)
+
+  it("is an interrupt while a request is read, or while a kept conversation is looked for", function()
+    start { template = function() error("here: interrupted!", 0) end }
+    assert.equal("here: interrupted!", failure(chat, {}))
+    start()
+    complete { prompt = ("a"):rep(20), max_tokens = 2 }
+    local prefixes = running.scheduler.prefixes
+    prefixes.model = { session = function() error("here: interrupted!", 0) end }
+    assert.equal("here: interrupted!", failure(complete, { prompt = "bcd", max_tokens = 2 }))
+    assert.equal(1, #prefixes.idle)
+  end)
+
+  it("is too little memory: 503 for that request, and the server goes on", function()
+    local lines = {}
+    start_failing { log = function(line) lines[#lines + 1] = line end }
+    problem = "not enough memory"
+    local client = loopback.connect(running):send(loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 3 }))
+    assert.equal(200, client:response().status) -- a pass that failed for all is tried for each alone
+    local Exchange = require "gpt.server.exchange"
+    local json_of = Exchange.json
+    finally(function() Exchange.json = json_of end)
+    Exchange.json = function()
+      Exchange.json = json_of
+      error("not enough memory", 0)
+    end
+    local response = complete { prompt = "ab", max_tokens = 3 }
+    assert.equal(503, response.status)
+    assert.equal("there is not enough memory for this now", response.json.error.message)
+    assert.truthy(table.concat(lines, "\n"):find("error: not enough memory", 1, true))
+    assert.equal(200, complete({ prompt = "ab", max_tokens = 3 }).status)
+  end)
+
+  it("ends a connection that cannot be told, and no other", function()
+    start()
+    local Exchange = require "gpt.server.exchange"
+    local send = Exchange.send
+    finally(function() Exchange.send = send end)
+    local other = loopback.connect(running)
+    Exchange.send = function() error("not enough memory", 0) end
+    local client = loopback.connect(running):send(loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 3 }))
+    assert.is_true(client:wait_closed())
+    Exchange.send = send
+    assert.equal(200, other:send(loopback.request("GET", "/health")):response().status)
+    assert.same({ 0, 0 }, { running.scheduler:counts() })
+  end)
+
+  it("is the row's that it came of, and not the next one's", function()
+    start()
+    local clients = {}
+    for i, prompt in ipairs { "ab", "cd" } do
+      local text = loopback.request("POST", "/v1/completions", { prompt = prompt, max_tokens = 9 })
+      clients[i] = loopback.connect(running):send(text)
+    end
+    loopback.drive(running, function() return running.scheduler:counts() == 2 end)
+    running.scheduler.run.rows[1].add = function() error "broken" end
+    assert.same({ 500, 200 }, { clients[1]:response().status, clients[2]:response().status })
+  end)
+
+  it("is too little memory for a step: run goes on with the next", function()
+    start()
+    local check_time, calls = running.scheduler.check_time, 0
+    running.scheduler.check_time = function(...)
+      calls = calls + 1
+      if calls == 1 then error("not enough memory", 0) end
+      return check_time(...)
+    end
+    running:run(function() return calls > 1 end)
+    assert.is_true(running.closed)
+  end)
+end)
+
 describe("clients that cost time", function()
   local now
   before_each(function()

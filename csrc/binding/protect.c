@@ -15,14 +15,23 @@ static bool names_passing_reason(const char *text) {
          strstr(text, "another process has been") != NULL;
 }
 
-/* Is the error at index one of the moment, an interrupt, too little memory, a system that cannot read? Those say nothing of
- * what was looked at. lua5.4's interrupt is a message, which a traceback may follow. */
-static bool is_passing_error(lua_State *L, int index) {
+/* lua5.4's interrupt is a message, which a traceback may follow. */
+static bool is_interrupt(const char *text) {
   static const char interrupt[] = "interrupted!";
-  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
-  const char *at = text != NULL ? strstr(text, interrupt) : NULL;
-  if (at != NULL && (at[sizeof interrupt - 1] == '\0' || at[sizeof interrupt - 1] == '\n')) return true;
-  return text != NULL && names_passing_reason(text);
+  const char *at = strstr(text, interrupt);
+  return at != NULL && (at[sizeof interrupt - 1] == '\0' || at[sizeof interrupt - 1] == '\n');
+}
+
+/* The text that an error is, which stays as it is on the stack; "" where it is none. */
+static const char *text_of(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+}
+
+/* Is the error at index one of the moment, an interrupt, too little memory, a system that cannot read? Those say nothing of
+ * what was looked at. */
+static bool is_passing_error(lua_State *L, int index) {
+  const char *text = text_of(L, index);
+  return is_interrupt(text) || names_passing_reason(text);
 }
 
 /* A message handler: adds the traceback once, where the error happened. */
@@ -77,8 +86,21 @@ static int is_passing(lua_State *L) {
   return 1;
 }
 
+/* _is_interrupt(problem) */
+static int is_interrupt_error(lua_State *L) {
+  lua_pushboolean(L, is_interrupt(text_of(L, 1)));
+  return 1;
+}
+
+/* _is_memory_error(problem) */
+static int is_memory_error(lua_State *L) {
+  lua_pushboolean(L, strstr(text_of(L, 1), "not enough memory") != NULL);
+  return 1;
+}
+
 void bind_open_protect(lua_State *L) {
-  static const luaL_Reg functions[] = {{"_is_passing", is_passing}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"_is_passing", is_passing}, {"_is_interrupt", is_interrupt_error}, {"_is_memory_error", is_memory_error}, {NULL, NULL}};
   bind_functions(L, functions);
 }
 

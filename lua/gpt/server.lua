@@ -17,6 +17,7 @@ local Connection = require "gpt.server.connection"
 local Exchange = require "gpt.server.exchange"
 local Problem = require "gpt.server.problem"
 local Scheduler = require "gpt.server.scheduler"
+local guard = require "gpt.server.guard"
 local listener = require "gpt.server.listener"
 local methods = require "gpt.support.methods"
 local options = require "gpt.server.options"
@@ -93,15 +94,21 @@ local function handle(self, connection, request, problem)
   local ok = not problem
   if ok then
     exchange.headers = request.more_headers
-    ok, problem = pcall(routes.serve, self, exchange)
+    ok, problem = guard(routes.serve, self, exchange)
   end
   if ok then return end
-  if not Problem.is(problem) then
-    self:report(problem)
-    problem = Problem.new(500, "the server failed; its log has more")
-  end
-  if problem.close then connection.last = true end
-  exchange:problem(problem)
+  local own = Problem.is(problem)
+  if own and problem.close then connection.last = true end
+  exchange:fail(problem, "the server failed; its log has more")
+  if not own then self:report(problem) end
+end
+
+-- Work for one connection, which ends where that fails.
+local function attend(self, connection, method, now)
+  local ok, problem = guard(connection[method], connection, now)
+  if ok then return end
+  connection:close()
+  self:report(problem)
 end
 
 local function check(self, request)
@@ -149,19 +156,19 @@ local function receive(self, timeout)
   local reads, writes, by_socket = sockets(self)
   local readable, writable = self.listener.select(reads, writes, patience(self, timeout, self.clock()))
   local now = self.clock()
-  for _, socket in ipairs(writable) do by_socket[socket]:flush(now) end
+  for _, socket in ipairs(writable) do attend(self, by_socket[socket], "flush", now) end
   for _, socket in ipairs(readable) do
-    if socket == self.listener.socket then accept(self, now) else by_socket[socket]:receive(now) end
+    if socket == self.listener.socket then accept(self, now) else attend(self, by_socket[socket], "receive", now) end
   end
 end
+
+local DUTIES = { "resume", "check_time", "flush" } -- of connections, in every step
 
 -- Writes what is new, and lets go of connections that are over.
 local function settle(self)
   local now, open = self.clock(), {}
   for _, connection in ipairs(self.connections) do
-    connection:resume(now)
-    connection:check_time(now)
-    connection:flush(now)
+    for _, method in ipairs(DUTIES) do attend(self, connection, method, now) end
     if connection.state ~= "closed" then open[#open + 1] = connection end
   end
   self.connections = open
@@ -206,7 +213,16 @@ function Server:finish()
   self.listener:close()
 end
 
---- Serves until `stop` returns true: then no more is accepted, and it returns when what is in flight is done.
+-- A step; where there is no memory for one, the next is another.
+local function step_on(self)
+  local ok, problem = guard(self.step, self, 0.25)
+  if ok then return end
+  if not core._is_memory_error(problem) then error(problem, 0) end
+  collectgarbage()
+end
+
+--- Serves until `stop` returns true: then no more is accepted, and it returns when what is in flight is done. An error
+-- that is no request's, such as an interrupt (Ctrl-C), closes the server and is raised again; too little memory is not.
 -- @function Server:run
 -- @tparam[opt] function stop called about four times a second at least
 -- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
@@ -215,11 +231,11 @@ function Server:run(stop)
   if stop and not callable(stop) then
     raise("gpt.server: run: a function that says when to stop expected, got %s", validate.show(stop))
   end
+  local running <close> = self -- luacheck: ignore
   while not (self.ending and not in_flight(self)) do
     if not self.ending and stop and stop() then self:finish() end
-    self:step(0.25)
+    step_on(self)
   end
-  self:close()
 end
 
 --- Ends it at once: who waits gets 503.

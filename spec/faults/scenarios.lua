@@ -3,9 +3,12 @@
 -- function that returns the same value at each call. Or a table: `work`; `clear`, which lets go of what the work leaves
 -- behind. Work that changes something, whole or not at all, is a single call: `fresh` makes what it changes, and
 -- `kept` returns what that is, before and after.
+local attempt = require "gpt.support.attempt"
 local bytes_of = require "spec.support.bytes_of"
 local core = require "gpt.core"
 local gpt = require "gpt"
+
+local loopback = require "spec.support.loopback"
 
 local FIXTURES = "spec/fixtures/"
 local CONFIG = {
@@ -56,7 +59,31 @@ local function train(options)
   return gpt.train(all).losses, bytes_of(model)
 end
 
-return {
+-- A server takes one request to its end, on a connection that is there. What its log says of an error is the
+-- error: the client is told of it, or his connection ends.
+local function serve()
+  local model = loopback.model { emb_dim = 8, n_layers = 1 }
+  local server, client, said
+  local function log(line) said = line:match "^error: (.*)" or said end
+  local function clear()
+    if server then
+      client:close()
+      server:close()
+    end
+    server = loopback.start(model, { log = log })
+    client = loopback.connect(server)
+    loopback.drive(server, function() return #server.connections == 1 end)
+  end
+  local text = loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 2, temperature = 0 })
+  return { clear = clear, work = function()
+    said = nil
+    local ok, response = attempt(client.response, client:send(text))
+    if not ok or response.status ~= 200 then error(said or response, 0) end
+    return loopback.decode(response.body).choices
+  end }
+end
+
+local scenarios = {
   { "tensors are made", function()
     return function()
       gpt.seed(1)
@@ -585,3 +612,6 @@ return {
     return function() return { tostring(gpt.help "generate"), tostring(gpt.help "Tensor.sum") } end
   end },
 }
+
+if loopback.there then table.insert(scenarios, { "a server", serve }) end
+return scenarios

@@ -9,7 +9,8 @@ function Run.over(source)
   return setmetatable({
     source = source, rows = {}, outputs = {}, logprobs = false,
     read = false, -- a reader takes what is new; what it did not take, at the end, does not count as returned
-    turn = nil, -- a step that is under way: its rows, where their logits are, and which row is the next
+    turn = nil, -- a step that is under way: its rows, where their logits are, which row is the next (`at`), and the
+                -- one that grows now (`row`)
   }, Run)
 end
 
@@ -21,10 +22,11 @@ function Run.new(what, source, prompts, settings)
   return run
 end
 
--- Another row, from the next step on.
+-- Another row, from the next step on. Where that fails it may be tried again.
 function Run:join(row)
-  table.insert(self.rows, row)
-  table.insert(self.outputs, row.output)
+  local n = #self.rows + 1
+  self.outputs[n] = row.output
+  self.rows[n] = row
 end
 
 -- Adds what must follow by the row's grammar; then tells the source of all tokens that are new, and of the end.
@@ -48,12 +50,13 @@ end
 
 local function begin_turn(self, rows)
   rows = active(self, rows)
-  return #rows > 0 and { rows = rows, pick = self.source:advance(rows), at = 1 } or nil
+  return #rows > 0 and { rows = rows, pick = self.source:advance(rows), at = 1, row = rows[1] } or nil
 end
 
 -- The next row of a turn. It has no logits where its prompt is not all fed yet, and wants none where it has left.
 local function next_row(self, turn)
   local row, id, logprob = turn.rows[turn.at], nil, nil
+  turn.row = row
   local logits, position = turn.pick(turn.at)
   local grows = logits and not row.output.done
   if grows then id, logprob = row:draw(logits, position) end

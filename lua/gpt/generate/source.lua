@@ -58,12 +58,14 @@ function source.stored(store, context_length, slice)
   return setmetatable({ store = store, context_length = context_length, slice = slice or math.huge }, Sessions)
 end
 
--- Where in row.ids the next token to be fed is. What the session holds are those from row.first on.
+-- Where in row.ids the next token to be fed is. What the session holds are those from row.first on. Where that is all,
+-- a pass had no memory left to return its logits: the last token is fed again.
 local function next_index(row, context_length)
-  local first = math.max(row.first, #row.ids - context_length + 1)
-  if first > row.first then row.session:rewind(0) end
+  local first, session = math.max(row.first, #row.ids - context_length + 1), row.session
+  if first > row.first then session:rewind(0) end
   row.first = first
-  return first + row.session.length
+  if first + session.length > #row.ids then session:rewind(#row.ids - first) end
+  return first + session.length
 end
 
 -- What rows lack until all their tokens are fed: for each where that begins, and how many there are.

@@ -1,4 +1,5 @@
 -- What one request gets: its rows grow in the scheduler, and what is new goes to the client, at once or in the end.
+local Problem = require "gpt.server.problem"
 local json = require "gpt.support.json"
 local text = require "gpt.server.text"
 
@@ -32,8 +33,8 @@ end
 
 local function begin(self)
   if self.begun then return end
-  self.begun = true
   self.exchange:begin_stream()
+  self.begun = true
   for _, row in ipairs(self.rows) do
     local choice = self.kind.first(self.state[row].index)
     if choice then send(self, choice) end
@@ -112,8 +113,8 @@ local function finish(self)
   for _, row in ipairs(self.rows) do
     if not self.state[row].reason then return end
   end
-  self.over = true
   if self.stream then end_stream(self) else send_whole(self) end
+  self.over = true
 end
 
 --- Passes on what is new in a row. Returns whether all rows have ended.
@@ -128,13 +129,19 @@ function Answer:update(row)
   return self.over
 end
 
---- Ends it with a problem: as the response, or where that has begun as the stream's last event.
-function Answer:fail(problem)
-  if self.over then return end
-  self.over = true
-  if not self.begun then return self.exchange:problem(problem) end
+local function end_with(self, problem)
   self.exchange:event(problem:body(json.null))
   self.exchange:end_stream()
+end
+
+--- Ends it with a problem: as the response, or where that has begun as the stream's last event.
+-- @param problem a Problem, or another error
+-- @tparam[opt] string message what a client is told of an error
+function Answer:fail(problem, message)
+  if self.over then return end
+  self.over = true
+  if self.begun then self.exchange:try(end_with, self, Problem.of(problem, message))
+  else self.exchange:fail(problem, message) end
 end
 
 return Answer

@@ -10,6 +10,7 @@ local AT_ONCE = 16384         -- bytes read in a step
 local MOST_UNREAD = 65536     -- bytes behind a request that is being answered
 local MOST_WAITING = 1 << 20  -- bytes that a client may leave unread before it is dropped
 local LINGER_SECONDS = 2
+local NOTHING = {}            -- what a closed one writes: closing works without memory, too
 
 -- socket: does not block. limits: the server's options. handle(connection, request): answers with connection:respond,
 -- or keeps the connection and does so later; check(request): raises a Problem before the body comes.
@@ -24,6 +25,7 @@ function Connection.new(socket, limits, handle, check, now)
     output = {}, waiting = 0, -- pieces to be written, and their bytes
     sent = 0,              -- bytes of the first piece that were written
     request = nil,         -- being answered
+    begun = false,         -- its response is
     last = false,          -- closes behind this response
     eof = false,           -- the client sends no more
     on_gone = nil,         -- called where the client leaves while it is being answered
@@ -35,7 +37,7 @@ function Connection:close()
   if self.state == "closed" then return end
   self.state = "closed"
   self.socket:close()
-  self.output, self.waiting = {}, 0
+  self.output, self.waiting = NOTHING, 0
   local gone = self.on_gone
   self.on_gone = nil
   if gone then gone() end
@@ -84,7 +86,7 @@ end
 --- The end of a response. The next request may be read.
 function Connection:done(now)
   if self.state == "closed" then return end
-  self.request, self.on_gone = nil, nil
+  self.request, self.on_gone, self.begun = nil, nil, false
   if self.last then
     self.state = "finishing"
     if self.waiting == 0 then linger(self, now) end
@@ -109,6 +111,7 @@ function Connection:begin(status, headers, now)
   headers.Connection = self.last and "close" or not request.current and "keep-alive" or nil
   headers.Date = response.date()
   self:write(response.head(status, headers), now)
+  self.begun = true
 end
 
 --- Whether a body of unknown length comes in chunks; HTTP/1.0 ends it by closing.

@@ -1,6 +1,7 @@
 -- One request, and what is sent back: JSON at once, or events one by one.
 local attempt = require "gpt.support.attempt"
 local Problem = require "gpt.server.problem"
+local guard = require "gpt.server.guard"
 local json = require "gpt.support.json"
 local neutral = require "gpt.support.neutral"
 local text = require "gpt.server.text"
@@ -46,6 +47,23 @@ end
 --- An error, in OpenAI's form.
 function Exchange:problem(problem)
   self:json(problem.status, problem:body(json.null), problem.headers)
+end
+
+--- fn(...), which sends. Where it fails nobody can tell what was sent, and the connection ends.
+function Exchange:try(fn, ...)
+  local ok = guard(fn, ...)
+  if not ok then self.connection:close() end
+end
+
+local function respond(self, problem, message)
+  self:problem(Problem.of(problem, message))
+end
+
+--- An error as the response: a Problem, or another one, of which `message` is told. Where a part of a response has been
+-- sent there is none any more, and the connection ends.
+function Exchange:fail(problem, message)
+  if self.connection.begun then return self.connection:close() end
+  self:try(respond, self, problem, message)
 end
 
 --- The beginning of a stream of server-sent events.

@@ -67,6 +67,6 @@ return function(server, kind, exchange)
     include_usage = fields.flag(stream_options, "include_usage"), logprobs = settings.logprobs,
     deadline = server.clock() + server.options.seconds,
   }
-  server.scheduler:submit(answer)
   exchange.connection.on_gone = function() server.scheduler:drop(answer) end
+  server.scheduler:submit(answer)
 end

@@ -1,5 +1,7 @@
 -- Sessions of conversations that ended: one that begins with the same tokens goes on from there. The source of the
 -- generating loop takes its sessions from here (source.stored).
+local core = require "gpt.core"
+local guard = require "gpt.server.guard"
 
 local Prefixes = {}
 Prefixes.__index = Prefixes
@@ -58,9 +60,9 @@ end
 -- fn(...), tried again with less kept where it finds no memory.
 local function with_room(self, fn, ...)
   while true do
-    local ok, value = pcall(fn, ...)
+    local ok, value = guard(fn, ...)
     if ok then return value end
-    if not self:drop() then error(value, 0) end
+    if not core._is_memory_error(value) or not self:drop() then error(value, 0) end
   end
 end
 
@@ -68,31 +70,31 @@ local function fresh(self)
   return self.model:session { cache_dtype = self.settings.cache_dtype }
 end
 
+local function copy(session, n)
+  return session:fork():rewind(n)
+end
+
 -- A kept session is taken where it goes on from its end; where it went on otherwise, or is in use, a copy goes on.
 local function take(self, ids)
   local session, n, place = find(self, ids)
   if not session or n < LEAST then return with_room(self, fresh, self) end
   if place and n == session.length then return remove(self, place) end
-  local ok, copy = pcall(function() return session:fork():rewind(n) end)
-  return ok and copy or with_room(self, fresh, self)
+  local ok, made = guard(copy, session, n)
+  return ok and made or with_room(self, fresh, self)
 end
 
 --- A session for a row, with room for all its tokens.
 function Prefixes:open(row)
   local session = take(self, row.ids)
-  row.cached = session.length
+  row.session, row.cached = session, session.length
   self.busy[row] = true
   local most = math.min(#row.ids + row.limit, self.settings.context_length)
-  row.session = session
   with_room(self, session.reserve, session, most)
   return session
 end
 
---- Keeps a row's session. One of the same tokens, or of fewer of them, that is kept already goes.
-function Prefixes:close(row)
-  local session = row.session
-  self.busy[row] = nil
-  if session.length < LEAST or row.broken or self.settings.most == 0 then return session:free() end
+-- One of the same tokens, or of fewer of them, that is kept already goes.
+local function keep(self, row, session)
   for i = #self.idle, 1, -1 do
     local other = self.idle[i]
     local n = other.session.length
@@ -101,6 +103,14 @@ function Prefixes:close(row)
   table.insert(self.idle, { session = session, ids = row.ids })
   self.tokens = self.tokens + session.length
   while #self.idle > self.settings.most or self.tokens > self.settings.most_tokens and #self.idle > 1 do self:drop() end
+end
+
+--- Keeps a row's session, where it is worth that and there is memory.
+function Prefixes:close(row)
+  local session = row.session
+  self.busy[row] = nil
+  if session.length < LEAST or row.broken or self.settings.most == 0 then return session:free() end
+  if not guard(keep, self, row, session) then session:free() end
 end
 
 return Prefixes

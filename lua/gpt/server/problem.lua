@@ -1,5 +1,6 @@
 -- What a client did wrong, or the server cannot do: raised anywhere while a request is read, and told to the client as
 -- a JSON error in the form of OpenAI's interface.
+local core = require "gpt.core"
 local neutral = require "gpt.support.neutral"
 
 local Problem = {}
@@ -27,6 +28,13 @@ end
 --- Whether a raised value is one.
 function Problem.is(value)
   return getmetatable(value) == Problem
+end
+
+--- What a client is told of an error that is none of his: 503 where memory ran out, 500 and `message` otherwise.
+function Problem.of(problem, message)
+  if Problem.is(problem) then return problem end
+  if core._is_memory_error(problem) then return Problem.new(503, "there is not enough memory for this now") end
+  return Problem.new(500, message)
 end
 
 -- OpenAI's form. JSON's null is where nothing is known: clients look for all four names.

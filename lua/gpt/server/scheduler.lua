@@ -3,6 +3,7 @@
 local Prefixes = require "gpt.server.prefixes"
 local Problem = require "gpt.server.problem"
 local Run = require "gpt.generate.run"
+local guard = require "gpt.server.guard"
 local source = require "gpt.generate.source"
 
 local Scheduler = {}
@@ -28,6 +29,14 @@ function Scheduler:counts()
   return #self.run.rows, #self.waiting
 end
 
+local function enter(self, answer)
+  self.answers[answer] = true
+  for _, row in ipairs(answer.rows) do
+    self.owner[row] = answer
+    table.insert(self.waiting, row)
+  end
+end
+
 --- Takes an answer. Raises 429 where too many wait.
 function Scheduler:submit(answer)
   local free = self.settings.sessions - #self.run.rows + self.settings.queue
@@ -35,11 +44,10 @@ function Scheduler:submit(answer)
     error(Problem.new(429, "too many requests are waiting; try again in a moment", {
       code = "queue_full", headers = { ["Retry-After"] = 1 } }))
   end
-  self.answers[answer] = true
-  for _, row in ipairs(answer.rows) do
-    self.owner[row] = answer
-    table.insert(self.waiting, row)
-  end
+  local ok, problem = pcall(enter, self, answer)
+  if ok then return end
+  self:drop(answer)
+  error(problem, 0)
 end
 
 local function forget(self, row)
@@ -58,31 +66,20 @@ function Scheduler:drop(answer)
   end
 end
 
--- lua5.4 raises this where Ctrl-C was pressed: it is for who runs the server.
-local function is_interrupt(problem)
-  return type(problem) == "string" and problem:find "interrupted!$" ~= nil
-end
-
-local function is_memory(problem)
-  return type(problem) == "string" and problem:find "memory" ~= nil
-end
-
 -- A row whose pass failed: its answer is a problem, and its session is not kept.
 local function fail(self, row, problem)
-  if is_interrupt(problem) then error(problem, 0) end
-  self.report(problem)
-  row.broken = true
   local answer = self.owner[row]
-  local seen = is_memory(problem) and Problem.new(503, "there is not enough memory for this now")
-    or Problem.new(500, "the model failed; the server's log has more")
-  answer:fail(seen)
+  if not answer then return end -- it has left
+  row.broken = true
   self:drop(answer)
+  answer:fail(problem, "the model failed; the server's log has more")
+  self.report(problem)
 end
 
 -- Tells a row's answer what is new; where that ends it, the next in line may come.
 local function update(self, row)
   local answer = self.owner[row]
-  local ok, over = pcall(answer.update, answer, row)
+  local ok, over = guard(answer.update, answer, row)
   if not ok then return fail(self, row, over) end
   if row.output.done then forget(self, row) end
   if over then self:drop(answer) end
@@ -98,7 +95,7 @@ end
 local function step_alone(self, rows)
   for _, row in ipairs(rows) do
     if self.owner[row] then
-      local ok, problem = pcall(self.run.step, self.run, { row })
+      local ok, problem = guard(self.run.step, self.run, { row })
       if not ok then fail(self, row, problem) end
       self.run.turn = nil
     end
@@ -109,18 +106,16 @@ end
 local function step(self)
   local run = self.run
   repeat
-    local ok, problem = pcall(run.step, run)
-    if not ok and run.turn then fail(self, run.turn.rows[run.turn.at], problem) end
-    if not ok and not run.turn then
-      if is_interrupt(problem) then error(problem, 0) end
-      return step_alone(self, table.move(run.rows, 1, #run.rows, 1, {}))
-    end
+    local ok, problem = guard(run.step, run)
+    if not ok and run.turn then fail(self, run.turn.row, problem) end
+    if not ok and not run.turn then return step_alone(self, table.move(run.rows, 1, #run.rows, 1, {})) end
   until ok
 end
 
 local function admit(self)
   while #self.waiting > 0 and #self.run.rows < self.settings.sessions do
-    self.run:join(table.remove(self.waiting, 1))
+    self.run:join(self.waiting[1])
+    table.remove(self.waiting, 1)
   end
 end
 
