@@ -221,6 +221,21 @@ describe("pass:attention", function()
     end
   end)
 
+  it("reads heads of any size from pages, alone and for queries that share them", function()
+    for _, shape in ipairs { { 4, 2, 33 }, { 2, 1, 64 }, { 16, 1, 100 }, { 24, 1, 20 }, { 1, 1, 128 }, { 1, 1, 300 } } do
+      local n_heads, kv_heads, dim = table.unpack(shape)
+      gpt.seed(8)
+      local model = gpt.Model({ vocab_size = 31, context_length = 160, emb_dim = 6 * n_heads, n_heads = n_heads,
+        n_layers = 1, drop_rate = 0, qkv_bias = false, n_kv_heads = kv_heads, head_dim = dim }):eval()
+      local whole = gpt.no_grad(model, table.move(ids, 1, 132, 1, {}))[1]
+      for dtype, error in pairs { f32 = 1e-4, f16 = 5e-3 } do
+        local session = model:session { cache_dtype = dtype }
+        session:feed(table.move(ids, 1, 125, 1, {}))
+        for i = 126, 132 do assert.is_true(difference(session:feed { ids[i] }, whole[i]) < error) end
+      end
+    end
+  end)
+
   it("leaves a session as it was where memory runs out", function()
     local model = gpt.Model(config, { block = grouped {} }):eval()
     local session, fresh = model:session(), nil

@@ -10,6 +10,9 @@
 #define DEEP 8                /* rows of the weight at once */
 #define SUMS 4096             /* sums that stay in the cache meanwhile, */
 #define STRIP(M) (SUMS / (M)) /* those of so many columns */
+#define SHORT 256             /* columns of a row that is short, */
+#define MOST_KEPT 3           /* and rows of x, whose sums stay in registers, */
+#define WIDE 8                /* for so many vectors of columns at most */
 
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* for reading, into the second cache */
 
@@ -88,7 +91,56 @@ INLINE void columns_strip(const Numbers numbers, const GptFewRows *o, int64_t j,
   for (int64_t i = 0; i < M; i++) memcpy(o->y + i * o->ldy + j, sums + i * STRIP(M), bytes);
 }
 
+/* V vectors of columns from j on, for M rows. Their sums stay in registers all along k. */
+INLINE void columns_kept(const Numbers numbers, const GptFewRows *o, int64_t j, const int M, const int V) {
+  Vec s[MOST_KEPT][WIDE];
+  const char *w = (const char *)o->w + j * numbers.size;
+  const char *behind = o->next != NULL ? (const char *)o->next + j * numbers.size : w + o->k * o->w_bytes;
+  UNROLL for (int i = 0; i < M; i++)
+    UNROLL for (int v = 0; v < V; v++) {
+      const int64_t at = j + v * WIDTH;
+      s[i][v] = o->add ? load(o->y + i * o->ldy + at) : o->bias != NULL ? load(o->bias + at) : (Vec){0};
+    }
+  for (int64_t p = 0; p < o->k; p++, w += o->w_bytes) {
+    const int64_t over = p + DEEP - o->k;
+    const char *ahead = over < 0 ? w + DEEP * o->w_bytes : behind + over * o->w_bytes;
+    float factors[MOST_KEPT];
+    UNROLL for (int i = 0; i < M; i++) factors[i] = ((const float *)((const char *)o->x + i * o->x_bytes))[p];
+    UNROLL for (int v = 0; v < V; v++) {
+      FETCH(ahead + v * WIDTH * numbers.size);
+      const Vec row = numbers.load(w + v * WIDTH * numbers.size);
+      UNROLL for (int i = 0; i < M; i++) s[i][v] += factors[i] * row;
+    }
+  }
+  UNROLL for (int i = 0; i < M; i++)
+    UNROLL for (int v = 0; v < V; v++) store(o->y + i * o->ldy + j + v * WIDTH, s[i][v]);
+}
+
+/* From column `first` on, as many as make whole vectors; returns where they end. */
+INLINE int64_t multiply_kept(const Numbers numbers, const GptFewRows *o, int64_t first, int64_t last, const int M,
+                             const int V) {
+  int64_t j = first;
+  for (; j + V * WIDTH <= last; j += V * WIDTH) columns_kept(numbers, o, j, M, V);
+  for (; j + 4 * WIDTH <= last; j += 4 * WIDTH) columns_kept(numbers, o, j, M, 4);
+  for (; j + WIDTH <= last; j += WIDTH) columns_kept(numbers, o, j, M, 1);
+  return j;
+}
+
+/* Short rows side by side, as of a head's values, are one stream however they are read. */
+static bool keeps_sums(const Numbers numbers, const GptFewRows *o, int64_t first, int64_t last) {
+  return o->m <= MOST_KEPT && last - first <= SHORT && o->w_bytes == (last - first) * numbers.size;
+}
+
+INLINE int64_t multiply_short(const Numbers numbers, const GptFewRows *o, int64_t first, int64_t last) {
+  switch (o->m) {
+    case 1: return multiply_kept(numbers, o, first, last, 1, WIDE);
+    case 2: return multiply_kept(numbers, o, first, last, 2, 4);
+    default: return multiply_kept(numbers, o, first, last, 3, 4);
+  }
+}
+
 INLINE void multiply_columns(const Numbers numbers, const GptFewRows *o, int64_t first, int64_t last) {
+  if (keeps_sums(numbers, o, first, last)) first = multiply_short(numbers, o, first, last);
   const int64_t strip = STRIP(o->m < MOST ? o->m : MOST);
   for (int64_t j = first; j < last; j += strip) {
     int64_t n = last - j < strip ? last - j : strip;
