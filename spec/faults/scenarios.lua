@@ -7,7 +7,6 @@ local attempt = require "gpt.support.attempt"
 local bytes_of = require "spec.support.bytes_of"
 local core = require "gpt.core"
 local gpt = require "gpt"
-
 local loopback = require "spec.support.loopback"
 
 local FIXTURES = "spec/fixtures/"

@@ -6,6 +6,7 @@
 local gpt = require "gpt"
 
 local dir = os.getenv "LUAGPT_TOGETHER" -- a directory that is there
+local models = dofile "spec/support/together_models.lua"
 
 -- Its embeddings are large enough that a process holds what several states read of them once.
 local CONFIG = {
@@ -54,6 +55,7 @@ local work = {
   function() return load_and_tune "/unaligned" end,
   tokenize,
 }
+table.move(models.works, 1, #models.works, #work + 1, work)
 
 -- All kinds of work in an order of each state's own, while the number of threads changes.
 local function run_all()
@@ -88,6 +90,7 @@ local function write_files()
   local model = gpt.Model(CONFIG)
   model:save(dir .. "/model")
   write_unaligned(model)
+  models.write()
 end
 
 meet() -- now all need the kernels, which the first one chooses
