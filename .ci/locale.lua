@@ -24,11 +24,7 @@ local function check(path, line, number)
 end
 
 local MADE = { ["lua/gpt/help_texts.lua"] = true, ["lua/gpt/library/gpt.lua"] = true }
-for path in io.popen("find csrc lua -name '*.[ch]' -o -name '*.lua' | LC_ALL=C sort"):lines() do
-  local number = 0
-  for line in io.lines(path) do
-    number = number + 1
-    if not MADE[path] then check(path, line, number) end
-  end
-end
+dofile ".ci/each_line.lua"("find csrc lua -name '*.[ch]' -o -name '*.lua'", function(path, line, number)
+  if not MADE[path] then check(path, line, number) end
+end)
 os.exit(bad == 0)

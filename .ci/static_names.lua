@@ -2,23 +2,16 @@
 local files = {} -- by name
 local problems = {}
 
-local function read(file)
-  for line in io.lines(file) do
-    local name = line:match "^static%s[%w_%s%*]-([%a_][%w_]*)%s*%("
-    if name and name ~= "__attribute__" then
-      local known = files[name]
-      if not known then
-        files[name] = file
-      elseif known ~= file then
-        problems[#problems + 1] = ("%s: a static function in %s and in %s"):format(name, known, file)
-      end
-    end
+dofile ".ci/each_line.lua"("find csrc -name '*.c'", function(file, line)
+  local name = line:match "^static%s[%w_%s%*]-([%a_][%w_]*)%s*%("
+  if not name or name == "__attribute__" then return end
+  local known = files[name]
+  if not known then
+    files[name] = file
+  elseif known ~= file then
+    problems[#problems + 1] = ("%s: a static function in %s and in %s"):format(name, known, file)
   end
-end
-
-local list = assert(io.popen "find csrc -name '*.c' | LC_ALL=C sort")
-for file in list:lines() do read(file) end
-list:close()
+end)
 
 if #problems > 0 then
   print(table.concat(problems, "\n"))

@@ -19,11 +19,7 @@ local function check(path, line, number)
   end
 end
 
-for path in io.popen("find csrc/core csrc/binding -name '*.c' | LC_ALL=C sort"):lines() do
-  local number = 0
-  for line in io.lines(path) do
-    number = number + 1
-    if not ALLOWED[path] then check(path, line, number) end
-  end
-end
+dofile ".ci/each_line.lua"("find csrc/core csrc/binding -name '*.c'", function(path, line, number)
+  if not ALLOWED[path] then check(path, line, number) end
+end)
 os.exit(bad == 0)

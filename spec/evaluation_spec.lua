@@ -28,6 +28,16 @@ local function some_ids(count)
   return ids
 end
 
+-- Checks that a second call leaves no memory behind.
+local function leaves_nothing(fn, ...)
+  fn(...)
+  collectgarbage()
+  local live = gpt.memory().live
+  fn(...)
+  collectgarbage()
+  assert.equal(live, gpt.memory().live)
+end
+
 -- Bytes are the ids.
 local tokenizer = { eos = 0 }
 function tokenizer.encode(_, text) return { text:byte(1, -1) } end
@@ -146,12 +156,7 @@ describe("gpt.perplexity", function()
 
   it("runs in bounded memory, and leaves none behind", function()
     local one, ids = small(), some_ids(3000)
-    gpt.perplexity(one, ids)
-    collectgarbage()
-    local live = gpt.memory().live
-    gpt.perplexity(one, ids)
-    collectgarbage()
-    assert.equal(live, gpt.memory().live)
+    leaves_nothing(gpt.perplexity, one, ids)
   end)
 
   it("refuses what it cannot count", function()
@@ -333,12 +338,7 @@ describe("gpt.multiple_choice", function()
   end)
 
   it("leaves no memory behind", function()
-    gpt.multiple_choice(model, QUESTIONS)
-    collectgarbage()
-    local live = gpt.memory().live
-    gpt.multiple_choice(model, QUESTIONS)
-    collectgarbage()
-    assert.equal(live, gpt.memory().live)
+    leaves_nothing(gpt.multiple_choice, model, QUESTIONS)
   end)
 
   it("refuses what is no question, by file and line", function()

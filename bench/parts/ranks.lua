@@ -1,7 +1,7 @@
 -- One training step by one process of two threads, and by two ranks of one thread each: the same batch in all.
 local System = require "system"
-local CASES = require "training_cases"
 local beside = require "beside"
+local each_case = require "training_cases"
 local systems = require "systems"
 local turns = require "turns"
 
@@ -36,10 +36,7 @@ end
 
 return function(run)
   local rows = {}
-  for _, name in ipairs(run.options.training) do
-    local title, case = table.unpack(CASES[name] or error("no case " .. name, 0))
-    io.stderr:write(title, "\n")
-    local list = start(run.options, case)
+  each_case(run, start, function(title, list)
     local results = turns(list, { { name = "step", line = "step" } }, run.options.rounds).step
     local whole = {}
     for _, system in ipairs(list) do
@@ -51,8 +48,7 @@ return function(run)
       }
       title = ""
     end
-    for _, system in ipairs(list) do system:close() end
-  end
+  end)
   run.report:table({ "case", "system, processes x threads", "seconds a step", "speed beside one process",
     "peak of a process, MiB", "parts of rank 0's last step, s" }, rows)
 end

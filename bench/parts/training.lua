@@ -1,7 +1,7 @@
 -- One training step (loss, gradients, AdamW), in float32 and in bf16.
 local System = require "system"
-local CASES = require "training_cases"
 local beside = require "beside"
+local each_case = require "training_cases"
 local systems = require "systems"
 local turns = require "turns"
 
@@ -43,12 +43,8 @@ end
 
 return function(run)
   local rows = {}
-  for _, name in ipairs(run.options.training) do
-    local title, case = table.unpack(CASES[name] or error("no training case " .. name, 0))
-    io.stderr:write(title, "\n")
-    local list = start(run.options, case)
+  each_case(run, start, function(title, list)
     rows_of(title, list, turns(list, STEPS, run.options.rounds), rows)
-    for _, system in ipairs(list) do system:close() end
-  end
+  end)
   run.report:table({ "case", "system", "seconds a step", "bound / that", "peak, MiB" }, rows)
 end

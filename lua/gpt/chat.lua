@@ -82,8 +82,7 @@ metatable.__tostring = show
 
 local function find_tokenizer(what, known)
   if known.tokenizer then return known.tokenizer end
-  raise("%s: %s; set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", what,
-    tokenizers.missing(known.model))
+  raise("%s: %s", what, tokenizers.missing(known.model))
 end
 
 -- The list that a chat begins with.

@@ -14,15 +14,11 @@ local Examples = {}
 local NIL_FIELDS = { "classes", "context_length", "windows", "stride", "drop_last" }
 local metatable = { __name = "gpt.Examples", __index = known_fields.index("a gpt.Examples", Examples, NIL_FIELDS) }
 
-local function a_function(value)
-  if type(value) == "function" then return value end
-  return nil, "a function from an example to another"
-end
-
 local FIELDS = {
   { "tokenizer", token_source.tokenizer }, { "context_length", validate.whole(1), optional = true },
   { "batch_size", validate.whole(1), optional = true }, { "seed", validate.whole(0), optional = true },
-  { "shuffle", validate.boolean, optional = true }, { "format", a_function, optional = true },
+  { "shuffle", validate.boolean, optional = true },
+  { "format", validate.a_function "from an example to another", optional = true },
   { "pack", validate.boolean, optional = true },
 }
 -- Four bytes a token: a list of integers would take sixteen.

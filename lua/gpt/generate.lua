@@ -17,12 +17,10 @@ local generate = {}
 local function check_tokenizer(what, model, settings)
   if settings.tokenizer then return end
   if #settings.stop.strings > 0 then
-    raise("%s: stop: %s; give a token id, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes "
-      .. "one)", what, tokenizers.missing(model))
+    raise("%s: stop: %s", what, tokenizers.missing(model, nil, "give a token id"))
   end
   if settings.grammar then
-    raise("%s: grammar: %s; set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", what,
-      tokenizers.missing(model, "a grammar"))
+    raise("%s: grammar: %s", what, tokenizers.missing(model, "a grammar"))
   end
 end
 

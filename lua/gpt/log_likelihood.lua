@@ -18,8 +18,7 @@ local FIELDS = {
 
 local function need_tokenizer(what, known)
   if known.tokenizer then return known.tokenizer end
-  return raise("%s: %s; give token ids, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)",
-    what, tokenizers.missing(known.model))
+  return raise("%s: %s", what, tokenizers.missing(known.model, nil, "give token ids"))
 end
 
 local function ids_of(what, role, value, known, bos)

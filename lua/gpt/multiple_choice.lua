@@ -21,11 +21,6 @@ local function a_format(value)
   return nil, '"hellaswag", or a function from an example to { context, endings, label },'
 end
 
-local function a_function(value)
-  if type(value) == "function" then return value end
-  return nil, "a function of the result so far"
-end
-
 local function a_string(value)
   if type(value) == "string" then return value end
   return nil, "a string"
@@ -36,7 +31,8 @@ local FIELDS = {
   { "batch_size", validate.whole(1), optional = true }, { "format", a_format, optional = true },
   { "delimiter", a_string, optional = true }, { "limit", validate.whole(1), optional = true },
   { "special", validate.boolean, optional = true }, { "bos", validate.boolean, optional = true },
-  { "details", validate.boolean, optional = true }, { "on_step", a_function, optional = true },
+  { "details", validate.boolean, optional = true },
+  { "on_step", validate.a_function "of the result so far", optional = true },
 }
 
 -- A question as token ids, for Branches.
@@ -107,8 +103,7 @@ return function(model, source, options)
   validate.raise(WHO, problems)
   local known = subject.describe(WHO, model, settings)
   if not known.tokenizer then
-    raise("%s: %s; set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", WHO,
-      tokenizers.missing(known.model, "a text"))
+    raise("%s: %s", WHO, tokenizers.missing(known.model, "a text"))
   end
   local run = {
     settings = settings, known = known, delimiter = settings.delimiter or " ", trees = {},

@@ -14,16 +14,12 @@ local Windows = require "gpt.scoring.windows"
 local WHO = "gpt.perplexity"
 local ROWS = 512 -- about so many tokens run together where windows are short
 
-local function a_function(value)
-  if type(value) == "function" then return value end
-  return nil, "a function of the result so far"
-end
-
 local FIELDS = {
   { "stride", validate.whole(1), optional = true }, { "context_length", validate.whole(2), optional = true },
   { "batch_size", validate.whole(1), optional = true }, { "tokenizer", token_source.tokenizer, optional = true },
   { "special", validate.boolean, optional = true }, { "bos", validate.boolean, optional = true },
-  { "dtype", token_source.dtype, optional = true }, { "on_step", a_function, optional = true },
+  { "dtype", token_source.dtype, optional = true },
+  { "on_step", validate.a_function "of the result so far", optional = true },
 }
 
 local Result = {
@@ -104,8 +100,7 @@ local function put_all(run, read)
   local settings = { tokenizer = run.known.tokenizer, special = run.settings.special }
   local is_text = read.kind == "text" or read.kind == "file"
   if is_text and not settings.tokenizer then
-    raise("%s: %s; give token ids, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", WHO,
-      tokenizers.missing(run.known.model, "a text"))
+    raise("%s: %s", WHO, tokenizers.missing(run.known.model, "a text", "give token ids"))
   end
   if is_text then put_start(run) end
   token_source.put_all(WHO, read, settings, put)

@@ -30,8 +30,7 @@ end
 
 local function read_text(name, text, model)
   if not model.tokenizer then
-    raise("%s: %s; give token ids, or set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)",
-      name, tokenizers.missing(model.model))
+    raise("%s: %s", name, tokenizers.missing(model.model, nil, "give token ids"))
   end
   local ids = model.tokenizer:encode(text, { special = model.special, bos = true })
   return { form = "text", text = text, ids = check_ids(name, ids, model.vocab_size) }

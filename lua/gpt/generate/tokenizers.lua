@@ -11,11 +11,13 @@ function tokenizers.note(model, problem)
   problems[model] = problem
 end
 
---- What to say where a string (or what else) needs a tokenizer, and the model or function has none.
-function tokenizers.missing(model, what)
+--- What to say where a string (or what else) needs a tokenizer, and the model or function has none; `instead` is what
+-- one may give without.
+function tokenizers.missing(model, what, instead)
   local problem = model ~= nil and problems[model]
   local has = problem and ("this model's could not be read (%s)"):format(problem) or "this model has none"
-  return ("%s needs a tokenizer, and %s"):format(what or "a string", has)
+  return ("%s needs a tokenizer, and %s; %sset model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)")
+    :format(what or "a string", has, instead and instead .. ", or " or "")
 end
 
 --- The ids that end a text; a tokenizer of the user's own may have `eos` alone.

@@ -18,13 +18,6 @@ local function texts(value)
   return nil, "a string or a list of strings, none of them empty,"
 end
 
-local function kind(name)
-  return function(value)
-    if type(value) == name then return value end
-    return nil, "a " .. name
-  end
-end
-
 local function template(value)
   if type(value) == "function" then return value end
   return text(value), "a template's text or name, or a function from messages to text,"
@@ -59,7 +52,7 @@ local FIELDS = {
   { "api_key", texts },
   { "origins", texts },
   { "host_names", texts },
-  { "log", kind "function" },
+  { "log", validate.a_function() },
 }
 for _, field in ipairs(FIELDS) do field.optional = true end
 

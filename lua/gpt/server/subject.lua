@@ -21,8 +21,7 @@ function subject.describe(what, model, options)
   if not core._is_model(model) then raise("%s: a model expected, got %s", what, validate.show(model)) end
   local tokenizer = generation.tokenizer(what, model, options.tokenizer)
   if not tokenizer then
-    raise("%s: %s; set model.tokenizer or the option tokenizer (gpt.tokenizer(dir) makes one)", what,
-      tokenizers.missing(model))
+    raise("%s: %s", what, tokenizers.missing(model))
   end
   local length = model.config.context_length
   local template = options.template or field(model, "chat_template")

@@ -132,6 +132,16 @@ function validate.boolean(value)
   return nil, "true or false"
 end
 
+--- A function.
+-- @string[opt] kind words that say which: "from an example to another"
+function validate.a_function(kind)
+  local expected = "a function" .. (kind and " " .. kind or "")
+  return function(value)
+    if type(value) == "function" then return value end
+    return nil, expected
+  end
+end
+
 --- A tokenizer: ours, or a value with a method `encode`.
 function validate.tokenizer(value)
   local ok, encode = attempt(function() return value.encode end)

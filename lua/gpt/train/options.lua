@@ -56,10 +56,7 @@ local function a_schedule(value)
   return nil, "a function from a step to its rate (gpt.lr_schedule makes one), or the name of a shape,"
 end
 
-local function a_function(value)
-  if type(value) == "function" then return value end
-  return nil, "a function"
-end
+local a_function = validate.a_function()
 
 local function a_name(value)
   if type(value) == "string" and value ~= "" then return value end
