@@ -855,18 +855,72 @@ describe("a metrics file", function()
     assert.near(0.0005, row.lrs[2], 1e-12)
   end)
 
-  it("that does not fit on the disk is an error", function()
-    local path = os.tmpname()
-    local script = os.tmpname()
-    files.write(script, ([[
-      local metrics = require "gpt.train.metrics".open(%q, 0)
-      print(pcall(function() for i = 1, 10000 do metrics:write { step = i, loss = 1.5 } end end))
-    ]]):format(path))
+  it("that does not fit on the disk ends no training, which says so where it goes on and in its end", function()
     -- A limit on a file's size stands for the disk; lua5.4 then gets an error instead of a signal.
-    local output = process.lua(([[os.execute("trap '' XFSZ; ulimit -f 8; lua5.4 %s 2>&1")]]):format(script))
-    assert.is_truthy(output:find("^false%s.*" .. path:gsub("%p", "%%%0") .. ": File too large"), output)
-    os.remove(script)
+    local script, path = dir .. "/train.lua", dir .. "/m.jsonl"
+    files.write(script, ([[
+      local gpt = require "gpt"
+      local model = gpt.Model(gpt.config("gpt2-small",
+        { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0 }))
+      local data = gpt.dataset({ 1, 2, 3, 4, 5, 6, 7, 8 }, { context_length = 4, batch_size = 1 })
+      local options = { model = model, data = data, steps = 60, metrics = %q, progress = %s }
+      warn "@on"
+      local result = gpt.train(options)
+      print(result.steps, result.metrics_problem)
+      print((tostring(result):match "metrics: .*"))
+    ]]):format(path, "io.stdout"))
+    local function run()
+      return process.lua(([[os.execute("trap '' XFSZ; ulimit -f 8; lua5.4 %s 2>&1")]]):format(script))
+    end
+    local output = run()
+    local kept = select(2, files.read(path):gsub('"step":%d+.-}\n', ""))
+    assert.is_true(kept > 20 and kept < 60, output)
+    local missing = ("the lines of %d steps are missing: %s: File too large\n"):format(60 - kept, path)
+    local remark = path .. ": File too large; training goes on, and lines of that file will be missing\n"
+    assert.equal(remark, output:match "/[^\n]*training goes on[^\n]*\n")
+    assert.equal(("60\t%smetrics: %s"):format(missing, missing), output:match "60\t.*")
+    files.write(script, (files.read(script):gsub("io.stdout", "false")))
     os.remove(path)
+    assert.equal(("Lua warning: gpt.train: %s60\t%smetrics: %s"):format(remark, missing, missing), (run()))
+  end)
+
+  it("misses the lines that could not be written, and no other, and has no part of one", function()
+    local path = dir .. "/m.csv"
+    local metrics = require("gpt.train.metrics").open(path, 0)
+    local function row(step) return { step = step, loss = 0.25 } end
+    -- Writes the beginning of a line, and is a full disk then.
+    local function fill_disk()
+      local file = metrics.file
+      metrics.file = {
+        write = function(_, line)
+          file:write(line:sub(1, 3)):close()
+          return nil, "No space left on device"
+        end,
+      }
+    end
+    assert.is_nil(metrics:write(row(1)))
+    fill_disk()
+    assert.equal(path .. ": No space left on device; training goes on, and lines of that file will be missing",
+      metrics:write(row(200)))
+    assert.equal("the line of one step is missing: " .. path .. ": No space left on device", metrics:what_is_missing())
+    files.remove(dir) -- nor can it be opened
+    assert.same({}, { metrics:write(row(300)) })
+    os.execute("mkdir " .. dir)
+    files.write(path, "step\n1,0.25,,,,,\n200") -- what was there
+    assert.equal(path .. " is written again; the lines of 2 steps are missing: " .. path .. ": No space left on device",
+      metrics:write(row(400)))
+    assert.is_nil(metrics:write(row(500)))
+    metrics:close()
+    assert.equal("step,loss,lr,grad_norm,tokens,seconds,validation_loss\n1,0.25,,,,,\n400,0.25,,,,,\n500,0.25,,,,,\n",
+      files.read(path))
+  end)
+
+  it("goes on behind its last whole line where a process was killed in the next", function()
+    local path = dir .. "/m.jsonl"
+    local cut = '{"step":1,"loss":1.5}\n{"step":2,"loss":1.0}\n'
+    files.write(path, cut .. '{"step":3')
+    require("gpt.train.metrics").open(path, 30):close()
+    assert.equal(cut, files.read(path))
   end)
 
   it("is a regular file, or an error", function()

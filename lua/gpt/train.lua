@@ -108,7 +108,7 @@ end
 -- @function train
 -- @tparam table options the options above
 -- @treturn table `steps`, `loss` (the last), `losses`, `evaluations`, `validation_loss`, `best`, `tokens`, `seconds`,
--- `checkpoint`; prints as a curve
+-- `checkpoint`, `metrics_problem` (why lines are missing there); prints as a curve
 -- @raise if an option is wrong, a checkpoint does not match, or the loss is no longer finite: then the weights are
 -- those of the step before
 -- @usage

@@ -5,6 +5,7 @@ local validate = require "gpt.support.validate"
 local sparkline = require "gpt.sparkline"
 local neutral = require "gpt.support.neutral"
 local rates = require "gpt.train.rates"
+local warning = require "gpt.support.warning"
 
 local Progress = {}
 Progress.__index = Progress
@@ -117,6 +118,11 @@ function Progress:note(...)
   if not self.file then return end
   self:clear()
   self:write(neutral.format(...), "\n")
+end
+
+--- The same for a text that has to be heard where nothing is shown, too: a warning then.
+function Progress:remark(text)
+  if self.file then self:note("%s", text) else warning("gpt.train: %s", text) end
 end
 
 --- At the end: what is drawn stays.

@@ -8,7 +8,8 @@ local neutral = require "gpt.support.neutral"
 
 local Result = {
   __name = "gpt.Training",
-  __index = known_fields.index("a training's result", nil, { "loss", "validation_loss", "best", "checkpoint" }),
+  __index = known_fields.index("a training's result", nil, { "loss", "validation_loss", "best", "checkpoint",
+    "metrics_problem" }),
 }
 
 local WIDTH, HEIGHT = 60, 6
@@ -26,6 +27,7 @@ function Result:__tostring()
       self.best.loss, self.best.step)
   end
   if self.checkpoint then lines[#lines + 1] = "checkpoint " .. self.checkpoint end
+  if self.metrics_problem then lines[#lines + 1] = "metrics: " .. self.metrics_problem end
   return table.concat(lines, "\n")
 end
 
@@ -40,5 +42,6 @@ return function(run)
     steps = run.step, loss = run.losses[#run.losses], losses = printed(table.move(run.losses, 1, #run.losses, 1, {})),
     evaluations = printed(evaluations), validation_loss = last and last.loss, best = run.best and evaluation(run.best),
     tokens = run.tokens, seconds = run.seconds, checkpoint = run.checkpoint,
+    metrics_problem = run.metrics and run.metrics:what_is_missing(),
   }, Result)
 end

@@ -315,7 +315,8 @@ function Run:tell()
     tokens = self.tokens, seconds = self.seconds, validation_loss = self.validation_loss,
   }
   self.validation_loss = nil
-  if self.metrics then self.metrics:write(row) end
+  local remark = self.metrics and self.metrics:write(row)
+  if remark then self.progress:remark(remark) end
   self:call("on_step", row)
 end
 
