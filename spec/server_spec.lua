@@ -1,5 +1,6 @@
 local json = require "gpt.support.json"
 local loopback = require "spec.support.loopback"
+local process = require "spec.support.process"
 local raised = require "spec.support.raised"
 
 if not loopback.there then
@@ -461,6 +462,21 @@ describe("many conversations", function()
     loopback.drive(running, function() return running.scheduler:counts() == 0 end)
   end)
 
+  it("of clients that vanish amid their streams end, without a signal, and the next is served", function()
+    start { sessions = 3 }
+    local body = { prompt = "ab", temperature = 0, max_tokens = 60, stream = true }
+    local clients = send_all { body, body, body }
+    loopback.drive(running, function() return running.scheduler:counts() == 3 end)
+    for _, client in ipairs(clients) do
+      client:look()
+      client.socket:setoption("linger", { on = true, timeout = 0 }) -- a reset: what is written then is EPIPE
+      client:close()
+    end
+    loopback.drive(running, function() return #running.connections == 0 end)
+    assert.same({ 0, 0 }, { running.scheduler:counts() })
+    assert.equal(200, complete({ prompt = "ab", max_tokens = 2 }).status)
+  end)
+
   it("are not held up by one whose layer fails", function()
     local calls = 0
     local failing = gpt.nn.layer("Failing", {
@@ -589,6 +605,49 @@ describe("an error that is not the model's", function()
     end
     running:run(function() return calls > 1 end)
     assert.is_true(running.closed)
+  end)
+end)
+
+describe("a process without descriptors", function()
+  it("lets nobody in, says so once, looks seldom, serves who is there, and goes on with who waited", function()
+    local output = process.lua([[
+      local loopback = require "spec.support.loopback"
+      local now, lines, looks = 0, {}, 0
+      local server = loopback.start(loopback.model(), {
+        log = function(line) table.insert(lines, line:match "^error: (.*)") end,
+      })
+      server.clock = function() return now end
+      local accept = server.listener.accept
+      function server.listener.accept(...)
+        looks = looks + 1
+        return accept(...)
+      end
+      local ask = loopback.request("GET", "/health")
+      local there = loopback.connect(server)
+      loopback.drive(server, function() return #server.connections == 1 end)
+      local waiting = assert(require "socket".tcp4())
+      waiting:bind("127.0.0.1", 0) -- or it has a descriptor only once it connects
+      local full = {}
+      for file in function() return (io.open("/dev/null")) end do full[#full + 1] = file end
+      waiting:connect("127.0.0.1", server.port)
+      waiting:settimeout(0)
+      looks = 0
+      for _ = 1, 30 do
+        now = now + 0.1
+        server:step(0.001)
+      end
+      print(looks, there:send(ask):response().status, #server.connections)
+      for _, file in ipairs(full) do file:close() end
+      now = now + 1
+      waiting:send(ask)
+      loopback.drive(server, function() return (waiting:receive(17)) end)
+      print(table.concat(lines, "\n"))
+    ]], "ulimit -n 30;")
+    local looks, status, connections, errors = output:match "^(%d+)\t(%d+)\t(%d+)\n(.*)$"
+    assert.is_true((tonumber(looks) or 99) <= 4, output)
+    assert.same({ "200", "1" }, { status, connections })
+    assert.equal("no connection can be accepted: Too many open files; those that are there go on, and it is tried again\n",
+      errors)
   end)
 end)
 

@@ -72,6 +72,8 @@ function server.new(model, given)
     subject = subject.describe(what, model, settings),
     connections = {},
     ending = false, -- takes no more connections
+    accept_at = 0, -- not before, and because of that:
+    accept_problem = nil,
     closed = false,
   }, Server)
   self.scheduler = Scheduler.new(model, settings, self.subject.context_length, function(...) self:report(...) end)
@@ -124,17 +126,31 @@ local function connect(self, socket, now)
   connection:refuse(Problem.new(503, "too many connections", { close = true, headers = { ["Retry-After"] = 1 } }), now)
 end
 
+local ACCEPT_AGAIN = 1 -- second
+
+-- No descriptor is left for a client, for instance. He waits in the system's queue, and would make every wait for
+-- sockets end at once: so nobody is let in for a moment. The log has it once, until it is over.
+local function pause(self, problem, now)
+  self.accept_at = now + ACCEPT_AGAIN
+  if problem == self.accept_problem then return end
+  self.accept_problem = problem
+  self:report(("no connection can be accepted: %s; those that are there go on, and it is tried again"):format(problem))
+end
+
 local function accept(self, now)
-  local socket = self.listener:accept()
+  local socket, problem = self.listener:accept()
   while socket do
+    self.accept_problem = nil
     connect(self, socket, now)
-    socket = self.listener:accept()
+    socket, problem = self.listener:accept()
   end
+  if problem then pause(self, problem, now) end
 end
 
 -- The sockets to wait for: to be read, and to be written.
-local function sockets(self)
-  local reads, writes, by_socket = { not self.ending and self.listener.socket or nil }, {}, {}
+local function sockets(self, now)
+  local accepts = not self.ending and now >= self.accept_at
+  local reads, writes, by_socket = { accepts and self.listener.socket or nil }, {}, {}
   for _, connection in ipairs(self.connections) do
     by_socket[connection.socket] = connection
     if connection:wants_input() then reads[#reads + 1] = connection.socket end
@@ -146,6 +162,7 @@ end
 local function patience(self, timeout, now)
   local active, waiting = self.scheduler:counts()
   if active + waiting > 0 then return 0 end
+  if now < self.accept_at then timeout = math.min(timeout, self.accept_at - now) end
   for _, connection in ipairs(self.connections) do
     timeout = math.min(timeout, math.max(connection:next_deadline() - now, 0))
   end
@@ -153,9 +170,10 @@ local function patience(self, timeout, now)
 end
 
 local function receive(self, timeout)
-  local reads, writes, by_socket = sockets(self)
-  local readable, writable = self.listener.select(reads, writes, patience(self, timeout, self.clock()))
   local now = self.clock()
+  local reads, writes, by_socket = sockets(self, now)
+  local readable, writable = self.listener.select(reads, writes, patience(self, timeout, now))
+  now = self.clock()
   for _, socket in ipairs(writable) do attend(self, by_socket[socket], "flush", now) end
   for _, socket in ipairs(readable) do
     if socket == self.listener.socket then accept(self, now) else attend(self, by_socket[socket], "receive", now) end

@@ -42,12 +42,12 @@ function Listener:address()
   return host, math.tointeger(tonumber(port))
 end
 
---- A socket, or nil where nobody waits.
+--- A socket; nil where nobody waits; nil and the reason where the system cannot let in who waits.
 function Listener:accept()
   if not self.socket then return nil end
-  local client = self.socket:accept()
+  local client, problem = self.socket:accept()
   if client then client:setoption("tcp-nodelay", true) end
-  return client
+  return client, problem ~= "timeout" and problem or nil
 end
 
 --- Whether select can wait for it: the system numbers sockets, and select's set ends somewhere.
