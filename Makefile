@@ -213,8 +213,11 @@ $(BUILD)/faults.so: spec/support/faults.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -shared -o $@ $<
 
-# Every fault, whole (docs/promises.md); a sample of them is in the specs. One case alone, as a failure prints it:
-# make faults ARGS='memory sessions 12'
+# Every fault, whole (docs/promises.md); a sample of them is in the specs. One kind, one scenario, or one case alone, as a
+# failure prints it:
+# make faults ARGS=memory
+# make faults ARGS="memory 'a server'"
+# make faults ARGS="memory 'a server' core 12"
 faults: $(CORE) $(MADE) $(HOSTS)
 	@$(RUN) LUAGPT_FAULTS='$(abspath $(BUILD))/faults.so' $(LUA) spec/faults/run.lua $(ARGS)
 

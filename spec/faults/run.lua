@@ -1,5 +1,5 @@
 -- make faults: every fault, whole, or one case alone, as a failure prints it.
---   run.lua [KIND]                    memory, files, kills, interrupts; all of them
+--   run.lua [KIND [NAME]]             memory, files, kills, interrupts; all of them; the scenarios of that name
 --   run.lua --sample [KIND]           a deterministic sample of each
 --   run.lua memory NAME WAY N [stays] | files NAME N HOW | interrupts NAME N
 -- luacheck: globals arg
@@ -34,11 +34,19 @@ local sampled = arg[1] == "--sample"
 if sampled then table.remove(arg, 1) end
 local failed = false
 
-local function find(list, name)
+-- Those of a name, or all.
+local function named(list, name)
+  if not name then return list end
+  local found = {}
   for _, entry in ipairs(list) do
-    if entry[1] == name then return entry end
+    if entry == name or entry[1] == name then found[#found + 1] = entry end
   end
-  error(("there is no scenario %q"):format(name), 0)
+  if #found == 0 then error(("there is no scenario %q"):format(name), 0) end
+  return found
+end
+
+local function find(list, name)
+  return named(list, name)[1]
 end
 
 -- Runs a scenario and adds what it counted to the sums; a failure is printed, and the others go on.
@@ -64,10 +72,10 @@ end
 
 local RUN = {}
 
-function RUN.memory(most)
+function RUN.memory(most, name)
   local sums, requests, ways = { scenarios = 0, tries = 0, errors = 0 }, {}, {}
   for _, way in ipairs(memory.ways) do requests[way] = 0 end
-  for _, scenario in ipairs(scenarios) do
+  for _, scenario in ipairs(named(scenarios, name)) do
     add(sums, scenario[1], function()
       local all = { tries = 0, errors = 0 }
       for way, tally in pairs(memory.run(scenario, most)) do
@@ -81,30 +89,30 @@ function RUN.memory(most)
   report("memory", sums, "%d requests failed, %d errors; they make %s", sums.tries, sums.errors, table.concat(ways, ", "))
 end
 
-function RUN.files(most)
+function RUN.files(most, name)
   local sums, calls, names, parts = { scenarios = 0, tries = 0, errors = 0 }, {}, {}, {}
-  for _, scenario in ipairs(file_scenarios) do
+  for _, scenario in ipairs(named(file_scenarios, name)) do
     add(sums, scenario[1], function()
       local tally = file_faults.run(scenario, most)
-      for name, count in pairs(tally.calls) do calls[name] = (calls[name] or 0) + count end
+      for call, count in pairs(tally.calls) do calls[call] = (calls[call] or 0) + count end
       return tally
     end)
   end
-  for name in pairs(calls) do names[#names + 1] = name end
+  for call in pairs(calls) do names[#names + 1] = call end
   table.sort(names)
-  for i, name in ipairs(names) do parts[i] = ("%s %d"):format(name, calls[name]) end
+  for i, call in ipairs(names) do parts[i] = ("%s %d"):format(call, calls[call]) end
   report("files", sums, "%d calls failed, %d errors; %s", sums.tries, sums.errors, table.concat(parts, ", "))
 end
 
-function RUN.kills(times)
+function RUN.kills(times, name)
   local sums = { scenarios = 0, tries = 0, 0, 0 }
-  for _, kind in ipairs(kills.kinds) do add(sums, kind, kills.run, kind, times // #kills.kinds) end
+  for _, kind in ipairs(named(kills.kinds, name)) do add(sums, kind, kills.run, kind, times // #kills.kinds) end
   report("kills", sums, "%d kills; one save was there %d times, the other %d times", sums.tries, sums[1], sums[2])
 end
 
-function RUN.interrupts(times)
+function RUN.interrupts(times, name)
   local sums = { scenarios = 0, tries = 0, errors = 0, steps = 0 }
-  for _, scenario in ipairs(scenarios) do
+  for _, scenario in ipairs(named(scenarios, name)) do
     add(sums, scenario[1], interrupts.run, scenario, math.ceil(times / #scenarios))
   end
   report("interrupts", sums, "%d interrupts came, of %d that were sent, in %d steps", sums.errors, sums.tries, sums.steps)
@@ -117,12 +125,12 @@ local ONE = {
 }
 
 gpt.set_threads(1) -- the order of calls is the same every time
-if #arg > 1 then
+if #arg > 2 then
   print(ONE[arg[1]](table.unpack(arg, 2)) and "it failed as it should" or "it did not fail, as it may")
 else
   for _, kind in ipairs(arg[1] and { arg[1] } or KINDS) do
     local began = core._now()
-    RUN[kind]((sampled and SAMPLE or WHOLE)[kind])
+    RUN[kind]((sampled and SAMPLE or WHOLE)[kind], arg[2])
     if not sampled then print(("%s: %.0f seconds"):format(kind, core._now() - began)) end
   end
 end
