@@ -151,6 +151,8 @@ describe("what is wrong with a conversation is said", function()
       refusal { HELLO[1], { content = "x" } })
     assert.equal("apply_chat_template: message 1 (user) has no content; it has contents, role",
       refusal { { role = "user", contents = "x" } })
+    assert.equal(("apply_chat_template: message 1 (%s...) has no content; it has %s..., role"):format(("r"):rep(147),
+      ("n"):rep(147)), refusal { { role = ("r"):rep(5000), [("n"):rep(5000)] = "x" } })
     assert.equal("apply_chat_template: message 1 (user): content: a text, or a list of parts, expected, got 3",
       refusal { { role = "user", content = 3 } })
     assert.equal('apply_chat_template: message 1: a table { role = "user", content = "..." } expected, got "Hello"',

@@ -184,6 +184,9 @@ describe("a config with keys of the families", function()
       scaled { frequency_factors = { 1, 1 } })
     assert.equal("rope_scaling: unknown option 'facto'; did you mean 'factor'?",
       scaled { rope_type = "linear", facto = 2 })
+    for _, name in ipairs { "another process has been", "not enough memory", "interrupted!" } do
+      assert.equal(("rope_scaling: unknown option '%s'"):format(name), scaled { rope_type = "linear", [name] = 2 })
+    end
     assert.equal("rope_scaling: a table, or false expected, got 8", scaled(8))
   end)
 

@@ -1,4 +1,5 @@
 /* Calls of Lua in the middle of the core's: whatever fails in them, the core's frames below are returned through. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -6,13 +7,27 @@
 
 #define ENV_ERROR 1 /* user value of the environment's userdata: the error of the last protected call */
 
-/* Does the text hold what the system says of one of the reasons that pass? */
+/* Does the text give the reason, at its beginning or behind a colon? What a message quotes, of a file or a user, is none. */
+static bool gives_reason(const char *text, const char *reason) {
+  size_t length = strlen(reason);
+  for (const char *at = strstr(text, reason); at != NULL; at = strstr(at + 1, reason)) {
+    bool begins = at == text || (at - text >= 2 && at[-2] == ':' && at[-1] == ' ');
+    if (begins && !isalnum((unsigned char)at[length])) return true;
+  }
+  return false;
+}
+
+static bool is_out_of_memory(const char *text) {
+  return gives_reason(text, "not enough memory") || gives_reason(text, strerror(ENOMEM));
+}
+
+/* Does the text give one of the reasons that pass, as the core or the system says it? */
 static bool names_passing_reason(const char *text) {
-  static const int reasons[] = {EIO, ENOMEM, EMFILE, ENFILE, EINTR, EAGAIN, ESTALE, ETIMEDOUT};
+  static const int reasons[] = {EIO, EMFILE, ENFILE, EINTR, EAGAIN, ESTALE, ETIMEDOUT};
   for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-    if (strstr(text, strerror(reasons[i])) != NULL) return true;
-  return strstr(text, "not enough memory") != NULL || strstr(text, "it was cut short meanwhile") != NULL ||
-         strstr(text, "another process has been") != NULL;
+    if (gives_reason(text, strerror(reasons[i]))) return true;
+  return is_out_of_memory(text) || gives_reason(text, "it was cut short meanwhile") ||
+         gives_reason(text, "another process has been");
 }
 
 /* lua5.4's interrupt is a message, which a traceback may follow. */
@@ -94,7 +109,7 @@ static int is_interrupt_error(lua_State *L) {
 
 /* _is_memory_error(problem) */
 static int is_memory_error(lua_State *L) {
-  lua_pushboolean(L, strstr(text_of(L, 1), "not enough memory") != NULL);
+  lua_pushboolean(L, is_out_of_memory(text_of(L, 1)));
   return 1;
 }
 

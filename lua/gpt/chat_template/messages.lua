@@ -1,6 +1,7 @@
 -- What a list of messages has to be: tables with a role and a content, and whatever else a template asks of them.
 local items = require "gpt.support.items"
 local known_fields = require "gpt.support.known_fields"
+local name_list = require "gpt.support.name_list"
 local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
 
@@ -12,12 +13,12 @@ local function check_content(what, name, message)
   local content = message.content
   if type(content) == "string" or type(content) == "table" then return end
   if message.tool_calls ~= nil then return end -- an assistant's calls may come without words
+  local role = name_list.line { message.role }
   if content ~= nil then
-    raise("%s: %s (%s): content: a text, or a list of parts, expected, got %s", what, name, message.role,
+    raise("%s: %s (%s): content: a text, or a list of parts, expected, got %s", what, name, role,
       validate.show(content))
   end
-  raise("%s: %s (%s) has no content; it has %s", what, name, message.role,
-    table.concat(known_fields.names(message), ", "))
+  raise("%s: %s (%s) has no content; it has %s", what, name, role, name_list.line(known_fields.names(message)))
 end
 
 --- Raises where a message has no role or content; `name` calls it ("message 2").
@@ -38,7 +39,7 @@ function messages.check(what, list)
   end
   if list[1] == nil and next(list) ~= nil then
     raise("%s: a list of messages, { %s }, expected, got a table with the fields %s", what, EXAMPLE,
-      table.concat(known_fields.names(list), ", "))
+      name_list.line(known_fields.names(list)))
   end
   for i, message in items(list) do messages.check_one(what, "message " .. i, message) end
 end
