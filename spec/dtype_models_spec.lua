@@ -156,7 +156,8 @@ describe("training", function()
     local model = gpt.Model(config)
     local optimizer = gpt.optim.AdamW(model, { lr = 1e-3 })
     model:to "q8_0"
-    local message = "parameter 'token_embedding.weight' is q8_0: training needs f32 weights; model:to \"f32\" converts them"
+    local message = "parameter 'token_embedding.weight' is q8_0: training needs f32 weights; model:to \"f32\" converts them, "
+      .. "and a list of parameters leaves them out"
     assert.equal("gpt.optim.AdamW: " .. message, raised(function() gpt.optim.AdamW(model, { lr = 1e-3 }) end))
     assert.equal(message, raised(function() optimizer:step() end):gsub("^step: ", ""))
     assert.is_false(model.head.weight:requires_grad())

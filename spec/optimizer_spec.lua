@@ -227,7 +227,8 @@ AdamW {  -- 2 groups; 1 step
       assert.equal("gpt.optim.AdamW: parameter '1' has elements that share memory (it was expanded)",
         refusal { wide:requires_grad(true) })
     end
-    assert.equal("gpt.optim.AdamW: parameter '1' is i64: training needs f32 weights; model:to \"f32\" converts them",
+    assert.equal("gpt.optim.AdamW: parameter '1' is i64: training needs f32 weights; model:to \"f32\" converts them, "
+      .. "and a list of parameters leaves them out",
       refusal { gpt.tensor { 1, 2 } })
     assert.equal("gpt.optim.AdamW: group 2: params: a layer or a list of tensors expected, got nil",
       refusal { { params = { w } }, { lr = 1 } })

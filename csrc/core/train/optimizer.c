@@ -47,7 +47,9 @@ static bool shares_memory(const GptTensor *tensor) {
 
 static bool check_dtype(const GptOptimizer *optimizer, const char *name, const GptTensor *tensor) {
   return tensor->storage->dtype == GPT_F32 ||
-         gpt_fail(optimizer->env, "parameter '%.200s' is %s: training needs f32 weights; model:to \"f32\" converts them",
+         gpt_fail(optimizer->env,
+                  "parameter '%.200s' is %s: training needs f32 weights; model:to \"f32\" converts them, and a list of "
+                  "parameters leaves them out",
                   name, gpt_dtype_name(tensor->storage->dtype));
 }
 
