@@ -1,11 +1,12 @@
 -- Whole models: luagpt beside the machine's bounds and the systems that are installed, in one run.
 --
 -- lua5.4 bench/run.lua [PART ...] [--name value ...]     (make bench ARGS='PART ... --name value ...')
---   parts: dtypes, context, sizes, threads, loading, training, ranks, precision, files, llama,
+--   parts: dtypes, context, sizes, threads, loading, training, ranks, precision, perplexity, files, llama,
 --   adapters; all of them without one
 --   --dtypes f32,bf16,..   of the part dtypes
 --   --size gpt2-small      of dtypes, context, threads and loading
---   --files a.gguf,b.gguf  of the parts files and adapters
+--   --files a.gguf,b.gguf  of the parts files, perplexity and adapters
+--   --text FILE            of the part perplexity
 --   --training small,64,256,1024  cases of the parts training and ranks
 --   --steps 600            of the model that is trained in the part precision
 --   --compile yes          PyTorch's compiled model too, in training
@@ -20,13 +21,13 @@ local noise = require "noise"
 local read_options = require "options"
 local systems = require "systems"
 
-local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "ranks", "precision", "files", "llama",
-  "adapters" }
+local PARTS = { "dtypes", "context", "sizes", "threads", "loading", "training", "ranks", "precision", "perplexity",
+  "files", "llama", "adapters" }
 local TITLES = {
   dtypes = "Every dtype", context = "Length of the context", sizes = "Sizes of models", threads = "Threads",
   loading = "Loading and memory", training = "A training step", ranks = "A training step of two processes",
-  precision = "What rounding costs", files = "Models of one's own",
-  llama = "A Llama of 125M parameters", adapters = "Low-rank adapters",
+  precision = "What rounding costs", perplexity = "What rounding costs real models",
+  files = "Models of one's own", llama = "A Llama of 125M parameters", adapters = "Low-rank adapters",
 }
 
 local function processor()
@@ -48,7 +49,8 @@ end
 local function main(arguments)
   local parts, options = read_options(arguments, {
     dtypes = { "f32", "bf16", "f16", "q8_0", "q4_0", "q4_1", "q4_k" }, size = "gpt2-small",
-    training = { "64", "256" }, files = {}, compile = "", steps = 600, rounds = 5, threads = 2, python = "python3",
+    training = { "64", "256" }, files = {}, text = "/usr/share/common-licenses/GPL-3",
+    compile = "", steps = 600, rounds = 5, threads = 2, python = "python3",
     programs = "build/bench", work = "build/bench",
   })
   assert(os.execute(("mkdir -p '%s'"):format(options.work)), "--work: a directory that can be made expected")

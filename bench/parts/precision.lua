@@ -2,10 +2,13 @@
 -- first one's perplexity over new tales, with weights of every dtype.
 package.path = "examples/?.lua;" .. package.path
 local gpt = require "gpt"
+local rounding = require "rounding"
 local tales = require "support.tales"
 
 local VOCABULARY, CONTEXT, SMOOTH = 1024, 192, 10
-local DTYPES = { "f32", "bf16", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0" }
+
+local KINDS = { { "f32" }, { "bf16" }, { "f16" }, { "q8_0" }, { "q5_1" }, { "q5_0" }, { "q4_1" }, { "q4_0" },
+  { "q4_0", "q8_0" }, { "q4_1", "q8_0" } }
 
 local function data_of()
   local text = tales.write(6000, 1)
@@ -38,17 +41,6 @@ local function curve(name, losses)
   return one
 end
 
--- The head of a model over blocks may stay more precise: 4 bits are few for it.
-local function perplexity(path, dtype, head, validation)
-  local model = gpt.load(path)
-  if dtype ~= "f32" then
-    model.head:to(head or dtype)
-    model.blocks:to(dtype)
-    model.token_embedding:to(head or dtype)
-  end
-  return math.exp(gpt.evaluate(model, validation))
-end
-
 return function(run)
   local steps = run.options.steps
   local tokenizer, training, validation = data_of()
@@ -66,15 +58,8 @@ return function(run)
     y_label = "nats per token", y_scale = "log", series = series })
   local path = run.options.work .. "/demo"
   trained.f32:save(path)
-  local rows, base = {}, perplexity(path, "f32", nil, validation)
-  local function row(dtype, head)
-    local value = perplexity(path, dtype, head, validation)
-    local name = head and ("%s, its head and embedding in %s"):format(dtype, head) or dtype
-    rows[#rows + 1] = { name, ("%.4f"):format(value), ("%+.2f%%"):format(100 * (value / base - 1)) }
-  end
-  for _, dtype in ipairs(DTYPES) do row(dtype) end
-  row("q4_0", "q8_0")
-  row("q4_1", "q8_0")
   run.report:text "Perplexity over new tales, by the dtype of the weights:"
-  run.report:table({ "weights", "perplexity", "beside f32" }, rows)
+  run.report:table({ "weights", "perplexity", "beside f32" }, rounding(path, KINDS, function(model)
+    return math.exp(gpt.evaluate(model, validation))
+  end))
 end
