@@ -3,7 +3,7 @@
  * strip. Each is read from memory once, and what comes next is asked for ahead. The order of an element's sum depends
  * on k alone: neither m nor the cut changes it.
  */
-#include "core/kernels/halves.h"
+#include "core/kernels/numbers.h"
 #include "core/kernels/table.h"
 
 #define MOST GPT_SKINNY_ROWS
@@ -13,26 +13,6 @@
 #define SHORT 256             /* columns of a row that is short, */
 #define MOST_KEPT 3           /* and rows of x, whose sums stay in registers, */
 #define WIDE 8                /* for so many vectors of columns at most */
-
-#define FETCH(p) __builtin_prefetch(p, 0, 2) /* for reading, into the second cache */
-
-typedef Vec (*LoadNumbers)(const char *p);
-
-/* How numbers of a weight are read: WIDTH of them, of so many bytes each */
-typedef struct Numbers {
-  LoadNumbers load;
-  int size;
-} Numbers;
-
-INLINE Vec load_f32(const char *p) { return load((const float *)p); }
-INLINE Vec load_f16(const char *p) { return from_f16(load_halves(p)); }
-INLINE Vec load_bf16(const char *p) { return from_bf16(load_halves(p)); }
-
-/* The first n < WIDTH of them, and zeros */
-INLINE Vec load_rest(const Numbers numbers, const char *p, int64_t n) {
-  char rest[4 * WIDTH] = {0};
-  return numbers.load(memcpy(rest, p, (size_t)(n * numbers.size)));
-}
 
 /* sums[i, j] += x[i, 0] w[0, j] + .. + x[i, D-1] w[D-1, j], added from left to right, for M rows and V vectors of
    columns at once. Asks for the D rows of w that follow, from `ahead` on. */
@@ -96,18 +76,19 @@ INLINE void columns_kept(const Numbers numbers, const GptFewRows *o, int64_t j, 
   Vec s[MOST_KEPT][WIDE];
   const char *w = (const char *)o->w + j * numbers.size;
   const char *behind = o->next != NULL ? (const char *)o->next + j * numbers.size : w + o->k * o->w_bytes;
+  const int64_t far = rows_ahead(o->w_bytes);
   UNROLL for (int i = 0; i < M; i++)
     UNROLL for (int v = 0; v < V; v++) {
       const int64_t at = j + v * WIDTH;
       s[i][v] = o->add ? load(o->y + i * o->ldy + at) : o->bias != NULL ? load(o->bias + at) : (Vec){0};
     }
   for (int64_t p = 0; p < o->k; p++, w += o->w_bytes) {
-    const int64_t over = p + DEEP - o->k;
-    const char *ahead = over < 0 ? w + DEEP * o->w_bytes : behind + over * o->w_bytes;
+    const int64_t over = p + far - o->k;
+    const char *ahead = over < 0 ? w + far * o->w_bytes : behind + over * o->w_bytes;
     float factors[MOST_KEPT];
     UNROLL for (int i = 0; i < M; i++) factors[i] = ((const float *)((const char *)o->x + i * o->x_bytes))[p];
     UNROLL for (int v = 0; v < V; v++) {
-      FETCH(ahead + v * WIDTH * numbers.size);
+      if (v * WIDTH * numbers.size % LINE == 0) FETCH(ahead + v * WIDTH * numbers.size);
       const Vec row = numbers.load(w + v * WIDTH * numbers.size);
       UNROLL for (int i = 0; i < M; i++) s[i][v] += factors[i] * row;
     }
@@ -161,17 +142,17 @@ void gpt_kernel(skinny_columns)(float *y, int64_t ldy, const float *x, int64_t l
                                 const float *bias, int64_t m, int64_t k, int64_t first, int64_t last) {
   const GptFewRows o = {.y = y, .ldy = ldy, .x = x, .x_bytes = ldx * (int64_t)sizeof *x, .w = w,
                         .w_bytes = ldw * (int64_t)sizeof *w, .bias = bias, .m = m, .k = k};
-  multiply_columns((Numbers){load_f32, 4}, &o, first, last);
+  multiply_columns(NUMBERS_F32, &o, first, last);
 }
 
 void gpt_kernel(columns_f32)(const GptFewRows *o, int64_t first, int64_t last) {
-  multiply_columns((Numbers){load_f32, 4}, o, first, last);
+  multiply_columns(NUMBERS_F32, o, first, last);
 }
 
 void gpt_kernel(columns_f16)(const GptFewRows *o, int64_t first, int64_t last) {
-  multiply_columns((Numbers){load_f16, 2}, o, first, last);
+  multiply_columns(NUMBERS_F16, o, first, last);
 }
 
 void gpt_kernel(columns_bf16)(const GptFewRows *o, int64_t first, int64_t last) {
-  multiply_columns((Numbers){load_bf16, 2}, o, first, last);
+  multiply_columns(NUMBERS_BF16, o, first, last);
 }

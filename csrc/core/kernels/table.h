@@ -17,6 +17,11 @@ void gpt_kernel(columns_f32)(const GptFewRows *product, int64_t first, int64_t l
 void gpt_kernel(columns_f16)(const GptFewRows *product, int64_t first, int64_t last);
 void gpt_kernel(columns_bf16)(const GptFewRows *product, int64_t first, int64_t last);
 
+/* For rows of at most that many numbers, which are read as one stream: as few_f16 and few_bf16 multiply. */
+#define GPT_SHORT_ROW 256
+void gpt_kernel(short_rows_f16)(const GptFewRows *product, int64_t first, int64_t last);
+void gpt_kernel(short_rows_bf16)(const GptFewRows *product, int64_t first, int64_t last);
+
 extern const GptPanels gpt_kernel(panels);
 
 extern const GptFewRowsKernels gpt_kernel(few_f32), gpt_kernel(few_f16), gpt_kernel(few_bf16), gpt_kernel(few_q8_0), gpt_kernel(few_q4_0),
