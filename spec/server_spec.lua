@@ -110,6 +110,29 @@ describe("gpt.server", function()
     assert.equal(3, chat({ max_completion_tokens = 3, max_tokens = 9, temperature = 0 }).json.usage.completion_tokens)
   end)
 
+  it("ends a chat's answer at the mark with which the template ends a message, as model:chat does", function()
+    local support = require "spec.support.chat"
+    local tokenizer = support.tokenizer() -- 401 is "<|im_end|>", and the files' end of text another token
+    gpt.seed(5)
+    local Says = gpt.nn.layer("Says", { positionwise = true, init = function(self)
+      local row = gpt.full({ tokenizer.vocab_size }, 0.0)
+      row[402] = 9 -- position 402 is the id 401
+      self.row = gpt.nn.parameter(row)
+    end, forward = function(self, x) return x:narrow(-1, 1, 1) * 0 + self.row end })
+    local says = gpt.Model(gpt.config("gpt2-small", {
+      vocab_size = tokenizer.vocab_size, context_length = 64, emb_dim = 16, n_heads = 2, n_layers = 1, drop_rate = 0,
+    }), { head = Says() })
+    says.tokenizer = tokenizer
+    start({ template = "default" }, says)
+    local response = chat({ max_tokens = 5, temperature = 0 }).json
+    assert.equal("stop", response.choices[1].finish_reason)
+    assert.equal("", response.choices[1].message.content)
+    assert.equal(says:chat { template = "default" }:say "hi", response.choices[1].message.content)
+    assert.equal("length", complete({ prompt = "hi", max_tokens = 5, temperature = 0 }).json.choices[1].finish_reason)
+    start({ template = function() return "hi" end }, says) -- which has no such mark
+    assert.equal("length", chat({ max_tokens = 5, temperature = 0 }).json.choices[1].finish_reason)
+  end)
+
   it("streams the same text, piece by piece", function()
     local body = { prompt = "ab", max_tokens = 9, temperature = 0, stream = true }
     local response = complete(body)
@@ -539,7 +562,9 @@ describe("an error that is not the model's", function()
   end)
 
   it("is an interrupt while a request is read, or while a kept conversation is looked for", function()
-    start { template = function() error("here: interrupted!", 0) end }
+    local asked = false -- once when the server is made: how does a message end?
+    start { template = function() return asked and error("here: interrupted!", 0) or "" end }
+    asked = true
     assert.equal("here: interrupted!", failure(chat, {}))
     start()
     complete { prompt = ("a"):rep(20), max_tokens = 2 }

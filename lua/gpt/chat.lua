@@ -15,7 +15,7 @@ local raise = require "gpt.support.raise"
 local show = require "gpt.chat.show"
 local subject = require "gpt.generate.subject"
 local tokenizers = require "gpt.generate.tokenizers"
-local turn_end = require "gpt.chat.turn_end"
+local turn_end = require "gpt.chat_template.turn_end"
 local validate = require "gpt.support.validate"
 
 local Chat = {}
@@ -157,7 +157,7 @@ local function new(model, given)
     _random = core._generator(given, what, 0),
   }
   set_memory(what, self, known, given)
-  self._turn_end = turn_end(self)
+  self._turn_end = turn_end(tokenizer, template, self._options.extra)
   return setmetatable(self, metatable)
 end
 

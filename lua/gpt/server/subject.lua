@@ -1,9 +1,12 @@
 -- What is served: a model, its tokenizer, its chat template and its name.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local field = require "gpt.support.field"
+local find = require "gpt.chat_template.find"
 local generation = require "gpt.generate.subject"
 local raise = require "gpt.support.raise"
 local tokenizers = require "gpt.generate.tokenizers"
+local turn_end = require "gpt.chat_template.turn_end"
 local validate = require "gpt.support.validate"
 
 local subject = {}
@@ -13,6 +16,12 @@ local function can_chat(template, tokenizer)
   if type(template) == "function" then return true end
   if not field(tokenizer, "apply_chat_template") then return false end
   return template ~= nil or core._typename(tokenizer) ~= "gpt.Tokenizer" or tokenizer.chat_template ~= nil
+end
+
+-- What ends an answer of a chat. A template that is faulty says so to those who chat.
+local function end_of_turn(what, template, tokenizer)
+  local ok, found = attempt(find, what, template, tokenizer)
+  return ok and turn_end(tokenizer, found, {}) or nil
 end
 
 --- @treturn table `tokenizer`, `vocab_size`, `context_length`, `prompt_tokens` and `most_prompts` of a request, `name`,
@@ -25,12 +34,14 @@ function subject.describe(what, model, options)
   end
   local length = model.config.context_length
   local template = options.template or field(model, "chat_template")
+  local can = can_chat(template, tokenizer)
   return {
     tokenizer = tokenizer, vocab_size = model.config.vocab_size, context_length = length,
     prompt_tokens = math.min(options.prompt_tokens or length, length),
     most_prompts = options.sessions + options.queue,
     name = options.name or "luagpt", template = template,
-    has_templates = field(tokenizer, "apply_chat_template") ~= nil, can_chat = can_chat(template, tokenizer),
+    has_templates = field(tokenizer, "apply_chat_template") ~= nil, can_chat = can,
+    turn_end = can and end_of_turn(what, template, tokenizer) or nil,
   }
 end
 
