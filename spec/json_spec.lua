@@ -38,8 +38,9 @@ describe("json.decode", function()
       ['"\\x"'] = "line 1, column 2",
       ['"\\u12"'] = "line 1, column 2: a character from \\u0001 to \\uffff expected",
       ['"\\u0000"'] = "line 1, column 2: a character from \\u0001 to \\uffff expected",
-      ['"\\ud800"'] = "line 1, column 2",
-      ['"\\udc00\\ud800"'] = "line 1, column 2",
+      ['"\\ud800"'] = "line 1, column 2: half of a surrogate pair",
+      ['"\\uDC00\\ud800"'] = "line 1, column 2: half of a surrogate pair",
+      ['["\\ud83d\\u0041"]'] = "line 1, column 3: half of a surrogate pair",
       ['"abc'] = "line 1, column 2",
       ['"a\0"'] = "line 1, column 3: a NUL character",
       ['"\xff"'] = "line 1, column 2: not UTF-8",
@@ -47,7 +48,11 @@ describe("json.decode", function()
       ["nul"] = "line 1, column 1",
       ["NaN"] = "line 1, column 1",
       ["1 2"] = "line 1, column 3",
-      [("["):rep(1001) .. ("]"):rep(1001)] = "line 1, column 1001",
+      [("["):rep(1001) .. ("]"):rep(1001)] = "line 1, column 1001: more than 1000 levels of arrays and objects",
+      [('{"[":'):rep(1001)] = "line 1, column 5001: more than 1000 levels of arrays and objects",
+      [("["):rep(1000) .. "x"] = "line 1, column 1001: it seems cut short",
+      [("[],"):rep(2000)] = "line 1, column 3: it seems cut short",
+      ['["\\"' .. ("["):rep(2000) .. '", x]'] = "line 1, column 2008",
     } do
       local reached, message = pcall(json.decode, text, "f.json")
       assert.same({ false, "f.json: not valid JSON near " .. place }, { reached, message:match "f%.json.*$" })

@@ -12,6 +12,10 @@
 
 #define MOST_BYTES ((size_t)256 << 20) /* of a file; the largest vocabularies in use take 35 MB */
 
+#define AS_TEXT(number) #number
+#define TEXT_OF(number) AS_TEXT(number)
+#define NESTING TEXT_OF(CJSON_NESTING_LIMIT)
+
 /* Where an escape stands that cJSON takes for a NUL, which ends its string: \u0000, or \u without four digits; or size.
    A zero lies behind the text. */
 static size_t find_nul_escape(const char *text, size_t size) {
@@ -70,6 +74,27 @@ static bool is_open(const char *text, size_t size) {
   return (text[first] == '{' && last != '}') || (text[first] == '[' && last != ']');
 }
 
+/* Are as many arrays and objects open at that byte as cJSON goes into? */
+static bool is_deepest(const char *text, size_t at) {
+  size_t depth = 0;
+  bool inside = false; /* a string */
+  for (size_t i = 0; i < at; i++) {
+    if (text[i] == '"') inside = !inside;
+    else if (inside) i += text[i] == '\\';
+    else if (text[i] == '[' || text[i] == '{') depth++;
+    else if (text[i] == ']' || text[i] == '}') depth -= depth > 0;
+  }
+  return depth >= CJSON_NESTING_LIMIT && (text[at] == '[' || text[at] == '{');
+}
+
+/* What is wrong at the byte that cJSON stopped at, where that can be told. */
+static const char *reason_at(const char *text, size_t size, size_t at) {
+  if (size == 0) return ": it is empty";
+  if (is_deepest(text, at)) return ": more than " NESTING " levels of arrays and objects";
+  if (strncmp(text + at, "\\ud", 3) == 0 || strncmp(text + at, "\\uD", 3) == 0) return ": half of a surrogate pair";
+  return is_open(text, size) ? ": it seems cut short" : "";
+}
+
 static void *fail_near(GptEnv *env, const char *what, const char *text, size_t at, const char *reason) {
   size_t line = 1, column = 1;
   for (size_t i = 0; i < at; i++) {
@@ -92,8 +117,8 @@ cJSON *gpt_json_parse(GptEnv *env, const char *what, const char *text, size_t si
   gpt_numbers_end(locale);
   if (json != NULL) return count_document(env, json);
   if (errno == ENOMEM) return gpt_fail_null(env, "%s: not enough memory to read %zu bytes of JSON", what, size);
-  const char *reason = size == 0 ? ": it is empty" : is_open(text, size) ? ": it seems cut short" : "";
-  return fail_near(env, what, text, (size_t)(end - text), reason);
+  size_t at = (size_t)(end - text);
+  return fail_near(env, what, text, at, reason_at(text, size, at));
 }
 
 cJSON *gpt_json_read(GptEnv *env, const char *path) {
