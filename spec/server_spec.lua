@@ -702,6 +702,26 @@ describe("clients that cost time", function()
     slow:wait_closed()
   end)
 
+  it("are told so, too, where it comes byte by byte", function()
+    local slow = loopback.connect(running)
+    for byte in ("POST /"):gmatch "." do
+      slow:send(byte)
+      pass(1.7)
+    end
+    assert.equal(408, slow:response().status)
+  end)
+
+  it("are let go where they send on behind the end of a connection", function()
+    local client = loopback.connect(running):send "GET /\r\n\r\n"
+    assert.equal(400, client:response().status)
+    client:send "more"
+    pass(1.5)
+    assert.equal(1, #running.connections)
+    client:send "and more"
+    pass(1.5)
+    assert.equal(0, #running.connections)
+  end)
+
   it("are let go where they send nothing", function()
     local silent = loopback.connect(running)
     pass(11)
@@ -728,6 +748,25 @@ describe("clients that cost time", function()
     assert.is_true(connection:choked())
     pass(6)
     assert.equal(0, #running.connections)
+  end)
+
+  it("are waited for while they read, however slowly", function()
+    local client = loopback.connect(running)
+    client.socket:setoption("recv-buffer-size", 4096)
+    client:send(loopback.request("GET", "/health"))
+    loopback.drive(running, function() return #running.connections == 1 end)
+    local connection = running.connections[1]
+    connection:write(("x"):rep(8 << 20), now)
+    for _ = 1, 3 do
+      pass(4)
+      local before = connection.waiting
+      loopback.drive(running, function()
+        client:look()
+        return connection.waiting < before
+      end)
+    end
+    assert.equal(1, #running.connections)
+    assert.is_true(connection.waiting > 0)
   end)
 
   it("are too many at 503", function()
