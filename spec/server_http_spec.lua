@@ -27,6 +27,10 @@ describe("the head of a request", function()
     assert.is_false(request.expects)
   end)
 
+  it("may say that its body is as it is", function()
+    assert.equal(5, head.read("POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: Identity\r\nContent-Length: 5").framing)
+  end)
+
   it("may name the host in its target", function()
     assert.equal("/a", head.read("GET http://x/a HTTP/1.1\r\nHost: x").path)
     assert.equal("/", head.read("GET http://x?q HTTP/1.1\r\nHost: x").path)
@@ -53,14 +57,16 @@ describe("the head of a request", function()
       ["GET / HTTP/1.1\r\nHost: x\r\nA: b\0c"] = "400 a header has control characters",
       ["GET / HTTP/1.1\r\nHost: x\r\nHost: y"] = "400 the header host came twice",
       ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2"] = "400 the header content-length came twice",
-      ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2"] = "400 content-length is no number",
-      ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1"] = "400 content-length is no number",
-      ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x10"] = "400 content-length is no number",
+      ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2"] = "400 content-length: one whole number of digits expected",
+      ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1"] = "400 content-length: one whole number of digits expected",
+      ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x10"] = "400 content-length: one whole number of digits expected",
       ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked"] =
         "400 transfer-encoding beside content-length, or in HTTP/1.0",
       ["GET / HTTP/1.0\r\nTransfer-Encoding: chunked"] = "400 transfer-encoding beside content-length, or in HTTP/1.0",
       ["GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked"] =
         "501 transfer-encoding: chunked is the only one there is",
+      ["POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 9"] =
+        "415 content-encoding: bodies have to come as they are",
       ["GET / HTTP/1.1\r\nHost: x\r\nExpect: wonders"] = "417 expect: 100-continue is the only one there is",
       ["GET / HTTP/1.1"] = "400 the header host is missing",
       ["GET / HTTP/2.0\r\nHost: x"] = "505 this server speaks HTTP/1.1, not HTTP/2.0",
@@ -128,8 +134,10 @@ describe("the reader", function()
     local chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert.equal("413 a body may have 100 bytes", refused(chunked .. "65\r\n"))
     assert.equal("413 a body may have 100 bytes", refused(chunked .. "FFFFFFFF\r\n"))
-    assert.equal("431 more than 16384 bytes without an end", refused(GET .. ("A: " .. ("b"):rep(994) .. "\r\n"):rep(17)))
-    assert.equal("400 more than 1024 bytes without an end", refused(chunked .. "1;" .. ("x"):rep(2000)))
+    assert.equal("431 the head of a request may have 16384 bytes", refused(GET .. ("A: " .. ("b"):rep(994) .. "\r\n"):rep(17)))
+    assert.equal("400 the line of a chunk's size may have 1024 bytes", refused(chunked .. "1;" .. ("x"):rep(2000)))
+    assert.equal("431 a header behind the body may have 16384 bytes", refused(chunked .. "0\r\nA: " .. ("x"):rep(17000)))
+    assert.equal("413 a body may have 100 bytes", refused(chunked .. "0\r\n" .. ("A: b\r\n"):rep(40)))
   end)
 
   it("refuses what is no chunk", function()

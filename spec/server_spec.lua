@@ -203,15 +203,19 @@ describe("gpt.server", function()
     assert.equal("prompt: token ids from 0 to 259 expected, got 260 at position 1", refused { prompt = { 260 } })
     assert.equal("prompt: token ids from 0 to 259 expected, got a boolean at position 2", refused { prompt = { 1, true } })
     assert.equal("prompt has 65 tokens, and this server takes 64 (the model's context is 64)", refused { prompt = ("x"):rep(65) })
+    local stops = {}
+    for i = 1, 17 do stops[i] = "x" end
     local cases = {
       { "temperature", 3, "temperature: a number from 0 to 2 expected, got 3" },
       { "temperature", "hot", 'temperature: a number from 0 to 2 expected, got "hot"' },
       { "top_p", -1, "top_p: a number from 0 to 1 expected, got -1" },
-      { "max_tokens", 0, "max_tokens: a whole number from 1 on expected, got 0" },
-      { "max_tokens", 1.5, "max_tokens: a whole number from 1 on expected, got 1.5" },
+      { "max_tokens", 0, "max_tokens: a whole number from 1 to 9223372036854775807 expected, got 0" },
+      { "max_tokens", 1.5, "max_tokens: a whole number from 1 to 9223372036854775807 expected, got 1.5" },
+      { "max_tokens", 1e30, "max_tokens: a whole number from 1 to 9223372036854775807 expected, got 1e+30" },
       { "logprobs", 21, "logprobs: a whole number from 0 to 20 expected, got 21" },
-      { "seed", {}, "seed: a whole number from -9223372036854775808 on expected, got an object" },
-      { "stop", json.array { 1 }, "stop: a string, or a list of at most 16, none empty, expected, got an array" },
+      { "seed", {}, "seed: a whole number from -9223372036854775808 to 9223372036854775807 expected, got an object" },
+      { "stop", json.array { 1 }, "stop: a string, or a list of at most 16, none empty, expected, got an array of 1" },
+      { "stop", json.array(stops), "stop: a string, or a list of at most 16, none empty, expected, got an array of 17" },
       { "stop", "", 'stop: a string, or a list of at most 16, none empty, expected, got ""' },
       { "stream", 1, "stream: true or false expected, got 1" },
       { "model", 1, "model: a string expected, got 1" },

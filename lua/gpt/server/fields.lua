@@ -14,7 +14,7 @@ function fields.get(body, name)
 end
 
 local function show(value)
-  if json.is_array(value) then return "an array" end
+  if json.is_array(value) then return #value == 1 and "an array of 1" or ("an array of %d"):format(#value) end
   return type(value) == "table" and "an object" or validate.show(value)
 end
 
@@ -38,8 +38,7 @@ function fields.whole(body, name, low, high)
   if value == nil then return nil end
   local number = type(value) == "number" and math.tointeger(value)
   if not number or number < low or high and number > high then
-    local most = high and (" to %d"):format(high) or " on"
-    refuse(name, ("a whole number from %d%s"):format(low, most), value)
+    refuse(name, ("a whole number from %d to %d"):format(low, high or math.maxinteger), value)
   end
   return number
 end

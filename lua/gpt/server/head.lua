@@ -64,8 +64,14 @@ local function read_framing(headers, current)
     return "chunked"
   end
   if not length then return nil end
-  if not length:find "^%d+$" then refuse(400, "content-length is no number") end
+  if not length:find "^%d+$" then refuse(400, "content-length: one whole number of digits expected") end
   return #length > 15 and math.huge or math.tointeger(tonumber(length))
+end
+
+-- A compressed body would be read as it is.
+local function check_coding(headers)
+  local coding = headers["content-encoding"]
+  if coding and coding:lower() ~= "identity" then refuse(415, "content-encoding: bodies have to come as they are") end
 end
 
 local function read_expect(headers)
@@ -85,6 +91,7 @@ function head.read(text)
   local method, target, current = read_request_line(lines())
   local headers = read_headers(lines)
   if current and not headers.host then refuse(400, "the header host is missing") end
+  check_coding(headers)
   local path, query = split_target(target)
   local connection = headers.connection
   return {

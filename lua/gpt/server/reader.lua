@@ -47,10 +47,10 @@ function Reader:begun()
 end
 
 -- Takes what comes before a mark, and the mark; nil where it is not there yet.
-local function take_until(self, mark, most, status)
+local function take_until(self, mark, most, status, what)
   local first, last = self.buffer:find(mark, math.max(self.at, self.seen - #mark + 1), true)
   if (first or #self.buffer + 1) - self.at > most then
-    refuse(status, ("more than %d bytes without an end"):format(most))
+    refuse(status, ("%s may have %d bytes"):format(what, most))
   end
   self.seen = (last or #self.buffer) + 1
   if not first then return nil end
@@ -85,7 +85,7 @@ end
 function Reader:head()
   self.at = self.buffer:match("^[\r\n]*()", self.at)
   if self.buffer:find("^[^\r]*\n", self.at) then refuse(400, "lines end with CR LF") end
-  local text = take_until(self, "\r\n\r\n", MOST_HEAD, 431)
+  local text = take_until(self, "\r\n\r\n", MOST_HEAD, 431, "the head of a request")
   if not text then return false end
   self.request = head.read(text)
   self.parts, self.bytes = {}, 0
@@ -104,7 +104,7 @@ function Reader:body()
 end
 
 function Reader:chunk_size()
-  local line = take_until(self, "\r\n", MOST_CHUNK_LINE, 400)
+  local line = take_until(self, "\r\n", MOST_CHUNK_LINE, 400, "the line of a chunk's size")
   if not line then return false end
   local digits = line:match "^(%x+)[ \t]*$" or line:match "^(%x+)[ \t]*;"
   if not digits or #digits > 8 then refuse(400, "the size of a chunk is no hexadecimal number") end
@@ -128,7 +128,7 @@ end
 
 -- Headers behind a chunked body say nothing that is needed here.
 function Reader:trailer()
-  local line = take_until(self, "\r\n", MOST_HEAD, 431)
+  local line = take_until(self, "\r\n", MOST_HEAD, 431, "a header behind the body")
   if not line then return false end
   grow(self, #line) -- so that there is an end of them
   return line ~= "" or self:finish()
