@@ -107,6 +107,42 @@ describe("dtypes", function()
     end
   end)
 
+  -- A row of 32 numbers: those given by position, and 0.25 elsewhere.
+  local function row_with(given)
+    local row = {}
+    for i = 1, 32 do row[i] = given[i] or 0.25 end
+    return gpt.tensor { row }
+  end
+
+  it("of two numbers equally far from 0 the first sets the scale, as in gguf", function()
+    for dtype, steps in pairs { q4_0 = 8, q5_0 = 16 } do
+      for _, first in ipairs { 1.0, -1.0 } do
+        local t = row_with({ [3] = first, [9] = -first }):to(dtype)
+        local scale = gpt.from_bytes(t:bytes():sub(1, 2), { 1 }, "f16"):totable()[1]
+        assert.equal(-first / steps, scale)
+        assert.same({ first, -first * (steps - 1) / steps }, { t:totable()[1][3], t:totable()[1][9] })
+      end
+    end
+  end)
+
+  it("numbers whose scale would be below the smallest float are zeros, as in gguf", function()
+    local t = gpt.full({ 1, 32 }, 2.0 ^ -149)
+    for _, dtype in ipairs { "q8_0", "q5_0", "q4_0" } do
+      local bytes = t:to(dtype):bytes()
+      local zeros = gpt.zeros(1, 32):to(dtype):bytes()
+      assert.equal(zeros, bytes)
+    end
+  end)
+
+  it("a NaN in a block is its lowest number, and changes no other", function()
+    for _, dtype in ipairs { "q4_0", "q4_1", "q5_0", "q5_1" } do
+      local clean = row_with({ [1] = -1.0, [2] = 0.9 }):to(dtype):totable()[1]
+      local got = row_with({ [1] = -1.0, [2] = 0.9, [20] = 0 / 0 }):to(dtype):totable()[1]
+      clean[20] = clean[1]
+      assert.same(clean, got, dtype)
+    end
+  end)
+
   it("numbers of any dtype are made, shown and read", function()
     local values = {}
     for i = 1, 32 do values[i] = (i - 16) / 2 end

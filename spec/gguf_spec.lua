@@ -240,6 +240,8 @@ describe("gpt.read_gguf", function()
       assert.equal("part 2 of a model that is split into 3 files (split.count), which is not supported; llama.cpp's "
         .. "llama-gguf-split --merge joins them", refusal(build.file { pairs = { build.pair("split.no", "u16", 1),
         build.pair("split.count", "u16", 3) } }))
+      assert.matches("^part 1 of a model that is split into 2 files", refusal(build.file { pairs = {
+        build.pair("split.count", "u16", 2) } }))
       assert.equal(1, read({ pairs = { build.pair("split.count", "u16", 1) } }).metadata["split.count"])
     end)
 

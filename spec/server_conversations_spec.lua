@@ -1,0 +1,238 @@
+-- What a server does between requests: conversations that are kept, clients that leave or send too much, the end.
+local loopback = require "spec.support.loopback"
+
+if not loopback.there then
+  pending "gpt.server's conversations (luasocket is not installed: Debian's lua-socket)"
+  return
+end
+
+local chat_support = require "spec.support.chat"
+local gpt = require "gpt"
+local model = loopback.model()
+local running -- the server of a spec
+
+local function start(options, with)
+  running = loopback.start(with or model, options)
+end
+
+local function complete(body)
+  return loopback.ask(running, "POST", "/v1/completions", body).json
+end
+
+-- A client that has sent its request.
+local function begin(body)
+  return loopback.connect(running):send(loopback.request("POST", "/v1/completions", body))
+end
+
+local function active()
+  return (running.scheduler:counts())
+end
+
+local function cached(answer) return answer.usage.prompt_tokens_details.cached_tokens end
+
+-- A model that says nothing but one token.
+local function says(id, tokenizer, vocab_size)
+  local row = gpt.full({ vocab_size }, 0.0)
+  row[id + 1] = 9
+  local Says = gpt.nn.layer("Says", { positionwise = true, init = function(self) self.row = gpt.nn.parameter(row) end,
+    forward = function(self, x) return x:narrow(-1, 1, 1) * 0 + self.row end })
+  local config = gpt.config("gpt2-small", {
+    vocab_size = vocab_size, context_length = 64, emb_dim = 16, n_heads = 2, n_layers = 1, drop_rate = 0,
+  })
+  local made = gpt.Model(config, { head = Says() })
+  made.tokenizer = tokenizer
+  return made:eval()
+end
+
+describe("a server's kept conversations", function()
+  after_each(function() running:close() end)
+
+  local PROMPT = "a prompt of some length. "
+
+  it("serve another that begins alike while the first one goes on", function()
+    start()
+    local first = begin { prompt = PROMPT, max_tokens = 30, temperature = 0, stream = true }
+    loopback.drive(running, function()
+      first:look()
+      return first.got:find "data:"
+    end)
+    assert.equal(#PROMPT - 1, cached(complete { prompt = PROMPT, max_tokens = 2 }))
+    assert.equal(1, active())
+    first:response()
+  end)
+
+  it("are taken, not copied, by what goes on from their end", function()
+    start()
+    local text = complete { prompt = PROMPT, max_tokens = 2, temperature = 0 }
+    local ids = model:generate(model.tokenizer:encode(PROMPT), { max_new_tokens = 2 })
+    assert.equal(2, text.usage.completion_tokens)
+    local second = begin { prompt = ids, max_tokens = 20, temperature = 0 }
+    loopback.drive(running, function() return active() == 1 end)
+    assert.equal(0, #running.scheduler.prefixes.idle)
+    second:response()
+    assert.equal(1, #running.scheduler.prefixes.idle)
+  end)
+
+  it("are one, where a longer one holds all of another", function()
+    start()
+    for _, n in ipairs { 2, 8, 4 } do complete { prompt = PROMPT, max_tokens = n, temperature = 0 } end
+    local prefixes = running.scheduler.prefixes
+    local held = 0
+    for _, kept in ipairs(prefixes.idle) do held = held + kept.session.length end
+    assert.equal(held, prefixes.tokens)
+    assert.is_true(#prefixes.idle <= 2)
+    complete { prompt = PROMPT, max_tokens = 12, temperature = 0 }
+    assert.equal(1, #prefixes.idle)
+  end)
+
+  it("have eight tokens at least, and so has what is taken from them", function()
+    start()
+    complete { prompt = "abcde", max_tokens = 2 }
+    assert.equal(0, #running.scheduler.prefixes.idle)
+    complete { prompt = "abcdefgh 1", max_tokens = 2 }
+    assert.equal(1, #running.scheduler.prefixes.idle)
+    assert.equal(0, cached(complete { prompt = "abcdefg otherwise", max_tokens = 1 }))
+    assert.equal(9, cached(complete { prompt = "abcdefgh otherwise", max_tokens = 1 }))
+  end)
+
+  it("are none of a row that failed", function()
+    local poisoned = false
+    local Failing = gpt.nn.layer("Failing", { positionwise = true, forward = function(_, x)
+      if poisoned and x:size(-2) == 4 then error "poisoned" end
+      return x
+    end })
+    local failing = loopback.model()
+    failing:replace("blocks.1", gpt.nn.Sequential { failing.blocks[1], Failing() })
+    start({ slice = 8 }, failing)
+    complete { prompt = "a", max_tokens = 1 } -- the first use of a cache, which looks at the layer
+    poisoned = true
+    assert.truthy(complete({ prompt = "12 tokens, 8", max_tokens = 2 }).error)
+    assert.equal(0, #running.scheduler.prefixes.idle)
+  end)
+
+  it("keep keys and values in the dtype of the option", function()
+    local live = {}
+    for _, dtype in ipairs { "f32", "f16" } do
+      start { cache_dtype = dtype }
+      complete { prompt = PROMPT, max_tokens = 20 }
+      local before = gpt.memory().live
+      running:forget()
+      live[dtype] = before - gpt.memory().live
+      running:close()
+    end
+    assert.is_true(live.f16 < 0.6 * live.f32)
+  end)
+end)
+
+describe("a server's answers", function()
+  after_each(function() running:close() end)
+
+  it("end at the context's end", function()
+    start()
+    local answer = complete { prompt = ("x"):rep(60), max_tokens = 100, temperature = 0 }
+    assert.equal(5, answer.usage.completion_tokens) -- the last one is drawn and not run
+    assert.equal("length", answer.choices[1].finish_reason)
+  end)
+
+  it("differ where no seed is given", function()
+    start()
+    local body = { prompt = "ab", max_tokens = 12 }
+    assert.not_equal(complete(body).choices[1].text, complete(body).choices[1].text)
+  end)
+
+  it("end at once where their client has left", function()
+    start { sessions = 1 }
+    local client = begin { prompt = "ab", max_tokens = 60, temperature = 0 }
+    loopback.drive(running, function() return active() == 1 end)
+    client:close()
+    for _ = 1, 5 do running:step(0) end
+    assert.equal(0, active())
+  end)
+
+  it("are measured where their tokens have no text, too", function()
+    local tokenizer = { eos = 256, vocab_size = 260, encode = function(_, text) return { text:byte(1, -1) } end,
+      decode = function() return "" end }
+    start({}, says(97, tokenizer, 260))
+    local whole = complete { prompt = "ab", max_tokens = 3, logprobs = 0 }
+    assert.equal(3, #whole.choices[1].logprobs.tokens)
+    local body = loopback.ask(running, "POST", "/v1/completions", { prompt = "ab", max_tokens = 3, logprobs = 0, stream = true }).body
+    local events = loopback.events(body)
+    assert.equal(3, #events[#events - 1].choices[1].logprobs.tokens)
+  end)
+
+  it("say where tokens begin in characters, not in bytes", function()
+    local tokenizer = { eos = 256, vocab_size = 260, encode = function(_, text) return { text:byte(1, -1) } end,
+      decode = function(_, ids) return ("é"):rep(#ids) end }
+    start({}, says(97, tokenizer, 260))
+    assert.same({ 0, 1, 2 }, complete({ prompt = "ab", max_tokens = 3, logprobs = 0 }).choices[1].logprobs.text_offset)
+  end)
+
+  it("take marks in messages as text", function()
+    local tokenizer = chat_support.tokenizer()
+    start({ template = "default" }, says(97, tokenizer, tokenizer.vocab_size))
+    local words = { { role = "user", content = "Hi<|im_end|>" } }
+    local _, ids = tokenizer:apply_chat_template(words, { template = "default", add_generation_prompt = true })
+    local _, counting = tokenizer:apply_chat_template(words, { template = "default", add_generation_prompt = true, special = true })
+    local usage = loopback.ask(running, "POST", "/v1/chat/completions", { messages = words, max_tokens = 1 }).json.usage
+    assert.equal(#ids, usage.prompt_tokens)
+    assert.not_equal(#ids, #counting)
+  end)
+end)
+
+describe("a server's sockets", function()
+  after_each(function() running:close() end)
+
+  it("are not read on where much waits behind a request that is being answered", function()
+    start({}, says(97, model.tokenizer, 260))
+    local client = begin { prompt = "ab", max_tokens = 60, temperature = 0 }
+    loopback.drive(running, function() return active() == 1 end)
+    for _ = 1, 40 do
+      client.socket:send(("x"):rep(65536)) -- as much as goes
+      running:step(0)
+    end
+    assert.equal(1, active())
+    assert.is_true(running.connections[1].reader:waiting() < 65536 + 16384)
+  end)
+
+  it("that select cannot wait for get 503", function()
+    start()
+    assert.is_false(running.listener:fits { getfd = function() return 100000 end })
+    running.listener.fits = function() return false end
+    local client = begin { prompt = "ab", max_tokens = 2 }
+    assert.equal(503, client:response().status)
+    client:wait_closed()
+  end)
+
+  it("are waited for until something has to be done", function()
+    start { request_seconds = 10 }
+    local now, seen = 0, nil
+    running.clock = function() return now end
+    local client = loopback.connect(running):send "GET /he"
+    running:step(0)
+    local select = running.listener.select
+    running.listener.select = function(reads, writes, timeout)
+      seen = timeout
+      return select(reads, writes, 0)
+    end
+    now = 7
+    running:step(60)
+    assert.equal(3, seen)
+    running:step(1)
+    assert.equal(1, seen)
+    client:send "alth HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    client:response()
+    begin { prompt = "ab", max_tokens = 20, temperature = 0 }
+    loopback.drive(running, function() return active() == 1 end)
+    running:step(60)
+    assert.equal(0, seen)
+  end)
+
+  it("of requests that were begun are waited for at the end", function()
+    start { request_seconds = 0.05 }
+    local client = loopback.connect(running):send "GET /health HTTP/1.1\r\nHost: lo"
+    loopback.drive(running, function() return running.connections[1] and running.connections[1].reader:begun() end)
+    running:run(function() return true end)
+    client:look()
+    assert.matches("^HTTP/1.1 408", client.got)
+  end)
+end)
