@@ -98,15 +98,15 @@ describe("a server's kept conversations", function()
   it("are none of a row that failed", function()
     local poisoned = false
     local Failing = gpt.nn.layer("Failing", { positionwise = true, forward = function(_, x)
-      if poisoned and x:size(-2) == 4 then error "poisoned" end
+      if poisoned and x:size(-2) == 6 then error "poisoned" end
       return x
     end })
     local failing = loopback.model()
     failing:replace("blocks.1", gpt.nn.Sequential { failing.blocks[1], Failing() })
     start({ slice = 8 }, failing)
-    complete { prompt = "a", max_tokens = 1 } -- the first use of a cache, which looks at the layer
+    complete { prompt = "a word", max_tokens = 1 } -- the first use of a cache, which looks at the layer
     poisoned = true
-    assert.truthy(complete({ prompt = "12 tokens, 8", max_tokens = 2 }).error)
+    assert.truthy(complete({ prompt = "14 tokens, 8+6", max_tokens = 2 }).error)
     assert.equal(0, #running.scheduler.prefixes.idle)
   end)
 
@@ -228,10 +228,17 @@ describe("a server's sockets", function()
   end)
 
   it("of requests that were begun are waited for at the end", function()
-    start { request_seconds = 0.05 }
+    start { request_seconds = 200 }
+    local now, select = 0, running.listener.select
+    running.clock = function()
+      now = now + 1
+      return now
+    end
+    running.listener.select = function(reads, writes) return select(reads, writes, 0) end
     local client = loopback.connect(running):send "GET /health HTTP/1.1\r\nHost: lo"
     loopback.drive(running, function() return running.connections[1] and running.connections[1].reader:begun() end)
     running:run(function() return true end)
+    assert.is_true(now > 200)
     client:look()
     assert.matches("^HTTP/1.1 408", client.got)
   end)

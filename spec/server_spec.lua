@@ -318,6 +318,19 @@ describe("gpt.server", function()
     client:wait_closed()
   end)
 
+  it("serves those that come while one is being answered behind it, in their order", function()
+    local client = loopback.connect(running)
+    client:send(loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 9, temperature = 0, stream = true }))
+    loopback.drive(running, function() return running.scheduler:counts() == 1 end)
+    client:send(loopback.request("GET", "/health") .. "HEAD /v1/mod")
+    for _ = 1, 3 do running:step(0) end
+    client:send "els HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    local first = client:response()
+    assert.equal("[DONE]", loopback.events(first.body)[#loopback.events(first.body)])
+    assert.equal("ok", loopback.decode(client:response().body).status)
+    assert.equal(200, client:response(true).status)
+  end)
+
   it("tells a client to go on that waits for it, unless the body is too long", function()
     local client = loopback.connect(running)
     local request = loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 1 }, { Expect = "100-continue" })
@@ -755,22 +768,21 @@ describe("clients that cost time", function()
   end)
 
   it("are waited for while they read, however slowly", function()
-    local client = loopback.connect(running)
-    client.socket:setoption("recv-buffer-size", 4096)
-    client:send(loopback.request("GET", "/health"))
-    loopback.drive(running, function() return #running.connections == 1 end)
-    local connection = running.connections[1]
-    connection:write(("x"):rep(8 << 20), now)
-    for _ = 1, 3 do
-      pass(4)
-      local before = connection.waiting
-      loopback.drive(running, function()
-        client:look()
-        return connection.waiting < before
-      end)
+    local taken = 10 -- bytes in one go
+    local socket = { settimeout = function() end, close = function() end }
+    function socket.send(_, _, from) return nil, "timeout", from - 1 + taken end
+    local limits = { request_seconds = 100, write_seconds = 5, body_bytes = 100 }
+    local connection = require("gpt.server.connection").new(socket, limits, nil, nil, 0)
+    connection:write(("x"):rep(100), 0)
+    local function is_open(at)
+      connection:flush(at)
+      connection:check_time(at)
+      return connection.state ~= "closed"
     end
-    assert.equal(1, #running.connections)
-    assert.is_true(connection.waiting > 0)
+    for at = 4, 20, 4 do assert.is_true(is_open(at)) end
+    taken = 0
+    assert.is_true(is_open(24))
+    assert.is_false(is_open(26))
   end)
 
   it("are too many at 503", function()

@@ -168,7 +168,7 @@ local function serve(self, now)
   until not what or self.state ~= "reading"
 end
 
---- Reads what came, and serves it.
+--- Reads what came, and serves it; what comes while a request is being answered waits, or responses would mix.
 function Connection:receive(now)
   local idle = self.state == "reading" and not self.reader:begun()
   local data, problem, partial = self.socket:receive(AT_ONCE)
@@ -177,7 +177,7 @@ function Connection:receive(now)
   if data ~= "" then
     if idle then self.deadline = now + self.limits.request_seconds end
     self.reader:add(data)
-    serve(self, now)
+    if self.state == "reading" then serve(self, now) end
   end
   if problem and problem ~= "timeout" then self:gone(now) end
 end
