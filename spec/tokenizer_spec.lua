@@ -312,6 +312,14 @@ describe("a tokenizer", function()
     assert.equal(table.concat(words), tokenizer:decode(tokenizer:encode(table.concat(words))))
   end)
 
+  it("leaves out what it has no token for, of its first text, too", function()
+    local text = change(JSON, JSON:match '"pre_tokenizer": %b{}', '"pre_tokenizer": {"type": "WhitespaceSplit"}')
+    local decoder = '"decoder": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "never"}'
+    local wordy = loaded { ["tokenizer.json"] = change(text, text:match '"decoder": %b{}', decoder) }
+    assert.same({}, wordy:encode "\u{3b1}\u{3b2}")
+    assert.same({}, wordy:encode "\u{3b1}\u{3b2}")
+  end)
+
   it("encodes long runs", function()
     for _, c in ipairs { "a", " ", "1", "!", "\n", "\u{e9}", "\xff", "\u{3000}", "'s", "<" } do
       local text = c:rep(100000)
@@ -419,6 +427,24 @@ describe("Tokenizer:save", function()
     assert.equal("Tokenizer(501 tokens, eos = 500)", tostring(other))
     assert.same({ 403, 500 }, other:encode('mein "Wort"\n\u{e9}<stop>', { special = true }))
     assert.truthy(saved:find('"pad_token": "mein \\"Wort\\"\\u000a\u{e9}"', 1, true))
+  end)
+
+  it("keeps the blank that goes before every text", function()
+    local tokenizer = loaded { ["tokenizer_config.json"] = '{"add_prefix_space": true, "add_bos_token": true}' }
+    local ids, target = tokenizer:encode("The end", { bos = true }), new_name()
+    assert.same({ 399, table.unpack(gpt.tokenizer(SMALL):encode " The end") }, ids)
+    tokenizer:save(target)
+    assert.same(ids, gpt.tokenizer(target):encode("The end", { bos = true }))
+    os.remove(target .. "/tokenizer.json")
+    assert.same(ids, gpt.tokenizer(target):encode("The end", { bos = true }))
+    remove(target)
+    local model = gpt.Model {
+      vocab_size = 400, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = true,
+    }
+    model.tokenizer = tokenizer
+    model:save(target .. ".gguf")
+    assert.same(ids, gpt.load(target .. ".gguf").tokenizer:encode("The end", { bos = true }))
+    os.remove(target .. ".gguf")
   end)
 
   it("makes the directories on the way, and replaces the files there", function()

@@ -41,7 +41,7 @@ static bool encode_word(void *encoding, GptSpan word) {
   }
   size_t first = out->length;
   if (!merge(e, word)) return false;
-  gpt_cache_put(&key, out->data + first, out->length - first);
+  gpt_cache_put(&key, out->length > first ? out->data + first : NULL, out->length - first);
   return true;
 }
 

@@ -116,13 +116,24 @@ static bool put_role(GptIds *list, int64_t id) {
   return true;
 }
 
+/* GPT-2's way with a blank before every text, as tokenizer.json says it, so that it is saved as well. */
+static bool read_prefixed_steps(GptEnv *env, GptTokenizer *tokenizer) {
+#define BYTE_LEVEL "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true}"
+  static const char steps[] =
+      "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, \"normalizer\": null, "
+      "\"pre_tokenizer\": " BYTE_LEVEL ", \"decoder\": " BYTE_LEVEL ", \"model\": {\"type\": \"BPE\"}}";
+  cJSON *json = gpt_json_parse(env, "add_prefix_space", steps, sizeof steps - 1);
+  bool good = json != NULL && gpt_read_steps(env, tokenizer, json);
+  gpt_json_free(env, json);
+  return good;
+}
+
 /* What tokenizer_config.json says of texts of a tokenizer that no tokenizer.json describes. */
 static bool read_text_settings(GptEnv *env, GptTokenizer *tokenizer, const cJSON *config) {
   bool bos = gpt_asks_for(config, "add_bos_token"), eos = gpt_asks_for(config, "add_eos_token");
   if (bos && !put_role(&tokenizer->before, tokenizer->roles[GPT_ROLE_BOS])) return false;
   if (eos && !put_role(&tokenizer->after, tokenizer->roles[GPT_ROLE_EOS])) return false;
-  if (gpt_asks_for(config, "add_prefix_space") && gpt_cuts_add(env, &tokenizer->cuts, GPT_CUT_PREFIX) == NULL)
-      return false;
+  if (gpt_asks_for(config, "add_prefix_space")) return read_prefixed_steps(env, tokenizer);
   return gpt_tokenizer_cut_as_gpt2(env, tokenizer);
 }
 

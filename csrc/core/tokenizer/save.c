@@ -216,6 +216,10 @@ static void write_template_file(GptText *out, GptText *scratch, const Source *so
   else gpt_text_add_bytes(out, "", 0);
 }
 
+static bool puts_blank_before(const GptTokenizer *tokenizer) {
+  return tokenizer->cuts.count > 0 && tokenizer->cuts.list[0].kind == GPT_CUT_PREFIX;
+}
+
 /* Roles without a token are written as null: left out, transformers would put <|endoftext|> there, and add it. */
 static void write_config(GptText *out, GptText *scratch, const Source *source) {
   const GptTokenizer *tokenizer = source->tokenizer;
@@ -223,7 +227,9 @@ static void write_config(GptText *out, GptText *scratch, const Source *source) {
   const GptVocabulary *v = &tokenizer->vocabulary;
   bool gpt2 = tokenizer->settings.root.length == 0; /* transformers makes the steps of this class itself */
   gpt_text_add(out, "{\n\"tokenizer_class\": \"%s\",\n", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
-  save_text(out, gpt2 ? "\"add_prefix_space\": false,\n" : "\"clean_up_tokenization_spaces\": false,\n");
+  if (!gpt2) save_text(out, "\"clean_up_tokenization_spaces\": false,\n");
+  if (gpt2 || puts_blank_before(tokenizer))
+    save_text(out, gpt2 ? "\"add_prefix_space\": false,\n" : "\"add_prefix_space\": true,\n");
   for (int role = 0; role < GPT_ROLES; role++) {
     const GptToken *token = gpt_vocabulary_token(v, tokenizer->roles[role]);
     gpt_text_add(out, "\"%s\": ", gpt_role_names[role]);
