@@ -33,36 +33,54 @@ INLINE void finish_record(const Kind kind, uint8_t *record) {
   else store_ints(scales + BYTES, -kind.zero * sums);
 }
 
-/* One piece of a record: 16 numbers of block b, from `from` on, at byte `at`; beyond the input's blocks, zeros. */
-INLINE void put_piece(uint8_t *record, int64_t at, const Quantised *x, int64_t blocks, int64_t b, int from) {
-  if (b < blocks) memcpy(record + at, x->bytes + 32 * b + from, PIECE);
+/* Blocks begin .. end-1 of the input. */
+typedef struct Part {
+  const Quantised *x;
+  int64_t begin, end;
+} Part;
+
+INLINE bool part_has(const Part *part, int64_t b) { return b >= part->begin && b < part->end; }
+
+/* One piece of a record: 16 numbers of block b, from `from` on, at byte `at`; zeros for blocks that the part has not. */
+INLINE void put_piece(uint8_t *record, int64_t at, const Part *part, int64_t b, int from) {
+  if (part_has(part, b)) memcpy(record + at, part->x->bytes + 32 * b + from, PIECE);
   else memset(record + at, 0, PIECE);
 }
 
-INLINE void put_scale(const Kind kind, uint8_t *record, int piece, const Quantised *x, int64_t blocks, int64_t b) {
-  float scale = b < blocks ? x->scales[b] : 0.0f;
+INLINE void put_scale(const Kind kind, uint8_t *record, int piece, const Part *part, int64_t b) {
+  float scale = part_has(part, b) ? part->x->scales[b] : 0.0f;
   for (int i = 0; i < 4; i++) memcpy(record + STEP_VALUES(kind) + 16 * piece + 4 * i, &scale, sizeof scale);
 }
 
-INLINE void put_record(const Kind kind, uint8_t *record, const Quantised *x, int64_t blocks, int64_t first, int step) {
+INLINE void put_record(const Kind kind, uint8_t *record, const Part *part, int64_t first, int step) {
   for (int piece = 0; piece < PIECES; piece++) {
     const int position = step * BYTES + piece * PIECE;
     int64_t b = first + (kind.paired ? block_of(kind, step, piece) : position / 32);
     const int from = kind.paired ? (piece == kind.crossed ? 16 : 0) : position % 32;
-    put_piece(record, piece * PIECE, x, blocks, b, from);
-    if (kind.paired) put_piece(record, BYTES + piece * PIECE, x, blocks, b, 16 - from);
-    put_scale(kind, record, piece, x, blocks, b);
+    put_piece(record, piece * PIECE, part, b, from);
+    if (kind.paired) put_piece(record, BYTES + piece * PIECE, part, b, 16 - from);
+    put_scale(kind, record, piece, part, b);
   }
-  finish_record(kind, record);
 }
 
-INLINE void prepare(const Kind kind, uint8_t *record, const float *x, int64_t k) {
-  int8_t *bytes = (int8_t *)record + records_bytes(kind, k);
+/* The rest of a row that is no whole number of groups is the row's last group, which reads some blocks again: of the
+   input it has zeros there. */
+INLINE void put_group(const Kind kind, uint8_t *records, const Quantised *x, int64_t k, int64_t g) {
+  const int64_t group = GROUP_VALUES(kind) / 32, blocks = k / 32, last = blocks - group;
+  const Part part = {x, g * group, blocks};
+  const int64_t first = last >= 0 && last < part.begin ? last : part.begin;
+  for (int s = 0; s < STEPS(kind); s++) put_record(kind, records + s * RECORD(kind), &part, first, s);
+}
+
+/* Records are finished when all are there: reading a whole vector just after its pieces were written takes the processor
+   long. */
+INLINE void prepare(const Kind kind, uint8_t *records, const float *x, int64_t k) {
+  const int64_t count = groups_of(kind, k) * STEPS(kind);
+  int8_t *bytes = (int8_t *)records + records_bytes(kind, k);
   const Quantised q = {bytes, (float *)(bytes + k)};
   quantise_row(q, x, k);
-  for (int64_t g = 0; g < groups_of(kind, k); g++)
-    for (int s = 0; s < STEPS(kind); s++, record += RECORD(kind))
-      put_record(kind, record, &q, k / 32, g * GROUP_VALUES(kind) / 32, s);
+  for (int64_t g = 0; g < groups_of(kind, k); g++) put_group(kind, records + g * STEPS(kind) * RECORD(kind), &q, k, g);
+  for (int64_t i = 0; i < count; i++) finish_record(kind, records + i * RECORD(kind));
 }
 
 /* sums += one step of the rows of the weight by M rows of the input */
@@ -98,12 +116,13 @@ INLINE void dot_rows(const Kind kind, const GptFewRows *o, int64_t i, int64_t j,
     UNROLL for (int r = 0; r < DOT_ROWS; r++) w[r] += GROUP_BYTES(kind);
   }
   if (GROUP_BLOCKS(kind) > 1 && whole * GROUP_BLOCKS(kind) < blocks) {
+    const int64_t bytes = (blocks - whole * GROUP_BLOCKS(kind)) * kind.bytes;
     uint8_t rest[DOT_ROWS][GROUP_BYTES(kind)];
-    const uint8_t *copies[DOT_ROWS] = {rest[0], rest[1]};
-    memset(rest, 0, sizeof rest);
-    UNROLL for (int r = 0; r < DOT_ROWS; r++)
-      memcpy(rest[r], w[r], (size_t)((blocks - whole * GROUP_BLOCKS(kind)) * kind.bytes));
-    add_step(kind, sums, o, x, copies, 0, M);
+    UNROLL for (int r = 0; r < DOT_ROWS; r++) {
+      if (whole > 0) w[r] -= GROUP_BYTES(kind) - bytes;
+      else w[r] = memcpy(memset(rest[r], 0, sizeof rest[r]), w[r], (size_t)bytes);
+    }
+    add_step(kind, sums, o, x, w, 0, M);
   }
   store_dots(o, sums, i, j, apart, M);
 }

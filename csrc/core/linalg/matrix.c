@@ -107,7 +107,7 @@ static void multiply_skinny(void *context, int64_t first, int64_t last) {
 /* Columns of a piece: whole cache lines and work worth a hand-over; a thread's share, or half of it where rows of
    the weight still come in long runs. No sum depends on it. */
 static int64_t skinny_grain(const GptProduct *p) {
-  int64_t share = p->c.columns / gpt_threads() + 1;
+  int64_t share = (p->c.columns + gpt_threads() - 1) / gpt_threads();
   int64_t least = SKINNY_WORK / gpt_larger(p->a.columns, 1);
   if (share > 2 * LONG_RUN) share = (share + 1) / 2;
   return gpt_round_up(gpt_larger(share, least), 16);

@@ -14,40 +14,52 @@
 #define LONG_COLUMN 8192    /* rows of a weight of which a thread takes half its share at a time */
 
 typedef struct FewRows {
+  const GptPacked *packed;
+  const GptFewRowsKernels *kernels;
   GptFewRows product;
-  void (*multiply)(const GptFewRows *product, int64_t first, int64_t last);
+  GptScratch scratch; /* for the input as `prepare` has it */
 } FewRows;
 
+static void prepare_rows(const FewRows *few, char *to) {
+  const GptPacked *p = few->packed;
+  const int64_t bytes = few->product.x_bytes;
+  for (int64_t i = 0; i < p->y.rows; i++)
+    few->kernels->prepare(to + i * bytes, (const float *)((const char *)p->x.data + i * p->x.bytes), p->k);
+}
+
+/* Each thread prepares the input for itself: that takes less time than to get from another core what that has written,
+   and none waits meanwhile. */
 static void multiply_few_rows(void *context, int64_t first, int64_t last) {
-  const FewRows *few = context;
-  few->multiply(&few->product, first, last);
+  FewRows *few = context;
+  GptFewRows product = few->product;
+  float *prepared = few->kernels->prepare != NULL ? gpt_scratch_take(&few->scratch) : NULL;
+  if (prepared != NULL) {
+    prepare_rows(few, (char *)prepared);
+    product.x = prepared;
+  }
+  (few->packed->w.across ? few->kernels->multiply_across : few->kernels->multiply)(&product, first, last);
+  if (prepared != NULL) gpt_scratch_put(&few->scratch, prepared);
 }
 
 /* A thread's share of the weight's rows, or half of it; no sum depends on it. */
 static int64_t few_rows_grain(int64_t n, int64_t work) {
-  int64_t share = n / gpt_threads() + 1;
+  int64_t share = (n + gpt_threads() - 1) / gpt_threads();
   if (share > LONG_COLUMN) share = (share + 1) / 2;
   return gpt_round_up(gpt_larger(share, FEW_WORK / gpt_larger(work, 1)), 16);
 }
 
-static void prepare_rows(const GptPacked *p, const GptFewRowsKernels *kernels, char *to, int64_t bytes) {
-  for (int64_t i = 0; i < p->y.rows; i++)
-    kernels->prepare(to + i * bytes, (const float *)((const char *)p->x.data + i * p->x.bytes), p->k);
-}
-
 bool gpt_few_rows_multiply(GptEnv *env, const GptPacked *p, const GptFewRowsKernels *kernels) {
-  const int64_t bytes = kernels->prepare != NULL ? kernels->input_bytes(p->k) : p->x.bytes;
-  char *prepared = NULL;
-  if (kernels->prepare != NULL) {
-    prepared = gpt_alloc(env, (size_t)(p->y.rows * bytes));
-    if (prepared == NULL) return false;
-    prepare_rows(p, kernels, prepared, bytes);
-  }
-  FewRows few = {{.y = p->y.data, .ldy = p->y.row_stride, .x = prepared != NULL ? prepared : p->x.data,
-                  .x_bytes = bytes, .w = p->w.data, .w_bytes = p->w.bytes, .bias = p->bias, .m = p->y.rows, .k = p->k},
-                 p->w.across ? kernels->multiply_across : kernels->multiply};
-  gpt_parallel_for(p->y.columns, few_rows_grain(p->y.columns, p->y.rows * p->k), multiply_few_rows, &few);
-  gpt_free(env, prepared);
+  const int64_t grain = few_rows_grain(p->y.columns, p->y.rows * p->k);
+  const bool prepares = kernels->prepare != NULL;
+  FewRows few = {.packed = p, .kernels = kernels,
+                 .product = {.y = p->y.data, .ldy = p->y.row_stride, .x = p->x.data,
+                             .x_bytes = prepares ? kernels->input_bytes(p->k) : p->x.bytes, .w = p->w.data,
+                             .w_bytes = p->w.bytes, .bias = p->bias, .m = p->y.rows, .k = p->k}};
+  if (prepares && !gpt_scratch_init(&few.scratch, env, p->y.rows * few.product.x_bytes / (int64_t)sizeof(float),
+                                    (p->y.columns + grain - 1) / grain))
+    return false;
+  gpt_parallel_for(p->y.columns, grain, multiply_few_rows, &few);
+  if (prepares) gpt_scratch_free(&few.scratch, env);
   return true;
 }
 
