@@ -3,12 +3,14 @@
  * read of the same bytes by the same threads, a prompt beside OpenBLAS in float32 with as many threads of its own. The
  * two take turns for some rounds; figures are medians, and the spread tells how quiet the machine was.
  *
- * products [--threads N] [--rounds N] [--dtypes f32,q8_0,..] [--rows 1,8,..]
+ * products [--threads N] [--rounds N] [--dtypes f32,q8_0,..] [--rows 1,8,..] [--packed 1]
+ *
+ * --packed 1: the weights have panels, made ahead; dtypes without such are left out.
  */
 #include <string.h>
 
 #include "bounds.h"
-#include "core/linalg/weights.h"
+#include "core/linalg/kept.h"
 
 #define ROOM ((size_t)512 << 20) /* of weights: more than fits in any cache */
 #define MOST_ROUNDS 101
@@ -24,6 +26,7 @@ static GptEnv *env;
 static uint8_t *weights;
 static float *x, *y;
 static size_t place; /* where the next weight begins, so that none is in a cache */
+static GptKeptPanels *panels[LAYERS * OTHERS + 1];
 
 typedef struct Case {
   GptDtype dtype;
@@ -54,15 +57,40 @@ static void openblas(const GptWeight *w, int64_t rows) {
   bounds_multiply(y, x, w->data, rows, w->rows, w->columns);
 }
 
+/* Weight number i of a pass; with panels it is the same one in each pass. */
+static GptWeight weight_of(int i, GptDtype dtype) {
+  const int64_t *shape = i == LAYERS * OTHERS ? shapes[OTHERS] : shapes[i % OTHERS];
+  if (i == 0 && panels[0] != NULL) place = 0;
+  GptWeight weight = next_weight(dtype, shape[0], shape[1]);
+  weight.kept = panels[i];
+  return weight;
+}
+
+static bool make_panels(GptDtype dtype) {
+  static char *memory = NULL; /* of all panels */
+  size_t at = 0;
+  place = 0;
+  memset(panels, 0, sizeof panels);
+  for (int i = 0; i <= LAYERS * OTHERS; i++) {
+    const GptWeight weight = weight_of(i, dtype);
+    const size_t bytes = gpt_kept_size(&weight);
+    if (memory == NULL) memory = bounds_memory(ROOM);
+    if (bytes == 0 || at + bytes > ROOM) return false;
+    panels[i] = gpt_kept_make(env, &weight, memory + at);
+    if (panels[i] == NULL) exit(1);
+    at += bytes;
+  }
+  return true;
+}
+
 /* Seconds of all products of one pass. */
 static double timed(void (*call)(const GptWeight *, int64_t), const Case *c, GptDtype dtype) {
   double begin = seconds();
   for (int i = 0; i < LAYERS * OTHERS; i++) {
-    const int64_t *shape = shapes[i % OTHERS];
-    GptWeight weight = next_weight(dtype, shape[0], shape[1]);
+    const GptWeight weight = weight_of(i, dtype);
     call(&weight, c->rows);
   }
-  GptWeight head = next_weight(dtype, shapes[OTHERS][0], shapes[OTHERS][1]);
+  const GptWeight head = weight_of(LAYERS * OTHERS, dtype);
   if (call == openblas && c->head_rows < 2) ours(&head, c->head_rows);
   else call(&head, c->head_rows);
   double elapsed = seconds() - begin;
@@ -130,13 +158,14 @@ static void compare(const Case *c, int rounds) {
   fflush(stdout);
 }
 
-static void compare_all(const char *dtypes, const char *rows, int rounds) {
+static void compare_all(const char *dtypes, const char *rows, int rounds, bool packed) {
   printf("%d threads, %s kernels, %s\n", gpt_threads(), gpt_kernels()->name, openblas_get_config());
   printf("bound: up to 64 rows a plain read of the same bytes, else OpenBLAS in f32\n\n"
          "       rows   bound/s    ours/s     ratio   GFLOP/s  spread of both\n");
   for (int d = 0; d < GPT_DTYPES; d++) {
     if (d == GPT_I64 || (dtypes != NULL && strstr(dtypes, gpt_dtype_name((GptDtype)d)) == NULL)) continue;
     fill((GptDtype)d);
+    if (packed && !make_panels((GptDtype)d)) continue;
     for (const char *at = rows; at != NULL; at = strchr(at, ',') != NULL ? strchr(at, ',') + 1 : NULL) {
       const Case c = {(GptDtype)d, atoi(at), atoi(at) > 64 ? 1 : atoi(at)};
       if (c.rows >= 1 && c.rows <= MOST_ROWS) compare(&c, c.rows > 64 ? (rounds + 3) / 4 : rounds);
@@ -159,6 +188,7 @@ int main(int argc, char **argv) {
   weights = bounds_memory(ROOM);
   x = random_floats((int64_t)MOST_ROWS * 3072);
   y = random_floats((int64_t)64 * MOST_COLUMNS);
-  compare_all(option(argc, argv, "--dtypes", NULL), option(argc, argv, "--rows", "1,2,4,8,16,32,512"), rounds);
+  compare_all(option(argc, argv, "--dtypes", NULL), option(argc, argv, "--rows", "1,2,4,8,16,32,512"), rounds,
+              atoi(option(argc, argv, "--packed", "0")) != 0);
   return 0;
 }

@@ -252,6 +252,40 @@ describe("packed weights", function()
     assert.equal(before, live())
   end)
 
+  it("of numbers of 4 bits take no more memory than the weight", function()
+    for dtype, bytes in pairs { q4_0 = 18, q4_1 = 20 } do
+      local layer = layer_of(gpt.randn(64, 256):to(dtype))
+      collectgarbage()
+      local before = gpt.memory().live
+      layer:pack()
+      local packed, weight = gpt.memory().live - before, 64 * 256 / 32 * bytes
+      assert.is_true(packed >= weight and packed <= weight + 512, ("%s: %d bytes"):format(dtype, packed))
+    end
+  end)
+
+  it("of several layers go with the last of them", function()
+    gpt.seed(12)
+    local function live()
+      collectgarbage()
+      collectgarbage()
+      return gpt.memory().live
+    end
+    local function packed_with_another() -- the other goes
+      local last, x = layer_of(gpt.randn(32, 64):to "q4_0"), inputs.eight_bits(9, 64)
+      local expected = last(x)
+      gpt.nn.Sequential({ layer_of(gpt.randn(32, 64):to "q8_0"), last }):pack()
+      return last, x, expected
+    end
+    local function try()
+      local last, x, expected = packed_with_another()
+      assert.is_true(live() > 32 * 64 * 1.5)
+      assert_close(expected, last(x))
+    end
+    local before = live()
+    try()
+    assert.equal(before, live())
+  end)
+
   it("are used no more once the weight is written to", function()
     gpt.seed(11)
     local layer, other, x = layer_of(gpt.randn(32, 64):to "bf16"), gpt.randn(32, 64):to "bf16", inputs.eight_bits(9, 64)

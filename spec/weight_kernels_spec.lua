@@ -87,6 +87,26 @@ for _, dtype in ipairs(DTYPES) do
   end
 end
 
+-- Panels made ahead give what the weight gives; over blocks each row is the same beside any others.
+for _, dtype in ipairs(DTYPES) do
+  local block = BLOCKS[dtype]
+  for _, k in ipairs { block, 768 } do
+    local w, bias, x = weight(dtype, 35, k), gpt.randn(35), inputs.eight_bits(70, k)
+    local layer = gpt.nn.Linear(k, 35)
+    layer.weight, layer.bias = w, bias
+    layer:pack()
+    local packed = function(rows) return gpt.no_grad(function() return layer(x:narrow(1, 1, rows)) end) end
+    local expected, size = linear(w:float(), bias)(x), 2 * k ^ 0.5 * w:float():abs():max():item()
+    local all = packed(70)
+    for _, rows in ipairs { 1, 2, 3, 4, 5, 8, 9, 12, 13, 16, 24, 31, 32, 33, 40, 70 } do
+      local y = packed(rows)
+      check(("%s, packed, %d rows by [35, %d]"):format(dtype, rows, k), expected:narrow(1, 1, rows), y,
+        dtype == "f16" and rows > 1 and 5e-3 or 1e-5, size)
+      if block > 1 and rows > 2 then same(dtype .. ", packed: the rows beside it", y, all:narrow(1, 1, rows):contiguous()) end
+    end
+  end
+end
+
 -- Floats stored [out, in]: whole numbers are exact, whatever the order of a sum; a row's numbers depend neither on the
 -- rows beside it nor on the cut.
 for _, k in ipairs { 3, 64, 261, 770 } do

@@ -22,9 +22,9 @@ typedef Step (*Unpack)(const uint8_t *p, int step);
 
 typedef struct Kind {
   int values, bytes; /* of a block: 32, or 256 */
+  int bits;          /* of a number in an unpacked byte; of 8 products need dot_weight */
   int zero;
   bool minima, paired;
-  bool whole_bytes;  /* products need dot_weight */
   int crossed;       /* the piece of a step in which a block's halves have changed places; -1: none */
   Unpack unpack;
 } Kind;
@@ -34,6 +34,10 @@ typedef struct Kind {
 #define GROUP_BLOCKS(kind) ((kind).values == 256 ? 1 : PIECES)
 #define GROUP_VALUES(kind) (GROUP_BLOCKS(kind) * (kind).values)
 #define GROUP_BYTES(kind) (GROUP_BLOCKS(kind) * (kind).bytes)
+
+INLINE Ints dot_kind(const Kind kind, Ints sums, Bytes w, Bytes x) {
+  return kind.bits == 8 ? dot_weight(sums, w, x) : dot_small(sums, w, x);
+}
 
 /* Where within a group the blocks of 32 numbers of a paired step lie. */
 INLINE int block_of(const Kind kind, int step, int piece) {
@@ -174,14 +178,14 @@ INLINE Step unpack_q6_k(const uint8_t *p, int step) {
 }
 
 /* DO(name, kind) for each of them */
-#define GPT_BLOCK_KINDS(DO)                                             \
-  DO(q8_0, ((Kind){32, 34, WEIGHT_START, false, true, true, CROSSED, unpack_q8_0})) \
-  DO(q4_0, ((Kind){32, 18, 8, false, true, false, -1, unpack_q4_0}))        \
-  DO(q4_1, ((Kind){32, 20, 0, true, true, false, -1, unpack_q4_1}))         \
-  DO(q5_0, ((Kind){32, 22, 16, false, true, false, -1, unpack_q5_0}))       \
-  DO(q5_1, ((Kind){32, 24, 0, true, true, false, -1, unpack_q5_1}))         \
-  DO(q4_k, ((Kind){256, 144, 0, true, true, false, -1, unpack_q4_k}))       \
-  DO(q5_k, ((Kind){256, 176, 0, true, true, false, -1, unpack_q5_k}))       \
-  DO(q6_k, ((Kind){256, 210, 32, false, false, false, -1, unpack_q6_k}))
+#define GPT_BLOCK_KINDS(DO)                                                      \
+  DO(q8_0, ((Kind){32, 34, 8, WEIGHT_START, false, true, CROSSED, unpack_q8_0})) \
+  DO(q4_0, ((Kind){32, 18, 4, 8, false, true, -1, unpack_q4_0}))                 \
+  DO(q4_1, ((Kind){32, 20, 4, 0, true, true, -1, unpack_q4_1}))                  \
+  DO(q5_0, ((Kind){32, 22, 5, 16, false, true, -1, unpack_q5_0}))                \
+  DO(q5_1, ((Kind){32, 24, 5, 0, true, true, -1, unpack_q5_1}))                  \
+  DO(q4_k, ((Kind){256, 144, 4, 0, true, true, -1, unpack_q4_k}))                \
+  DO(q5_k, ((Kind){256, 176, 5, 0, true, true, -1, unpack_q5_k}))                \
+  DO(q6_k, ((Kind){256, 210, 6, 32, false, false, -1, unpack_q6_k}))
 
 #endif

@@ -95,8 +95,8 @@ INLINE void add_step(const Kind kind, Vec sums[DOT_MOST][DOT_ROWS], const GptFew
     const Bytes begin = loaded(load_bytes(rest + BYTES));
     UNROLL for (int r = 0; r < DOT_ROWS; r++) {
       Ints whole = kind.zero != 0 ? (Ints)begin : (Ints){0};
-      whole = kind.whole_bytes ? dot_weight(whole, s[r].low, low) : dot_small(whole, s[r].low, low);
-      if (kind.paired) whole = kind.whole_bytes ? dot_weight(whole, s[r].high, high) : dot_small(whole, s[r].high, high);
+      whole = dot_kind(kind, whole, s[r].low, low);
+      if (kind.paired) whole = dot_kind(kind, whole, s[r].high, high);
       sums[i][r] += to_floats(whole) * (s[r].scale * scale);
       if (kind.minima) sums[i][r] += s[r].least * (Vec)begin;
     }

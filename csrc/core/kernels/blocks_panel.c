@@ -1,9 +1,11 @@
 /*
  * Products of many rows with weights in blocks. A panel is WIDTH rows of the weight, unpacked to bytes: four numbers of
- * each row, then the next four, and after each block of numbers with one scale the rows' scales (and minima). The input
- * is brought to 8 bits, and TALL rows of it stand together in the same way. Sums of a block stay whole numbers; the sum
- * over the blocks is in floats, in their order, so it depends on k alone.
+ * each row, then the next four, and after each block of numbers with one scale the rows' scales (and minima). Of numbers
+ * of 4 bits the second half of a block stands in the upper bits of the first half's bytes. The input is brought to 8
+ * bits, and TALL rows of it stand together in the same way. Sums of a block stay whole numbers; the sum over the blocks
+ * is in floats, in their order, so it depends on k alone.
  */
+#include "core/kernels/ahead.h"
 #include "core/kernels/blocks.h"
 #include "core/kernels/quantise.h"
 #include "core/kernels/table.h"
@@ -17,12 +19,16 @@
 #endif
 #define MOST_TALL 12
 
-#define AHEAD 2304 /* bytes of a panel asked for before they are used, where it comes from memory */
-#define FETCH(p) __builtin_prefetch(p, 0, 3)
-
-/* Numbers that share a scale */
+/* Numbers that share a scale, and the vectors of bytes that hold them in a panel */
 #define SHARED(kind) ((kind).paired ? 32 : 16)
-#define PANEL_RECORD(kind) (SHARED(kind) * WIDTH + BYTES * ((kind).minima ? 2 : 1))
+#define NIBBLES(kind) ((kind).paired && (kind).bits == 4)
+#define VECTORS(kind) (SHARED(kind) / (NIBBLES(kind) ? 8 : 4))
+/* Scales (and minima) are f16 as in the block, or floats where they are products. */
+#define HALF_SCALES(kind) ((kind).values == 32)
+#define SCALE_BYTES(kind) (HALF_SCALES(kind) ? 2 : 4)
+#define PANEL_RECORD(kind) (VECTORS(kind) * BYTES + SCALE_BYTES(kind) * WIDTH * ((kind).minima ? 2 : 1))
+/* Bytes of a row before they are turned */
+#define UNPACKED(kind) ((kind).paired && !NIBBLES(kind) ? 2 * BYTES : BYTES)
 /* For each of m rows the bytes, the scale, and either the sum to begin with or (for minima) the sum of the numbers. */
 #define INPUT_RECORD(kind, m) ((SHARED(kind) + 8) * (m))
 
@@ -34,7 +40,7 @@ INLINE int64_t kept_bytes(const Kind kind, int64_t k) { return (k / SHARED(kind)
 
 /* Behind the records lie the rows that they are made of. */
 INLINE int64_t panel_bytes(const Kind kind, int64_t k) {
-  return kept_bytes(kind, k) + steps_of(kind, k) * STEP_VALUES(kind) * WIDTH;
+  return kept_bytes(kind, k) + steps_of(kind, k) * UNPACKED(kind) * WIDTH;
 }
 
 /* The block with one scale over piece j of step number s of the row; past the end of the row for what fills it up */
@@ -44,25 +50,30 @@ INLINE int64_t shared_block(const Kind kind, int64_t s, int piece) {
   return group * (GROUP_VALUES(kind) / 32) + block_of(kind, (int)(s % STEPS(kind)), piece);
 }
 
-INLINE void put_scales(const Kind kind, uint8_t *panel, const Step *step, int64_t s, int64_t blocks, int64_t row) {
+/* The scales of a step (of the group w) to their places in the panel */
+INLINE void put_scales(const Kind kind, uint8_t *panel, const Step *step, const uint8_t *w, int64_t s, int64_t blocks,
+                       int64_t row) {
   float scales[WIDTH], minima[WIDTH];
   store(scales, step->scale);
-  if (kind.minima) store(minima, step->least);
+  store(minima, step->least);
   for (int piece = 0; piece < PIECES; piece++) {
     int64_t b = shared_block(kind, s, piece);
     if (b >= blocks) continue;
-    uint8_t *to = panel + b * PANEL_RECORD(kind) + SHARED(kind) * WIDTH + 4 * row;
-    memcpy(to, &scales[4 * piece], 4);
-    if (kind.minima) memcpy(to + BYTES, &minima[4 * piece], 4);
+    const uint8_t *halves = w + piece * kind.bytes;
+    uint8_t *to = panel + b * PANEL_RECORD(kind) + VECTORS(kind) * BYTES + SCALE_BYTES(kind) * row;
+    memcpy(to, HALF_SCALES(kind) ? (const void *)halves : &scales[4 * piece], SCALE_BYTES(kind));
+    if (!kind.minima) continue;
+    memcpy(to + SCALE_BYTES(kind) * WIDTH, HALF_SCALES(kind) ? (const void *)(halves + 2) : &minima[4 * piece],
+           SCALE_BYTES(kind));
   }
 }
 
 INLINE void unpack_step(const Kind kind, uint8_t *to, uint8_t *panel, const uint8_t *w, int64_t s, int64_t blocks,
                         int64_t row, const int step) {
   Step unpacked = kind.unpack(w, step);
-  store_bytes(to, unpacked.low);
-  if (kind.paired) store_bytes(to + BYTES, unpacked.high);
-  put_scales(kind, panel, &unpacked, s, blocks, row);
+  store_bytes(to, NIBBLES(kind) ? unpacked.low | unpacked.high << 4 : unpacked.low);
+  if (UNPACKED(kind) > BYTES) store_bytes(to + BYTES, unpacked.high);
+  put_scales(kind, panel, &unpacked, w, s, blocks, row);
 }
 
 /* A row of the weight: its bytes in the order of the steps, its scales to their places in the panel. */
@@ -72,12 +83,12 @@ INLINE void unpack_row(const Kind kind, uint8_t *to, uint8_t *panel, const uint8
   for (int64_t g = 0; g < groups; g++, w += GROUP_BYTES(kind), s += STEPS(kind))
     UNROLL for (int step = 0; step < 16; step++)
       if (step < STEPS(kind))
-        unpack_step(kind, to + (s + step) * STEP_VALUES(kind), panel, w, s + step, blocks, row, step);
+        unpack_step(kind, to + (s + step) * UNPACKED(kind), panel, w, s + step, blocks, row, step);
   if (GROUP_BLOCKS(kind) > 1 && rest > 0) {
     uint8_t copy[GROUP_BYTES(kind)];
     memset(copy, 0, sizeof copy);
     memcpy(copy, w, (size_t)(rest / kind.values * kind.bytes));
-    unpack_step(kind, to + s * STEP_VALUES(kind), panel, copy, s, blocks, row, 0);
+    unpack_step(kind, to + s * UNPACKED(kind), panel, copy, s, blocks, row, 0);
   }
 }
 
@@ -95,20 +106,20 @@ INLINE void turn_step(const Kind kind, uint8_t *panel, const uint8_t *rows, int6
 }
 
 INLINE void pack(const Kind kind, uint8_t *panel, const GptLines *w, int64_t rows, int64_t k) {
-  const int64_t steps = steps_of(kind, k), row_bytes = steps * STEP_VALUES(kind), blocks = k / SHARED(kind);
+  const int64_t steps = steps_of(kind, k), row_bytes = steps * UNPACKED(kind), blocks = k / SHARED(kind);
   uint8_t *unpacked = panel + panel_bytes(kind, k) - WIDTH * row_bytes;
   for (int64_t r = 0; r < rows; r++)
     unpack_row(kind, unpacked + r * row_bytes, panel, (const uint8_t *)w->data + r * w->bytes, k, r);
   for (int64_t r = rows; r < WIDTH; r++) memcpy(unpacked + r * row_bytes, unpacked, (size_t)row_bytes);
   for (int64_t s = 0; s < steps; s++) {
-    const uint8_t *from = unpacked + s * STEP_VALUES(kind);
+    const uint8_t *from = unpacked + s * UNPACKED(kind);
     turn_step(kind, panel, from, row_bytes, s, blocks, 0);
-    if (kind.paired) turn_step(kind, panel, from + BYTES, row_bytes, s, blocks, 1);
+    if (UNPACKED(kind) > BYTES) turn_step(kind, panel, from + BYTES, row_bytes, s, blocks, 1);
   }
 }
 
 /* How many rows a group of m stands for: there is code for some sizes only. */
-INLINE int64_t group_size(int64_t m) { return m <= 2 ? 2 : m <= 4 ? 4 : m <= 8 ? 8 : 12; }
+INLINE int64_t group_size(int64_t m) { return m <= 2 ? m : m <= 4 ? 4 : m <= 8 ? 8 : 12; }
 
 /* One block of one row of the input, row t of m. */
 INLINE void put_input(const Kind kind, uint8_t *record, const int8_t *bytes, float scale, int64_t t, int64_t m) {
@@ -139,6 +150,12 @@ INLINE void pack_input(const Kind kind, uint8_t *to, const GptLines *x, int64_t 
     }
 }
 
+/* Numbers 4 i .. 4 i + 3 of a block of the panel's rows */
+INLINE Bytes panel_bytes_at(const Kind kind, const uint8_t *panel, int i) {
+  if (!NIBBLES(kind)) return load_bytes(panel + i * BYTES);
+  return i < 4 ? load_bytes(panel + i * BYTES) & 15 : load_bytes(panel + (i - 4) * BYTES) >> 4;
+}
+
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 /* Numbers 4 i .. 4 i + 7 of rows t and t + 1 of the input */
 INLINE int8x16_t two_eights(const uint8_t *x, int i, int t, const int M) {
@@ -153,7 +170,7 @@ INLINE void dot_square(const Kind kind, Ints *whole, const uint8_t *panel, const
   Ints high = __builtin_shufflevector(whole[t], whole[t + 1], 2, 6, 3, 7);
   UNROLL for (int i = 0; i < 8; i += 2) {
     if (i == SHARED(kind) / 4) break;
-    const Ints a = load_ints(panel + i * BYTES), b = load_ints(panel + (i + 1) * BYTES);
+    const Ints a = (Ints)panel_bytes_at(kind, panel, i), b = (Ints)panel_bytes_at(kind, panel, i + 1);
     const Ints first = __builtin_shufflevector(a, b, 0, 4, 1, 5), second = __builtin_shufflevector(a, b, 2, 6, 3, 7);
     const int8x16_t two = two_eights(x, i, t, M);
     low = (Ints)vmmlaq_s32((int32x4_t)low, (int8x16_t)first, two);
@@ -171,34 +188,35 @@ INLINE void dot_block(const Kind kind, Ints *whole, const uint8_t *panel, const 
 INLINE void dot_block(const Kind kind, Ints *whole, const uint8_t *panel, const uint8_t *x, const int M) {
   UNROLL for (int i = 0; i < 8; i++) {
     if (i == SHARED(kind) / 4) break;
-    const Bytes w = load_bytes(panel + i * BYTES);
-    UNROLL for (int t = 0; t < M; t++) {
-      const Bytes four = repeat_four(x + 4 * (i * M + t));
-      whole[t] = kind.whole_bytes ? dot_weight(whole[t], w, four) : dot_small(whole[t], w, four);
-    }
+    const Bytes w = panel_bytes_at(kind, panel, i);
+    UNROLL for (int t = 0; t < M; t++) whole[t] = dot_kind(kind, whole[t], w, repeat_four(x + 4 * (i * M + t)));
   }
 }
 #endif
+
+INLINE Vec scales_at(const Kind kind, const uint8_t *p) {
+  return HALF_SCALES(kind) ? from_f16(load_halves(p)) : load((const float *)p);
+}
 
 /* M rows of the input by a panel of n rows of the weight */
 INLINE void multiply(const Kind kind, const GptPanelProduct *o, const int M) {
   const uint8_t *panel = o->panel, *x = o->x;
   const float *bias = o->bias;
   const int64_t n = o->n, k = o->k;
+  Ahead ahead = ahead_of(o);
   Vec sums[MOST_TALL], first = {0};
   if (bias != NULL) first = n >= WIDTH ? load(bias) : load_part(bias, n, first);
   UNROLL for (int t = 0; t < M; t++) sums[t] = first;
   for (int64_t b = 0; b < k / SHARED(kind); b++, panel += PANEL_RECORD(kind), x += INPUT_RECORD(kind, M)) {
-    UNROLL for (int i = 0; i < 16; i++)
-      if (i < PANEL_RECORD(kind) / 64) FETCH(panel + AHEAD + 64 * i);
+    ask_ahead(&ahead, PANEL_RECORD(kind), M);
     const float *scales = (const float *)(x + SHARED(kind) * M), *rest = scales + M;
     Ints whole[MOST_TALL];
     UNROLL for (int t = 0; t < M; t++) whole[t] = kind.zero != 0 ? (Ints)repeat_four(rest + t) : (Ints){0};
     dot_block(kind, whole, panel, x, M);
-    const Vec scale = load((const float *)(panel + SHARED(kind) * WIDTH));
+    const Vec scale = scales_at(kind, panel + VECTORS(kind) * BYTES);
     UNROLL for (int t = 0; t < M; t++) sums[t] += to_floats(whole[t]) * (scale * scales[t]);
     if (kind.minima) {
-      const Vec least = load((const float *)(panel + SHARED(kind) * WIDTH + BYTES));
+      const Vec least = scales_at(kind, panel + VECTORS(kind) * BYTES + SCALE_BYTES(kind) * WIDTH);
       UNROLL for (int t = 0; t < M; t++) sums[t] += least * rest[t];
     }
   }
@@ -212,6 +230,7 @@ INLINE void multiply(const Kind kind, const GptPanelProduct *o, const int M) {
 
 INLINE void multiply_any(const Kind kind, const GptPanelProduct *o) {
   switch (group_size(o->m)) {
+    case 1: multiply(kind, o, 1); break;
     case 2: multiply(kind, o, 2); break;
     case 4: multiply(kind, o, 4); break;
 #if TALL > 4
@@ -222,28 +241,13 @@ INLINE void multiply_any(const Kind kind, const GptPanelProduct *o) {
   }
 }
 
-/* Packed, many kinds look alike. */
-static void multiply_whole_bytes(const GptPanelProduct *o) {
-  multiply_any((Kind){.zero = WEIGHT_START, .paired = true, .whole_bytes = true}, o);
-}
-static void multiply_centred(const GptPanelProduct *o) { multiply_any((Kind){.zero = 1, .paired = true}, o); }
-static void multiply_minima(const GptPanelProduct *o) { multiply_any((Kind){.minima = true, .paired = true}, o); }
-static void multiply_sixteen(const GptPanelProduct *o) { multiply_any((Kind){.zero = 1}, o); }
-
-INLINE void multiply_kind(const Kind kind, const GptPanelProduct *o) {
-  if (kind.whole_bytes) multiply_whole_bytes(o);
-  else if (kind.minima) multiply_minima(o);
-  else if (kind.paired) multiply_centred(o);
-  else multiply_sixteen(o);
-}
-
 #define DEFINE(name, kind)                                                                                            \
   static int64_t panel_bytes_##name(int64_t k) { return panel_bytes(kind, k); }                                       \
   static int64_t kept_bytes_##name(int64_t k) { return kept_bytes(kind, k); }                                         \
   static void pack_##name(void *panel, const GptLines *w, int64_t rows, int64_t k) { pack(kind, panel, w, rows, k); } \
   static int64_t group_bytes_##name(int64_t m, int64_t k) { return group_bytes(kind, m, k); }                         \
   static void pack_input_##name(void *to, const GptLines *x, int64_t m, int64_t k) { pack_input(kind, to, x, m, k); } \
-  static void multiply_##name(const GptPanelProduct *o) { multiply_kind(kind, o); }                                   \
+  static void multiply_##name(const GptPanelProduct *o) { multiply_any(kind, o); }                                    \
   const GptWeightPanels gpt_kernel(panels_##name) = {                                                                 \
       WIDTH, TALL, 0, panel_bytes_##name, kept_bytes_##name, pack_##name, group_bytes_##name, pack_input_##name,      \
       multiply_##name};

@@ -3,6 +3,7 @@
  * rounded to bf16 while it is packed. A panel is two vectors of columns, pair after pair of their numbers along k; up to
  * TALL rows of the input stand together in the same way. The order of an element's sum depends on k alone.
  */
+#include "core/kernels/ahead.h"
 #include "core/kernels/pairs.h"
 #include "core/kernels/table.h"
 #include "core/kernels/transpose.h"
@@ -11,7 +12,6 @@
 
 #define TALL 12 /* rows by two vectors: 24 sums, 2 vectors of the panel and some more fit in 32 registers */
 #define PANEL (2 * WIDTH)
-#define AHEAD 2048 /* bytes of a panel asked for before they are used, where it comes from memory */
 
 /* 2 * WIDTH numbers that stand side by side, from two places for WIDTH each */
 INLINE Ints load_bf16(const void *low, const void *high, const GptDtype dtype) {
@@ -88,6 +88,7 @@ INLINE void pack(void *panel, const GptLines *from, int64_t lines, int64_t k, co
 INLINE void multiply(const GptPanelProduct *o, const int M) {
   const int64_t n = o->n, m = o->m;
   const char *panel = o->panel, *x = (const char *)o->x + o->first / 2 * 4 * M;
+  Ahead ahead = ahead_of(o);
   Vec sums[TALL][2];
   UNROLL for (int t = 0; t < M; t++)
     UNROLL for (int v = 0; v < 2; v++) {
@@ -99,7 +100,7 @@ INLINE void multiply(const GptPanelProduct *o, const int M) {
     }
   for (int64_t p = 0; p < o->k; p += 2, panel += sizeof(Vec[2]), x += 4 * M) {
     const Ints w[2] = {(Ints)load((const float *)panel), (Ints)load((const float *)panel + WIDTH)};
-    UNROLL for (int v = 0; v < 2; v++) __builtin_prefetch(panel + AHEAD + v * (int)sizeof(Vec), 0, 3);
+    ask_ahead(&ahead, 2 * (int)sizeof(Vec), M);
     UNROLL for (int t = 0; t < M; t++) {
       int32_t pair;
       memcpy(&pair, x + 4 * t, sizeof pair);

@@ -43,6 +43,8 @@ typedef struct GptLines {
   bool across;
 } GptLines;
 
+#define GPT_VERY_FEW_ROWS 4 /* of the input: products that only memory bounds */
+
 /* A group of the input's rows by one panel: y[m, n] = x[m, k] panel[n, k]' (+ bias, or NULL), or y += it. */
 typedef struct GptPanelProduct {
   float *y;
@@ -52,6 +54,8 @@ typedef struct GptPanelProduct {
   int64_t m, n, k;
   int64_t first; /* of the input's numbers along k is the panel's first */
   bool add;
+  const char *ahead;   /* to be asked for on the way: from there on, in each `ahead_every`th step as many bytes as a */
+  int64_t ahead_every; /* step has of the panel; or NULL */
 } GptPanelProduct;
 
 /* Products of many rows: the weight's rows in panels, the input's in groups. The sum of one element depends on k alone. */

@@ -16,8 +16,14 @@ struct GptKeptPanels {
 
 static const GptWeightPanels *kernels_for(const GptWeight *w) { return gpt_weight_panels(w->dtype); }
 
-bool gpt_kept_useful(const GptWeight *w) {
-  return w->dtype != GPT_F32 && kernels_for(w) != NULL && w->rows > 0 && w->columns > 0 && gpt_weight_fits(w);
+static int64_t panels_of(const GptWeight *w, const GptWeightPanels *kernels) {
+  return (w->rows + kernels->rows - 1) / kernels->rows;
+}
+
+size_t gpt_kept_size(const GptWeight *w) {
+  const GptWeightPanels *kernels = kernels_for(w);
+  const bool useful = w->dtype != GPT_F32 && kernels != NULL && w->rows > 0 && w->columns > 0 && gpt_weight_fits(w);
+  return useful ? sizeof(GptKeptPanels) + (size_t)(panels_of(w, kernels) * gpt_kept_bytes(kernels, w->columns)) : 0;
 }
 
 typedef struct Keeping {
@@ -35,19 +41,23 @@ static void keep_panels(void *context, int64_t first, int64_t last) {
   gpt_scratch_put(&keeping->scratch, scratch);
 }
 
-GptKeptPanels *gpt_kept_new(GptEnv *env, const GptWeight *w) {
+GptKeptPanels *gpt_kept_make(GptEnv *env, const GptWeight *w, void *memory) {
   const GptWeightPanels *kernels = kernels_for(w);
-  const int64_t panels = (w->rows + kernels->rows - 1) / kernels->rows, bytes = gpt_kept_bytes(kernels, w->columns);
+  const int64_t panels = panels_of(w, kernels);
   const GptMatrix none = {.rows = 0, .columns = w->rows};
   Keeping keeping = {.product = gpt_packed_weight(none, none, w, NULL)};
   if (!gpt_scratch_init(&keeping.scratch, env, gpt_pack_scratch(kernels, w->columns), panels)) return NULL;
-  GptKeptPanels *kept = keeping.kept = gpt_alloc_for_walks(env, sizeof *kept + (size_t)(panels * bytes));
-  if (kept != NULL) {
-    *kept = (GptKeptPanels){.weight = *w, .kernels = kernels, .bytes = bytes};
-    gpt_parallel_for(panels, 1, keep_panels, &keeping);
-  }
+  keeping.kept = memory;
+  *keeping.kept = (GptKeptPanels){.weight = *w, .kernels = kernels, .bytes = gpt_kept_bytes(kernels, w->columns)};
+  gpt_parallel_for(panels, 1, keep_panels, &keeping);
   gpt_scratch_free(&keeping.scratch, env);
-  return kept;
+  return keeping.kept;
+}
+
+double gpt_kept_ratio(const GptWeight *w) {
+  const GptKeptPanels *kept = w->kept;
+  const size_t rows = gpt_dtype_bytes(w->dtype, kept->kernels->rows * w->columns);
+  return (double)kept->bytes / (double)gpt_round_up((int64_t)rows, 64);
 }
 
 const char *gpt_kept_panel(const GptWeight *w) {

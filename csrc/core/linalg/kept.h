@@ -9,11 +9,15 @@
 
 typedef struct GptKeptPanels GptKeptPanels;
 
-/* Would panels of it be used? f32 has none: OpenBLAS packs for itself. */
-bool gpt_kept_useful(const GptWeight *w);
+/* Bytes that they take, whole cache lines; 0: they would not be used. f32 has none: OpenBLAS packs for itself. */
+size_t gpt_kept_size(const GptWeight *w);
 
-/* One allocation, for gpt_free. NULL and a message without memory. */
-GptKeptPanels *gpt_kept_new(GptEnv *env, const GptWeight *w);
+/* Makes them in that many bytes at a cache line's beginning, which stay the caller's. NULL and a message without memory
+   to work in. */
+GptKeptPanels *gpt_kept_make(GptEnv *env, const GptWeight *w, void *memory);
+
+/* A panel's bytes beside those of the rows in it */
+double gpt_kept_ratio(const GptWeight *w);
 
 /* The panel that begins with the weight's first row, or NULL where there is none: the weight is another one, or a part
    that begins within a panel. */

@@ -11,6 +11,8 @@
 #define PACK_FLOATS 8192    /* of the input packed by a thread at a time, at least */
 #define TASKS_EACH 3        /* for each thread, so that all end at about the same time */
 #define FEW_PANEL_ROWS 64   /* of the input, below which panels are read once each */
+#define AHEAD 9216          /* bytes of a panel asked for before they are used, where it comes from memory; */
+#define AHEAD_VERY_FEW 4608 /* with very few rows */
 #define LONG_COLUMN 8192    /* rows of a weight of which a thread takes half its share at a time */
 
 typedef struct FewRows {
@@ -88,17 +90,26 @@ static void pack_groups(void *context, int64_t first, int64_t last) {
   }
 }
 
+/* A panel that is kept comes from memory. One group asks for what it needs soon; several ask for the next panel, a part
+   each, so that memory and processor are busy all the time. */
+static const char *ahead_of(const Panels *o, const char *kept, int64_t bytes, int64_t group, int64_t groups) {
+  if (groups > 1) return kept + bytes + group * bytes / groups;
+  return kept + (o->group_rows <= GPT_VERY_FEW_ROWS ? AHEAD_VERY_FEW : AHEAD);
+}
+
 /* Groups [first, last) by a panel of the weight, from its row j and number `number` on */
 static void multiply_groups(const Panels *o, const void *panel, int64_t j, int64_t number, int64_t depth, int64_t first,
                             int64_t last) {
   const GptPacked *p = o->product;
+  const int64_t bytes = o->kernels->kept_bytes(depth);
   for (int64_t g = first; g < last; g++) {
     int64_t row = g * o->group_rows;
     GptPanelProduct product = {.y = p->y.data + row * p->y.row_stride + j, .ldy = p->y.row_stride, .panel = panel,
                                .x = o->input + g * o->group_bytes, .bias = p->bias != NULL ? p->bias + j : NULL,
                                .m = gpt_smaller(o->group_rows, p->y.rows - row),
                                .n = gpt_smaller(o->kernels->rows, p->y.columns - j), .k = depth, .first = number,
-                               .add = p->add || number > 0};
+                               .add = p->add || number > 0, .ahead_every = last - first};
+    if (p->kept != NULL) product.ahead = ahead_of(o, panel, bytes, g - first, last - first);
     o->kernels->multiply(&product);
   }
 }
@@ -153,11 +164,21 @@ static void multiply_panels(void *context, int64_t first, int64_t last) {
   if (scratch != NULL) gpt_scratch_put(&o->scratch, scratch);
 }
 
-/* Groups of about the same size; of few panels each is multiplied in several tasks. */
+/* Bytes of all groups of so many rows: kernels are for some sizes only, and what a group is filled up with takes time. */
+static int64_t cut_bytes(const GptPacked *p, const GptWeightPanels *kernels, int64_t group_rows) {
+  const int64_t rest = p->y.rows % group_rows;
+  return p->y.rows / group_rows * kernels->group_bytes(group_rows, p->k) + (rest > 0 ? kernels->group_bytes(rest, p->k) : 0);
+}
+
+static int64_t group_rows_of(const GptPacked *p, const GptWeightPanels *kernels) {
+  const int64_t most = kernels->group_rows, fewer = most - most / 3;
+  return cut_bytes(p, kernels, fewer) < cut_bytes(p, kernels, most) ? fewer : most;
+}
+
+/* Groups as large as there are kernels for; of few panels each is multiplied in several tasks. */
 static int64_t cut_panels(Panels *o) {
   const GptPacked *p = o->product;
-  int64_t most = o->kernels->group_rows, pieces = (p->y.rows + most - 1) / most;
-  o->group_rows = (p->y.rows + pieces - 1) / pieces;
+  o->group_rows = gpt_smaller(group_rows_of(p, o->kernels), p->y.rows);
   o->groups = (p->y.rows + o->group_rows - 1) / o->group_rows;
   o->group_bytes = o->kernels->group_bytes(o->group_rows, p->k);
   int64_t panels = (p->y.columns + o->kernels->rows - 1) / o->kernels->rows;

@@ -8,8 +8,8 @@
 
 #define PANEL_FLOATS ((int64_t)1 << 20) /* of converted weights at a time */
 #define PANEL_ROWS 64                   /* of a weight, at least, and a multiple of it */
+#define KEPT_ROWS 3                     /* from which on panels made ahead are faster than the weight, as measured */
 #define PIECE_FLOATS 8192               /* converted by a thread at a time, at least */
-#define KEPT_ROWS 5                     /* from which on panels made ahead are faster than the weight itself, as measured */
 
 /* A float weight as a matrix. */
 static GptMatrix matrix_of(const GptWeight *w) {
@@ -108,9 +108,12 @@ static const GptFewRowsKernels *few_rows_kernels(const GptWeightKernels *kernels
   return kernels->some != NULL && rows <= kernels->some->most ? kernels->some : NULL;
 }
 
-/* Panels that were made ahead, where so many rows are faster with them; or NULL. */
+/* Panels that were made ahead, where so many rows are faster with them; or NULL. For fewer rows, which memory bounds,
+   those of blocks are where they are no larger than the weight. */
 static const char *kept_panels(const GptWeight *w, const GptPacked *p) {
-  return p->y.rows >= KEPT_ROWS && !p->x.across ? gpt_kept_panel(w) : NULL;
+  const char *kept = p->x.across ? NULL : gpt_kept_panel(w);
+  if (kept == NULL || p->y.rows >= KEPT_ROWS) return kept;
+  return gpt_dtype_blocked(w->dtype) && gpt_kept_ratio(w) <= 1.0 ? kept : NULL;
 }
 
 bool gpt_weight_multiply(GptEnv *env, GptMatrix y, GptMatrix x, GptWeight w, const float *bias) {

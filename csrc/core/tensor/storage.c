@@ -21,7 +21,7 @@ GptStorage *gpt_storage_new(GptEnv *env, GptDtype dtype, size_t bytes, bool zero
 
 void gpt_storage_release(GptStorage *storage) {
   if (storage == NULL || --storage->refs > 0) return;
-  gpt_free(storage->env, storage->panels);
+  gpt_storage_release(storage->panels_home);
   if (storage->release != NULL) storage->release(storage);
   else gpt_free(storage->env, storage->data);
   gpt_free(storage->env, storage);

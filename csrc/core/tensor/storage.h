@@ -19,8 +19,9 @@ typedef struct GptStorage {
   uint64_t version;                            /* counts writes, so that a backward sees a changed input */
   void (*release)(struct GptStorage *storage); /* gives data back; NULL: it came from gpt_alloc */
   void *owner;                                 /* release's own, a mapped file for instance */
-  struct GptKeptPanels *panels; /* of the weight here, made ahead (linalg/kept.h); or NULL. One allocation, its own */
-  uint64_t panels_version;      /* of which they are: after a write they count no more */
+  struct GptKeptPanels *panels;  /* of the weight here, made ahead (linalg/kept.h); or NULL */
+  uint64_t panels_version;       /* of which they are: after a write they count no more */
+  struct GptStorage *panels_home; /* where they lie, perhaps with those of other weights: holds a reference */
 } GptStorage;
 
 /* Fresh memory, uninitialised or zeroed. */
