@@ -228,14 +228,15 @@ local scenarios = {
     end
   end },
 
+  { "training makes a checkpoint", function(dir)
+    return function() return { train { checkpoints = dir .. "/c", resume = false, steps = 1 } } end
+  end },
+
   { "training goes on from a checkpoint", function(dir)
-    local options = { checkpoints = dir .. "/c", checkpoint_every = 1 }
-    return function()
-      options.resume, options.steps = false, 1
-      train(options)
-      options.resume, options.steps = true, 2
-      return { train(options) }
-    end
+    local path, saved = dir .. "/c", dir .. "/saved"
+    train { checkpoints = saved, steps = 1 }
+    local function clear() assert(os.execute(("rm -rf %s && cp -r %s %s"):format(path, saved, path))) end
+    return { clear = clear, work = function() return { train { checkpoints = path, resume = true } } end }
   end },
 
   { "datasets and evaluation", function(dir)
