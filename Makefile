@@ -195,8 +195,8 @@ run-chat: $(CORE) $(MADE) $(if $(MODEL),,$(CHAT_MODEL))
 $(CHAT_MODEL):
 	@.ci/chat-model '$@'
 
-# What specs need besides: a host of several Lua states, and what lets requests of the system fail.
-HOSTS = $(BUILD)/states $(BUILD)/faults.so
+# What specs need besides: a host of several Lua states, what lets requests of the system fail, and what misuses states.
+HOSTS = $(BUILD)/states $(BUILD)/faults.so $(BUILD)/misuse.so
 
 # busted, by the interpreter itself: under a sanitizer no other program should run. Each file is a process.
 BUSTED = JOBS=$(JOBS) $(LUA) spec/support/run.lua --ignore-lua --cpath='$(abspath $(BUILD))/?.so'
@@ -209,7 +209,7 @@ $(BUILD)/states: spec/support/states.c $(BUILD)/flags
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $< $(LIBS_lua) -lpthread
 
 # What lets a program's requests of the system fail: a module, and for malloc a library that is preloaded.
-$(BUILD)/faults.so: spec/support/faults.c $(BUILD)/flags
+$(BUILD)/faults.so $(BUILD)/misuse.so: $(BUILD)/%.so: spec/support/%.c $(BUILD)/flags
 	$(say)
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -shared -o $@ $<
 
@@ -321,7 +321,7 @@ lint: $(LINT_COMPILERS:%=lint-%)
 lint-%:
 	@if command -v $* >/dev/null; then \
 	  $(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$* CC=$* CFLAGS='-O2 -Werror' objects \
-	    $(BUILD)/lint-$*/states $(BUILD)/lint-$*/faults.so && echo 'lint: $* is content'; \
+	    $(HOSTS:$(BUILD)/%=$(BUILD)/lint-$*/%) && echo 'lint: $* is content'; \
 	else echo 'lint: $* is not installed, skipped'; exit $${CI:+1}; fi
 
 # A line for the shell: eval "$(make -s env)"

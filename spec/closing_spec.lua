@@ -1,3 +1,4 @@
+local files = require "spec.support.files"
 local process = require "spec.support.process"
 
 -- Finalizers that use the module while the Lua state is being closed.
@@ -48,6 +49,46 @@ describe("a finalizer that runs while the state is closed", function()
   it("gets an error where it is older than the module, and loses nothing where it is younger", function()
     assert.same({ "closed", true }, { process.lua(SCRIPT) })
     assert.same({ "closed", true }, { process.lua(SCRIPT .. "os.exit(0, true)") })
+  end)
+
+  it("gets an error from values of every type, by every method, and from what is written in Lua", function()
+    local dir = files.directory "/dev/shm"
+    local output, ok = process.lua(([[
+      local older, count, told = nil, 0, 0
+      OLDER = setmetatable({}, { __gc = function() older() end })
+      local gpt, core, one_of_each = require "gpt", require "gpt.core", require "spec.support.one_of_each"
+      local values, calls = one_of_each.values(%q), {}
+      local function add(name, fn, ...)
+        local given = table.pack(...)
+        calls[name] = function() return fn(table.unpack(given)) end
+      end
+      for _, type in ipairs(one_of_each.types()) do
+        for name, method in pairs(debug.getmetatable(values[type]).methods or {}) do
+          add(type .. ":" .. name, method, values[type], 1, 2)
+        end
+      end
+      local model, tokenizer = values["gpt.Layer"], values["gpt.Tokenizer"]
+      for name, method in pairs(core._layer_methods) do add("Layer:" .. name, method, model, { 1 }) end
+      for _, name in ipairs { "gpt.Tensor", "gpt.Layer", "gpt.Session", "gpt.Tokenizer", "gpt.Optimizer", "gpt.World" } do
+        add(name .. " as text", tostring, values[name])
+      end
+      add("a call", model, { 1 })
+      add("a field", function() return model.head.weight end)
+      local data, stream = gpt.dataset({ 1, 2, 3 }, { context_length = 2 }), model:stream { 1 }
+      add("a dataset", data.batch, data, 1, 1)
+      add("a stream", stream)
+      older = function()
+        for name, call in pairs(calls) do
+          local done, problem = pcall(call)
+          count = count + 1
+          if done and problem ~= "tensor (freed)" then print(name, "went well") end
+          told = told + ((tostring(problem):find "was freed" or tostring(problem):find "gpt is closed") and 1 or 0)
+        end
+        print(count > 150, count - told < 15) -- some look at their other arguments first
+      end
+    ]]):format(dir))
+    files.remove(dir)
+    assert.same({ "true\ttrue\n", true }, { output, ok })
   end)
 
   it("may be one among several states", function()

@@ -16,12 +16,17 @@
 #define OURS "ours" /* in the metatables of our types */
 
 char bind_orphans;
+const char bind_tensor_type[] = "gpt.Tensor";
 
 GptEnv *bind_env(lua_State *L) {
-  GptEnv *env = *(GptEnv **)lua_touserdata(L, lua_upvalueindex(1));
-  if (env == NULL) luaL_error(L, "gpt is closed: so is its Lua state, and this finalizer is older than the module");
-  env->host = L;
-  return env;
+  const BindEnv *box = lua_touserdata(L, lua_upvalueindex(1));
+  if (box->env == NULL) luaL_error(L, "gpt is closed: so is its Lua state, and this finalizer is older than the module");
+  if (box->home != lua_topointer(L, LUA_REGISTRYINDEX))
+    luaL_error(L, "this function is another Lua state's: each state has to require gpt for itself");
+  if (gpt_env_elsewhere(box->env))
+    luaL_error(L, "another thread is in an operation of this Lua state's: a state is used by one thread at a time");
+  box->env->host = L;
+  return box->env;
 }
 
 void bind_functions(lua_State *L, const luaL_Reg *functions) {
@@ -39,11 +44,44 @@ void bind_set_type(lua_State *L, const char *type) {
   lua_pop(L, 1);
 }
 
+typedef struct Box {
+  void *value;
+  uintptr_t seal;
+} Box;
+
+static uintptr_t seal_of(lua_State *L, const Box *box) {
+  return (uintptr_t)lua_topointer(L, LUA_REGISTRYINDEX) ^ (uintptr_t)box;
+}
+
+static bool is_sealed(lua_State *L, int index, const char *type, const Box *box) {
+  if (type == bind_tensor_type) return true;
+  return lua_rawlen(L, index) == sizeof *box && box->seal == seal_of(L, box);
+}
+
 void **bind_push_box(lua_State *L, const char *type, int user_values) {
-  void **box = lua_newuserdatauv(L, sizeof *box, user_values);
-  *box = NULL;
+  bool sealed = type != bind_tensor_type;
+  Box *box = lua_newuserdatauv(L, sealed ? sizeof *box : sizeof box->value, user_values);
+  box->value = NULL;
+  if (sealed) box->seal = seal_of(L, box);
   bind_set_type(L, type);
-  return box;
+  return &box->value;
+}
+
+void *bind_take(lua_State *L, const char *type) {
+  Box *box = bind_check_userdata(L, 1, type);
+  if (!is_sealed(L, 1, type, box)) return NULL;
+  void *value = box->value;
+  box->value = NULL;
+  return value;
+}
+
+void **bind_look(lua_State *L, int index, const char *type) {
+  Box *box = luaL_testudata(L, index, type);
+  if (box == NULL) return NULL;
+  if (!is_sealed(L, index, type, box))
+    bind_argument_error(L, index, lua_pushfstring(L, "this %s is a copy of another userdata: a value belongs to the Lua "
+                                                  "state that made it, and cannot be put into one from outside", type));
+  return &box->value;
 }
 
 /* Not a file of Lua's, for instance, which has a finalizer too. */
@@ -72,7 +110,7 @@ void *bind_scratch_behind(lua_State *L, size_t head, int64_t count, size_t size)
 void *bind_scratch(lua_State *L, int64_t count, size_t size) { return bind_scratch_behind(L, 0, count, size); }
 
 void *bind_test(lua_State *L, int index, const char *type) {
-  void **box = luaL_testudata(L, index, type);
+  void **box = bind_look(L, index, type);
   if (box == NULL) return NULL;
   if (*box == NULL) bind_argument_error(L, index, lua_pushfstring(L, "this %s was freed", type));
   if (bind_env(L)->collecting)

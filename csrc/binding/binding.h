@@ -34,7 +34,15 @@ typedef struct BindType {
  */
 extern char bind_orphans;
 
+#define BIND_TENSOR bind_tensor_type
+extern const char bind_tensor_type[]; /* "gpt.Tensor" */
 #define BIND_TOKENIZER "gpt.Tokenizer" /* the type that gpt.tokenizer returns */
+
+/* What the environment's userdata holds. */
+typedef struct BindEnv {
+  GptEnv *env;      /* NULL: the state is being closed, and the module was */
+  const void *home; /* the state's registry, which tells it from any other */
+} BindEnv;
 
 /* The environment of the running state: upvalue 1 of every function of the binding. */
 GptEnv *bind_env(lua_State *L);
@@ -54,8 +62,16 @@ void bind_push_methods(lua_State *L, const char *type);
 /* Gives the userdata on top of the stack its type, for one that is no box. */
 void bind_set_type(lua_State *L, const char *type);
 
-/* Pushes an empty box of that type and returns where to put the pointer. */
+/* Pushes an empty box of that type and returns where to put the pointer. A box has a seal that no other has: of another
+ * userdata that has its type and its bytes, as a host may make one in another state, nothing is used, and nothing freed.
+ * Tensors have none: they are many, and larger boxes made a small operation a quarter slower. */
 void **bind_push_box(lua_State *L, const char *type, int user_values);
+
+/* For finalizers: what the box argument at 1 holds, which it holds no longer; NULL: nothing. */
+void *bind_take(lua_State *L, const char *type);
+
+/* Where the box at index has its pointer; NULL where the value is of another type. */
+void **bind_look(lua_State *L, int index, const char *type);
 
 /* What free(), close() and __close do: as __gc, which the type has; but nothing in the middle of an operation of the
  * core's, which a finalizer may interrupt where memory is short: the collector frees it then. */

@@ -24,9 +24,7 @@ static int map_file(lua_State *L) {
 }
 
 static int release_mapped_file(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_mapped_file_close(*box);
-  *box = NULL;
+  gpt_mapped_file_close(bind_take(L, MAPPED_FILE));
   return 0;
 }
 
@@ -135,9 +133,7 @@ static int read_directory(lua_State *L) {
 }
 
 static int release_directory(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_directory_close(*box);
-  *box = NULL;
+  gpt_directory_close(bind_take(L, DIRECTORY));
   return 0;
 }
 

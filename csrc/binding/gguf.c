@@ -23,9 +23,7 @@ static int open_file(lua_State *L) {
 }
 
 static int release_gguf(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_gguf_close(*box);
-  *box = NULL;
+  gpt_gguf_close(bind_take(L, TYPE));
   return 0;
 }
 

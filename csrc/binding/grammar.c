@@ -119,9 +119,12 @@ static int builder_finish(lua_State *L) {
 }
 
 static int collect_grammar(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_grammar_free(*box);
-  *box = NULL;
+  gpt_grammar_free(bind_take(L, GRAMMAR));
+  return 0;
+}
+
+static int collect_builder(lua_State *L) {
+  gpt_grammar_free(bind_take(L, BUILDER));
   return 0;
 }
 
@@ -202,9 +205,7 @@ static int new_tree(lua_State *L) {
 }
 
 static int collect_tree(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_token_tree_free(*box);
-  *box = NULL;
+  gpt_token_tree_free(bind_take(L, TREE));
   return 0;
 }
 
@@ -226,9 +227,7 @@ static int new_matcher(lua_State *L) {
 }
 
 static int collect_matcher(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_matcher_free(*box);
-  *box = NULL;
+  gpt_matcher_free(bind_take(L, MATCHER));
   return 0;
 }
 
@@ -258,9 +257,7 @@ static int new_cursor(lua_State *L) {
 }
 
 static int collect_cursor(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_cursor_free(*box);
-  *box = NULL;
+  gpt_cursor_free(bind_take(L, CURSOR));
   return 0;
 }
 
@@ -310,7 +307,7 @@ static const luaL_Reg builder_methods[] = {{"rule", builder_rule}, {"state", bui
                                            {"characters", builder_characters}, {"skip", builder_skip},
                                            {"call", builder_call}, {"text", builder_text},
                                            {"finish", builder_finish}, {NULL, NULL}};
-static const luaL_Reg builder_meta[] = {{"__gc", collect_grammar}, {NULL, NULL}};
+static const luaL_Reg builder_meta[] = {{"__gc", collect_builder}, {NULL, NULL}};
 static const luaL_Reg grammar_methods[] = {{"matches", grammar_matches}, {NULL, NULL}};
 static const luaL_Reg grammar_meta[] = {{"__gc", collect_grammar}, {"__tostring", grammar_to_string}, {NULL, NULL}};
 static const luaL_Reg tree_meta[] = {{"__gc", collect_tree}, {NULL, NULL}};

@@ -35,7 +35,7 @@ static int call_function(lua_State *L) {
   bind_share_tensor(L, run->output);
   bind_push_pass(L, run->pass);
   lua_call(L, 2, 1);
-  GptTensor **box = luaL_testudata(L, -1, BIND_TENSOR);
+  GptTensor **box = (GptTensor **)bind_look(L, lua_gettop(L), BIND_TENSOR);
   bool made = box != NULL && *box != NULL;
   if (made || lua_isnil(L, -1)) run->result = gpt_tensor_retain(made ? *box : run->output);
   else run->came = box != NULL ? "a freed one" : bind_typename(L, -1);

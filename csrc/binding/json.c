@@ -80,9 +80,7 @@ static void push_value(lua_State *L, Reading reading, const cJSON *value) {
 }
 
 static int release_document(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_json_free(bind_env(L), *box);
-  *box = NULL;
+  gpt_json_free(bind_env(L), bind_take(L, DOCUMENT));
   return 0;
 }
 

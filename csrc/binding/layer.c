@@ -117,9 +117,7 @@ void bind_set_child(lua_State *L, int layer, const char *name, int child) {
 
 /* __gc: a layer with Lua behind it lets go of its parts, which breaks circles. */
 static int layer_collect(lua_State *L) {
-  GptLayer **box = bind_check_userdata(L, 1, BIND_LAYER);
-  GptLayer *layer = *box;
-  *box = NULL;
+  GptLayer *layer = bind_take(L, BIND_LAYER);
   if (layer == NULL) return 0;
   if (layer->kind->host) gpt_layer_clear(layer);
   gpt_layer_release(layer);

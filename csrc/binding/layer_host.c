@@ -21,7 +21,7 @@ typedef struct HostRun {
 
 /* Keeps the tensor at index as the run's result. */
 static void take_result(lua_State *L, HostRun *run, int index) {
-  GptTensor **box = luaL_testudata(L, index, BIND_TENSOR);
+  GptTensor **box = (GptTensor **)bind_look(L, index, BIND_TENSOR);
   if (box != NULL && *box != NULL) {
     run->y = gpt_tensor_retain(*box);
     return;

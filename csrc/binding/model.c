@@ -55,7 +55,7 @@ static int find_part(lua_State *L) {
   push_part(L, part);
   part->absent = lua_isboolean(L, -1) && !lua_toboolean(L, -1) && part->name[0] == 'p';
   if (part->refused || part->absent || lua_isnil(L, -1)) return 0;
-  GptLayer **box = luaL_testudata(L, -1, BIND_LAYER);
+  GptLayer **box = (GptLayer **)bind_look(L, lua_gettop(L), BIND_LAYER);
   if (box == NULL || *box == NULL) {
     refuse_part(part, " must be a layer, or a function that returns one; got ", bind_typename(L, -1));
     return 0;

@@ -32,10 +32,10 @@ static void collect_orphans(lua_State *L) {
 
 /* Once it has run there is no environment: whatever asks for it raises. */
 static int collect_env(lua_State *L) {
-  GptEnv **box = lua_touserdata(L, 1);
-  if (*box != NULL) collect_orphans(L);
-  gpt_env_free(*box);
-  *box = NULL;
+  BindEnv *box = lua_touserdata(L, 1);
+  if (box->env != NULL) collect_orphans(L);
+  gpt_env_free(box->env);
+  box->env = NULL;
   return 0;
 }
 
@@ -52,16 +52,16 @@ static void make_env(lua_State *L) {
   if (made) return;
   if (lua_gc(L, LUA_GCISRUNNING) < 0) luaL_error(L, "gpt cannot be opened by a finalizer");
   make_orphans(L);
-  GptEnv **box = lua_newuserdatauv(L, sizeof(GptEnv *), 1); /* protect.c has its user value */
-  *box = NULL;
+  BindEnv *box = lua_newuserdatauv(L, sizeof *box, 1); /* protect.c has its user value */
+  *box = (BindEnv){.home = lua_topointer(L, LUA_REGISTRYINDEX)};
   luaL_newmetatable(L, ENV_TYPE);
   lua_pushcfunction(L, collect_env);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  *box = gpt_env_new();
-  if (*box == NULL) luaL_error(L, "not enough memory to open gpt");
-  (*box)->host = L;
-  (*box)->on_pressure = collect_garbage;
+  box->env = gpt_env_new();
+  if (box->env == NULL) luaL_error(L, "not enough memory to open gpt");
+  box->env->host = L;
+  box->env->on_pressure = collect_garbage;
   lua_setfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
 }
 

@@ -47,9 +47,7 @@ static int new_writer(lua_State *L) {
 }
 
 static int release_writer(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_file_writer_free(*box);
-  *box = NULL;
+  gpt_file_writer_free(bind_take(L, FILE_WRITER));
   return 0;
 }
 
@@ -80,9 +78,7 @@ static int new_set(lua_State *L) {
 }
 
 static int release_set(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_file_set_free(*box);
-  *box = NULL;
+  gpt_file_set_free(bind_take(L, BIND_FILE_SET));
   return 0;
 }
 

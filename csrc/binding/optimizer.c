@@ -200,10 +200,7 @@ local optimizer = gpt.optim.Muon(groups, { lr = 1e-2 })
 static int new_muon(lua_State *L) { return new_optimizer(L, &gpt_muon); }
 
 static int optimizer_collect(lua_State *L) {
-  GptOptimizer **box = bind_check_userdata(L, 1, BIND_OPTIMIZER);
-  GptOptimizer *optimizer = *box;
-  *box = NULL;
-  gpt_optimizer_free(optimizer);
+  gpt_optimizer_free(bind_take(L, BIND_OPTIMIZER));
   return 0;
 }
 

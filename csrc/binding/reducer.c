@@ -31,9 +31,7 @@ static int new_reducer(lua_State *L) {
 }
 
 static int reducer_collect(lua_State *L) {
-  void **box = bind_check_userdata(L, 1, REDUCER);
-  gpt_reducer_free(*box);
-  *box = NULL;
+  gpt_reducer_free(bind_take(L, REDUCER));
   return 0;
 }
 

@@ -69,9 +69,7 @@ static GptRandom *sampler_random(lua_State *L, int index) {
 }
 
 static int collect_sampler(lua_State *L) {
-  GptSampler **box = bind_check_userdata(L, 1, SAMPLER), *sampler = *box;
-  *box = NULL;
-  gpt_sampler_free(sampler);
+  gpt_sampler_free(bind_take(L, SAMPLER));
   return 0;
 }
 

@@ -106,10 +106,7 @@ static int new_session(lua_State *L) {
 }
 
 static int session_collect(lua_State *L) {
-  GptSession **box = bind_check_userdata(L, 1, SESSION);
-  GptSession *session = *box;
-  *box = NULL;
-  gpt_session_free(session);
+  gpt_session_free(bind_take(L, SESSION));
   return 0;
 }
 

@@ -70,10 +70,7 @@ void bind_share_tensor(lua_State *L, GptTensor *borrowed) {
 
 /* __gc, __close and free: the box lets go of its tensor; what others still use stays. */
 static int tensor_collect(lua_State *L) {
-  GptTensor **box = bind_check_userdata(L, 1, BIND_TENSOR);
-  GptTensor *tensor = *box;
-  *box = NULL;
-  gpt_tensor_release(tensor);
+  gpt_tensor_release(bind_take(L, BIND_TENSOR));
   return 0;
 }
 

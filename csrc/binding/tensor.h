@@ -12,8 +12,6 @@
 #include "core/ops/create.h"
 #include "core/tensor/tensor.h"
 
-#define BIND_TENSOR "gpt.Tensor"
-
 /* The tensor at index, borrowed; an argument error for anything else. Or NULL where the value is no tensor. */
 GptTensor *bind_tensor(lua_State *L, int index);
 GptTensor *bind_test_tensor(lua_State *L, int index);

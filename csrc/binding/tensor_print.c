@@ -157,8 +157,8 @@ The tensor as text: shape and dtype, whether it requires a gradient or which op 
 --  {3.0000, 4.5000}}
 */
 int bind_tensor_print(lua_State *L) {
-  GptTensor **box = bind_check_userdata(L, 1, BIND_TENSOR);
-  if (*box == NULL) {
+  bind_check_userdata(L, 1, BIND_TENSOR);
+  if (*bind_look(L, 1, BIND_TENSOR) == NULL) {
     lua_pushliteral(L, "tensor (freed)");
     return 1;
   }

@@ -201,9 +201,9 @@ static BindTensorList *push_list(lua_State *L) {
   BindTensorList *list = bind_push_tensor_list(L, count);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
-    if (luaL_testudata(L, -1, BIND_TENSOR) == NULL)
+    GptTensor **box = (GptTensor **)bind_look(L, -1, BIND_TENSOR);
+    if (box == NULL)
       bind_argument_error(L, 1, lua_pushfstring(L, "element [%I]: a tensor expected, got %s", i, bind_typename(L, -1)));
-    GptTensor **box = lua_touserdata(L, -1);
     if (*box == NULL) bind_argument_error(L, 1, lua_pushfstring(L, "element [%I]: this tensor was freed", i));
     bind_tensor_list_add(L, list, *box);
     lua_pop(L, 1);

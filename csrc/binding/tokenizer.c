@@ -74,9 +74,7 @@ static int finish_training(lua_State *L) {
 }
 
 static int collect_trainer(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_trainer_free(*box);
-  *box = NULL;
+  gpt_trainer_free(bind_take(L, TRAINER));
   return 0;
 }
 
@@ -487,10 +485,7 @@ static int to_string(lua_State *L) {
 }
 
 static int tokenizer_collect(lua_State *L) {
-  GptEnv *env = bind_env(L);
-  void **box = bind_check_userdata(L, 1, TYPE);
-  gpt_tokenizer_free(env, *box);
-  *box = NULL;
+  gpt_tokenizer_free(bind_env(L), bind_take(L, TYPE));
   return 0;
 }
 

@@ -21,9 +21,7 @@ static int new_tokens(lua_State *L) {
 }
 
 static int tokens_collect(lua_State *L) {
-  void **box = lua_touserdata(L, 1);
-  gpt_tokens_free(*box);
-  *box = NULL;
+  gpt_tokens_free(bind_take(L, TOKENS));
   return 0;
 }
 

@@ -26,9 +26,7 @@ static int new_world(lua_State *L) {
 }
 
 static int world_collect(lua_State *L) {
-  void **box = bind_check_userdata(L, 1, BIND_WORLD);
-  gpt_world_free(*box);
-  *box = NULL;
+  gpt_world_free(bind_take(L, BIND_WORLD));
   return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "core/base/env.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,24 @@ void gpt_env_free(GptEnv *env) {
   if (env == NULL) return;
   gpt_trim(env);
   free(env);
+}
+
+/* A number or a pointer, and never 0. */
+static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
+
+uintptr_t gpt_env_enter(GptEnv *env) {
+  uintptr_t before = atomic_load_explicit(&env->inside, memory_order_relaxed);
+  if (before == 0) atomic_store_explicit(&env->inside, this_thread(), memory_order_relaxed);
+  return before;
+}
+
+void gpt_env_leave(GptEnv *env, uintptr_t before) {
+  atomic_store_explicit(&env->inside, before, memory_order_relaxed);
+}
+
+bool gpt_env_elsewhere(GptEnv *env) {
+  uintptr_t inside = atomic_load_explicit(&env->inside, memory_order_relaxed);
+  return inside != 0 && inside != this_thread();
 }
 
 void gpt_make_plain(char *message) {

@@ -8,6 +8,7 @@
 #ifndef GPT_ENV_H
 #define GPT_ENV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,6 +69,7 @@ typedef struct GptEnv {
   struct GptLayer *doomed;      /* layers to be freed, in a line */
   bool freeing;                 /* somebody works on that line */
   int depth;                    /* layers running inside each other */
+  atomic_uintptr_t inside;      /* stands for the thread in a long operation (gpt_env_enter); 0: none is */
   bool collecting;              /* on_pressure runs, in the middle of an op */
   struct GptPass *pass; /* the pass that is running a host's layer now, or NULL */
   struct GptFileFaults *file_faults; /* calls on files that specs let fail; NULL but there */
@@ -80,6 +82,17 @@ GptEnv *gpt_env_new(void);
 
 /* Frees the environment and its cached blocks. Nothing made in it may be used afterwards. */
 void gpt_env_free(GptEnv *env);
+
+/*
+ * The beginning and the end of a pass, a backward or a step of an optimizer, which may be within each other: a host that
+ * lets two threads use one environment at once can be told so by the second (gpt_env_elsewhere) while the first is in one.
+ * gpt_env_leave is given what gpt_env_enter returned.
+ */
+uintptr_t gpt_env_enter(GptEnv *env);
+void gpt_env_leave(GptEnv *env, uintptr_t before);
+
+/* Is another thread in such an operation? */
+bool gpt_env_elsewhere(GptEnv *env);
 
 /* Leaves a message; returns false, so that `return gpt_fail(env, ...)` reads well. */
 bool gpt_fail(GptEnv *env, const char *format, ...) GPT_PRINTF(2, 3);

@@ -172,10 +172,12 @@ static GptTensor *run_held(GptEnv *env, GptPass *pass, const GptChild *place, Gp
   if (env->depth >= DEEPEST) return gpt_fail_null(env, "layers are nested more than %d deep", DEEPEST);
   gpt_layer_retain(layer);
   gpt_tensor_retain(x);
+  uintptr_t before = gpt_env_enter(env);
   env->depth++;
   GptTensor *y = pass->observer != NULL ? run_observed(env, pass, place, layer, x)
                                         : layer->kind->forward(env, pass, layer, x);
   env->depth--;
+  gpt_env_leave(env, before);
   gpt_layer_release(layer);
   gpt_tensor_release(x);
   return y;

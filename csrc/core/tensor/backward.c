@@ -112,6 +112,7 @@ static void free_reached(GptEnv *env, Reached *reached) {
 static bool go_back_from(GptEnv *env, GptTensor *root, GptTensor *grad, uint64_t since, bool keep) {
   Reached reached = {.id = ++env->sequence, .since = since};
   bool recording = env->recording;
+  uintptr_t before = gpt_env_enter(env);
   env->recording = false;
   bool done = collect_nodes(env, &reached, root->node);
   if (done) {
@@ -120,6 +121,7 @@ static bool go_back_from(GptEnv *env, GptTensor *root, GptTensor *grad, uint64_t
   }
   free_reached(env, &reached);
   env->recording = recording;
+  gpt_env_leave(env, before);
   return done;
 }
 

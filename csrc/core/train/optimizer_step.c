@@ -264,6 +264,7 @@ static void count_step(GptOptimizer *optimizer) {
 
 bool gpt_optimizer_step(GptOptimizer *optimizer) {
   Step step = {.env = optimizer->env};
+  uintptr_t before = gpt_env_enter(step.env);
   bool ready = prepare_step(optimizer, &step);
   if (ready) {
     count_step(optimizer);
@@ -273,5 +274,6 @@ bool gpt_optimizer_step(GptOptimizer *optimizer) {
   }
   if (step.matrices > 0) gpt_scratch_free(&step.scratch, step.env);
   gpt_free(step.env, step.updates);
+  gpt_env_leave(step.env, before);
   return ready;
 }
