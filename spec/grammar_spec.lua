@@ -392,6 +392,29 @@ describe("the option grammar", function()
       tokenizer = tokenizer, temperature = 0 })))
   end)
 
+  it("takes what must follow token by token from a tokenizer that changes texts, still without a pass", function()
+    local tokenizer = script.tokenizer {}
+    function tokenizer.encode(_, text) return { text:upper():byte(1, -1) } end
+    local model, calls = flat_model(257)
+    local ids = gpt.generate(model, { 5 }, options('root ::= "yes"', { tokenizer = tokenizer }))
+    assert.same({ 5, ("yes"):byte(1, -1) }, ids)
+    assert.equal(0, calls.count)
+  end)
+
+  it("counts what must follow as said, for the repetition penalty", function()
+    local function likes(ids)
+      local logits = gpt.zeros(#ids, 257)
+      logits[#ids][("x"):byte() + 1], logits[#ids][("y"):byte() + 1] = 1, 0.9
+      return logits
+    end
+    local function generated(penalty)
+      return gpt.generate(likes, "-", options('root ::= "x" [xy]', { tokenizer = script.tokenizer {}, temperature = 0,
+        repetition_penalty = penalty }))
+    end
+    assert.equal("-xx", generated(1))
+    assert.equal("-xy", generated(2))
+  end)
+
   it("takes what must follow from a tokenizer that puts a blank before a text, without the blank", function()
     local tokenizer = script.tokenizer {}
     function tokenizer.encode(_, text) return { (" " .. text):byte(1, -1) } end
