@@ -67,13 +67,23 @@ KERNEL_FLAGS_dotprod = -march=armv8.2-a+dotprod
 KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
+# These files come out the same in sets that add instructions for bytes and pairs, and are compiled only in the set
+# before; their functions stand there under the other sets' names. (A quarter of the module.)
+SHARED = csrc/core/kernels/skinny.c csrc/core/kernels/skinny_columns.c
+SHARED_NAMES = few_f32 skinny_rows short_rows_f16 short_rows_bf16 skinny_columns columns_f32 columns_f16 columns_bf16
+SET_BEFORE_avxvnni = avx2
+SET_BEFORE_avx512vnni = avx512
+SET_BEFORE_avx512bf16 = avx512
+kernels_of = $(if $(SET_BEFORE_$(1)),$(filter-out $(SHARED),$(KERNELS)),$(KERNELS))
+shared_names = $(if $(SET_BEFORE_$(1)),$(foreach name,$(SHARED_NAMES),-Dgpt_kernel_$(name)_$(1)=gpt_kernel_$(name)_$(SET_BEFORE_$(1))))
+
 # What is written over tiles goes with the set avx512bf16: by AMX's instructions, and by plain C to check it.
 TILE_SETS = $(if $(filter x86_64-%,$(MACHINE)),amx tiles)
 KERNEL_FLAGS_amx = $(KERNEL_FLAGS_avx512bf16) -mamx-tile -mamx-bf16
 KERNEL_FLAGS_tiles = $(KERNEL_FLAGS_avx512bf16)
 
 SOURCES = $(filter-out $(KERNELS) $(TILED) csrc/static/% csrc/mpi/%,$(shell find csrc -name '*.c' | LC_ALL=C sort))
-KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(KERNELS:csrc/%.c=$(BUILD)/obj/$(set)/%.o)) \
+KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(patsubst csrc/%.c,$(BUILD)/obj/$(set)/%.o,$(call kernels_of,$(set)))) \
   $(foreach set,$(TILE_SETS),$(TILED:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
@@ -130,7 +140,7 @@ define kernel_rule
 $$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(say)
-	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(UNCHECKED) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(UNCHECKED) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) $$(call shared_names,$(1)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach set,$(KERNEL_SETS) $(TILE_SETS),$(eval $(call kernel_rule,$(set))))
 

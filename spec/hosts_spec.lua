@@ -57,6 +57,18 @@ describe("a program with luagpt in it", function()
       false }, { output_of("'" .. program .. "' nowhere Hello") })
   end)
 
+  it("takes less than 5 MB without OpenBLAS", function()
+    local flags, program = static_flags(), directory .. "/small"
+    if not flags:find "libopenblas%.a" then pending "OpenBLAS's static library is not installed" end
+    local shared = flags:gsub("%S*libopenblas%.a", "-lopenblas"):gsub("%S*%-%-exclude%-libs%S*", "")
+    local built = output_of(("cc -s -Icsrc $(pkg-config --cflags lua5.4) -o '%s' examples/hosts/program/main.c %s"):format(
+      program, shared))
+    if built:find "undefined reference to .__[au]%w*san" then pending "built for a sanitizer" end
+    assert.equal("", built)
+    local file <close> = assert(io.open(program))
+    assert.is_true(file:seek "end" < 5000000)
+  end)
+
   it("may be of C alone: docs/c.md", function()
     local flags, program = static_flags(), directory .. "/generate"
     files.write(program .. ".c", files.read("docs/c.md"):match "```c\n(.-)```\n")
