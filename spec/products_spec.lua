@@ -45,18 +45,23 @@ end
 check_shape(12, 0, 16)
 check_shape(1000, 257, 33)
 check_shape(130, 700, 800)
+check_shape(70, 1100, 40)
+check_shape(530, 4110, 20)
 
 -- A layer's bias, and gradients that are added to those of an earlier backward.
-local layer, x, dy = gpt.nn.Linear(70, 50), whole(90, 70), whole(90, 50)
-gpt.no_grad(function()
-  layer.weight:copy(whole(50, 70))
-  layer.bias:copy(whole(50))
-end)
-x:requires_grad(true)
-for _ = 1, 2 do (layer(x) * dy):sum():backward() end
-check("bias", layer(x), by_few_rows(x, layer.weight:transpose(1, 2)) + layer.bias)
-check("input's gradient", x.grad, by_few_rows(dy, layer.weight) * 2)
-check("weight's gradient", layer.weight.grad, by_few_rows(turned(dy):transpose(1, 2), x) * 2)
+for _, size in ipairs { { 70, 50, 90 }, { 600, 530, 1050 } } do
+  local inputs, outputs, rows = table.unpack(size)
+  local layer, x, dy = gpt.nn.Linear(inputs, outputs), whole(rows, inputs), whole(rows, outputs)
+  gpt.no_grad(function()
+    layer.weight:copy(whole(outputs, inputs))
+    layer.bias:copy(whole(outputs))
+  end)
+  x:requires_grad(true)
+  for _ = 1, 2 do (layer(x) * dy):sum():backward() end
+  check("bias", layer(x), by_few_rows(x, layer.weight:transpose(1, 2)) + layer.bias)
+  check("input's gradient", x.grad, by_few_rows(dy, layer.weight) * 2)
+  check("weight's gradient", layer.weight.grad, by_few_rows(turned(dy):transpose(1, 2), x) * 2)
+end
 
 -- Weights that no product takes as they lie: repeated rows, columns between others, and three of these side by side.
 local function check_weight(what, weight)

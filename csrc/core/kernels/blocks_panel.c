@@ -121,11 +121,10 @@ INLINE void pack(const Kind kind, uint8_t *panel, const GptLines *w, int64_t row
 /* How many rows a group of m stands for: there is code for some sizes only. */
 INLINE int64_t group_size(int64_t m) { return m <= 2 ? m : m <= 4 ? 4 : m <= 8 ? 8 : 12; }
 
-/* One block of one row of the input, row t of m. */
-INLINE void put_input(const Kind kind, uint8_t *record, const int8_t *bytes, float scale, int64_t t, int64_t m) {
-  int32_t sum = 0;
+/* What shares a scale in one row of the input, row t of m. */
+INLINE void put_input(const Kind kind, uint8_t *record, const int8_t *bytes, float scale, int32_t sum, int64_t t,
+                      int64_t m) {
   for (int i = 0; i < SHARED(kind); i += 4) memcpy(record + i * m + 4 * t, bytes + i, 4);
-  for (int i = 0; i < SHARED(kind); i++) sum += bytes[i];
   uint8_t *rest = record + SHARED(kind) * m + 4 * t;
   const float total = scale * (float)sum;
   const int32_t start = -kind.zero * sum;
@@ -142,11 +141,13 @@ INLINE void pack_input(const Kind kind, uint8_t *to, const GptLines *x, int64_t 
   const int64_t size = group_size(m);
   int8_t bytes[32];
   if (size > m) memset(to, 0, (size_t)group_bytes(kind, m, k));
-  for (int64_t t = 0; t < m; t++)
-    for (int64_t b = 0; b < k / 32; b++) {
-      float scale = quantise_block(bytes, (const float *)((const char *)x->data + t * x->bytes) + 32 * b);
-      for (int i = 0; i < 32; i += SHARED(kind))
-        put_input(kind, to + (32 * b + i) / SHARED(kind) * INPUT_RECORD(kind, size), bytes + i, scale, t, size);
+  for (int64_t b = 0; b < k / 32; b++, to += 32 / SHARED(kind) * INPUT_RECORD(kind, size))
+    for (int64_t t = 0; t < m; t++) {
+      const BlockScale s = quantise_block(bytes, (const float *)((const char *)x->data + t * x->bytes) + 32 * b);
+      if (SHARED(kind) == 32) put_input(kind, to, bytes, s.scale, sum_ints(s.halves[0] + s.halves[1]), t, size);
+      else
+        for (int i = 0; i < 2; i++)
+          put_input(kind, to + i * INPUT_RECORD(kind, size), bytes + 16 * i, s.scale, sum_ints(s.halves[i]), t, size);
     }
 }
 

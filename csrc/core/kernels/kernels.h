@@ -92,6 +92,7 @@ typedef struct GptKernels {
   const char *name; /* of the set: dispatch.c lists them */
 
   const GptPanels *panels; /* NULL: OpenBLAS does all products */
+  const GptWeightPanels *float_panels; /* for products of many rows in f32; NULL: the panels above, and OpenBLAS, do them */
 
   /* For weights of each dtype. Those of f32 are for products in bf16. gpt_weight_panels chooses among panels. */
   const GptWeightKernels *weights;

@@ -10,6 +10,11 @@
 #else
 #define PAIRS(name) NULL
 #endif
+#if WIDTH == 16
+#define FLOATS(name) &gpt_kernel(name)
+#else
+#define FLOATS(name) NULL
+#endif
 #define BLOCKS(name) {&gpt_kernel(few_##name), NULL, &gpt_kernel(panels_##name)}
 
 /* With registers enough; elsewhere OpenBLAS, which knows more processors, does all products. */
@@ -38,6 +43,7 @@ extern const GptKernels gpt_kernel(table);
 const GptKernels gpt_kernel(table) = {
     .name = TEXT_OF_EXPANDED(GPT_KERNELS),
     .panels = HAS_PANELS ? &gpt_kernel(panels) : NULL,
+    .float_panels = FLOATS(panels_floats),
     .weights = weights,
     .dot = gpt_kernel(dot),
     .skinny_rows = gpt_kernel(skinny_rows),

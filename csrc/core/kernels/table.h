@@ -28,7 +28,7 @@ extern const GptFewRowsKernels gpt_kernel(few_f32), gpt_kernel(few_f16), gpt_ker
     gpt_kernel(few_q4_1), gpt_kernel(few_q5_0), gpt_kernel(few_q5_1), gpt_kernel(few_q4_k), gpt_kernel(few_q5_k),
     gpt_kernel(few_q6_k);
 extern const GptFewRowsKernels gpt_kernel(some_f16), gpt_kernel(some_bf16);
-extern const GptWeightPanels gpt_kernel(panels_f32), gpt_kernel(panels_f16), gpt_kernel(panels_bf16),
+extern const GptWeightPanels gpt_kernel(panels_floats), gpt_kernel(panels_f32), gpt_kernel(panels_f16), gpt_kernel(panels_bf16),
     gpt_kernel(panels_q8_0), gpt_kernel(panels_q4_0), gpt_kernel(panels_q4_1), gpt_kernel(panels_q5_0),
     gpt_kernel(panels_q5_1), gpt_kernel(panels_q4_k), gpt_kernel(panels_q5_k), gpt_kernel(panels_q6_k);
 

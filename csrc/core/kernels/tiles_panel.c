@@ -1,6 +1,6 @@
 /*
  * Products of many rows in bf16 by tiles: 32 rows of the input by a panel of 32 rows of the weight are four tiles of
- * sums. A panel is that of pairs (pairs_panel.c), which is a tile's layout, filled up with zeros to whole tiles. The order
+ * sums. A panel is that of pairs (lanes_panel.c), which is a tile's layout, filled up with zeros to whole tiles. The order
  * of an element's sum depends on k alone.
  */
 #include "core/kernels/amx.h"

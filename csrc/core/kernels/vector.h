@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define WIDTH 16
 #elif defined(__AVX2__)
@@ -42,11 +46,21 @@ INLINE Vec all(float s) { return s - (Vec){0}; }
 
 /* The first n < WIDTH floats at p, the rest taken from fill. */
 INLINE Vec load_part(const float *p, int64_t n, Vec fill) {
+#if WIDTH == 16
+  return (Vec)_mm512_mask_loadu_ps((__m512)fill, (__mmask16)((1u << n) - 1), p);
+#else
   memcpy(&fill, p, (size_t)n * sizeof *p);
   return fill;
+#endif
 }
 
-INLINE void store_part(float *p, int64_t n, Vec v) { memcpy(p, &v, (size_t)n * sizeof *p); }
+INLINE void store_part(float *p, int64_t n, Vec v) {
+#if WIDTH == 16
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+  memcpy(p, &v, (size_t)n * sizeof *p);
+#endif
+}
 
 /* a where the mask (of a comparison) is set, b elsewhere */
 INLINE Vec choose(Ints mask, Vec a, Vec b) { return (Vec)(((Ints)a & mask) | ((Ints)b & ~mask)); }

@@ -17,7 +17,9 @@
 #define LEAST_COLUMNS 64      /* but not below that */
 #define TILES_EACH 3          /* tiles for each thread, so that all end at about the same time */
 #define SHAPED_TILES 4        /* tiles wanted where the number of threads must not count */
-#define SHALLOW 512           /* the deepest product from our own panels */
+#define SHALLOW 512           /* the deepest product from tiles of our own panels */
+#define PACKED_DEPTH 4096     /* of sums whose sides are packed once, at a time, */
+#define PACKED_FLOATS (2 << 20) /* and numbers of the left side */
 
 bool gpt_matrix_fits(GptMatrix m) {
   bool by_rows = (m.column_stride == 1 || m.columns <= 1) && (m.rows <= 1 || m.row_stride >= gpt_larger(m.columns, 1));
@@ -43,7 +45,7 @@ static bool halve(int64_t *size, int64_t least, int64_t unit) {
   return true;
 }
 
-/* Deep products are OpenBLAS's, which is a few percent faster there; in shallow ones its packing weighs more. */
+/* Deep products are packed once as a whole (float_panels), or are OpenBLAS's; in shallow ones packing weighs more. */
 static bool from_panels(const GptProduct *p) { return gpt_kernels()->panels != NULL && p->a.columns <= SHALLOW; }
 
 /*
@@ -125,24 +127,45 @@ static GptLines rows_as_lines(const GptMatrix *m) {
   return (GptLines){m->data, (by_rows ? m->row_stride : m->column_stride) * (int64_t)sizeof(float), !by_rows};
 }
 
-/* The panels for a product in bf16, or NULL: nobody asked for it, or the processor has no such products. */
-static const GptWeightPanels *bf16_panels(const GptEnv *env, const GptProduct *p) {
-  return env->bf16_products && (p->bias == NULL || !p->add) ? gpt_weight_panels(GPT_F32) : NULL;
+/* The panels of a product of many rows that is packed once: in bf16 where somebody asked for it; NULL: other ways are
+   better. */
+static const GptWeightPanels *wide_panels(const GptEnv *env, const GptProduct *p) {
+  if (p->bias != NULL && p->add) return NULL;
+  const GptWeightPanels *rounded = env->bf16_products ? gpt_weight_panels(GPT_F32) : NULL;
+  return rounded != NULL || p->a.columns <= SHALLOW ? rounded : gpt_kernels()->float_panels;
 }
 
-static bool multiply_rounded(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels) {
-  const GptMatrix columns = gpt_matrix_transposed(p->b);
-  const GptPacked packed = {.y = p->c, .x = rows_as_lines(&p->a), .w = rows_as_lines(&columns), .w_size = sizeof(float),
-                            .k = p->a.columns, .bias = p->bias, .add = p->add};
+/* Rows from `row` on and sums from `at` on */
+static bool multiply_part(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels, int64_t row, int64_t rows,
+                          int64_t at, int64_t depth) {
+  const int64_t m = gpt_smaller(rows, p->c.rows - row), k = gpt_smaller(depth, p->a.columns - at);
+  const GptMatrix a = gpt_part(&p->a, row, m, at, k);
+  const GptMatrix columns = gpt_matrix_transposed(gpt_part(&p->b, at, k, 0, p->b.columns));
+  const GptPacked packed = {.y = gpt_part(&p->c, row, m, 0, p->c.columns), .x = rows_as_lines(&a),
+                            .w = rows_as_lines(&columns), .w_size = sizeof(float), .k = k,
+                            .bias = at == 0 ? p->bias : NULL, .add = p->add || at > 0};
   return gpt_panels_multiply(env, &packed, panels);
+}
+
+/* Part by part, so that what is packed takes little memory. Sums are cut by k alone. */
+static bool multiply_by_parts(GptEnv *env, const GptProduct *p, const GptWeightPanels *panels) {
+  const int64_t depth = gpt_larger(gpt_smaller(p->a.columns, PACKED_DEPTH), 1);
+  const int64_t rows = even_piece(p->c.rows, PACKED_FLOATS / depth, panels->group_rows);
+  int64_t at = 0;
+  do {
+    for (int64_t row = 0; row < p->c.rows; row += rows)
+      if (!multiply_part(env, p, panels, row, rows, at, depth)) return false;
+    at += depth;
+  } while (at < p->a.columns);
+  return true;
 }
 
 bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add) {
   GptProduct p = {.c = c, .a = a, .b = b, .bias = bias, .add = add};
   if (c.rows <= 0 || c.columns <= 0) return true;
   if (!is_skinny(env, &p)) {
-    const GptWeightPanels *panels = bf16_panels(env, &p);
-    return panels != NULL ? multiply_rounded(env, &p, panels) : multiply_wide(env, &p);
+    const GptWeightPanels *panels = wide_panels(env, &p);
+    return panels != NULL ? multiply_by_parts(env, &p, panels) : multiply_wide(env, &p);
   }
   if (gpt_is_deep(&p)) return gpt_deep_multiply(env, &p);
   gpt_parallel_for(c.columns, skinny_grain(&p), multiply_skinny, &p);
