@@ -34,24 +34,31 @@ typedef struct Ahead {
 } Ahead;
 
 /* The last products of a row, fewer than WIDTH of them */
-static __attribute__((noinline)) float dot_rest(const Numbers numbers, const float *x, const char *w, int64_t n) {
+static float dot_rest(const Numbers numbers, const float *x, const char *w, int64_t n) {
   return sum_lanes(load_part(x, n, all(0)) * load_rest(numbers, w, n));
+}
+
+/* The sums of J rows that are apart, or without their last products, which begin at p */
+static __attribute__((noinline)) void finish_sums(const Numbers numbers, const Product *o, const Rows *rows, int64_t i,
+                                                  Four sums, int64_t p, int J) {
+  for (int j = 0; j < J; j++) {
+    const int64_t row = rows->j + j * rows->apart;
+    float sum = sums[j] + (o->bias != NULL ? o->bias[row] : 0.0f);
+    if (p < o->k) sum += dot_rest(numbers, o->x + i * o->ldx + p, o->w + row * o->w_bytes + p * numbers.size, o->k - p);
+    o->y[i * o->ldy + row] = sum;
+  }
 }
 
 /* The sums of J rows, J up to WIDE */
 INLINE void store_sums(const Numbers numbers, const Product *o, const Rows *rows, int64_t i, const Vec sums[WIDE],
                        int64_t p, const int J) {
-  const float *x = o->x + i * o->ldx;
-  const char *w = o->w + rows->j * o->w_bytes + p * numbers.size;
-  float *y = o->y + i * o->ldy + rows->j;
   Four four = {0};
   if (J == WIDE) four = sum_lanes_of_four(sums[0], sums[1], sums[2], sums[3]);
   else UNROLL for (int j = 0; j < J; j++) four[j] = sum_lanes(sums[j]);
-  UNROLL for (int j = 0; j < J; j++) {
-    const int64_t at = j * rows->apart;
-    float sum = four[j] + (o->bias != NULL ? o->bias[rows->j + at] : 0.0f);
-    y[at] = p < o->k ? sum + dot_rest(numbers, x + p, w + at * o->w_bytes, o->k - p) : sum;
-  }
+  if (J == WIDE && rows->apart == 1 && p == o->k) {
+    if (o->bias != NULL) four += *(const FourInMemory *)(o->bias + rows->j);
+    *(FourInMemory *)(o->y + i * o->ldy + rows->j) = four;
+  } else finish_sums(numbers, o, rows, i, four, p, J);
 }
 
 /* M rows of x from row i by J rows of w. `all`: J rows are asked for, which is faster than counting them. */
@@ -80,15 +87,15 @@ INLINE void rows_block(const Numbers numbers, const Product *o, const Rows *rows
 }
 
 INLINE void rows_part(const Numbers numbers, const Product *o, const Rows *rows, int64_t i, int64_t m, Ahead ahead,
-                      const int J, const bool all) {
+                      const int J) {
   switch (m) {
-    case 1: rows_block(numbers, o, rows, i, ahead, 1, J, all); break;
-    case 2: rows_block(numbers, o, rows, i, ahead, 2, J, all); break;
-    case 3: rows_block(numbers, o, rows, i, ahead, 3, J, all); break;
+    case 1: rows_block(numbers, o, rows, i, ahead, 1, J, false); break;
+    case 2: rows_block(numbers, o, rows, i, ahead, 2, J, false); break;
+    case 3: rows_block(numbers, o, rows, i, ahead, 3, J, false); break;
 #if TALL > 3
-    case 4: rows_block(numbers, o, rows, i, ahead, 4, J, all); break;
-    case 5: rows_block(numbers, o, rows, i, ahead, 5, J, all); break;
-    case 6: rows_block(numbers, o, rows, i, ahead, 6, J, all); break;
+    case 4: rows_block(numbers, o, rows, i, ahead, 4, J, false); break;
+    case 5: rows_block(numbers, o, rows, i, ahead, 5, J, false); break;
+    case 6: rows_block(numbers, o, rows, i, ahead, 6, J, false); break;
 #endif
     default: break;
   }
@@ -100,22 +107,42 @@ INLINE void rows_strip(const Numbers numbers, const Product *o, const Rows *rows
   const int64_t parts = (o->m + TALL - 1) / TALL;
   for (int64_t part = 0, i = 0, asked = 0; part < parts; part++) {
     const int64_t end = o->m * (part + 1) / parts, asks = next != NULL ? (J * (part + 1) + parts - 1) / parts : 0;
-    rows_part(numbers, o, rows, i, end - i, (Ahead){next + asked * rows->apart * o->w_bytes, asks - asked}, J, false);
+    rows_part(numbers, o, rows, i, end - i, (Ahead){next + asked * rows->apart * o->w_bytes, asks - asked}, J);
     i = end, asked = asks;
   }
 }
 
-/* By WIDE neighbours at a time. Those that come so many rows later, which may lie elsewhere, are asked for. */
-INLINE void multiply_near(const Numbers numbers, const Product *o, int64_t first) {
+/* The last rows of w from j on, fewer than WIDE of them */
+INLINE void rest_rows(const Numbers numbers, const Product *o, int64_t j) {
+  for (; j < o->last; j++)
+    for (int64_t i = 0; i < o->m; i++) rows_block(numbers, o, &(Rows){j, 1}, i, (Ahead){NULL, 0}, 1, 1, false);
+}
+
+/* By WIDE neighbours at a time: M rows of x, or (0) all in strips. Those that come so many rows later, which may lie
+   elsewhere, are asked for. */
+INLINE void near_rows(const Numbers numbers, const Product *o, int64_t first, const int M) {
   const int64_t far = (rows_ahead(o->w_bytes) + WIDE - 1) / WIDE * WIDE;
-  int64_t j = first;
-  for (; j + WIDE <= o->last; j += WIDE) {
+  for (int64_t j = first; j + WIDE <= o->last; j += WIDE) {
     const int64_t over = j + far - o->last;
     const char *ahead = over >= 0 && o->next != NULL ? o->next + over * o->w_bytes : o->w + (j + far) * o->w_bytes;
-    if (o->m <= TALL) rows_part(numbers, o, &(Rows){j, 1}, 0, o->m, (Ahead){ahead, WIDE}, WIDE, true);
+    if (M > 0) rows_block(numbers, o, &(Rows){j, 1}, 0, (Ahead){ahead, WIDE}, M, WIDE, true);
     else rows_strip(numbers, o, &(Rows){j, 1}, ahead, WIDE);
   }
-  for (; j < o->last; j++) rows_strip(numbers, o, &(Rows){j, 1}, NULL, 1);
+}
+
+INLINE void multiply_near(const Numbers numbers, const Product *o, int64_t first) {
+  switch (o->m) {
+    case 1: near_rows(numbers, o, first, 1); break;
+    case 2: near_rows(numbers, o, first, 2); break;
+    case 3: near_rows(numbers, o, first, 3); break;
+#if TALL > 3
+    case 4: near_rows(numbers, o, first, 4); break;
+    case 5: near_rows(numbers, o, first, 5); break;
+    case 6: near_rows(numbers, o, first, 6); break;
+#endif
+    default: near_rows(numbers, o, first, 0); break;
+  }
+  rest_rows(numbers, o, o->last - (o->last - first) % WIDE);
 }
 
 /* Where memory is mapped in small pages, a stream stands still at the end of each. So a row asks for a line of each few
@@ -135,7 +162,7 @@ INLINE void multiply_far(const Product *o, int64_t first, const int J) {
       for (int r = 0; r < J; r++) ask_behind(row + r * apart * o->w_bytes, o->k * NUMBERS_F32.size);
     rows_strip(NUMBERS_F32, o, &(Rows){j, apart}, J == WIDE ? row + o->w_bytes : NULL, J);
   }
-  for (int64_t j = first + J * apart; j < o->last; j++) rows_strip(NUMBERS_F32, o, &(Rows){j, 1}, NULL, 1);
+  rest_rows(NUMBERS_F32, o, first + J * apart);
 }
 
 /* Where there is little to compute, two streams without asking are the fastest. Short neighbours are one stream. */
