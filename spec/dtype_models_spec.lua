@@ -126,6 +126,8 @@ Sequential {  -- 43,319,052
       { "to: weights are floats, not i64", function() layer:to "i64" end },
       { "q6_k is read only: nothing can be converted to it; q4_0, q4_1, q5_0, q5_1, q8_0, f16 and bf16 can be written",
         function() gpt.nn.Linear(256, 2):to "q6_k" end },
+      { "q6_k is read only: nothing can be converted to it; q4_0, q4_1, q5_0, q5_1, q8_0, f16 and bf16 can be written",
+        function() layer:to "q6_k" end }, -- whose rows would not divide into its blocks
       { "to: the weight of a Linear was computed from others that require a gradient; give it a detach()",
         function() computed:to "f16" end },
       { "nn.Linear: dtype: there is no dtype 'q4'; did you mean 'q4_0'?",

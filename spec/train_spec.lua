@@ -299,6 +299,14 @@ describe("gpt.train", function()
       .. 'expected, got "text"', refusal { model = model, data = "text", steps = 1 })
     assert.equal("gpt.train: model: no parameter requires a gradient: all are frozen, or there is none",
       refusal { model = new_model():freeze(), data = data, steps = 1 })
+    for _, dtype in ipairs { "bf16", "q8_0" } do
+      local converted = new_model():to(dtype)
+      local kept = converted.blocks[1].attention.query.weight:dtype() -- f16 where its rows do not divide into blocks
+      assert.equal(('gpt.train: model: its weights are %s, and training needs f32 weights: model:to "f32" converts them, '
+        .. "and gpt.lora trains adapters beside them"):format(kept), refusal { model = converted, data = data, steps = 1 })
+      gpt.lora(converted, { rank = 2 })
+      assert.equal(1, #gpt.train { model = converted, data = data, steps = 1, progress = false }.losses)
+    end
   end)
 
   it("names a target that is out of range", function()

@@ -29,9 +29,10 @@ static bool converts_weight(const Converting *c, const GptTensor *weight) {
   return false;
 }
 
-/* What a weight becomes. */
+/* What a weight becomes. A dtype that cannot be written stays, for the conversion to refuse. */
 static GptDtype fitting_dtype(GptDtype dtype, const GptTensor *weight) {
-  return weight->shape[1] % gpt_dtype(dtype)->block == 0 ? dtype : GPT_F16;
+  const GptDtypeRow *row = gpt_dtype(dtype);
+  return weight->shape[1] % row->block == 0 || row->from_floats == NULL ? dtype : GPT_F16;
 }
 
 static bool list_weights(GptEnv *env, const GptLayerList *layers, Converting *c) {

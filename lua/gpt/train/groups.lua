@@ -12,6 +12,16 @@ function groups.parameters(model)
   return list
 end
 
+--- The dtype of a weight that was converted, where no matrix is left that wants a gradient; else nil.
+function groups.converted(model)
+  local dtype
+  for _, tensor in model:parameters() do
+    if tensor:dim() > 1 and tensor:requires_grad() then return nil end
+    if tensor:dtype() ~= "f32" then dtype = dtype or tensor:dtype() end
+  end
+  return dtype
+end
+
 -- Those of the groups that have parameters.
 local function filled(list)
   local result = {}

@@ -204,6 +204,19 @@ end
 
 local options = {}
 
+-- Converted weights are frozen. Where that leaves norms and biases alone, it is said.
+local function find_parameters(model)
+  local list, dtype = groups.parameters(model), groups.converted(model)
+  if dtype then
+    core._raise(('%s: model: its weights are %s, and training needs f32 weights: model:to "f32" converts them, and '
+      .. "gpt.lora trains adapters beside them"):format(WHAT, dtype))
+  end
+  if #list == 0 then
+    core._raise(WHAT .. ": model: no parameter requires a gradient: all are frozen, or there is none")
+  end
+  return list
+end
+
 --- Checks what the caller gave, and fills in the rest: `optimizer`, `schedule`, `batch` (a function from a number to
 -- ids and targets), `frees_batches`, `parameters`.
 function options.read(given)
@@ -220,10 +233,7 @@ function options.read(given)
   if settings.epochs then
     settings.steps = math.max(1, math.ceil(settings.epochs * #settings.data / settings.accumulate))
   end
-  settings.parameters = groups.parameters(settings.model)
-  if #settings.parameters == 0 then
-    core._raise(WHAT .. ": model: no parameter requires a gradient: all are frozen, or there is none")
-  end
+  settings.parameters = find_parameters(settings.model)
   settings.keeps_optimizer = type(settings.optimizer) ~= "string"
   if not settings.keeps_optimizer then
     settings.optimizer = optimizers.make(settings.optimizer, settings.model, settings)
