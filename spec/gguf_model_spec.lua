@@ -273,7 +273,7 @@ describe("model:save as a GGUF file", function()
   end)
 
   for _, changes in ipairs { {}, { tie_weights = true, hidden_dim = 64, norm_eps = 1e-3 },
-    { qkv_bias = false, emb_drop_rate = 0.25, init = "torch" } } do
+    { qkv_bias = false, emb_drop_rate = 1 / 3, init = "torch" } } do
     it("brings back any GPT-2: " .. (next(changes) or "plain"), function()
       local model = small_model(changes)
       model:save(path)

@@ -65,7 +65,9 @@ describe("gpt.probabilities", function()
     local logits = gpt.tensor { 3e38, -3e38, -inf, 1.0 }
     local even = gpt.probabilities(logits, { temperature = 1e300 }):totable()
     assert.same({ 0, true, true, true }, { even[3], even[1] > 0.33, even[2] > 0.33, even[4] > 0.33 })
-    assert.same({ 1, 0, 0, 0 }, gpt.probabilities(logits, { temperature = 1e-300 }):totable())
+    for _, temperature in ipairs { 1e-300, 1e-310, 2.0 ^ -1074 } do -- 1 / temperature may be inf
+      assert.same({ 1, 0, 0, 0 }, gpt.probabilities(logits, { temperature = temperature }):totable())
+    end
     for _, penalty in ipairs { 1e-300, 1e300 } do
       local options = { temperature = 1, repetition_penalty = penalty, ids = { 0, 1, 2, 3 } }
       assert.near(1, sum(gpt.probabilities(logits, options):totable()), 1e-6)

@@ -142,6 +142,30 @@ describe("examples/server.lua", function()
     assert.truthy(files.read(log):find "POST /v1/completions 200")
   end)
 
+  it("ends at once where it gets SIGTERM twice", function()
+    local other, at = start(directory, "--threads 1")
+    local client = assert(socket.connect("127.0.0.1", at))
+    client:send "GET /health HTTP/1.1\r\n" -- a request in flight, for which it waits half a minute
+    client:settimeout(20)
+    local asking = assert(socket.connect("127.0.0.1", at))
+    asking:send(loopback.request("GET", "/health", nil, { Connection = "close" }))
+    asking:receive "*a" -- then it has read the other one, too
+    os.execute("kill -TERM " .. other)
+    for _ = 1, 400 do -- until it is ending
+      if not socket.connect("127.0.0.1", at) then break end
+      socket.sleep(0.025)
+    end
+    assert.is_true(os.execute("kill -0 " .. other .. " 2>/dev/null"))
+    os.execute("kill -TERM " .. other)
+    local _, problem = client:receive "*a"
+    assert.equal("closed", problem or "closed")
+    for _ = 1, 200 do
+      if not os.execute("kill -0 " .. other .. " 2>/dev/null") then break end
+      socket.sleep(0.025)
+    end
+    assert.is_nil(os.execute("kill -0 " .. other .. " 2>/dev/null"))
+  end)
+
   it("says how it is used", function()
     local function output(words)
       local _, text = ran(("LUA_PATH='%s' LUA_CPATH='%s' %s examples/server.lua %s"):format(package.path, package.cpath,
