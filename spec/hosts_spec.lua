@@ -140,6 +140,12 @@ describe("a sandbox", function()
       check("io.open 'x'", "script:1: attempt to index a nil value (global 'io')")
       check("debug.sethook()", "script:1: attempt to index a nil value (global 'debug')")
       check("gpt.memory { limit = 0 }", "script:1: attempt to call a nil value (field 'memory')")
+      check("gpt.nn.Linear = print", "script:1: a script cannot change luagpt")
+      check("gpt.plot.line = nil", "script:1: a script cannot change luagpt")
+      check("gpt.Model, string.upper, math.abs = nil", "")
+      check("local n = 0 for name in pairs(gpt.optim) do n = n + 1 end print(n, gpt.nn.Linear(2, 3), #tostring(gpt.plot { 1, 2 }) > 9)",
+        "3\tLinear(2, 3)  -- 9\ttrue")
+      assert(gpt.Model and string.upper and math.abs)
       check("while true do end", "the script takes too long")
       check("while true do pcall(function() while true do end end) end", "the script takes too long")
       local done, problem = run "local t = {} for i = 1, 100 do t[i] = gpt.zeros(1000, 1000) end"

@@ -4,7 +4,8 @@
 --   local done, result = sandbox.run(text, { model = model, seconds = 5 })
 --
 -- It is for a Lua state of its own: gpt.forbid_files and the limit of memory hold for the whole state. A C call, such
--- as the pass of a large model, is not interrupted: the time is looked at between Lua's instructions.
+-- as the pass of a large model or string.find with a pattern made to take long, is not interrupted: the time is looked
+-- at between Lua's instructions. A script may change the model it is given, so give each one a model that it may keep.
 local gpt = require "gpt"
 
 local sandbox = {}
@@ -12,10 +13,25 @@ local sandbox = {}
 -- What of luagpt a script gets: all but what is the host's to set.
 local HOSTS = { memory = true, set_threads = true, trim = true, forbid_files = true, set_precision = true }
 
+-- A library in a library, gpt.nn for instance, which is the host's too: a script may look at it, and not change it.
+local function guarded(library)
+  return setmetatable({}, {
+    __index = library, __metatable = false,
+    __newindex = function() error("a script cannot change luagpt", 2) end,
+    __call = function(_, ...) return library(...) end,
+    __tostring = function() return tostring(library) end,
+    __pairs = function()
+      local names = {}
+      for name, value in next, library do names[name] = value end
+      return next, names
+    end,
+  })
+end
+
 local function copy(library, left_out)
   local names = {}
   for name, value in pairs(library) do
-    if not left_out[name] then names[name] = value end
+    if not left_out[name] then names[name] = type(value) == "table" and guarded(value) or value end
   end
   return names
 end
