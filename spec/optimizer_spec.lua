@@ -318,6 +318,8 @@ describe("an optimizer's state", function()
     assert.equal("load_state: the optimizer has no parameter '3'", refusal { steps = { ["3"] = 1 }, tensors = {} })
     assert.equal("load_state: steps: '1': a whole number of at least 0 expected, got -1",
       refusal { steps = { ["1"] = -1 }, tensors = {} })
+    assert.equal("load_state: steps: '1': a whole number of at least 0 expected, got table",
+      refusal { steps = { ["1"] = setmetatable({}, { __tostring = error }) }, tensors = {} })
     assert.equal("load_state: tensors: 'exp_avg.1': a tensor expected, got nil",
       refusal { steps = { ["1"] = 1 }, tensors = {} })
     assert.equal("load_state: exp_avg_sq of parameter '1': f32 of shape [2] expected, got f32 of shape [1]",

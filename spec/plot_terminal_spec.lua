@@ -265,6 +265,7 @@ dog ##??
     refuse('picture:text: colors: "24bit", "256" or "none" expected, got "many"', picture.text, picture, { colors = "many" })
     refuse('picture:text: theme: "dark" or "light" expected, got "grey"', picture.text, picture, { theme = "grey" })
     refuse("picture:text: a table of options expected, got 3", picture.text, picture, 3)
+    refuse('save: a picture expected, got "x.svg"; a method is called with a colon: value:save(...)', picture.save, "x.svg")
     refuse("picture:save: a file name expected as first argument, got nil", picture.save, picture)
     refuse("picture:save: width: a whole number of pixels from 200 to 4,000 expected, got 3", picture.save, picture, "x.svg", { width = 3 })
     refuse("a picture has no field or method 'svg'", function() return picture.svg end)

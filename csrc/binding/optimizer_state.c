@@ -135,7 +135,7 @@ static int64_t position_of(lua_State *L, const char *name) {
   const GptOptimizerParameter *parameter = gpt_optimizer_find(optimizer, name);
   if (parameter == NULL) bind_error(L, LOAD ": the optimizer has no parameter '%s'", name);
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
-    bind_error(L, LOAD ": steps: '%s': a whole number of at least 0 expected, got %s", name, bind_tostring(L, -1));
+    bind_error(L, LOAD ": steps: '%s': a whole number of at least 0 expected, got %s", name, bind_word(L, -1));
   return parameter - optimizer->parameters;
 }
 

@@ -206,9 +206,14 @@ local function put_pieces(what, next_piece, settings, put)
   if type(piece) == "string" then
     return put_encoded(what, { kind = "pieces", next = preceded(piece, next_piece) }, settings, put)
   end
+  local number = 1
   while piece ~= nil do
+    if type(piece) ~= "table" and not core.is_tensor(piece) then
+      raise("%s: piece %d: %s expected, got %s", what, number, number == 1 and "a text or token ids" or "token ids",
+        validate.show(piece))
+    end
     put(piece)
-    piece = next_piece()
+    piece, number = next_piece(), number + 1
   end
 end
 

@@ -11,7 +11,7 @@ local wrong_values = require "spec.support.wrong_values"
 local arguments = {}
 
 local MOST_MESSAGE = 2000
-local MOST_INSTRUCTIONS, MOST_SECONDS = 3000000, 1 -- of one call
+local MOST_INSTRUCTIONS, MOST_SECONDS = 3000000, 1 -- of one call; of the processor's time: others may be using it
 local MOST_PASSES = 4
 local MOST_ENTRIES, MOST_DEPTH = 8, 3 -- of tables, that are exchanged
 local MOST_LEFT = 65536 -- bytes that may be held when all is over
@@ -44,6 +44,9 @@ end
 
 -- A call of a function under its name, as scripts write it.
 local function caller(name, method)
+  if method == "call" then
+    return load("return function(_, self, ...) local n = select('#', self(...)) return n end", "=caller")()
+  end
   local word = name and name:find "^[%a_][%w_]*$" and not load(name .. " = 1") == false and name or "f"
   local code = method and ("local f, self = ... return (function(_, self, ...) local n = select('#', self:%s(...)) return n end)"):format(word)
     or ("return function(f, ...) local t = { %s = f } local n = select('#', t.%s(...)) return n end"):format(word, word)
@@ -126,10 +129,10 @@ Sweep.__index = Sweep
 -- One call that is not to end the process: a time, a memory, a thread of its own.
 local function call_once(call, fn, given)
   local thread = coroutine.create(function() return call(fn, table.unpack(given, 1, given.n)) end)
-  local slices, deadline = 0, core._now() + MOST_SECONDS
+  local slices, deadline = 0, os.clock() + MOST_SECONDS
   debug.sethook(thread, function()
     slices = slices + 1
-    if slices == 1000 or core._now() > deadline then error(ENDLESS, 0) end
+    if slices == 1000 or os.clock() > deadline then error(ENDLESS, 0) end
   end, "", MOST_INSTRUCTIONS // 1000)
   local ok, message = coroutine.resume(thread)
   debug.sethook(thread)
@@ -179,7 +182,8 @@ function Sweep:try(site, label, given)
     self.count = self.count + 1
   end
   if ok or has_effect(message) then
-    if self.last and not self.tainted then self.report(id .. ": was refused first, and is legal later") end
+    local endless = tostring(message):find(ENDLESS, 1, true) -- which depends on the machine
+    if self.last and not self.tainted and not endless then self.report(id .. ": was refused first, and is legal later") end
     self.legal[id], self.tainted = true, true
     restore(self.base)
     return
@@ -242,7 +246,7 @@ end
 function Sweep:try_all(site, given)
   local first, last = site.method and 2 or 1, given.n + 1
   if site.event then first, last = 2, given.n else self:try_counts(site, given) end
-  if site.method then self:try_self(site, given) end
+  if site.method == true then self:try_self(site, given) end
   for index = first, last do self:try_values(site, { index }, given) end
   for index = first, last do self:try_inside(site, index, given) end
 end
@@ -307,8 +311,10 @@ function Sweep:hook()
   if event == "close" then return end
   local site = { id = ("%s (call %d)"):format(name, self.calls), fn = info.func, name = info.name, method = method, event = EVENTS[event] }
   local given = arguments_at(3, info)
+  local meta = debug.getmetatable(given[1])
+  if meta and rawget(meta, "__call") == info.func then site.method = "call" end -- nobody can exchange the first argument
   if site.event then given.n = site.event end
-  site.call = caller(info.name, method)
+  site.call = caller(info.name, site.method)
   self:try_all(site, given)
 end
 

@@ -16,8 +16,8 @@ local function check_endings(place, name, endings)
   if type(endings) ~= "table" or #endings < 2 then
     refuse(place, name, "a list of two strings or more", type(endings) == "table" and #endings or endings)
   end
-  for i, ending in ipairs(endings) do
-    if type(ending) ~= "string" then refuse(place, ("%s[%d]"):format(name, i), "a string", ending) end
+  for i = 1, #endings do -- a hole is an error, too
+    if type(endings[i]) ~= "string" then refuse(place, ("%s[%d]"):format(name, i), "a string", endings[i]) end
   end
 end
 

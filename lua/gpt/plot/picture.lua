@@ -7,6 +7,7 @@ local core = require "gpt.core"
 local device = require "gpt.plot.terminal.device"
 local known_fields = require "gpt.support.known_fields"
 local colors = require "gpt.plot.colors"
+local methods = require "gpt.support.methods"
 local validate = require "gpt.support.validate"
 
 -- What draws a picture of each kind: as SVG, and in the terminal.
@@ -96,5 +97,7 @@ function Picture:text(options)
 end
 
 function metatable:__tostring() return self:text() end
+
+methods.check("a picture", Picture, metatable)
 
 return picture
