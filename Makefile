@@ -68,9 +68,13 @@ KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
 # These files come out the same in sets that add instructions for bytes and pairs, and are compiled only in the set
-# before; their functions stand there under the other sets' names. (A quarter of the module.)
-SHARED = csrc/core/kernels/skinny.c csrc/core/kernels/skinny_columns.c
-SHARED_NAMES = few_f32 skinny_rows short_rows_f16 short_rows_bf16 skinny_columns columns_f32 columns_f16 columns_bf16
+# before; their functions stand there under the other sets' names. A function that is added to one of them
+# is added to the names, too.
+SHARED = $(patsubst %,csrc/core/kernels/%.c,skinny skinny_columns rows elementwise gate backward)
+SHARED_NAMES = few_f32 skinny_rows short_rows_f16 short_rows_bf16 skinny_columns columns_f32 columns_f16 columns_bf16 \
+  dot sum softmax softmax_again log_sum_exp layer_norm rms_norm add exp log tanh gelu gelu_backward gelu_exact \
+  gelu_exact_backward sigmoid sigmoid_backward silu silu_backward gate gate_backward add_columns softmax_backward \
+  layer_norm_backward rms_norm_backward
 SET_BEFORE_avxvnni = avx2
 SET_BEFORE_avx512vnni = avx512
 SET_BEFORE_avx512bf16 = avx512
