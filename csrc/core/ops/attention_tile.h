@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GPT_QUERY_TILE 64 /* queries handled at once: their scores stay in a core's cache */
+#define GPT_QUERY_TILE 128 /* handled at once: keys and values are packed once for them, their scores stay in a cache */
 
 /* Rows of one head, each head_dim floats, `stride` floats apart. */
 typedef struct GptHeadRows {
