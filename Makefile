@@ -72,7 +72,7 @@ KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 # is added to the names, too.
 SHARED = $(patsubst %,csrc/core/kernels/%.c,skinny skinny_columns rows elementwise gate backward)
 SHARED_NAMES = few_f32 skinny_rows short_rows_f16 short_rows_bf16 skinny_columns columns_f32 columns_f16 columns_bf16 \
-  dot sum softmax softmax_again log_sum_exp layer_norm rms_norm add exp log tanh gelu gelu_backward gelu_exact \
+  dot sum softmax softmax_again greatest log_sum_exp layer_norm rms_norm add exp log tanh gelu gelu_backward gelu_exact \
   gelu_exact_backward sigmoid sigmoid_backward silu silu_backward gate gate_backward add_columns softmax_backward \
   layer_norm_backward rms_norm_backward
 SET_BEFORE_avxvnni = avx2

@@ -119,6 +119,20 @@ describe("gpt.sample", function()
     assert.equal("integer", math.type(gpt.sample(gpt.tensor { 0.5, 2.0 })))
   end)
 
+  it("finds the first of the greatest, and what is no number, anywhere in a long row", function()
+    for _, n in ipairs { 5, 63, 50257, 140001 } do
+      for _, at in ipairs { 1, n // 4 + 1, n // 2 + 1, n - 1, n } do
+        local logits = gpt.full({ n }, -3.5)
+        logits[n], logits[at] = 2, 2
+        assert.equal(at - 1, gpt.sample(logits))
+        for _, bad in ipairs { nan, inf } do
+          logits[at] = bad
+          assert.match("logits are not numbers: id " .. at - 1 .. " has", message("sample", logits), 1, true)
+        end
+      end
+    end
+  end)
+
   it("reads any strides, and long rows", function()
     assert.same({ 0, 1 }, gpt.sample(gpt.tensor({ { 5.0, 1.0 }, { 1.0, 2.0 }, { 3.0, 0.0 } }):transpose(1, 2)))
     local logits = gpt.zeros(50257)

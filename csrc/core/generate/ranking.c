@@ -3,19 +3,37 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/parallel.h"
+#include "core/kernels/kernels.h"
+
 #define LANES 16
+#define PARTS 4 /* of the scores, which threads look at */
 #define BUCKETS 2048
 
-/* In lanes that the compiler turns into vectors. */
-float gpt_rank_first(const float *scores, int64_t n) {
-  float lane[LANES], best = -INFINITY;
-  for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
-  int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) lane[j] = scores[i + j] > lane[j] ? scores[i + j] : lane[j];
-  for (; i < n; i++) best = scores[i] > best ? scores[i] : best;
-  for (int j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
-  return best;
+typedef struct Parts {
+  const float *scores;
+  int64_t n;
+  float greatest[PARTS];
+} Parts;
+
+static void look_at_parts(void *context, int64_t first, int64_t last) {
+  Parts *parts = context;
+  for (int64_t i = first; i < last; i++) {
+    const int64_t from = parts->n * i / PARTS, to = parts->n * (i + 1) / PARTS;
+    parts->greatest[i] = gpt_kernels()->greatest(parts->scores + from, to - from);
+  }
+}
+
+GptGreatest gpt_rank_greatest(const float *scores, int64_t n) {
+  Parts parts = {.scores = scores, .n = n};
+  GptGreatest greatest = {.score = -INFINITY};
+  gpt_parallel_for(PARTS, gpt_grain(n / PARTS), look_at_parts, &parts);
+  for (int i = 0; i < PARTS; i++) {
+    if (isnan(parts.greatest[i])) return (GptGreatest){.score = NAN};
+    if (parts.greatest[i] > greatest.score) greatest = (GptGreatest){parts.greatest[i], n * i / PARTS};
+  }
+  while (greatest.id < n && scores[greatest.id] != greatest.score) greatest.id++;
+  return greatest;
 }
 
 /* An integer that rises with the score; and back. */

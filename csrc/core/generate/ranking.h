@@ -15,7 +15,12 @@ float gpt_rank_score(const float *scores, const float *weights, int64_t n, doubl
    room: for n floats. */
 float gpt_rank_bound(const float *scores, int64_t n, int64_t k, float *room);
 
-/* The greatest of n scores, -inf for none. */
-float gpt_rank_first(const float *scores, int64_t n);
+typedef struct GptGreatest {
+  float score; /* -inf where there is none, nan where a score is nan or inf */
+  int64_t id;  /* the first that has it */
+} GptGreatest;
+
+/* The greatest of n scores. */
+GptGreatest gpt_rank_greatest(const float *scores, int64_t n);
 
 #endif

@@ -101,12 +101,11 @@ static bool check_seen(GptSampler *sampler, int64_t vocab) {
   return true;
 }
 
-static bool check_logits(GptSampler *sampler, const float *logits, int64_t vocab) {
+static bool check_logits(GptSampler *sampler, const float *logits, int64_t vocab, GptGreatest *greatest) {
   if (vocab == 0) return gpt_fail(sampler->env, "logits over an empty vocabulary: there is no id to draw");
-  int bad = 0;
-  for (int64_t i = 0; i < vocab; i++) bad |= !(logits[i] < INFINITY);
-  if (bad) return refuse_logits(sampler->env, logits, vocab);
-  if (gpt_rank_first(logits, vocab) == -INFINITY)
+  *greatest = gpt_rank_greatest(logits, vocab);
+  if (isnan(greatest->score)) return refuse_logits(sampler->env, logits, vocab);
+  if (greatest->score == -INFINITY)
     return gpt_fail(sampler->env, "logits are all -inf: there is no id to draw");
   return check_seen(sampler, vocab);
 }
@@ -131,7 +130,7 @@ static void penalise(GptSampler *sampler, const float *logits, int64_t vocab) {
 
 /* Less the greatest, over the temperature: at most 0. Adding 0 turns -0 into 0. */
 static void cool(GptSampler *sampler, int64_t vocab) {
-  double best = gpt_rank_first(sampler->scores, vocab);
+  double best = gpt_rank_greatest(sampler->scores, vocab).score;
   double factor = fmin(1 / sampler->options.temperature, 1e300); /* 0 times it stays 0 */
   for (int64_t i = 0; i < vocab; i++) sampler->scores[i] = (float)((sampler->scores[i] - best) * factor) + 0.0f;
   for (int64_t i = 0; i < vocab; i++) sampler->ids[i] = i;
@@ -226,17 +225,11 @@ static int64_t draw_id(GptSampler *sampler, GptRandom *random) {
   return sampler->ids[last];
 }
 
-static int64_t first_greatest(const float *scores, int64_t n) {
-  float best = gpt_rank_first(scores, n);
-  int64_t i = 0;
-  while (scores[i] != best) i++;
-  return i;
-}
-
-static int64_t greedy(GptSampler *sampler, const float *logits, int64_t vocab) {
-  if (sampler->n_seen == 0) return first_greatest(logits, vocab);
+/* first: the greatest of the logits */
+static int64_t greedy(GptSampler *sampler, const float *logits, int64_t vocab, const GptGreatest *first) {
+  if (sampler->n_seen == 0) return first->id;
   penalise(sampler, logits, vocab);
-  return first_greatest(sampler->scores, vocab);
+  return gpt_rank_greatest(sampler->scores, vocab).id;
 }
 
 double gpt_log_probability(const float *logits, int64_t vocab, int64_t id) {
@@ -245,9 +238,10 @@ double gpt_log_probability(const float *logits, int64_t vocab, int64_t id) {
 
 bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logits, int64_t vocab, int64_t *id,
                       double *log_probability) {
-  if (!check_logits(sampler, logits, vocab) || !make_buffers(sampler, vocab)) return false;
+  GptGreatest greatest;
+  if (!check_logits(sampler, logits, vocab, &greatest) || !make_buffers(sampler, vocab)) return false;
   if (sampler->options.temperature == 0) {
-    *id = greedy(sampler, logits, vocab);
+    *id = greedy(sampler, logits, vocab, &greatest);
   } else {
     make_weights(sampler, logits, vocab);
     *id = draw_id(sampler, random);
@@ -257,9 +251,10 @@ bool gpt_sampler_draw(GptSampler *sampler, GptRandom *random, const float *logit
 }
 
 bool gpt_sampler_distribution(GptSampler *sampler, const float *logits, int64_t vocab, float *probabilities) {
-  if (!check_logits(sampler, logits, vocab) || !make_buffers(sampler, vocab)) return false;
+  GptGreatest greatest;
+  if (!check_logits(sampler, logits, vocab, &greatest) || !make_buffers(sampler, vocab)) return false;
   int64_t sure = 0;
-  if (sampler->options.temperature == 0) sure = greedy(sampler, logits, vocab);
+  if (sampler->options.temperature == 0) sure = greedy(sampler, logits, vocab, &greatest);
   else make_weights(sampler, logits, vocab);
   memset(probabilities, 0, (size_t)vocab * sizeof *probabilities);
   if (sampler->options.temperature == 0) {

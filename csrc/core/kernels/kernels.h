@@ -153,6 +153,8 @@ typedef struct GptKernels {
   /* One row back through softmax(scale * x), where mean is the sum of y * dy: dx = scale * y * (dy - mean); dx may be
      dy */
   void (*softmax_backward)(float *dx, const float *y, const float *dy, float mean, float scale, int64_t n);
+  /* the greatest of n numbers, -inf of none; nan where one of them is nan or inf */
+  float (*greatest)(const float *x, int64_t n);
   /* log-sum-exp of a row */
   float (*log_sum_exp)(const float *x, int64_t n);
 

@@ -123,6 +123,28 @@ void gpt_kernel(softmax_again)(float *y, const float *x, float scale, float log_
   if (i < n) store_part(y + i, n - i, exp_vector(scale * load_part(x + i, n - i, all(0)) - log_sum));
 }
 
+float gpt_kernel(greatest)(const float *x, int64_t n) {
+  Vec most[SIDE], v;
+  Ints numbers = (Ints){0} - 1;
+  int64_t i = 0;
+  for (int s = 0; s < SIDE; s++) most[s] = all(-INFINITY);
+  for (; i + STEP <= n; i += STEP)
+    for (int s = 0; s < SIDE; s++) {
+      v = load(x + i + s * WIDTH);
+      numbers &= v < INFINITY;
+      most[s] = choose(v > most[s], v, most[s]);
+    }
+  for (; i < n; i += WIDTH) {
+    v = i + WIDTH <= n ? load(x + i) : load_part(x + i, n - i, most[0]);
+    numbers &= v < INFINITY;
+    most[0] = choose(v > most[0], v, most[0]);
+  }
+  for (int s = 1; s < SIDE; s++) most[0] = choose(most[s] > most[0], most[s], most[0]);
+  for (int lane = 0; lane < WIDTH; lane++)
+    if (numbers[lane] == 0) return NAN;
+  return max_lanes(most[0]);
+}
+
 float gpt_kernel(log_sum_exp)(const float *x, int64_t n) {
   float most = greatest(x, 1.0f, n);
   return most + logf(sum_exp(NULL, x, 1.0f, most, n));

@@ -19,7 +19,7 @@ typedef struct Product {
   const char *w;
   int64_t ldy, ldx, w_bytes, m, k;
   int64_t last;     /* rows of w */
-  const char *next; /* where they go on behind the last; NULL: there */
+  const char *next; /* where they go on behind the last; NULL: nowhere */
 } Product;
 
 /* Row j of w, and the next ones of a strip, each so many rows further. */
@@ -124,7 +124,9 @@ INLINE void near_rows(const Numbers numbers, const Product *o, int64_t first, co
   const int64_t far = (rows_ahead(o->w_bytes) + WIDE - 1) / WIDE * WIDE;
   for (int64_t j = first; j + WIDE <= o->last; j += WIDE) {
     const int64_t over = j + far - o->last;
-    const char *ahead = over >= 0 && o->next != NULL ? o->next + over * o->w_bytes : o->w + (j + far) * o->w_bytes;
+    const char *ahead = over < 0          ? o->w + (j + far) * o->w_bytes
+                        : o->next != NULL ? o->next + over * o->w_bytes
+                                          : o->w + j * o->w_bytes;
     if (M > 0) rows_block(numbers, o, &(Rows){j, 1}, 0, (Ahead){ahead, WIDE}, M, WIDE, true);
     else rows_strip(numbers, o, &(Rows){j, 1}, ahead, WIDE);
   }

@@ -75,7 +75,7 @@ INLINE void columns_strip(const Numbers numbers, const GptFewRows *o, int64_t j,
 INLINE void columns_kept(const Numbers numbers, const GptFewRows *o, int64_t j, const int M, const int V) {
   Vec s[MOST_KEPT][WIDE];
   const char *w = (const char *)o->w + j * numbers.size;
-  const char *behind = o->next != NULL ? (const char *)o->next + j * numbers.size : w + o->k * o->w_bytes;
+  const char *next = o->next != NULL ? (const char *)o->next + j * numbers.size : NULL;
   const int64_t far = rows_ahead(o->w_bytes);
   UNROLL for (int i = 0; i < M; i++)
     UNROLL for (int v = 0; v < V; v++) {
@@ -84,7 +84,7 @@ INLINE void columns_kept(const Numbers numbers, const GptFewRows *o, int64_t j, 
     }
   for (int64_t p = 0; p < o->k; p++, w += o->w_bytes) {
     const int64_t over = p + far - o->k;
-    const char *ahead = over < 0 ? w + far * o->w_bytes : behind + over * o->w_bytes;
+    const char *ahead = over < 0 ? w + far * o->w_bytes : next != NULL ? next + over * o->w_bytes : w;
     float factors[MOST_KEPT];
     UNROLL for (int i = 0; i < M; i++) factors[i] = ((const float *)((const char *)o->x + i * o->x_bytes))[p];
     UNROLL for (int v = 0; v < V; v++) {

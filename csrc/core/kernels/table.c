@@ -69,6 +69,7 @@ const GptKernels gpt_kernel(table) = {
     .softmax = gpt_kernel(softmax),
     .softmax_again = gpt_kernel(softmax_again),
     .softmax_backward = gpt_kernel(softmax_backward),
+    .greatest = gpt_kernel(greatest),
     .log_sum_exp = gpt_kernel(log_sum_exp),
     .layer_norm = gpt_kernel(layer_norm),
     .add = gpt_kernel(add),

@@ -59,6 +59,7 @@ void gpt_kernel(drop)(float *y, const float *x, uint64_t seed, uint64_t first, u
 float gpt_kernel(softmax)(float *y, const float *x, float scale, int64_t n);
 void gpt_kernel(softmax_again)(float *y, const float *x, float scale, float log_sum, int64_t n);
 void gpt_kernel(softmax_backward)(float *dx, const float *y, const float *dy, float mean, float scale, int64_t n);
+float gpt_kernel(greatest)(const float *x, int64_t n);
 float gpt_kernel(log_sum_exp)(const float *x, int64_t n);
 void gpt_kernel(layer_norm)(float *y, const float *x, const float *weight, const float *bias, float eps, int64_t n,
                             float *mean, float *rstd);

@@ -5,6 +5,8 @@
 #include "core/ops/attention_heads.h"
 #include "core/ops/attention_pages.h"
 
+#define LINE 64
+#define ASKED 4096 /* bytes of an item's keys, and of its values, asked for ahead */
 #define PIECES 8 /* a token's work in one sequence is cut into so many items at least, where it has the heads */
 
 /* A pass over cached sequences. */
@@ -17,6 +19,11 @@ typedef struct CachedJob {
   const GptAttentionRule *rule;
   GptScratch scratch;
 } CachedJob;
+
+/* Queries of one token that read the same keys are so many items. */
+static int64_t pieces_of(const CachedJob *job) {
+  return (job->n_heads / job->n_kv_heads + job->together - 1) / job->together;
+}
 
 /* One head of a sequence, read from token `first` on. */
 static GptPagedHead paged_head(const CachedJob *job, const GptCachedRows *rows, int64_t kv, int64_t first) {
@@ -76,7 +83,7 @@ static GptAttentionTile cached_tile(const CachedJob *job, const GptCachedRows *r
 
 /* One token: some of the queries that read the same keys. */
 static void attend_token(const CachedJob *job, const GptCachedRows *rows, int64_t row, int64_t piece, float *scratch) {
-  int64_t group = job->n_heads / job->n_kv_heads, pieces = (group + job->together - 1) / job->together;
+  int64_t group = job->n_heads / job->n_kv_heads, pieces = pieces_of(job);
   int64_t first = piece % pieces * job->together, left = group - first;
   int64_t h = piece / pieces * group + first;
   GptAttentionTile t = cached_tile(job, rows, row, 0, h);
@@ -102,9 +109,24 @@ static void attend_tokens(const CachedJob *job, const GptCachedRows *rows, int64
 }
 
 static int64_t items_of(const CachedJob *job, const GptCachedRows *rows) {
-  int64_t group = job->n_heads / job->n_kv_heads;
-  if (rows->count == 1) return job->n_kv_heads * ((group + job->together - 1) / job->together);
+  if (rows->count == 1) return job->n_kv_heads * pieces_of(job);
   return job->n_heads * ((rows->count + GPT_QUERY_TILE - 1) / GPT_QUERY_TILE);
+}
+
+/* Asks for the first keys and values of a token's item, while the one before it is computed: of many sequences each has
+   few, which lie far apart. */
+static void ask_for(const CachedJob *job, const GptCachedRows *rows, int64_t item) {
+  if (rows->count != 1 || rows->length == 0) return;
+  const int64_t window = job->rule->window, length = rows->length;
+  const int64_t low = window > 0 && length + 1 > window ? length + 1 - window : 0, within = low % rows->page_tokens;
+  const GptPagedHead head = paged_head(job, rows, item / pieces_of(job), low);
+  const int64_t room = (rows->page_tokens - within) * head.row_bytes, all = (length - low) * head.row_bytes;
+  const int64_t bytes = all < room ? all : room;
+  const char *from = rows->pages[low / rows->page_tokens] + within * head.row_bytes;
+  for (int64_t at = 0; at < bytes && at < ASKED; at += LINE) {
+    __builtin_prefetch(from + head.keys + at);
+    __builtin_prefetch(from + head.values + at);
+  }
 }
 
 static void cached_items(void *context, int64_t first, int64_t last) {
@@ -115,6 +137,8 @@ static void cached_items(void *context, int64_t first, int64_t last) {
     const GptCachedRows *rows = &job->sequences[s];
     int64_t items = items_of(job, rows), end = before + items < last ? before + items : last;
     for (int64_t item = first > before ? first : before; item < end; item++) {
+      if (item + 1 < before + items) ask_for(job, rows, item + 1 - before);
+      else if (s + 1 < job->n) ask_for(job, rows + 1, 0);
       if (rows->count == 1) attend_token(job, rows, row, item - before, scratch);
       else attend_tokens(job, rows, row, item - before, scratch);
     }
