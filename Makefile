@@ -67,19 +67,14 @@ KERNEL_FLAGS_dotprod = -march=armv8.2-a+dotprod
 KERNEL_FLAGS_i8mm = -march=armv8.2-a+dotprod+i8mm+bf16
 KERNEL_FLAGS_avx512bf16 = $(KERNEL_FLAGS_avx512vnni) -mavx512bf16
 
-# These files come out the same in sets that add instructions for bytes and pairs, and are compiled only in the set
-# before; their functions stand there under the other sets' names. A function that is added to one of them
-# is added to the names, too.
+# These files come out the same in sets that only add instructions for bytes and pairs, and are compiled once for them,
+# in the set before. What other files use of them they call gpt_shared(NAME).
 SHARED = $(patsubst %,csrc/core/kernels/%.c,skinny skinny_columns rows elementwise gate backward)
-SHARED_NAMES = few_f32 skinny_rows short_rows_f16 short_rows_bf16 skinny_columns columns_f32 columns_f16 columns_bf16 \
-  dot sum softmax softmax_again greatest log_sum_exp layer_norm rms_norm add exp log tanh gelu gelu_backward gelu_exact \
-  gelu_exact_backward sigmoid sigmoid_backward silu silu_backward gate gate_backward add_columns softmax_backward \
-  layer_norm_backward rms_norm_backward
 SET_BEFORE_avxvnni = avx2
 SET_BEFORE_avx512vnni = avx512
 SET_BEFORE_avx512bf16 = avx512
 kernels_of = $(if $(SET_BEFORE_$(1)),$(filter-out $(SHARED),$(KERNELS)),$(KERNELS))
-shared_names = $(if $(SET_BEFORE_$(1)),$(foreach name,$(SHARED_NAMES),-Dgpt_kernel_$(name)_$(1)=gpt_kernel_$(name)_$(SET_BEFORE_$(1))))
+kernel_flags = $(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) -DGPT_SHARED_KERNELS=$(or $(SET_BEFORE_$(1)),$(1))
 
 # What is written over tiles goes with the set avx512bf16: by AMX's instructions, and by plain C to check it.
 TILE_SETS = $(if $(filter x86_64-%,$(MACHINE)),amx tiles)
@@ -144,7 +139,7 @@ define kernel_rule
 $$(BUILD)/obj/$(1)/%.o: csrc/%.c $$(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(say)
-	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(UNCHECKED) $$(KERNEL_FLAGS_$(1)) -DGPT_KERNELS=$(1) $$(call shared_names,$(1)) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) $$(UNCHECKED) $$(call kernel_flags,$(1)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach set,$(KERNEL_SETS) $(TILE_SETS),$(eval $(call kernel_rule,$(set))))
 

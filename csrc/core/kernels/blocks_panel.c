@@ -181,8 +181,12 @@ INLINE void dot_square(const Kind kind, Ints *whole, const uint8_t *panel, const
   whole[t + 1] = __builtin_shufflevector(low, high, 1, 3, 5, 7);
 }
 
+/* Where there is one row, what comes of the bytes behind each of its fours as a second is left. */
 INLINE void dot_block(const Kind kind, Ints *whole, const uint8_t *panel, const uint8_t *x, const int M) {
-  UNROLL for (int t = 0; t < M; t += 2) dot_square(kind, whole, panel, x, t, M);
+  Ints pair[2] = {whole[0]};
+  if (M == 1) dot_square(kind, pair, panel, x, 0, M);
+  if (M == 1) whole[0] = pair[0];
+  UNROLL for (int t = 0; t + 1 < M; t += 2) dot_square(kind, whole, panel, x, t, M);
 }
 #else
 /* whole[t] += the products of a block of the panel's rows by that of row t of the input */

@@ -51,14 +51,16 @@ INLINE void dot_bf16(const GptFewRows *o, int64_t i, int64_t j, int64_t apart, c
 }
 
 static void multiply_halves_f16(const GptFewRows *o, int64_t first, int64_t last) {
-  if (o->k <= GPT_SHORT_ROW) gpt_kernel(short_rows_f16)(o, first, last);
+  if (o->k <= GPT_SHORT_ROW) gpt_shared(short_rows_f16)(o, first, last);
   else dot_all(dot_f16, o, first, last);
 }
 
 static void multiply_halves_bf16(const GptFewRows *o, int64_t first, int64_t last) {
-  if (o->k <= GPT_SHORT_ROW) gpt_kernel(short_rows_bf16)(o, first, last);
+  if (o->k <= GPT_SHORT_ROW) gpt_shared(short_rows_bf16)(o, first, last);
   else dot_all(dot_bf16, o, first, last);
 }
 
-const GptFewRowsKernels gpt_kernel(few_f16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_halves_f16, gpt_kernel(columns_f16)},
-                        gpt_kernel(few_bf16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_halves_bf16, gpt_kernel(columns_bf16)};
+const GptFewRowsKernels gpt_kernel(few_f16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_halves_f16,
+                                               gpt_shared(columns_f16)},
+                        gpt_kernel(few_bf16) = {MANY, MANY_ACROSS, NULL, NULL, multiply_halves_bf16,
+                                                gpt_shared(columns_bf16)};

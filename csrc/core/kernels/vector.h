@@ -23,8 +23,13 @@
 
 #define JOIN_NAMES(a, b) a##_##b
 #define JOIN_EXPANDED(a, b) JOIN_NAMES(a, b)
-/* A function's name in this set: gpt_kernel(exp) is exp_avx2. */
+/* A function's name in this set, and that of one which a set before may define for it as well: gpt_kernel(drop) is
+   gpt_kernel_drop_avxvnni where gpt_shared(exp) is gpt_kernel_exp_avx2. The Makefile says which files are shared so. */
+#ifndef GPT_SHARED_KERNELS
+#define GPT_SHARED_KERNELS GPT_KERNELS
+#endif
 #define gpt_kernel(name) JOIN_EXPANDED(gpt_kernel_##name, GPT_KERNELS)
+#define gpt_shared(name) JOIN_EXPANDED(gpt_kernel_##name, GPT_SHARED_KERNELS)
 
 #define INLINE static inline __attribute__((always_inline))
 
