@@ -33,30 +33,30 @@ local function share(mine, other, format, factor)
   return mine and other and format:format(factor * mine / other) or ""
 end
 
--- Cells of one result: the bound, luagpt, its share of the bound, then each other system and luagpt's rate over its.
-local function cells_of(first, result, names)
-  local mine, packed, bound = median(result, "luagpt"), median(result, "packed"), median(result, "bound")
+-- Cells of one result: the bound, luagpt, its share of the bound, luagpt in other ways, then each other system and the
+-- rates over its.
+local function cells_of(first, result, ways, others)
+  local mine, bound = median(result, "luagpt"), median(result, "bound")
   local cells = { first, beside.number(bound), beside.number(mine), share(mine, bound, "%.0f%%", 100) }
-  if names.packed then cells[#cells + 1] = beside.number(packed) end
-  for _, name in ipairs(names) do
+  for _, way in ipairs(ways) do cells[#cells + 1] = beside.number(median(result, way)) end
+  for _, name in ipairs(others) do
     local value = median(result, name)
     cells[#cells + 1] = beside.number(value)
     cells[#cells + 1] = share(mine, value, "%.2fx", 1)
-    if names.packed then cells[#cells + 1] = share(packed, value, "%.2fx", 1) end
+    for _, way in ipairs(ways) do cells[#cells + 1] = share(median(result, way), value, "%.2fx", 1) end
   end
   return cells
 end
 
--- Other systems that have a number in one of the rows; `packed`: does luagpt with packed weights?
-local function others_in(rows)
-  local names = {}
-  for _, name in ipairs(systems.others) do
+-- The names that have a number in one of the rows.
+local function there(names, rows)
+  local list = {}
+  for _, name in ipairs(names) do
     for _, row in ipairs(rows) do
-      if row[2][name] then names[#names + 1] = name break end
+      if row[2][name] then list[#list + 1] = name break end
     end
   end
-  for _, row in ipairs(rows) do names.packed = names.packed or row[2].packed ~= nil end
-  return names
+  return list
 end
 
 -- One case of several results, as a table.
@@ -64,15 +64,14 @@ end
 -- @string bound what bounds the case
 -- @tparam {table,...} rows { first cell, result }
 function beside.table(run, first, bound, rows)
-  local names, list = others_in(rows), {}
-  local head = { first, bound, "luagpt", "of that" }
-  if names.packed then head[#head + 1] = "packed" end
-  for _, name in ipairs(names) do
+  local ways, others, list = there(systems.ways, rows), there(systems.others, rows), {}
+  local head = { first, bound, "luagpt", "of that", table.unpack(ways) }
+  for _, name in ipairs(others) do
     head[#head + 1] = name
     head[#head + 1] = "luagpt / " .. name
-    if names.packed then head[#head + 1] = "packed / " .. name end
+    for _, way in ipairs(ways) do head[#head + 1] = way .. " / " .. name end
   end
-  for i, row in ipairs(rows) do list[i] = cells_of(row[1], row[2], names) end
+  for i, row in ipairs(rows) do list[i] = cells_of(row[1], row[2], ways, others) end
   run.report:table(head, list)
 end
 

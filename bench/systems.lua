@@ -21,6 +21,12 @@ local KNOWN = {
     end,
   },
   {
+    name = "f16 cache", -- luagpt with keys and values in f16, as llama.cpp has them
+    command = function(options, _, _, file)
+      return { "lua5.4", "bench/systems/luagpt.lua", file, options.threads, "f16" }
+    end,
+  },
+  {
     name = "llama.cpp", needs = "llama_cpp, numpy",
     command = function(options, _, _, file)
       return { options.python, "bench/systems/llama.py", file, options.threads }
@@ -72,6 +78,7 @@ function systems.missing(options)
   return list
 end
 
+systems.ways = { "packed", "f16 cache" } -- luagpt's
 systems.others = { "llama.cpp", "PyTorch" }
 systems.usual = { luagpt = true, ["llama.cpp"] = true, PyTorch = true }
 

@@ -1,5 +1,5 @@
--- luagpt, measured: luagpt.lua MODEL THREADS [pack]. A MODEL is a directory or a GGUF file; pack: its weights are
--- packed. Requests: bench/talk.lua.
+-- luagpt, measured: luagpt.lua MODEL THREADS [pack|f16]. A MODEL is a directory or a GGUF file; pack: its weights are
+-- packed; f16: sessions keep keys and values so. Requests: bench/talk.lua.
 local gpt = require "gpt"
 local peak = require "systems.peak"
 local talk = require "talk"
@@ -11,6 +11,7 @@ gpt.set_threads(math.tointeger(arg[2]))
 local begin = now()
 local model = gpt.load(arg[1], { pack = arg[3] == "pack" })
 local loading = now() - begin
+local SESSION = { cache_dtype = arg[3] == "f16" and "f16" or nil }
 
 local function ids(length, other)
   local list = {}
@@ -23,7 +24,7 @@ local sessions = {}
 local function session_at(context, room)
   local session = sessions[context]
   if not session then
-    session = model:session():reserve(context + room)
+    session = model:session(SESSION):reserve(context + room)
     session:feed(ids(context))
     sessions[context] = session
   end
@@ -43,7 +44,7 @@ function requests.decode(tokens, context)
 end
 
 function requests.prompt(length)
-  local tokens, session <close> = ids(length), model:session()
+  local tokens, session <close> = ids(length), model:session(SESSION)
   local start = now()
   session:feed(tokens)
   return length / (now() - start)
@@ -53,7 +54,9 @@ local streams = {}
 local function streams_of(count, room)
   if not streams[count] then
     local list, prompts = {}, {}
-    for i = 1, count do list[i], prompts[i] = model:session():reserve(STREAM_PROMPT + room), ids(STREAM_PROMPT, i) end
+    for i = 1, count do
+      list[i], prompts[i] = model:session(SESSION):reserve(STREAM_PROMPT + room), ids(STREAM_PROMPT, i)
+    end
     streams[count] = list
     gpt.feed(list, prompts)
   end
