@@ -4,7 +4,7 @@ local process = require "spec.support.process"
 
 describe("the module", function()
   it("has a version", function()
-    assert.equal("luagpt 0.2.0", gpt._VERSION)
+    assert.equal("luagpt 0.3.0", gpt._VERSION)
   end)
 
   it("leaves _G as it was", function()

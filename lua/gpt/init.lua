@@ -10,7 +10,7 @@ if folder then core._set_home("@" .. folder) end
 
 --- The version of luagpt.
 -- @tfield string _VERSION
-local gpt = { _VERSION = "luagpt 0.2.0" }
+local gpt = { _VERSION = "luagpt 0.3.0" }
 
 -- All of the core's functions are public, but for those that begin with an underscore.
 for name, value in pairs(core) do
