@@ -201,6 +201,10 @@ describe("a JSON schema as a grammar", function()
       ['{"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/a"}]}}}'] =
         "#/$defs/a/anyOf/1: $ref leads back to itself",
       ['{"$ref":"#/x"}'] = "#: $ref: there is no #/x",
+      [('{"properties":{"%s":{"type":3}}}'):format(("p"):rep(5000))] = "#/properties/" .. ("p"):rep(37) .. "..."
+        .. ("p"):rep(75) .. ": type: a list expected, got 3",
+      [('{"%s":1}'):format(("k"):rep(5000))] = ("#: %s... is no keyword that is known, so it cannot be enforced; leave it "
+        .. "out, or call it x-%s..."):format(("k"):rep(147), ("k"):rep(147)),
       ['{"$ref":"other.json"}'] = '#: $ref: a place in this schema expected, as in #/$defs/name, got "other.json"',
       ['{"minLength":-1}'] = "#: minLength: a whole number of at least 0 expected, got -1",
       ['{"minimum":"1"}'] = '#: minimum: a number expected, got "1"',

@@ -9,6 +9,11 @@ local function cut(name)
   return #name <= MOST_NAME and name or name:sub(1, MOST_NAME - 3) .. "..."
 end
 
+-- A place in a document, "#/properties/name": of a long one the beginning and the end.
+function name_list.path(path)
+  return #path <= MOST_NAME and path or path:sub(1, MOST_NAME // 3) .. "..." .. path:sub(-MOST_NAME // 2)
+end
+
 -- A shape: `[2, 3]`.
 function name_list.shape(shape)
   return "[" .. table.concat(shape, ", ") .. "]"

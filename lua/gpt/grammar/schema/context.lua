@@ -1,5 +1,6 @@
 -- A schema that is being compiled: its text's values, where they stand, and the rules made so far.
 local json = require "gpt.support.json"
+local name_list = require "gpt.support.name_list"
 local neutral = require "gpt.support.neutral"
 local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
@@ -31,7 +32,7 @@ end
 
 -- Raises an error about a place in the schema.
 function Context:fail(path, ...)
-  raise("%s: %s: %s", self.what, path, neutral.format(...))
+  raise("%s: %s: %s", self.what, name_list.path(path), neutral.format(...))
 end
 
 local function escaped(name)
@@ -57,7 +58,7 @@ function Context:resolve(ref, path)
     if type(at) ~= "table" then at = nil
     elseif json.is_array(at) and index then at = at[index + 1]
     else at = at[name] end
-    if at == nil then self:fail(path, "$ref: there is no %s", ref) end
+    if at == nil then self:fail(path, "$ref: there is no %s", name_list.path(ref)) end
   end
   return { schema = at, path = ref }
 end

@@ -1,6 +1,7 @@
 -- From schemas that a value has to match all of to flats (keywords.lua): what allOf, $ref, anyOf and oneOf say is
 -- worked out, and of the flats that are left a value matches one.
 local keywords = require "gpt.grammar.schema.keywords"
+local name_list = require "gpt.support.name_list"
 local validate = require "gpt.support.validate"
 local disjoint = require "gpt.grammar.schema.disjoint"
 
@@ -68,8 +69,9 @@ end
 
 local function fail_unknown(context, name, path)
   if KNOWN[name] then context:fail(path, "%s cannot be enforced", name) end
+  local shown = name_list.line { name }
   context:fail(path, "%s is no keyword that is known, so it cannot be enforced; leave it out, or call it x-%s",
-    name, name)
+    shown, shown)
 end
 
 local function apply_keyword(context, flat, name, part)

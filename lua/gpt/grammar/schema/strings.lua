@@ -1,6 +1,7 @@
 -- JSON's strings: any, by length, by a pattern, by a format.
 local counted = require "gpt.grammar.schema.counted"
 local json = require "gpt.support.json"
+local name_list = require "gpt.support.name_list"
 local neutral = require "gpt.support.neutral"
 local nodes = require "gpt.grammar.nodes"
 local regex = require "gpt.grammar.regex"
@@ -113,7 +114,8 @@ end
 -- The node of a pattern or format, over characters.
 local function characters(context, flat)
   if flat.pattern then
-    return regex.read(("%s: %s: pattern"):format(context.what, flat.pattern_path), flat.pattern, searched)
+    local what = ("%s: %s: pattern"):format(context.what, name_list.path(flat.pattern_path))
+    return regex.read(what, flat.pattern, searched)
   end
   if not strings.formats[flat.format] then
     context:fail(flat.format_path, "format: one of %s expected, got %s", names_of_formats(), validate.show(flat.format))
