@@ -79,7 +79,7 @@ end
 
 local function speed()
   local tokens, series = column "tokens", {}
-  for i, name in ipairs { "luagpt", "llama.cpp" } do
+  for i, name in ipairs { "luagpt", "f16 cache", "llama.cpp" } do
     series[i] = { name = name, x = tokens, y = column(name), points = true }
   end
   return drawn(gpt.plot.line, { title = "Generate: GPT-2 small in q4_0, two cores", x_label = "tokens of context",
