@@ -5,8 +5,6 @@
 #include "core/kernels/vector.h"
 #include "core/kernels/weights.h"
 
-#define LINE 64
-
 typedef struct Ahead {
   const char *next;
   int64_t wait, every; /* steps: until it asks again, and from one time to the next */

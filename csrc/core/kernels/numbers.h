@@ -4,8 +4,6 @@
 
 #include "core/kernels/halves.h"
 
-#define LINE 64 /* bytes that come from memory together */
-
 /* Asks for a line, which is to be read, into the second cache. */
 #define FETCH(p) __builtin_prefetch(p, 0, 2)
 

@@ -92,7 +92,7 @@ static void pack_groups(void *context, int64_t first, int64_t last) {
 
 /* A panel that is kept comes from memory. One group asks for what it needs soon; several ask for the next panel, a part
    each, so that memory and processor are busy all the time. */
-static const char *ahead_of(const Panels *o, const char *kept, int64_t bytes, int64_t group, int64_t groups) {
+static const char *kept_ahead(const Panels *o, const char *kept, int64_t bytes, int64_t group, int64_t groups) {
   if (groups > 1) return kept + bytes + group * bytes / groups;
   return kept + (o->group_rows <= GPT_VERY_FEW_ROWS ? AHEAD_VERY_FEW : AHEAD);
 }
@@ -109,7 +109,7 @@ static void multiply_groups(const Panels *o, const void *panel, int64_t j, int64
                                .m = gpt_smaller(o->group_rows, p->y.rows - row),
                                .n = gpt_smaller(o->kernels->rows, p->y.columns - j), .k = depth, .first = number,
                                .add = p->add || number > 0, .ahead_every = last - first};
-    if (p->kept != NULL) product.ahead = ahead_of(o, panel, bytes, g - first, last - first);
+    if (p->kept != NULL) product.ahead = kept_ahead(o, panel, bytes, g - first, last - first);
     o->kernels->multiply(&product);
   }
 }
