@@ -16,7 +16,6 @@ struct GptSampler {
   int64_t *ids;    /* the ids still in the running, rising: [count] */
   float *scores;   /* their logits less the greatest, over the temperature: [count] */
   float *weights;  /* e to the power of scores: [count] */
-  uint8_t *marked; /* by id: penalised in this draw; all zero between draws */
   int64_t count;
   int64_t *seen;
   int64_t n_seen;
@@ -35,10 +34,8 @@ static void free_buffers(GptSampler *sampler) {
   gpt_free(sampler->env, sampler->ids);
   gpt_free(sampler->env, sampler->scores);
   gpt_free(sampler->env, sampler->weights);
-  gpt_free(sampler->env, sampler->marked);
   sampler->ids = NULL;
   sampler->scores = sampler->weights = NULL;
-  sampler->marked = NULL;
   sampler->vocab = 0;
 }
 
@@ -65,8 +62,7 @@ static bool make_buffers(GptSampler *sampler, int64_t vocab) {
   size_t n = (size_t)vocab;
   bool made = (sampler->ids = gpt_alloc_array(sampler->env, n, sizeof *sampler->ids)) != NULL &&
               (sampler->scores = gpt_alloc_array(sampler->env, n, sizeof *sampler->scores)) != NULL &&
-              (sampler->weights = gpt_alloc_array(sampler->env, n, sizeof *sampler->weights)) != NULL &&
-              (sampler->marked = gpt_alloc_zeroed(sampler->env, n)) != NULL;
+              (sampler->weights = gpt_alloc_array(sampler->env, n, sizeof *sampler->weights)) != NULL;
   if (made) sampler->vocab = vocab;
   else free_buffers(sampler);
   return made;
@@ -116,16 +112,13 @@ static float penalised(float logit, double penalty) {
   return (float)fmax(-FLT_MAX, fmin(x, FLT_MAX));
 }
 
-/* Copies the logits into scores, those of ids seen penalised. */
+/* Copies the logits into scores, those of ids seen penalised, once each however often they were. */
 static void penalise(GptSampler *sampler, const float *logits, int64_t vocab) {
   memcpy(sampler->scores, logits, (size_t)vocab * sizeof *logits);
   for (int64_t i = 0; i < sampler->n_seen; i++) {
-    int64_t id = sampler->seen[i];
-    if (sampler->marked[id]) continue;
-    sampler->marked[id] = 1;
+    const int64_t id = sampler->seen[i];
     sampler->scores[id] = penalised(logits[id], sampler->options.repetition_penalty);
   }
-  for (int64_t i = 0; i < sampler->n_seen; i++) sampler->marked[sampler->seen[i]] = 0;
 }
 
 /* Less the greatest, over the temperature: at most 0. Adding 0 turns -0 into 0. */
