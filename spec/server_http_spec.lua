@@ -164,7 +164,17 @@ end)
 describe("text for JSON", function()
   it("is UTF-8, whatever bytes there were", function()
     assert.equal("a\u{20AC}", text.clean "a\u{20AC}")
-    assert.equal("a\u{FFFD}b\u{FFFD}\u{FFFD}", text.clean "a\xFFb\xE2\x82")
+    assert.equal("a\u{FFFD}b\u{FFFD}", text.clean "a\xFFb\xE2\x82")
+    -- what Python's decode("utf-8", "replace") makes of them
+    for bytes, expected in pairs {
+      ["\xF0\x9F\x98"] = "\u{FFFD}", ["\xF0\x9F"] = "\u{FFFD}", ["\xF0"] = "\u{FFFD}",
+      ["\xF0\x80\x80\x80"] = "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}", ["\xF4\x90\x80"] = "\u{FFFD}\u{FFFD}\u{FFFD}",
+      ["\xF4\x8F\xBF"] = "\u{FFFD}", ["\xE0\x80x"] = "\u{FFFD}\u{FFFD}x", ["\xE0\xA0x"] = "\u{FFFD}x",
+      ["\xC0\x80"] = "\u{FFFD}\u{FFFD}", ["\xC3"] = "\u{FFFD}", ["\xED\x9F"] = "\u{FFFD}",
+      ["\x80\u{e9}\xF1\x80\x80\xF1"] = "\u{FFFD}\u{e9}\u{FFFD}\u{FFFD}", ["\xF5\x80"] = "\u{FFFD}\u{FFFD}",
+    } do
+      assert.equal(expected, text.clean(bytes), ("%q"):format(bytes))
+    end
     assert.equal("\u{FFFD}\u{FFFD}\u{FFFD}", text.clean "\xED\xA0\x80")
   end)
 end)

@@ -2,18 +2,13 @@
 local core = require "gpt.core"
 local json = require "gpt.support.json"
 local messages = require "gpt.chat_template.messages"
+local valid_utf8 = require "gpt.support.valid_utf8"
 
 local file = {}
 
--- A text as JSON takes it: bytes that are no UTF-8, and zeros, become U+FFFD.
+-- A text as JSON takes it: what is no UTF-8, and zeros, become U+FFFD.
 local function clean(text)
-  text = text:gsub("\0", "\u{FFFD}")
-  local at = 1
-  while true do
-    local good, bad = utf8.len(text, at)
-    if good then return text end
-    text, at = text:sub(1, bad - 1) .. "\u{FFFD}" .. text:sub(bad + 1), bad
-  end
+  return (valid_utf8(text):gsub("\0", "\u{FFFD}"))
 end
 
 local function cleaned(value)

@@ -1,23 +1,8 @@
 -- Text for JSON, which is UTF-8.
 local text = {}
 
-local REPLACEMENT = "\u{FFFD}"
-
---- The same text, with a mark in place of each byte that belongs to no character.
-function text.clean(bytes)
-  local length, bad = utf8.len(bytes)
-  if length then return bytes end
-  local parts, at = {}, 1
-  while bad do
-    parts[#parts + 1] = bytes:sub(at, bad - 1)
-    parts[#parts + 1] = REPLACEMENT
-    at = bad + 1
-    length, bad = utf8.len(bytes, at)
-    if length then bad = nil end
-  end
-  parts[#parts + 1] = bytes:sub(at)
-  return table.concat(parts)
-end
+--- The same text, with a mark in place of what is no character.
+text.clean = require "gpt.support.valid_utf8"
 
 --- The number of characters that begin in it.
 function text.length(bytes)
