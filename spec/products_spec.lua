@@ -121,8 +121,11 @@ print "done"
 ]=]
 
 describe("a matrix product", function()
-  for _, kernels in ipairs { "", "LUAGPT_KERNELS=generic", "LUAGPT_KERNELS=avx2", "LUAGPT_KERNELS=avx512" } do
-    it("is right at every edge, " .. (kernels == "" and "with this processor's kernels" or kernels), function()
+  for _, set in ipairs { "", "generic", "avx2", "avx512" } do
+    local kernels = set ~= "" and "LUAGPT_KERNELS=" .. set or ""
+    local runs = set == "" or process.lua('io.write(require "gpt.core"._kernels())', kernels) == set
+    local check = runs and it or pending
+    check("is right at every edge, " .. (kernels == "" and "with this processor's kernels" or kernels), function()
       local output, ok = process.lua(code, kernels)
       assert.equal("done\n", output)
       assert.is_true(ok)
@@ -136,7 +139,7 @@ describe("a matrix product", function()
         gpt.seed(1)
         local parts = {}
         for _, k in ipairs { 100, 700, 4200 } do
-          local a, b = gpt.randn(150, k), gpt.randn(300, k):transpose(1, 2)
+          local a, b = gpt.randn(70, k), gpt.randn(110, k):transpose(1, 2)
           for _, t in ipairs { a:matmul(b), a:matmul(b:contiguous()), b:transpose(1, 2):matmul(a:transpose(1, 2)) } do
             parts[#parts + 1] = t:contiguous():bytes()
           end
