@@ -50,8 +50,7 @@ static bool is_set(const GptGguf *gguf, const char *key) {
 static const char sentencepiece_decoder[] =
     "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"\xe2\x96\x81\"}, "
     "\"content\": \" \"}, {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}";
-static const char byte_level[] =
-    "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}";
+static const char byte_level[] = GPT_BYTE_LEVEL("false");
 
 /* SentencePiece's kind: blanks are marked, one more before the text where `prefix`. */
 static void describe_sentencepiece(GptText *out, bool prefix) {

@@ -118,10 +118,10 @@ static bool put_role(GptIds *list, int64_t id) {
 
 /* GPT-2's way with a blank before every text, as tokenizer.json says it, so that it is saved as well. */
 static bool read_prefixed_steps(GptEnv *env, GptTokenizer *tokenizer) {
-#define BYTE_LEVEL "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true}"
   static const char steps[] =
       "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, \"normalizer\": null, "
-      "\"pre_tokenizer\": " BYTE_LEVEL ", \"decoder\": " BYTE_LEVEL ", \"model\": {\"type\": \"BPE\"}}";
+      "\"pre_tokenizer\": " GPT_BYTE_LEVEL("true") ", \"decoder\": " GPT_BYTE_LEVEL("true") ", "
+      "\"model\": {\"type\": \"BPE\"}}";
   cJSON *json = gpt_json_parse(env, "add_prefix_space", steps, sizeof steps - 1);
   bool good = json != NULL && gpt_read_steps(env, tokenizer, json);
   gpt_json_free(env, json);

@@ -8,8 +8,7 @@
 #include "core/io/paths.h"
 #include "core/tokenizer/parts.h"
 
-static const char byte_level[] = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
-                                 "\"use_regex\": true}";
+static const char byte_level[] = GPT_BYTE_LEVEL("false");
 
 /* What is saved. */
 typedef struct Source {
@@ -228,8 +227,8 @@ static void write_config(GptText *out, GptText *scratch, const Source *source) {
   bool gpt2 = tokenizer->settings.root.length == 0; /* transformers makes the steps of this class itself */
   gpt_text_add(out, "{\n\"tokenizer_class\": \"%s\",\n", gpt2 ? "GPT2Tokenizer" : "PreTrainedTokenizerFast");
   if (!gpt2) save_text(out, "\"clean_up_tokenization_spaces\": false,\n");
-  if (gpt2 || puts_blank_before(tokenizer))
-    save_text(out, gpt2 ? "\"add_prefix_space\": false,\n" : "\"add_prefix_space\": true,\n");
+  bool blank = puts_blank_before(tokenizer);
+  if (gpt2 || blank) gpt_text_add(out, "\"add_prefix_space\": %s,\n", blank ? "true" : "false");
   for (int role = 0; role < GPT_ROLES; role++) {
     const GptToken *token = gpt_vocabulary_token(v, tokenizer->roles[role]);
     gpt_text_add(out, "\"%s\": ", gpt_role_names[role]);

@@ -11,6 +11,11 @@
 
 struct GptTokenizer;
 
+/* GPT-2's pre-tokenizer and decoder as tokenizer.json has them; prefix, "true" or "false": whether a blank goes before a
+   text. */
+#define GPT_BYTE_LEVEL(prefix)                                                                      \
+  "{\"type\": \"ByteLevel\", \"add_prefix_space\": " prefix ", \"trim_offsets\": true, \"use_regex\": true}"
+
 typedef struct GptSettings {
   GptText root;     /* "key": value, ... of the document; empty: GPT-2's way, which needs no words */
   GptText model;    /* the same of its model, without its vocabulary and merges */
