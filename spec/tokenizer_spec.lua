@@ -611,9 +611,11 @@ describe("gpt.tokenizer refuses", function()
       ['"x1": 1.5, "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
       ['"x1": 8388608, "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
       ['"x1": "7", "'] = 'the id of the token "x1" is not a whole number from 0 to 8388607',
+      ['"x1": 8388607, "'] = 'the token "x1" has the id 8388607: ids of 401 tokens lie from 0 to 268559',
     } do
       assert.equal("DIR/vocab.json: " .. expected, refused { ["vocab.json"] = change(VOCAB, '"', change_to) })
     end
+    assert.equal(268560, loaded { ["vocab.json"] = change(VOCAB, '"', '"x1": 268559, "') }.vocab_size)
     assert.equal('DIR: 1 of the 256 single bytes are no token (0x21), so not every text could be encoded',
       refused { ["vocab.json"] = change(VOCAB, '"!": 0, ', "") })
   end)
@@ -739,6 +741,8 @@ describe("gpt.tokenizer refuses", function()
         'the token "<|endoftext|>" has two ids: 399 and 7',
       ['{"added_tokens_decoder": {"x": {"content": "<x>"}}}'] = 'an added token needs "content" (a string) and an id',
       ['{"added_tokens_decoder": {"400": {"content": ""}}}'] = "an added token is empty",
+      ['{"added_tokens_decoder": {"300000": {"content": "<x>"}}}'] =
+        'the token "<x>" has the id 300000: ids of 401 tokens lie from 0 to 268559',
       ["[]"] = "an object expected",
     } do
       assert.equal("DIR/tokenizer_config.json: " .. expected, refused { ["tokenizer_config.json"] = text })

@@ -8,6 +8,7 @@ bool gpt_read_vocabulary(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json
   char quoted[GPT_QUOTE_SIZE];
   const cJSON *entry;
   if (!cJSON_IsObject(json)) return gpt_fail(env, "an object of tokens and their ids expected");
+  tokenizer->vocabulary.listed = (size_t)cJSON_GetArraySize(json);
   cJSON_ArrayForEach(entry, json) {
     const char *text = entry->string;
     int64_t id = gpt_json_whole(entry, GPT_MOST_TOKENS - 1);

@@ -8,6 +8,8 @@
 #include "core/tokenizer/slots.h"
 
 #define ID_MASK (((uint32_t)1 << 24) - 1)
+#define FREE_HOLES ((size_t)1 << 18) /* ids without a token, */
+#define HOLES_EACH 15                /* and as many more for each that is there */
 
 void gpt_vocabulary_init(GptVocabulary *vocabulary) {
   *vocabulary = (GptVocabulary){0};
@@ -82,6 +84,21 @@ static bool reserve_id(GptEnv *env, GptVocabulary *v, int64_t id) {
   return true;
 }
 
+/* Where the ids of so many tokens end. */
+static int64_t ids_end(size_t tokens) {
+  const size_t end = FREE_HOLES + (HOLES_EACH + 1) * tokens;
+  return end < (size_t)GPT_MOST_TOKENS ? (int64_t)end : GPT_MOST_TOKENS;
+}
+
+static bool check_id(GptEnv *env, const GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n) {
+  char token[GPT_QUOTE_SIZE];
+  const size_t tokens = v->listed > v->present ? v->listed : v->present + 1;
+  const int64_t end = ids_end(tokens);
+  if (id >= 0 && id < end) return true;
+  return gpt_fail(env, "the token %s has the id %lld: ids of %zu tokens lie from 0 to %lld",
+                  gpt_quote((const char *)bytes, n, token), (long long)id, tokens, (long long)end - 1);
+}
+
 static bool fail_same_id(GptEnv *env, const GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n) {
   char old[GPT_QUOTE_SIZE], new[GPT_QUOTE_SIZE];
   const GptToken *token = &v->tokens[id];
@@ -97,8 +114,7 @@ static bool fail_same_token(GptEnv *env, int64_t old, int64_t new, const uint8_t
 }
 
 bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n, uint32_t flags) {
-  if (id < 0 || id >= GPT_MOST_TOKENS)
-    return gpt_fail(env, "an id of %lld: ids lie from 0 to %lld", (long long)id, (long long)GPT_MOST_TOKENS - 1);
+  if (!check_id(env, v, id, bytes, n)) return false;
   if (n > INT32_MAX) return gpt_fail(env, "token %lld has %zu bytes", (long long)id, n);
   if (gpt_vocabulary_token(v, id) != NULL) return fail_same_id(env, v, id, bytes, n);
   int64_t old = gpt_vocabulary_find(v, bytes, n, is_literal(flags));

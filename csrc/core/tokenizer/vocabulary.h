@@ -41,6 +41,7 @@ typedef struct GptVocabulary {
   size_t size;        /* the highest id plus 1 */
   size_t capacity;
   size_t present;     /* tokens that are there */
+  size_t listed;      /* tokens that the file which is read lists: the more, the higher ids may be */
   uint32_t *slots;    /* hash table: id + 1 and above it 8 bits of the hash, so that most misses end here; or 0 */
   size_t slot_count;
 } GptVocabulary;
@@ -48,7 +49,8 @@ typedef struct GptVocabulary {
 void gpt_vocabulary_init(GptVocabulary *vocabulary);
 void gpt_vocabulary_free(GptEnv *env, GptVocabulary *vocabulary);
 
-/* Adds a token of n bytes. An id or a token that is there already is an error. */
+/* Adds a token of n bytes. An id or a token that is there already is an error, and an id far above the number of tokens:
+   a hole takes memory as well. */
 bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *vocabulary, int64_t id, const uint8_t *bytes, size_t n,
                         uint32_t flags);
 
