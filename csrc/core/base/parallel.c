@@ -205,6 +205,11 @@ static void fit_pool(int count) {
 
 int64_t gpt_grain(int64_t cost) { return cost >= HANDOVER ? 1 : HANDOVER / (cost < 1 ? 1 : cost); }
 
+int64_t gpt_thread_share(int64_t n, int64_t halved) {
+  const int64_t share = (n + gpt_threads() - 1) / gpt_threads();
+  return share > halved ? (share + 1) / 2 : share;
+}
+
 /* Waits for the loop that runs, if one does, and ends the threads that are too many. */
 void gpt_threads_set(int count) {
   if (count < 0) count = 0;

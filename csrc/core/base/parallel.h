@@ -2,8 +2,8 @@
  * The thread pool. It belongs to the process, starts at the first loop that is worth it, and survives fork (the child
  * starts its own). Its threads block every signal, so that the host's signals stay the host's.
  *
- * Work is cut by shape, never by the number of threads, and no result depends on who computes an item: so the
- * same numbers come out for any number of threads.
+ * No number depends on where work is cut or on who computes an item: so the same ones come out for any number of
+ * threads.
  */
 #ifndef GPT_PARALLEL_H
 #define GPT_PARALLEL_H
@@ -25,6 +25,10 @@ void gpt_parallel_for(int64_t n, int64_t grain, GptTask task, void *context);
 /* The grain for items of that cost each, counted in floats that a simple loop goes over: an addition of n floats costs
  * n, where each takes an exp or a random number 4 n. */
 int64_t gpt_grain(int64_t cost);
+
+/* A thread's share of n items, or half of it where it is more than `halved`: a grain for items that come in long runs
+ * of memory, and give the same numbers wherever they are cut. */
+int64_t gpt_thread_share(int64_t n, int64_t halved);
 
 /* How many threads compute, the caller included. 0 at set: as many as the process may use (affinity, cgroup quota);
    that is also the default. Threads that are too many have ended when it returns, once the loop that runs is done. */

@@ -9,7 +9,7 @@
 #include "core/base/scratch.h"
 
 #define SKINNY_WORK (1 << 16) /* multiplications worth a hand-over to another thread */
-#define LONG_RUN 2048         /* floats */
+#define LONG_SHARE 4096       /* columns of a weight of which a thread takes half its share at a time */
 #define TILE_ROWS 480         /* both sides of a tile may be packed: smaller ones cost some percent, */
 #define TILE_COLUMNS 384      /* larger ones leave threads without work and fall out of the caches */
 #define BLAS_COLUMNS 768      /* where OpenBLAS packs, which has blocks of its own; */
@@ -106,13 +106,10 @@ static void multiply_skinny(void *context, int64_t first, int64_t last) {
                             m, k, first, last);
 }
 
-/* Columns of a piece: whole cache lines and work worth a hand-over; a thread's share, or half of it where rows of
-   the weight still come in long runs. No sum depends on it. */
+/* Columns of a piece: whole cache lines and work worth a hand-over. No sum depends on it. */
 static int64_t skinny_grain(const GptProduct *p) {
-  int64_t share = (p->c.columns + gpt_threads() - 1) / gpt_threads();
-  int64_t least = SKINNY_WORK / gpt_larger(p->a.columns, 1);
-  if (share > 2 * LONG_RUN) share = (share + 1) / 2;
-  return gpt_round_up(gpt_larger(share, least), 16);
+  const int64_t least = SKINNY_WORK / gpt_larger(p->a.columns, 1);
+  return gpt_round_up(gpt_larger(gpt_thread_share(p->c.columns, LONG_SHARE), least), 16);
 }
 
 static bool is_skinny(const GptEnv *env, const GptProduct *p) {

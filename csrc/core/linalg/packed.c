@@ -13,7 +13,7 @@
 #define FEW_PANEL_ROWS 64   /* of the input, below which panels are read once each */
 #define AHEAD 9216          /* bytes of a panel asked for before they are used, where it comes from memory; */
 #define AHEAD_VERY_FEW 4608 /* with very few rows */
-#define LONG_COLUMN 8192    /* rows of a weight of which a thread takes half its share at a time */
+#define LONG_SHARE 8192     /* rows of a weight of which a thread takes half its share at a time */
 
 typedef struct FewRows {
   const GptPacked *packed;
@@ -43,11 +43,9 @@ static void multiply_few_rows(void *context, int64_t first, int64_t last) {
   if (prepared != NULL) gpt_scratch_put(&few->scratch, prepared);
 }
 
-/* A thread's share of the weight's rows, or half of it; no sum depends on it. */
+/* Rows of the weight in a piece; no sum depends on it. */
 static int64_t few_rows_grain(int64_t n, int64_t work) {
-  int64_t share = (n + gpt_threads() - 1) / gpt_threads();
-  if (share > LONG_COLUMN) share = (share + 1) / 2;
-  return gpt_round_up(gpt_larger(share, FEW_WORK / gpt_larger(work, 1)), 16);
+  return gpt_round_up(gpt_larger(gpt_thread_share(n, LONG_SHARE), FEW_WORK / gpt_larger(work, 1)), 16);
 }
 
 bool gpt_few_rows_multiply(GptEnv *env, const GptPacked *p, const GptFewRowsKernels *kernels) {
