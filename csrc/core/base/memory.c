@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/base/cache_line.h"
 #include "core/base/limits.h"
 #include "core/base/numbers.h"
 
@@ -19,10 +20,9 @@
 #define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
 #endif
 
-#define ALIGNMENT 64
 #define SMALL_BITS 12
 #define SMALL ((size_t)1 << SMALL_BITS)
-#define SMALL_CLASSES ((int)SMALL / ALIGNMENT)
+#define SMALL_CLASSES ((int)SMALL / GPT_CACHE_LINE)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define LARGE ((size_t)16 << 20) /* from here on the machine is asked what it has left */
 
@@ -33,10 +33,10 @@ typedef struct GptBlock {
   struct GptBlock *next; /* in the cache */
 } GptBlock;
 
-_Static_assert(sizeof(GptBlock) <= ALIGNMENT, "a block's header fits in its alignment");
+_Static_assert(sizeof(GptBlock) <= GPT_CACHE_LINE, "a block's header fits in its alignment");
 
-static GptBlock *header(void *block) { return (GptBlock *)((char *)block - ALIGNMENT); }
-static void *payload(GptBlock *block) { return (char *)block + ALIGNMENT; }
+static GptBlock *header(void *block) { return (GptBlock *)((char *)block - GPT_CACHE_LINE); }
+static void *payload(GptBlock *block) { return (char *)block + GPT_CACHE_LINE; }
 
 /*
  * Every size belongs to a class, and all blocks of a class have one capacity, so that any cached one will do: up to 4
@@ -45,8 +45,8 @@ static void *payload(GptBlock *block) { return (char *)block + ALIGNMENT; }
  */
 static int size_class(size_t bytes, size_t *capacity) {
   if (bytes <= SMALL) {
-    size_t lines = bytes == 0 ? 1 : (bytes + ALIGNMENT - 1) / ALIGNMENT;
-    *capacity = lines * ALIGNMENT;
+    size_t lines = bytes == 0 ? 1 : (bytes + GPT_CACHE_LINE - 1) / GPT_CACHE_LINE;
+    *capacity = lines * GPT_CACHE_LINE;
     return (int)lines - 1;
   }
   int k = 63 - __builtin_clzll((unsigned long long)bytes - 1); /* 2^k < bytes <= 2^(k + 1) */
@@ -131,9 +131,10 @@ static GptBlock *new_block(GptEnv *env, size_t capacity) {
   if (capacity >= LARGE && env->memory.cached > 0 && !within_machine(env, capacity)) gpt_trim(env);
   if (!within_machine(env, capacity)) return NULL;
   env->memory.system_calls++;
-  size_t alignment = capacity >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT; /* as many whole huge pages as there can be */
+  /* As many whole huge pages as there can be. */
+  const size_t alignment = capacity >= 2 * HUGE_PAGE ? HUGE_PAGE : GPT_CACHE_LINE;
   void *block = NULL;
-  if (posix_memalign(&block, alignment, ALIGNMENT + capacity) != 0)
+  if (posix_memalign(&block, alignment, GPT_CACHE_LINE + capacity) != 0)
     return fail_refused(env, capacity), NULL;
   ((GptBlock *)block)->capacity = capacity;
   return block;
@@ -220,6 +221,6 @@ void gpt_prefer_huge_pages(void *data, size_t bytes) {
 
 void *gpt_alloc_for_walks(GptEnv *env, size_t bytes) {
   void *block = gpt_alloc(env, bytes);
-  if (block != NULL) gpt_prefer_huge_pages(header(block), ALIGNMENT + bytes);
+  if (block != NULL) gpt_prefer_huge_pages(header(block), GPT_CACHE_LINE + bytes);
   return block;
 }

@@ -1,8 +1,8 @@
 #include "core/base/slab.h"
 
+#include "core/base/cache_line.h"
 #include "core/base/memory.h"
 
-#define LINE ((size_t)64)
 #define LARGEST ((size_t)32 << 20) /* of a slab with more than one block */
 
 /* Before each block. */
@@ -36,7 +36,7 @@ static void link_slab(GptEnv *env, GptSlab *slab, bool first) {
   if (first || head == slab) env->slabs = slab;
 }
 
-static size_t slab_size(size_t step, size_t count) { return 2 * LINE + count * step; }
+static size_t slab_size(size_t step, size_t count) { return 2 * GPT_CACHE_LINE + count * step; }
 
 /* Bytes that the allocator counts as live become cached ones: blocks are counted as they are handed out. */
 static GptSlab *alloc_slab(GptEnv *env, size_t size) {
@@ -57,12 +57,12 @@ static void free_slab(GptEnv *env, GptSlab *slab) {
 }
 
 static GptSlab *make_slab(GptEnv *env, size_t bytes, size_t count) {
-  size_t step = LINE + (bytes + LINE - 1) / LINE * LINE;
+  size_t step = GPT_CACHE_LINE + (bytes + GPT_CACHE_LINE - 1) / GPT_CACHE_LINE * GPT_CACHE_LINE;
   GptSlab *slab = alloc_slab(env, slab_size(step, count));
   if (slab == NULL) return NULL;
   *slab = (GptSlab){.bytes = bytes, .step = step, .count = count};
   for (size_t i = count; i-- > 0;) {
-    SlabBlock *block = (SlabBlock *)((char *)slab + 2 * LINE + i * step);
+    SlabBlock *block = (SlabBlock *)((char *)slab + 2 * GPT_CACHE_LINE + i * step);
     *block = (SlabBlock){.slab = slab, .next = slab->free};
     slab->free = block;
   }
@@ -72,7 +72,7 @@ static GptSlab *make_slab(GptEnv *env, size_t bytes, size_t count) {
 
 /* Half of what there is of that size already. */
 static size_t next_count(const GptEnv *env, size_t bytes) {
-  size_t count = 0, most = LARGEST / (bytes + LINE);
+  size_t count = 0, most = LARGEST / (bytes + GPT_CACHE_LINE);
   for (const GptSlab *slab = env->slabs; slab != NULL; slab = slab->behind != env->slabs ? slab->behind : NULL)
     if (slab->bytes == bytes) count += slab->count;
   count = count / 2 < most ? count / 2 : most;
@@ -111,10 +111,10 @@ void *gpt_slab_alloc(GptEnv *env, size_t bytes) {
     unlink_slab(env, slab);
     link_slab(env, slab, false);
   }
-  return (char *)block + LINE;
+  return (char *)block + GPT_CACHE_LINE;
 }
 
-static SlabBlock *block_of(const void *pointer) { return (SlabBlock *)((char *)(uintptr_t)pointer - LINE); }
+static SlabBlock *block_of(const void *pointer) { return (SlabBlock *)((char *)(uintptr_t)pointer - GPT_CACHE_LINE); }
 
 void *gpt_slab_retain(void *pointer) {
   block_of(pointer)->refs++;

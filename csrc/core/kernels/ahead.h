@@ -2,6 +2,7 @@
 #ifndef GPT_AHEAD_H
 #define GPT_AHEAD_H
 
+#include "core/base/cache_line.h"
 #include "core/kernels/vector.h"
 #include "core/kernels/weights.h"
 
@@ -18,9 +19,9 @@ INLINE Ahead ahead_of(const GptPanelProduct *o) {
 INLINE void ask_ahead(Ahead *ahead, const int bytes, const int M) {
   if (--ahead->wait > 0) return;
   UNROLL for (int i = 0; i < 16; i++) {
-    if (i * LINE >= bytes) break;
-    if (M <= GPT_VERY_FEW_ROWS) __builtin_prefetch(ahead->next + i * LINE, 0, 3);
-    else __builtin_prefetch(ahead->next + i * LINE, 0, 2);
+    if (i * GPT_CACHE_LINE >= bytes) break;
+    if (M <= GPT_VERY_FEW_ROWS) __builtin_prefetch(ahead->next + i * GPT_CACHE_LINE, 0, 3);
+    else __builtin_prefetch(ahead->next + i * GPT_CACHE_LINE, 0, 2);
   }
   ahead->next += bytes;
   ahead->wait = ahead->every;

@@ -2,6 +2,7 @@
  * Products of few rows with weights of f32 stored [out, in], and with short rows of f16 and bf16: their time is that of
  * reading the weights, so each is read from memory once, in long streams. The order of an element's sum depends on k alone: neither m nor the cut changes it.
  */
+#include "core/base/cache_line.h"
 #include "core/kernels/numbers.h"
 #include "core/kernels/table.h"
 
@@ -150,7 +151,7 @@ INLINE void multiply_near(const Numbers numbers, const Product *o, int64_t first
 /* Where memory is mapped in small pages, a stream stands still at the end of each. So a row asks for a line of each few
    hundred bytes behind it, which has the pages looked up in time; more lines cost more than they save. */
 #define ASK_AHEAD 8192
-#define ASK_EVERY (4 * LINE)
+#define ASK_EVERY (4 * GPT_CACHE_LINE)
 INLINE void ask_behind(const char *row, int64_t bytes) {
   for (int64_t at = 0; at < bytes; at += ASK_EVERY) FETCH(row + ASK_AHEAD + at);
 }

@@ -3,6 +3,7 @@
  * strip. Each is read from memory once, and what comes next is asked for ahead. The order of an element's sum depends
  * on k alone: neither m nor the cut changes it.
  */
+#include "core/base/cache_line.h"
 #include "core/kernels/numbers.h"
 #include "core/kernels/table.h"
 
@@ -88,7 +89,7 @@ INLINE void columns_kept(const Numbers numbers, const GptFewRows *o, int64_t j, 
     float factors[MOST_KEPT];
     UNROLL for (int i = 0; i < M; i++) factors[i] = ((const float *)((const char *)o->x + i * o->x_bytes))[p];
     UNROLL for (int v = 0; v < V; v++) {
-      if (v * WIDTH * numbers.size % LINE == 0) FETCH(ahead + v * WIDTH * numbers.size);
+      if (v * WIDTH * numbers.size % GPT_CACHE_LINE == 0) FETCH(ahead + v * WIDTH * numbers.size);
       const Vec row = numbers.load(w + v * WIDTH * numbers.size);
       UNROLL for (int i = 0; i < M; i++) s[i][v] += factors[i] * row;
     }

@@ -33,8 +33,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-#define LINE 64 /* bytes that come from memory together */
-
 /* Before a loop of few steps, known when it is compiled: without it, arrays of vectors would not become registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")

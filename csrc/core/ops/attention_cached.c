@@ -1,11 +1,11 @@
 /* Attention over sequences whose earlier keys and values lie in caches. */
+#include "core/base/cache_line.h"
 #include "core/base/parallel.h"
 #include "core/base/scratch.h"
 #include "core/kernels/kernels.h"
 #include "core/ops/attention_heads.h"
 #include "core/ops/attention_pages.h"
 
-#define LINE 64
 #define ASKED 4096 /* bytes of an item's keys, and of its values, asked for ahead */
 #define PIECES 8 /* a token's work in one sequence is cut into so many items at least, where it has the heads */
 
@@ -123,7 +123,7 @@ static void ask_for(const CachedJob *job, const GptCachedRows *rows, int64_t ite
   const int64_t room = (rows->page_tokens - within) * head.row_bytes, all = (length - low) * head.row_bytes;
   const int64_t bytes = all < room ? all : room;
   const char *from = rows->pages[low / rows->page_tokens] + within * head.row_bytes;
-  for (int64_t at = 0; at < bytes && at < ASKED; at += LINE) {
+  for (int64_t at = 0; at < bytes && at < ASKED; at += GPT_CACHE_LINE) {
     __builtin_prefetch(from + head.keys + at);
     __builtin_prefetch(from + head.values + at);
   }

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/cache_line.h"
 #include "core/base/memory.h"
 
-#define ALIGNMENT 64
 
 /* An environment that holds an entry, by so many storages. */
 typedef struct Holder {
@@ -119,7 +119,7 @@ GptStorage *gpt_shared_new(GptEnv *env, GptDtype dtype, size_t bytes) {
   pthread_once(&shared_once, prepare_shared);
   if (!gpt_memory_fits(env, bytes)) return NULL;
   Entry *entry = calloc(1, sizeof *entry);
-  void *data = entry != NULL ? aligned_alloc(ALIGNMENT, (bytes / ALIGNMENT + 1) * ALIGNMENT) : NULL;
+  void *data = entry != NULL ? aligned_alloc(GPT_CACHE_LINE, (bytes / GPT_CACHE_LINE + 1) * GPT_CACHE_LINE) : NULL;
   if (data != NULL) *entry = (Entry){.data = data, .bytes = bytes};
   if (data == NULL || !hold(entry, env)) {
     free(data);
