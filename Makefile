@@ -322,6 +322,7 @@ lint: $(LINT_COMPILERS:%=lint-%)
 	@if grep -rnE '^ *# *include *[<"](lua|lauxlib|lualib)' csrc/core; then echo 'csrc/core includes Lua'; exit 1; fi
 	@if grep -rnE '^ *# *include *"(\.\./)?binding/' csrc/core; then echo 'csrc/core includes the binding'; exit 1; fi
 	@$(LUA) .ci/include_order.lua
+	@$(LUA) .ci/caught_errors.lua
 	@$(LUA) .ci/locale.lua
 	@$(LUA) .ci/system_calls.lua
 	@$(LUA) .ci/static_names.lua

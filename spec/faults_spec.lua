@@ -209,8 +209,25 @@ describe("an error of the moment is not taken for one of what was looked at:", f
       function() gpt.evaluate(new_model(1), value) end,
       function() gpt.dataset({ text = "a" }, { tokenizer = value, context_length = 2 }) end,
       function() gpt.train { model = value, data = value } end,
+      function() require "gpt.train.rates".of(value) end,
     } do
       assert.same({ false, "interrupted!" }, { pcall(fn) })
+    end
+  end)
+
+  it("an interrupt while a plot looks for a terminal, and white space is cut off", function()
+    need_library()
+    local faults = require "faults"
+    local device, pair = require "gpt.plot.terminal.device", require "gpt.scoring.pair"
+    for _, fn in ipairs { device.describe, function() return pair.space_at_end "a b \u{3000}\n" end } do
+      fn()
+      local n = 0
+      repeat
+        n = n + 1
+        local ok, _, came = faults.interrupted(n, fn)
+        assert.equal(not came, ok)
+      until not came
+      assert.is_true(n > 20)
     end
   end)
 

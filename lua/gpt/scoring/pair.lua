@@ -19,8 +19,7 @@ function pair.space_at_end(text)
   local at = #text + 1
   while at > 1 do
     local before = utf8.offset(text, -1, at)
-    local known, code = pcall(utf8.codepoint, text, before)
-    if not known or not is_space(code) then break end
+    if not utf8.len(text, before, before) or not is_space(utf8.codepoint(text, before)) then break end
     at = before
   end
   return at

@@ -1,4 +1,5 @@
 -- The port, by luasocket.
+local attempt = require "gpt.support.attempt"
 local raise = require "gpt.support.raise"
 
 local listener = {}
@@ -9,7 +10,7 @@ Listener.__index = Listener
 local BACKLOG = 256
 
 local function load_socket()
-  local ok, socket = pcall(require, "socket")
+  local ok, socket = attempt(require, "socket")
   if ok then return socket end
   return raise("gpt.server needs luasocket, which is not installed (Debian: apt-get install lua-socket; LuaRocks: "
     .. "luarocks --lua-version 5.4 install luasocket): %s", (tostring(socket):match "^[^\n]*"))

@@ -1,4 +1,5 @@
 -- The learning rates of an optimizer's groups.
+local attempt = require "gpt.support.attempt"
 local neutral = require "gpt.support.neutral"
 local printed = require "gpt.support.printed"
 
@@ -6,7 +7,7 @@ local rates = {}
 
 --- A list with the rate of each group; of an optimizer that does not tell, its one rate.
 function rates.of(optimizer)
-  local ok, lrs = pcall(function() return optimizer.lrs end)
+  local ok, lrs = attempt(function() return optimizer.lrs end)
   return ok and type(lrs) == "table" and lrs or printed { optimizer.lr }
 end
 

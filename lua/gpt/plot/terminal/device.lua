@@ -1,4 +1,5 @@
 -- What the terminal can show, as far as it says so.
+local attempt = require "gpt.support.attempt"
 local core = require "gpt.core"
 local colors = require "gpt.plot.colors"
 
@@ -15,7 +16,7 @@ end
 
 local function terminal_width()
   local io = rawget(_G, "io")
-  local known, width = pcall(function() return core._terminal_width(io.stdout) end)
+  local known, width = attempt(function() return core._terminal_width(io.stdout) end)
   return known and width or nil
 end
 
