@@ -272,6 +272,8 @@ describe("gpt.read_gguf", function()
         tensors({ build.tensor("x", { 8 }, 0, 16) }, 64))
       assert.equal('tensors "x" and "y" overlap: 64 bytes at 96 and 4 at 128',
         tensors({ build.tensor("y", { 1 }, 0, 32), build.tensor("x", { 16 }, 0, 0) }, 64))
+      assert.equal('tensors "x" and "y" overlap: 33 bytes at 96 and 4 at 128',
+        tensors({ build.tensor("x", { 33 }, 24, 0), build.tensor("y", { 1 }, 0, 32) }, 64))
       assert.equal('tensor "x" comes twice', tensors({ x, build.tensor("x", { 1 }, 0, 32) }, 64))
       assert.equal("tensor 2 of 2: a name of 70000 bytes; at most 65535 are allowed",
         tensors({ x, build.tensor(("n"):rep(70000), { 1 }, 0, 32) }, 64))
