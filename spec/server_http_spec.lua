@@ -27,6 +27,21 @@ describe("the head of a request", function()
     assert.is_false(request.expects)
   end)
 
+  it("has values without the blanks around them", function()
+    local blanks = (" \t"):rep(4000)
+    for written, value in pairs {
+      [""] = "", [" "] = "", ["x"] = "x", [" \t x\t "] = "x", ["a b"] = "a b", ["\t\ta \tb c "] = "a \tb c", [blanks] = "",
+      [blanks .. "y" .. blanks] = "y",
+    } do
+      assert.equal(value, head.read("GET / HTTP/1.1\r\nHost: x\r\nA:" .. written).headers.a)
+    end
+  end)
+
+  it("is read in one go where its values are full of blanks", function()
+    local line = "GET / HTTP/1.1\r\nHost: x\r\nA: x" .. (" "):rep(1000000) .. "x"
+    assert.equal(1000002, #head.read(line).headers.a)
+  end)
+
   it("may say that its body is as it is", function()
     assert.equal(5, head.read("POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: Identity\r\nContent-Length: 5").framing)
   end)
@@ -213,6 +228,9 @@ describe("access", function()
     end
     for _, host in ipairs { "localhost", "localhost:80", "127.0.0.1:8", "127.1.2.3", "[::1]:8", "a.localhost" } do check(host) end
     check("gpt.example", { "gpt.example" })
+    check("gpt.example:80", { "gpt.example" })
+    check("gpt.example:", { "gpt.example" })
+    check("[::1]:")
     check("gpt.example", { "*" })
     check("gpt.example", nil, "0.0.0.0")
     check(nil)
@@ -220,5 +238,8 @@ describe("access", function()
       problem(check, "evil.example:8080"))
     assert.equal("403 this server is not called by that name; its option host_names lists more",
       problem(check, "127.0.0.1.evil.example"))
+    for _, host in ipairs { "127.0.0.1:8:8", ":", "::1:8x", ("1"):rep(1000000) .. ":x", ("1"):rep(1000000) } do
+      assert.equal("403 this server is not called by that name; its option host_names lists more", problem(check, host))
+    end
   end)
 end)

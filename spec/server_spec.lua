@@ -306,6 +306,26 @@ describe("gpt.server", function()
     assert.equal(204, ask("OPTIONS", "/v1/models").status)
   end)
 
+  it("logs requests so that a terminal shows them as they are, and no more than 200 bytes of them", function()
+    local lines = {}
+    start { log = function(line) lines[#lines + 1] = line:gsub("[%d.]+ s$", "") end }
+    local function asked(path) return loopback.request("GET", path) end
+    for _, request in ipairs {
+      asked "/health?a=b", asked "/\xC2\x9B2J\u{e9}\x9B\xFF", asked("/" .. ("a"):rep(9000)), asked("/" .. ("\xFF"):rep(9000)),
+      asked("/" .. ("a"):rep(195)), ("M"):rep(9000) .. " / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no HTTP\r\n\r\n",
+    } do
+      local client = loopback.connect(running):send(request)
+      client:response()
+      client:close()
+    end
+    assert.same({
+      "GET /health 200 ", "GET /\\xC2\\x9B2J\u{e9}\\x9B\\xFF 404 ", "GET /" .. ("a"):rep(192) .. "... 404 ",
+      "GET /" .. ("\\xFF"):rep(48) .. "... 404 ", "GET /" .. ("a"):rep(195) .. " 404 ", ("M"):rep(197) .. "... 405 ", "- - 400 ",
+    }, lines)
+    running:report "/a/file.lua:3: it \27[2J failed\xFF"
+    assert.equal("error: it \\x1B[2J failed\\xFF", lines[#lines])
+  end)
+
   it("serves requests that come at once one after the other", function()
     local client = loopback.connect(running)
     local body = { prompt = "ab", max_tokens = 3, temperature = 0 }

@@ -7,6 +7,7 @@
 
 #include "binding/binding.h"
 #include "core/base/hints.h"
+#include "core/base/printable.h"
 #include "core/base/suggest.h"
 
 #define ENV_TYPE "gpt.Env"
@@ -76,6 +77,18 @@ static int set_home(lua_State *L) {
 /* _raise(message): an error at the user's line, for the package's Lua files. */
 static int raise_message(lua_State *L) { return bind_error(L, "%s", bind_check_string(L, 1)); }
 
+/* _printable(text, most): a text of anybody's as messages show it (printable.h), of at most so many bytes and as many as
+   an error may have; up to its first NUL. */
+static int push_printable(lua_State *L) {
+  char shown[GPT_ERROR_SIZE];
+  const char *text = bind_check_string(L, 1);
+  lua_Integer most = bind_check_integer(L, 2), largest = (lua_Integer)sizeof shown - 1;
+  if (most < 8) return bind_argument_error(L, 2, "at least 8 bytes expected");
+  gpt_printable(shown, (size_t)(most < largest ? most : largest) + 1, text);
+  lua_pushstring(L, shown);
+  return 1;
+}
+
 /* The strings of the list at index, NULL behind them; the list keeps them. */
 static size_t read_names(lua_State *L, int index, const char *names[MOST_NAMES + 1]) {
   size_t count = 0;
@@ -136,7 +149,7 @@ static int methods(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"_methods", methods}, {"_set_home", set_home}, {"_raise", raise_message}, {"_suggest", suggest},
     {"_suggest_typo", suggest_typo}, {"_hint", push_hint}, {"_check_options", check_options},
-    {"_typename", typename}, {NULL, NULL}};
+    {"_typename", typename}, {"_printable", push_printable}, {NULL, NULL}};
 
 /* lua_close unloads C modules, and threads or BLAS state left behind would crash: stay for good. */
 static void pin_module(void) {

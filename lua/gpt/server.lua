@@ -82,9 +82,11 @@ function server.new(model, given)
   return self
 end
 
--- Writes a line of the log, where there is one.
+local MOST_REPORTED = 2000 -- bytes of an error
+
+-- Writes a line of the log, where there is one. The error may be a host's, and hold what a client sent.
 function Server:report(problem)
-  if self.options.log then self.options.log("error: " .. text.message(problem)) end
+  if self.options.log then self.options.log("error: " .. core._printable(text.message(problem), MOST_REPORTED)) end
 end
 
 -- Anything that a request brings about ends in a response.

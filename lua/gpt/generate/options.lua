@@ -4,6 +4,7 @@ local validate = require "gpt.support.validate"
 local neutral = require "gpt.support.neutral"
 local items = require "gpt.support.items"
 local grammar = require "gpt.grammar"
+local Stop = require "gpt.generate.stop"
 
 local NAMES = {
   "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "use_cache",
@@ -60,14 +61,14 @@ local function add_stop(what, stop, value)
   if id and id >= 0 then
     stop.ids[id] = true
   elseif type(value) == "string" and value ~= "" then
-    stop.strings[#stop.strings + 1] = value
+    stop.strings[#stop.strings + 1] = Stop.word(value)
   else
     raise(what, "stop: a token id, a string that is not empty, or a list of these expected, got %s",
       validate.show(value))
   end
 end
 
--- { ids = set, strings = list, none = nothing stops }
+-- { ids = set, strings = list of words (stop.lua), none = nothing stops }
 local function read_stop(what, value)
   local stop = { ids = {}, strings = {}, none = value == false }
   if type(value) == "table" then

@@ -1,14 +1,15 @@
 -- What one prompt's new tokens become: ids or text, held back while they may belong to a stop string or to half a
 -- character, and cut where a stop begins. A token counts where it ends before the stop.
 local characters = require "gpt.generate.characters"
-local stop = require "gpt.generate.stop"
+local Stop = require "gpt.generate.stop"
 
 local CONTINUED = { continued = true } -- a blank at the beginning of a piece belongs to the text
 
 local Output = {}
 Output.__index = Output
 
--- settings: { stop_ids = set, stop_strings = list, tokenizer, text = returns text, limit = most new tokens }
+-- settings: { stop_ids = set, stop_strings = list of words (stop.lua), tokenizer, text = returns text,
+-- limit = most new tokens }
 function Output.new(settings)
   local follows = settings.text or #settings.stop_strings > 0
   return setmetatable({
@@ -21,8 +22,10 @@ function Output.new(settings)
     taken = 0,                 -- of these, how many the reader took
     pieces = {},               -- text let out
     ready = "",                -- of this, what the reader did not take yet
-    held = {},                 -- tokens not let out: { id, logprob, finish = where its text ends in held_text }
+    stop = Stop.new(settings.stop_strings),
+    held = {}, first = 1, last = 0, -- tokens not let out: { id, logprob, finish = where its text ends }
     held_text = "",
+    before = 0,                -- bytes let out, before held_text
   }, Output)
 end
 
@@ -31,18 +34,24 @@ local function let_token_out(self, id, logprob)
   self.logprobs[#self.logprobs + 1] = logprob
 end
 
+-- Lets the tokens out whose text was let out.
+local function let_tokens_out(self)
+  local token = self.held[self.first]
+  while token and token.finish <= self.before do
+    let_token_out(self, token.id, token.logprob)
+    self.held[self.first], self.first = nil, self.first + 1
+    token = self.held[self.first]
+  end
+end
+
 -- Lets the first n bytes of the held text out, and the tokens that end there.
 local function let_out(self, n)
-  local rest = {}
-  for _, token in ipairs(self.held) do
-    token.finish = token.finish - n
-    if token.finish <= 0 then let_token_out(self, token.id, token.logprob) else rest[#rest + 1] = token end
-  end
   if self.settings.text and n > 0 then
     self.pieces[#self.pieces + 1] = self.held_text:sub(1, n)
     self.ready = self.ready .. self.pieces[#self.pieces]
   end
-  self.held, self.held_text = rest, self.held_text:sub(n + 1)
+  self.held_text, self.before = self.held_text:sub(n + 1), self.before + n
+  let_tokens_out(self)
 end
 
 -- Nothing more will come.
@@ -51,11 +60,13 @@ local function finish(self, reason)
 end
 
 local function follow(self, id, logprob)
-  self.held_text = self.held_text .. self.settings.tokenizer:decode({ id }, CONTINUED)
-  self.held[#self.held + 1] = { id = id, logprob = logprob, finish = #self.held_text }
-  local at, waiting = stop.find(self.held_text, self.settings.stop_strings)
+  local piece, held = self.settings.tokenizer:decode({ id }, CONTINUED), #self.held_text
+  self.held_text = self.held_text .. piece
+  self.last = self.last + 1
+  self.held[self.last] = { id = id, logprob = logprob, finish = self.before + #self.held_text }
+  local at, waiting = self.stop:add(piece)
   if at then
-    let_out(self, at - 1)
+    let_out(self, held + at - 1)
     return finish(self, "stop")
   end
   local safe = #self.held_text - waiting

@@ -34,7 +34,7 @@ end
 
 -- "localhost:8080" -> "localhost", "[::1]:8080" -> "::1"
 local function name_of(host)
-  return (host:match "^%[([%x:.]+)%]:?%d*$" or host:match "^([^:]*):?%d*$" or host):lower()
+  return (host:match "^%[([%x:.]+)%]:?%d*$" or host:match "^([^:]*):%d*$" or host):lower()
 end
 
 -- A server on loopback is called by a name of loopback, or one that it was told. Otherwise a page of another site could

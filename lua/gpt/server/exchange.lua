@@ -3,6 +3,7 @@ local attempt = require "gpt.support.attempt"
 local Problem = require "gpt.server.problem"
 local guard = require "gpt.server.guard"
 local json = require "gpt.support.json"
+local core = require "gpt.core"
 local neutral = require "gpt.support.neutral"
 local text = require "gpt.server.text"
 
@@ -25,12 +26,15 @@ local function headers(self, content_type, more)
   return all
 end
 
--- One line of the log: what was asked, what came of it, and how long that took.
+local MOST_LOGGED = 200 -- bytes of what a client wrote
+
+-- One line of the log: what was asked, what came of it, and how long that took. A terminal shows it as it is, whatever
+-- the client wrote.
 local function note(self, status)
   if not self.log then return end
   local request = self.request
-  self.log(neutral.format("%s %s %d %.3f s", request and request.method or "-", request and request.path or "-", status,
-    self.clock() - self.began))
+  local asked = request and core._printable(request.method .. " " .. request.path, MOST_LOGGED) or "- -"
+  self.log(neutral.format("%s %d %.3f s", asked, status, self.clock() - self.began))
 end
 
 --- A whole response.

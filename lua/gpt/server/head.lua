@@ -7,7 +7,7 @@ local MOST_HEADERS = 100
 
 local TOKEN = "[%w!#$%%&'*+%-.^_`|~]+"
 local REQUEST_LINE = "^(" .. TOKEN .. ") ([\x21-\x7E\x80-\xFF]+) HTTP/(%d)%.(%d)$"
-local HEADER = "^(" .. TOKEN .. "):[ \t]*(.-)[ \t]*$"
+local NAME = "^(" .. TOKEN .. "):[ \t]*()" -- of a header, and where its value begins
 
 local function refuse(status, message)
   error(Problem.new(status, message, { close = true }))
@@ -23,9 +23,16 @@ end
 -- Headers that come twice are one list, but for those that there can be one of.
 local ONCE = { host = true, ["content-length"] = true, authorization = true, ["content-type"] = true }
 
-local function add_header(headers, line)
-  local name, value = line:match(HEADER)
+-- Name and value of a header's line. The value's end is looked for from behind: a pattern that tried to end it at each
+-- blank would read the blanks behind that one each time.
+local function split_line(line)
+  local name, first = line:match(NAME)
   if not name then refuse(400, "a header line is not `Name: value`") end
+  return name, line:sub(first, (line:match("^.*[^ \t]()", first) or first) - 1)
+end
+
+local function add_header(headers, line)
+  local name, value = split_line(line)
   if value:find "[%z\x01-\x08\x0A-\x1F\x7F]" then refuse(400, "a header has control characters") end
   name = name:lower()
   local before = headers[name]

@@ -81,10 +81,16 @@ local function grow(self, bytes)
   end
 end
 
+-- Whether a line end comes before the first CR.
+local function bare_line_end(self)
+  local line_end = self.buffer:find("\n", self.at, true)
+  return line_end and not self.buffer:sub(self.at, line_end):find("\r", 1, true)
+end
+
 -- Empty lines before a request are passed over: old clients send one behind a body.
 function Reader:head()
   self.at = self.buffer:match("^[\r\n]*()", self.at)
-  if self.buffer:find("^[^\r]*\n", self.at) then refuse(400, "lines end with CR LF") end
+  if bare_line_end(self) then refuse(400, "lines end with CR LF") end
   local text = take_until(self, "\r\n\r\n", MOST_HEAD, 431, "the head of a request")
   if not text then return false end
   self.request = head.read(text)
