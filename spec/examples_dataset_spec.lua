@@ -1,5 +1,6 @@
 local gpt = require "gpt"
 local files = require "spec.support.files"
+local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
 
 -- Bytes are the ids; 256 is the end of text, 257 and 258 are the marks of turns.
@@ -159,6 +160,21 @@ describe("gpt.examples", function()
       files.write(dir .. "/b.csv", text)
       assert.equal(("gpt.examples: %s/b.csv: %s"):format(dir, message), raised(gpt.examples, dir .. "/b.csv", options()))
     end
+    files.remove(dir)
+  end)
+
+  it("reads a file of many short lines in memory in proportion to it", function()
+    local dir = files.directory()
+    local path = dir .. "/a.jsonl"
+    files.write(path, ("\n"):rep(16000) .. '{"prompt":"a","response":"b"}')
+    local bytes, data = measure.allocated(gpt.examples, path, options())
+    assert.is_true(bytes < 4000000, bytes) -- 128 million where each line copies what follows it
+    assert.equal(1, data.count)
+    files.write(path, ("\n"):rep(1048574) .. '{"prompt":"a",\n') -- over two slices
+    assert.matches("a.jsonl: line 1048575: ", raised(gpt.examples, path, options()), 1, true)
+    files.write(path, "\n" .. (" "):rep(10000000) .. "{}\n")
+    assert.equal(("gpt.examples: %s: line 2: 10000002 bytes are too long for one example"):format(path),
+      raised(gpt.examples, path, options()))
     files.remove(dir)
   end)
 

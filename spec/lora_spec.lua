@@ -1,6 +1,8 @@
+local adapter_config = require "gpt.lora.adapter_config"
 local gpt = require "gpt"
 local json = require "gpt.support.json"
 local files = require "spec.support.files"
+local measure = require "spec.support.measure"
 
 local FIXTURES = "spec/fixtures/"
 local PLAIN = { vocab_size = 50, context_length = 16, emb_dim = 32, n_heads = 2, n_layers = 2, drop_rate = 0, qkv_bias = true }
@@ -315,6 +317,20 @@ describe("adapters of PEFT", function()
     files.remove(dir)
     assert.matches("rank = 3, alpha = 9", tostring(model.blocks[1].attention.query.default), 1, true)
     assert.matches("rank = 3, alpha = 12", tostring(model.blocks[2].attention.query.default), 1, true)
+  end)
+
+  it("look a module's pattern up by its name, however many there are", function()
+    local dir, patterns = files.directory(), {}
+    for i = 1, 5000 do patterns["other.module" .. i] = i end
+    patterns["0.attn.c_attn"] = 9
+    files.write(dir .. "/adapter_config.json", json.encode { lora_alpha = 3, alpha_pattern = patterns })
+    local config = adapter_config.read(dir .. "/adapter_config.json")
+    files.remove(dir)
+    local function scales(n)
+      for _ = 1, n do assert.equal(3, config:scale("transformer.h.0.attn.c_attn", 3)) end
+      assert.equal(1, config:scale("transformer.h.1.attn.c_attn", 3))
+    end
+    assert.is_true(measure.instructions(scales, 100) < 100000) -- five million, were each pattern looked at
   end)
 
   it("say which file is missing or not what it should be", function()

@@ -1,4 +1,5 @@
 local weights = require "spec.support.bytes_of"
+local checkpoint = require "gpt.train.checkpoint"
 local core = require "gpt.core"
 local gpt = require "gpt"
 local files = require "spec.support.files"
@@ -665,8 +666,26 @@ describe("a checkpoint", function()
       message('{"files":[],"removing":{"a":1}}', true))
     assert.equal("checkpoints.json: not an index of checkpoints, which is an object", message("[]", true))
     assert.equal("checkpoints.json: not valid JSON near line 1, column 1: it is empty", message("", true))
+    local twice = 'checkpoints.json: %s: "step-00000002.safetensors" comes twice'
+    assert.equal(twice:format "files[2]", message(('{"files":[%s,%s]}'):format(ours, ours), true))
+    assert.equal(twice:format "removing[1]", message(('{"files":[%s],"removing":[%s]}'):format(ours, ours), true))
     assert.equal("mine", files.read(dir .. "/precious.txt"))
     assert.same({ "checkpoints.json", "mine.safetensors", "step-00000002.safetensors" }, files.list(dir .. "/c"))
+  end)
+
+  it("goes with as many others as an index names, each once", function()
+    local run = { model = new_model(), losses = {}, about = { step = 100001 } }
+    run.optimizer = gpt.optim.SGD(run.model)
+    local names = {}
+    for i = 1, 100000 do names[i] = ('"step-%08d.safetensors"'):format(i) end
+    core._make_directory(dir)
+    files.write(dir .. "/checkpoints.json", ('{"files":[%s]}'):format(table.concat(names, ",")))
+    local path = checkpoint.write(dir, run, 2) -- a minute, were the others moved up for each that goes
+    assert.equal(dir .. "/step-00100001.safetensors", path)
+    local index = json.decode(files.read(dir .. "/checkpoints.json"))
+    assert.same({ "step-00100000.safetensors", "step-00100001.safetensors" }, { table.unpack(index.files) })
+    assert.equal(99999, #index.removing)
+    assert.equal("step-00099999.safetensors", index.removing[99999])
   end)
 
   it("that is corrupt says in which file, and what", function()

@@ -13,6 +13,28 @@ end
 --- The largest difference between two tensors.
 function measure.difference(a, b) return (a - b):abs():max():item() end
 
+--- The bytes that Lua allocates while fn(...) runs, whatever of them becomes garbage, and the results of fn.
+function measure.allocated(fn, ...)
+  collectgarbage()
+  collectgarbage "stop"
+  local before = collectgarbage "count"
+  local results = table.pack(pcall(fn, ...))
+  local bytes = math.floor((collectgarbage "count" - before) * 1024)
+  collectgarbage "restart"
+  if not results[1] then error(results[2], 0) end
+  return bytes, table.unpack(results, 2, results.n)
+end
+
+--- How many instructions of Lua fn(...) takes, to the nearest hundred.
+function measure.instructions(fn, ...)
+  local hundreds = 0
+  debug.sethook(function() hundreds = hundreds + 1 end, "", 100)
+  local ok, problem = pcall(fn, ...)
+  debug.sethook()
+  if not ok then error(problem, 0) end
+  return hundreds * 100
+end
+
 --- Runs fn with memory running out a little later each time until it succeeds: each failure must say so, and leave
 --- nothing behind. `step`: bytes more each time. Returns how often it failed.
 function measure.short_of_memory(fn, step)

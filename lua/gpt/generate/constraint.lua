@@ -48,7 +48,7 @@ function Constraint.new(what, grammar, tokenizer, ends)
   for id in pairs(ends) do list[#list + 1] = id end
   table.sort(list)
   local cursor = core._grammar_cursor(matcher_of(grammar, tree_of(what, tokenizer)), list)
-  return setmetatable({ cursor = cursor, tokenizer = tokenizer, waiting = {} }, Constraint)
+  return setmetatable({ cursor = cursor, tokenizer = tokenizer, waiting = {}, next = 1 }, Constraint)
 end
 
 -- Goes on by a token that belongs to the text.
@@ -96,8 +96,9 @@ end
 
 -- The next id where there is one way only, or nil; the grammar has taken it.
 function Constraint:forced()
-  if #self.waiting == 0 then self.waiting = find_forced(self) end
-  local id = table.remove(self.waiting, 1)
+  if not self.waiting[self.next] then self.waiting, self.next = find_forced(self), 1 end
+  local id = self.waiting[self.next]
+  self.next = self.next + 1
   if id and self.cursor:take(id) then return id end
   self.waiting = {}
 end

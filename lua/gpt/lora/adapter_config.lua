@@ -40,10 +40,14 @@ local function check_fixed(values, path)
   end
 end
 
--- Does a pattern's key mean the module? PEFT takes it as a regular expression for the end of its name; names with dots
--- are what it is used with.
-local function means(key, name)
-  return name == key or name:sub(-#key - 1) == "." .. key
+-- The number of the pattern that means a module, or nil. PEFT takes a pattern's key as a regular expression for the end
+-- of the module's name; names with dots are what it is used with. Of several the longest one counts.
+local function pattern_of(patterns, name)
+  local ending = name
+  while ending and ending ~= "" do
+    if patterns[ending] then return patterns[ending] end
+    ending = ending:match "%.(.*)"
+  end
 end
 
 local function check_patterns(values, path)
@@ -62,12 +66,9 @@ local function check_patterns(values, path)
   return patterns
 end
 
--- What a module's b(a(x)) is multiplied with: of several patterns for it, the longest says so.
+-- What a module's b(a(x)) is multiplied with.
 function Config:scale(name, rank)
-  local alpha, longest = self.alpha, ""
-  for key, own in pairs(self.patterns) do
-    if means(key, name) and #key > #longest then alpha, longest = own, key end
-  end
+  local alpha = pattern_of(self.patterns, name) or self.alpha
   return self.rooted and alpha / math.sqrt(rank) or alpha / rank
 end
 

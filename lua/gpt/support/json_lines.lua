@@ -6,19 +6,20 @@ local raise = require "gpt.support.raise"
 
 local SLICE, MOST_LINE = 1048576, 10000000
 
--- The lines of an open file, without their ends; one too long is cut, so that memory is bounded.
+-- The lines of an open file, without their ends; one too long is cut, so that memory is bounded. What was read of the
+-- file is copied once a slice, not once a line.
 local function lines_of(file)
-  local at, rest = 0, ""
+  local at, read, first = 0, "", 1 -- the next line begins at byte `first` of what was read
   return function()
-    local stop = rest:find("\n", 1, true)
-    while not stop and at < file.size and #rest <= MOST_LINE do
+    local stop = read:find("\n", first, true)
+    while not stop and at < file.size and #read - first < MOST_LINE do
       local piece = file:bytes(at, math.min(SLICE, file.size - at))
-      at, rest = at + #piece, rest .. piece
-      stop = rest:find("\n", 1, true)
+      at, read, first = at + #piece, read:sub(first) .. piece, 1
+      stop = read:find("\n", 1, true)
     end
-    if not stop and rest == "" then return nil end
-    local line = rest:sub(1, (stop or #rest + 1) - 1)
-    rest = rest:sub((stop or #rest) + 1)
+    if not stop and first > #read then return nil end
+    local line = read:sub(first, (stop or #read + 1) - 1)
+    first = (stop or #read) + 1
     return line
   end
 end

@@ -56,12 +56,15 @@ local function step_of(name)
   return step and name_of(step) == name and step or nil
 end
 
-local function check_names(path, key, list)
+-- `seen`: the names so far; one that is kept twice, or kept and removed, would lose its file.
+local function check_names(path, key, list, seen)
   if not json.is_array(list) then raise("%s: %s: a list of files' names expected, got %s", path, key, show(list)) end
   for i, name in ipairs(list) do
     if not step_of(name) and name ~= BEST then
       raise("%s: %s[%d]: a name like %s expected, got %s", path, key, i, name_of(1), show(name))
     end
+    if seen[name] then raise("%s: %s[%d]: %s comes twice", path, key, i, show(name)) end
+    seen[name] = true
   end
   return list
 end
@@ -73,8 +76,10 @@ local function read_index(dir)
   if not there then return { files = json.array {}, removing = {} } end
   local index = json.read(path)
   if not json.is_object(index) then raise("%s: not an index of checkpoints, which is an object", path) end
-  local removing = index.removing == nil and {} or check_names(path, "removing", index.removing)
-  return { files = check_names(path, "files", index.files), removing = removing, there = true }
+  local seen = {}
+  local files = check_names(path, "files", index.files, seen)
+  local removing = index.removing == nil and {} or check_names(path, "removing", index.removing, seen)
+  return { files = files, removing = removing, there = true }
 end
 
 local function add_index(set, files, removing)
@@ -97,13 +102,13 @@ end
 
 -- The checkpoints that stay with a new one, and those that go.
 local function with_new(index, step, keep)
-  local files, removed = json.array {}, {}
+  local files = {}
   for _, name in ipairs(index.files) do
     if step_of(name) and step_of(name) < step then files[#files + 1] = name end
   end
   files[#files + 1] = name_of(step)
-  while #files > keep do removed[#removed + 1] = table.remove(files, 1) end
-  return files, removed
+  local gone = math.max(0, #files - keep)
+  return json.array(table.move(files, gone + 1, #files, 1, {})), table.move(files, 1, gone, 1, {})
 end
 
 --- Writes the parameters alone as best.safetensors, which layer:load_parameters reads.
@@ -161,7 +166,7 @@ end
 --- Forgets the checkpoints of an earlier run. Killed in between, what is left goes at the next run.
 function checkpoint.clear(dir)
   local index = read_index(dir)
-  local names = { BEST, table.unpack(index.files) }
+  local names = table.move(index.files, 1, #index.files, 2, { BEST })
   if index.there then
     local set <close> = core._file_set(dir)
     add_index(set, json.array {}, names)
