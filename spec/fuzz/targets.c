@@ -189,10 +189,11 @@ static bool run_regex(GptEnv *env, const FuzzInput *input) {
   if (regex == NULL) return false;
   uint8_t *text = (uint8_t *)copy_text(env, line_end != NULL ? line_end + 1 : NULL, rest);
   GptMatch match = {.found = false};
+  GptBudget budget = gpt_budget_of(rest);
   bool good;
   size_t last = 0;
   for (;;) {
-    good = gpt_regex_next(env, regex, text, rest, &match);
+    good = gpt_regex_next(env, regex, &budget, text, rest, &match);
     if (!good || !match.found) break;
     if (match.start < last || match.end < match.start || match.end > rest) fuzz_found("a match outside the text");
     last = match.end;

@@ -9,6 +9,7 @@ typedef struct Encoding {
   GptEnv *env;
   GptTokenizer *tokenizer;
   const GptMarks *marks;
+  GptBudget budget; /* of the whole text */
   GptIds *out;
 } Encoding;
 
@@ -46,7 +47,8 @@ static bool encode_word(void *encoding, GptSpan word) {
 }
 
 static bool encode_words(Encoding *e, GptSpan span) {
-  return gpt_cut_piece(e->env, &e->tokenizer->cuts, e->tokenizer->classes, span, encode_word, e);
+  return gpt_cut_piece(e->env, &e->tokenizer->cuts, e->tokenizer->classes, &e->budget, span, encode_word,
+                       e);
 }
 
 static int compare_literal(const void *a, const void *b) {
@@ -84,7 +86,7 @@ static bool encode_piece(Encoding *e, GptSpan span) {
   GptTokenizer *tokenizer = e->tokenizer;
   if (span.n == 0) return true;
   if (tokenizer->normalizers.count == 0) return encode_normalized(e, span);
-  if (!gpt_normalize(e->env, &tokenizer->normalizers, tokenizer->classes, &span.text, &span.n)) return false;
+  if (!gpt_normalize(e->env, &tokenizer->normalizers, tokenizer->classes, &e->budget, &span.text, &span.n)) return false;
   span.after = 0;
   return encode_normalized(e, span);
 }
@@ -121,7 +123,7 @@ static bool encode_text(Encoding *e, const uint8_t *text, size_t n) {
 bool gpt_tokenizer_encode(GptEnv *env, GptTokenizer *tokenizer, const char *text, size_t n, GptMarks marks,
                           GptIds *out) {
   size_t before = out->length;
-  Encoding e = {env, tokenizer, &marks, out};
+  Encoding e = {env, tokenizer, &marks, gpt_budget_of(n), out};
   if (encode_text(&e, (const uint8_t *)text, n)) return true;
   out->length = before;
   return false;

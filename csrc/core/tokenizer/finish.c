@@ -136,23 +136,31 @@ static void set_rules(GptTokenizer *tokenizer) {
 
 /* Adds an added token to the lists in which it is found, as the normalizers leave its text where it is found behind
    them. */
-static bool list_added(GptEnv *env, GptTokenizer *tokenizer, size_t id) {
+static bool list_added(GptEnv *env, GptTokenizer *tokenizer, size_t id, GptBudget *budget) {
   const GptVocabulary *v = &tokenizer->vocabulary;
   const GptToken *token = &v->tokens[id];
   const uint8_t *text = v->bytes + token->start;
   size_t n = token->length;
   bool normalized = (token->flags & GPT_TOKEN_NORMALIZED) != 0 && tokenizer->normalizers.count > 0;
-  if (normalized && !gpt_normalize(env, &tokenizer->normalizers, tokenizer->classes, &text, &n)) return false;
+  if (normalized && !gpt_normalize(env, &tokenizer->normalizers, tokenizer->classes, budget, &text, &n)) return false;
   bool mark = (token->flags & GPT_TOKEN_SPECIAL) != 0;
   return n == 0 || (gpt_specials_add(env, &tokenizer->marked[normalized], (uint32_t)id, token->flags, text, n) &&
                     (mark || gpt_specials_add(env, &tokenizer->added[normalized], (uint32_t)id, token->flags, text,
                                               n)));
 }
 
+static bool is_added(const GptToken *token) { return (token->flags & GPT_TOKEN_ADDED) != 0; }
+
+/* All added tokens together have the budget of one text. */
 static bool list_all_added(GptEnv *env, GptTokenizer *tokenizer) {
-  for (size_t id = 0; id < tokenizer->vocabulary.size; id++)
-    if ((tokenizer->vocabulary.tokens[id].flags & GPT_TOKEN_ADDED) != 0 && !list_added(env, tokenizer, id))
-        return false;
+  const GptVocabulary *v = &tokenizer->vocabulary;
+  size_t bytes = 0;
+  for (size_t id = 0; id < v->size; id++)
+    if (is_added(&v->tokens[id])) bytes += v->tokens[id].length;
+  GptBudget budget = gpt_budget_of(bytes);
+  for (size_t id = 0; id < v->size; id++)
+    if (is_added(&v->tokens[id]) && !list_added(env, tokenizer, id, &budget))
+      return gpt_fail_at(env, "added tokens: token %zu", id);
   for (int i = 0; i < 2; i++) {
     gpt_specials_settle(&tokenizer->added[i]);
     gpt_specials_settle(&tokenizer->marked[i]);

@@ -81,6 +81,10 @@ bool gpt_normalizer_set_content(GptEnv *env, GptNormalizer *step, const char *co
   return true;
 }
 
+static bool may_grow(GptEnv *env, const GptBudget *budget, size_t bytes) {
+  return gpt_budget_check(env, budget, bytes, "normalizers");
+}
+
 static inline bool is_inert(const GptNormalizer *step, uint32_t code) {
   return code < GPT_CLASSES_END && (step->inert[code >> 3] >> (code & 7) & 1) != 0;
 }
@@ -88,6 +92,7 @@ static inline bool is_inert(const GptNormalizer *step, uint32_t code) {
 /* The characters of one text while they are put into a form. */
 typedef struct Decomposed {
   GptEnv *env;
+  const GptBudget *budget;
   utf8proc_int32_t *codes; /* [count] */
   size_t count, capacity;
 } Decomposed;
@@ -97,7 +102,7 @@ static bool decompose(Decomposed *d, const GptNormalizer *step, const uint8_t *t
   int boundary = 0;
   for (size_t at = 0; at < n; at += gpt_utf8_decode(text + at, n - at, &code)) {
     gpt_utf8_decode(text + at, n - at, &code);
-    if (!GPT_GROW(d->env, d->codes, d->capacity, d->count, 32)) return false;
+    if (!may_grow(d->env, d->budget, d->count) || !GPT_GROW(d->env, d->codes, d->capacity, d->count, 32)) return false;
     utf8proc_ssize_t more = utf8proc_decompose_char((utf8proc_int32_t)code, d->codes + d->count, 32,
                                                     (utf8proc_option_t)options_of(step->kind), &boundary);
     if (more < 0 || more > 32) return gpt_fail(d->env, "U+%04X does not decompose", code);
@@ -144,19 +149,21 @@ static void add_codes(const Decomposed *d, size_t count, GptText *out) {
 }
 
 /* Appends text that is UTF-8 in a form. */
-static bool add_form(GptEnv *env, const GptNormalizer *step, const uint8_t *text, size_t n, GptText *out) {
-  Decomposed d = {.env = env};
+static bool add_form(GptEnv *env, const GptNormalizer *step, const GptBudget *budget, const uint8_t *text, size_t n,
+                     GptText *out) {
+  Decomposed d = {.env = env, .budget = budget};
   bool good = decompose(&d, step, text, n) && order_marks(&d);
   utf8proc_ssize_t count = (utf8proc_ssize_t)d.count;
   if (good && (options_of(step->kind) & UTF8PROC_COMPOSE) != 0)
     count = utf8proc_normalize_utf32(d.codes, count, (utf8proc_option_t)options_of(step->kind));
   if (good) add_codes(&d, (size_t)(count < 0 ? 0 : count), out);
   gpt_free(env, d.codes);
-  return good;
+  return good && may_grow(env, budget, out->length);
 }
 
 /* Copies inert characters, and maps what lies between two of them, together with the first: it may compose. */
-static bool normalize_form(GptEnv *env, const GptNormalizer *step, const uint8_t *text, size_t n, GptText *out) {
+static bool normalize_form(GptEnv *env, const GptNormalizer *step, const GptBudget *budget, const uint8_t *text,
+                           size_t n, GptText *out) {
   uint32_t code;
   size_t copied = 0, last = 0; /* where the last inert character begins; what is before `copied` is out */
   for (size_t at = 0, length; at < n;) {
@@ -171,7 +178,7 @@ static bool normalize_form(GptEnv *env, const GptNormalizer *step, const uint8_t
     while (end < n && (length = gpt_utf8_decode(text + end, n - end, &code)) != 0 && !is_inert(step, code))
         end += length;
     gpt_text_add_bytes(out, (const char *)text + copied, last - copied);
-    if (!add_form(env, step, text + last, end - last, out)) return false;
+    if (!add_form(env, step, budget, text + last, end - last, out)) return false;
     copied = last = at = end;
   }
   gpt_text_add_bytes(out, (const char *)text + copied, n - copied);
@@ -201,17 +208,12 @@ static void normalize_lower(const uint8_t *text, size_t n, GptText *out) {
   }
 }
 
-/* Steps of a hostile file may each make a thousand bytes of one. */
-static bool check_growth(GptEnv *env, const GptText *out, size_t most) {
-  return out->length <= most || gpt_fail(env, "the tokenizer's normalizers make more than %d times as much of a text",
-                                         GPT_MOST_GROWTH);
-}
-
-static bool normalize_replace(GptEnv *env, const GptNormalizer *step, const uint8_t *text, size_t n, size_t most,
+static bool normalize_replace(GptEnv *env, const GptNormalizer *step, GptBudget *budget, const uint8_t *text, size_t n,
                               GptText *out) {
   GptMatch match = {0};
   for (size_t at = 0;; at = match.end) {
-    if (!gpt_regex_next(env, step->pattern, text, n, &match) || !check_growth(env, out, most)) return false;
+    if (!gpt_regex_next(env, step->pattern, budget, text, n, &match)) return false;
+    if (!may_grow(env, budget, out->length)) return false;
     gpt_text_add_bytes(out, (const char *)text + at, match.start - at);
     if (!match.found) return true;
     gpt_text_add_bytes(out, step->content, step->length);
@@ -225,31 +227,30 @@ static void normalize_strip(const GptNormalizer *step, const GptClasses *classes
   gpt_text_add_bytes(out, (const char *)text + first, last - first);
 }
 
-static bool normalize_step(GptEnv *env, const GptNormalizer *step, const GptClasses *classes, const uint8_t *text,
-                           size_t n, size_t most, GptText *out) {
+static bool normalize_step(GptEnv *env, const GptNormalizer *step, const GptClasses *classes, GptBudget *budget,
+                           const uint8_t *text, size_t n, GptText *out) {
   switch (step->kind) {
     case GPT_NORMALIZE_LOWERCASE: normalize_lower(text, n, out); break;
     case GPT_NORMALIZE_STRIP: normalize_strip(step, classes, text, n, out); break;
-    case GPT_NORMALIZE_REPLACE: return normalize_replace(env, step, text, n, most, out);
+    case GPT_NORMALIZE_REPLACE: return normalize_replace(env, step, budget, text, n, out);
     case GPT_NORMALIZE_PREPEND:
       if (n > 0) gpt_text_add_bytes(out, step->content, step->length);
       gpt_text_add_bytes(out, (const char *)text, n);
       break;
-    default: return normalize_form(env, step, text, n, out);
+    default: return normalize_form(env, step, budget, text, n, out);
   }
   return true;
 }
 
-bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, const uint8_t **text,
-                   size_t *n) {
-  size_t most = (*n + 16) * GPT_MOST_GROWTH; /* a beginning may be put before an empty text, too */
+bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, GptBudget *budget,
+                   const uint8_t **text, size_t *n) {
   for (size_t i = 0; i < normalizers->count; i++) {
     GptText *out = &normalizers->spaces[i & 1];
     out->length = 0;
     gpt_text_add_bytes(out, "", 0);
-    if (!normalize_step(env, &normalizers->list[i], classes, *text, *n, most, out) || out->failed)
+    if (!normalize_step(env, &normalizers->list[i], classes, budget, *text, *n, out) || out->failed)
       return out->failed = false;
-    if (!check_growth(env, out, most)) return false;
+    if (!gpt_budget_take(env, budget, out->length, "normalizers")) return false;
     *text = (const uint8_t *)out->data;
     *n = out->length;
   }

@@ -6,6 +6,7 @@
 #define GPT_NORMALIZE_H
 
 #include "core/base/text.h"
+#include "core/tokenizer/budget.h"
 #include "core/tokenizer/regex.h"
 #include "core/tokenizer/scanner.h"
 
@@ -27,7 +28,6 @@ typedef struct GptNormalizer {
 } GptNormalizer;
 
 #define GPT_MOST_NORMALIZERS 32
-#define GPT_MOST_GROWTH 256 /* a text may become that many times as long */
 
 typedef struct GptNormalizers {
   GptNormalizer list[GPT_MOST_NORMALIZERS]; /* [count] */
@@ -50,9 +50,9 @@ uint32_t gpt_character_title(uint32_t code);
 /* Columns that a character takes in a terminal: 0, 1 or 2. */
 int gpt_character_width(uint32_t code);
 
-/* Does all steps; *text and *n are then the result's, which stays until the next call. False and a message where it would
-   grow past GPT_MOST_GROWTH, or a pattern takes too many steps. */
-bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, const uint8_t **text,
-                   size_t *n);
+/* Does all steps; *text and *n are then the result's, which stays until the next call. False and a message where the
+   budget of the text does not last. */
+bool gpt_normalize(GptEnv *env, GptNormalizers *normalizers, const GptClasses *classes, GptBudget *budget,
+                   const uint8_t **text, size_t *n);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct Cutting {
   GptEnv *env;
   GptCuts *cuts;
   const GptClasses *classes;
+  GptBudget *budget;
   GptTakeWord *take;
   void *taker;
 } Cutting;
@@ -99,7 +100,7 @@ static bool cut_by_regex(const Cutting *c, size_t step, GptSpan span) {
   Parts parts = {.c = c, .step = step, .span = span};
   GptMatch match = {0};
   for (;;) {
-    if (!gpt_regex_next(c->env, c->cuts->list[step].regex, span.text, span.n, &match)) return false;
+    if (!gpt_regex_next(c->env, c->cuts->list[step].regex, c->budget, span.text, span.n, &match)) return false;
     if (!match.found) return end_parts(&parts);
     if (!add_match(&parts, match.start, match.end)) return false;
   }
@@ -119,7 +120,7 @@ static bool cut_by_digits(const Cutting *c, size_t step, GptSpan span) {
 
 /* Goes on with what a step wrote. */
 static bool go_on_with(const Cutting *c, size_t step, const GptText *text, bool first) {
-  if (text->failed) return false;
+  if (text->failed || !gpt_budget_take(c->env, c->budget, text->length, "pre-tokenizers")) return false;
   GptSpan span = {(const uint8_t *)text->data, text->length, 0, first};
   return text->length == 0 || cut_from(c, step + 1, span);
 }
@@ -148,6 +149,7 @@ static bool mark_blanks(const Cutting *c, size_t step, GptSpan span) {
     size_t end = blank != NULL ? (size_t)(blank - span.text) : span.n;
     gpt_text_add_bytes(out, (const char *)span.text + at, end - at);
     if (blank != NULL) gpt_text_add_bytes(out, cut->mark, cut->mark_length);
+    if (!gpt_budget_check(c->env, c->budget, out->length, "pre-tokenizers")) return false;
     at = end + 1;
   }
   return go_on_with(c, step, out, span.first);
@@ -183,8 +185,8 @@ static bool cut_from(const Cutting *c, size_t step, GptSpan span) {
   return true;
 }
 
-bool gpt_cut_piece(GptEnv *env, GptCuts *cuts, const GptClasses *classes, GptSpan piece, GptTakeWord *take,
-                   void *taker) {
-  const Cutting c = {env, cuts, classes, take, taker};
+bool gpt_cut_piece(GptEnv *env, GptCuts *cuts, const GptClasses *classes, GptBudget *budget, GptSpan piece,
+                   GptTakeWord *take, void *taker) {
+  const Cutting c = {env, cuts, classes, budget, take, taker};
   return piece.n == 0 || cut_from(&c, 0, piece);
 }

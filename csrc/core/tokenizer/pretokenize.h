@@ -6,6 +6,7 @@
 #define GPT_PRETOKENIZE_H
 
 #include "core/base/text.h"
+#include "core/tokenizer/budget.h"
 #include "core/tokenizer/regex.h"
 #include "core/tokenizer/scanner.h"
 
@@ -63,8 +64,8 @@ void gpt_cuts_free(GptEnv *env, GptCuts *cuts);
 /* Adds a step, to be filled in; NULL and a message where there are too many. */
 GptCut *gpt_cuts_add(GptEnv *env, GptCuts *cuts, GptCutKind kind);
 
-/* Cuts a piece and hands over its words, none of them empty. */
-bool gpt_cut_piece(GptEnv *env, GptCuts *cuts, const GptClasses *classes, GptSpan piece, GptTakeWord *take,
-                   void *taker);
+/* Cuts a piece and hands over its words, none of them empty. False also where the budget of the text does not last. */
+bool gpt_cut_piece(GptEnv *env, GptCuts *cuts, const GptClasses *classes, GptBudget *budget, GptSpan piece,
+                   GptTakeWord *take, void *taker);
 
 #endif

@@ -11,7 +11,7 @@
 #include "core/io/json.h"
 
 #define LONGEST_PATTERN ((size_t)1 << 16)
-#define MOST_STEPS 20000000u /* of one match: past that a pattern has gone astray */
+#define MOST_AHEAD ((size_t)1 << 14) /* places at which one search looks for a match, at most */
 #define STACK_FIRST ((size_t)32 << 10)
 #define STACK_MOST ((size_t)64 << 20)
 
@@ -24,6 +24,7 @@ struct GptRegex {
   pcre2_match_data *data;
   pcre2_match_context *context;
   pcre2_jit_stack *stack;
+  size_t ahead; /* bytes: where the next search looks for the beginning of a match */
 };
 
 static void *regex_alloc(size_t bytes, void *env) { return gpt_alloc(env, bytes); }
@@ -150,6 +151,8 @@ static bool translate(GptEnv *env, const char *pattern, size_t n, GptText *out) 
     if (here[0] == '\\' && left > 1) {
       length = translate_backslash(env, here, left, in_class, out);
       if (length == 0) return false;
+    } else if (!in_class && left > 1 && here[0] == '(' && here[1] == '*') {
+      return gpt_fail(env, "(* is not supported");
     } else if (in_class && here[0] != ']') {
       length = translate_member(env, here, left, out);
       if (length == 0) return false;
@@ -172,7 +175,8 @@ static bool fail_compile(GptEnv *env, int number, size_t at) {
 static bool compile(GptEnv *env, GptRegex *regex, const GptText *text) {
   int number = 0;
   PCRE2_SIZE at = 0;
-  const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+  const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF |
+                           PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT;
   regex->general = pcre2_general_context_create(regex_alloc, regex_release, env);
   pcre2_compile_context *context = regex->general != NULL ? pcre2_compile_context_create(regex->general) : NULL;
   if (context == NULL) return gpt_fail(env, "not enough memory");
@@ -185,7 +189,8 @@ static bool compile(GptEnv *env, GptRegex *regex, const GptText *text) {
   regex->context = pcre2_match_context_create(regex->general);
   regex->stack = pcre2_jit_stack_create(STACK_FIRST, STACK_MOST, regex->general);
   if (regex->data == NULL || regex->context == NULL) return gpt_fail(env, "not enough memory");
-  pcre2_set_match_limit(regex->context, MOST_STEPS);
+  pcre2_set_heap_limit(regex->context, (uint32_t)(STACK_MOST >> 10));
+  regex->ahead = MOST_AHEAD;
   if (regex->stack != NULL) pcre2_jit_stack_assign(regex->context, NULL, regex->stack);
   return true;
 }
@@ -228,10 +233,57 @@ static size_t step_over(const uint8_t *text, size_t n, size_t at) {
   return at + (length == 0 ? 1 : length);
 }
 
-bool gpt_regex_next(GptEnv *env, GptRegex *regex, const uint8_t *text, size_t n, GptMatch *match) {
+/* Where the next character begins at `at` or behind it. */
+static size_t next_character(const uint8_t *text, size_t n, size_t at) {
+  while (at < n && (text[at] & 0xc0) == 0x80) at++;
+  return at;
+}
+
+/* One search at the places from `at` on, but no further than `last`. */
+static int search(GptRegex *regex, const uint8_t *text, size_t n, size_t at, size_t last, uint32_t steps) {
+  pcre2_set_offset_limit(regex->context, last);
+  pcre2_set_match_limit(regex->context, steps);
+  return pcre2_match(regex->code, text, n, at, 0, regex->data, regex->context);
+}
+
+/* Searches at one place that takes many steps: how many is known only by trying with more and more. */
+static int search_hard(GptRegex *regex, GptBudget *budget, const uint8_t *text, size_t n, size_t at) {
+  int found = PCRE2_ERROR_MATCHLIMIT;
+  for (uint64_t steps = GPT_FREE_STEPS; found == PCRE2_ERROR_MATCHLIMIT && steps < budget->steps;) {
+    steps = 8 * steps < budget->steps && 8 * steps < UINT32_MAX ? 8 * steps : budget->steps;
+    if (steps > UINT32_MAX) break;
+    found = search(regex, text, n, at, at, (uint32_t)steps);
+    budget->steps -= steps;
+  }
+  return found;
+}
+
+/*
+ * PCRE2 counts a pattern's steps anew at every place of a text. So one search looks at as many places only as searches
+ * before it have passed, each with GPT_FREE_STEPS: those that come to no end cost no more than the others. A place that
+ * needs more of them is searched alone, and the budget pays.
+ */
+static int search_on(GptRegex *regex, GptBudget *budget, const uint8_t *text, size_t n, size_t at) {
+  for (;;) {
+    size_t last = n - at < regex->ahead ? n : at + regex->ahead - 1, passed;
+    int found = search(regex, text, n, at, last, GPT_FREE_STEPS);
+    if (found == PCRE2_ERROR_MATCHLIMIT && regex->ahead > 1) {
+      regex->ahead = 1;
+      continue;
+    }
+    if (found == PCRE2_ERROR_MATCHLIMIT) found = search_hard(regex, budget, text, n, last = at);
+    if (found < 0 && (found != PCRE2_ERROR_NOMATCH || last == n)) return found;
+    passed = (found < 0 ? last : pcre2_get_ovector_pointer(regex->data)[0]) - at + 1;
+    if (regex->ahead < MOST_AHEAD) regex->ahead += passed < MOST_AHEAD ? passed : MOST_AHEAD;
+    if (found >= 0) return found;
+    at = next_character(text, n, last + 1);
+  }
+}
+
+bool gpt_regex_next(GptEnv *env, GptRegex *regex, GptBudget *budget, const uint8_t *text, size_t n, GptMatch *match) {
   if (regex->literal) return next_literal(regex, text, n, match);
   for (size_t at = match->end; at <= n; at = step_over(text, n, at)) {
-    int found = pcre2_match(regex->code, text, n, at, 0, regex->data, regex->context);
+    int found = search_on(regex, budget, text, n, at);
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) return gpt_fail(env, "the pattern %.60s takes too many steps (%d)", regex->pattern, found);
     const PCRE2_SIZE *places = pcre2_get_ovector_pointer(regex->data);

@@ -8,7 +8,7 @@
 #ifndef GPT_REGEX_H
 #define GPT_REGEX_H
 
-#include "core/base/env.h"
+#include "core/tokenizer/budget.h"
 
 typedef struct GptRegex GptRegex;
 
@@ -26,8 +26,8 @@ typedef struct GptMatch {
   size_t start, end; /* they may be the same, but not right behind another match */
 } GptMatch;
 
-/* Finds the match after the given one, and puts it there. False and a message where the pattern takes too many steps,
-   or memory runs out. */
-bool gpt_regex_next(GptEnv *env, GptRegex *regex, const uint8_t *text, size_t n, GptMatch *match);
+/* Finds the match after the given one, and puts it there. False and a message where the pattern takes more steps than
+   the budget has left, or memory runs out. */
+bool gpt_regex_next(GptEnv *env, GptRegex *regex, GptBudget *budget, const uint8_t *text, size_t n, GptMatch *match);
 
 #endif

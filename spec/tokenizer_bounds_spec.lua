@@ -1,0 +1,109 @@
+-- Tokenizers whose files were written to take all the time or memory that there is. Without the bounds most of these
+-- would take minutes, or gigabytes.
+local files = require "spec.support.files"
+local gpt = require "gpt"
+local raised = require "spec.support.raised"
+
+local VOCABULARY = {}
+for byte = 32, 126 do
+  VOCABULARY[#VOCABULARY + 1] = ('"%s":%d'):format(string.char(byte):gsub('[\\"]', "\\%0"), byte - 32)
+end
+
+local dir
+
+-- The tokenizer of a tokenizer.json with these parts, and of other files beside it.
+local function load(parts)
+  local model = ('{"type": "BPE", "vocab": {%s}, "merges": []}'):format(table.concat(VOCABULARY, ",")
+    .. (parts.more or ""))
+  files.write(dir .. "/tokenizer.json", ('{"normalizer": %s, "pre_tokenizer": %s, "decoder": {"type": "Fuse"}, '
+    .. '"model": %s, "added_tokens": [%s]}'):format(parts.normalizer or "null", parts.pre or "null", model,
+    parts.added or ""))
+  return gpt.tokenizer(dir)
+end
+
+local function encode(parts, text)
+  local tokenizer = load(parts)
+  return raised(tokenizer.encode, tokenizer, text)
+end
+
+local function sequence(key, list) return ('{"type": "Sequence", "%s": [%s]}'):format(key, table.concat(list, ", ")) end
+
+local function split(pattern)
+  return ('{"type": "Split", "pattern": {"Regex": "%s"}, "behavior": "Isolated"}'):format((pattern:gsub("\\", "\\\\")))
+end
+
+local function metaspace(mark, scheme)
+  return ('{"type": "Metaspace", "replacement": "%s", "prepend_scheme": "%s", "split": false}'):format(mark, scheme)
+end
+
+local function prepend(text) return ('{"type": "Prepend", "prepend": "%s"}'):format(text) end
+
+local function replace(pattern, content)
+  return ('{"type": "Replace", "pattern": {"String": "%s"}, "content": "%s"}'):format(pattern, content)
+end
+
+describe("a hostile tokenizer", function()
+  before_each(function() dir = files.directory() end)
+  after_each(function() files.remove(dir) end)
+
+  it("cannot make ever more of a text while it cuts it", function()
+    local message = "the tokenizer's pre-tokenizers make more than 256 times as much of a text"
+    local blanks = metaspace((" "):rep(15), "never")
+    assert.equal(message, encode({ pre = sequence("pretokenizers", { blanks, blanks, blanks, blanks, blanks }) },
+      (" "):rep(10)))
+    local steps = {}
+    for i = 1, 12, 2 do steps[i], steps[i + 1] = split ".", metaspace(("x"):rep(15), "always") end
+    assert.equal(message, encode({ pre = sequence("pretokenizers", steps) }, "a"))
+    assert.equal(160, #load({ pre = blanks }):encode((" "):rep(10) .. ("a"):rep(10)))
+  end)
+
+  it("cannot do so between added tokens either, a little each time", function()
+    local parts = { normalizer = prepend(("z"):rep(4000)), added = '{"id": 200, "content": "<x>"}' }
+    local message = "the tokenizer's normalizers make more than 256 times as much of a text"
+    assert.equal(message, encode(parts, ("a<x>"):rep(40)))
+    local tokenizer = load(parts)
+    assert.equal(4002, #tokenizer:encode "a<x>")
+    assert.equal(4002, #tokenizer:encode "a<x>") -- each text anew
+  end)
+
+  it("cannot do so with the added tokens themselves", function()
+    local tokens = {}
+    for i = 1, 40 do tokens[i] = ('{"id": %d, "content": "<%d>", "normalized": true}'):format(199 + i, i) end
+    local parts = { normalizer = prepend(("z"):rep(4000)), added = table.concat(tokens, ", ") }
+    assert.equal(dir .. ": added tokens: token 242: the tokenizer's normalizers make more than 256 times as much of a text",
+      raised(load, parts):gsub("token %d+", "token 242"))
+    parts.added = tokens[1]
+    assert.equal(4001, #load(parts):encode "a")
+  end)
+
+  it("is stopped amid a step, before all of it is there", function()
+    local normalizer = sequence("normalizers", { replace("a", ("\u{FDFA}"):rep(75)), '{"type": "NFKC"}' })
+    local tokenizer = load { normalizer = normalizer }
+    local before = gpt.memory()
+    assert.equal("the tokenizer's normalizers make more than 256 times as much of a text",
+      raised(tokenizer.encode, tokenizer, ("a"):rep(10000)))
+    assert.is_true(gpt.memory().peak - math.max(before.peak, before.live) < 16e6)
+  end)
+
+  it("cannot ask for the slow way of matching, or for other things before a pattern", function()
+    for _, pattern in ipairs { "(*NO_JIT)a", "a|(*COMMIT)b" } do
+      assert.equal(('%s/tokenizer.json: pre_tokenizer Split: the pattern "%s": (* is not supported'):format(dir, pattern),
+        raised(load, { pre = split(pattern) }))
+    end
+    assert.equal(3, #load({ pre = split "[(*]|\\(*" }):encode "(*a")
+  end)
+
+  it("cannot take many steps at each of a text's bytes", function()
+    local message = "the pattern (?:a|a){1,22}c|a takes too many steps (-47)"
+    assert.equal(message, encode({ pre = split "(?:a|a){1,22}c|a" }, ("a"):rep(10000)))
+    assert.equal(20000, #load({ pre = split "(?:a|a){1,8}c|a" }):encode(("a"):rep(20000)))
+    assert.equal(4, #load({ pre = split "(?:a|a){1,12}c|a" }):encode "aaac")
+  end)
+
+  it("has places that take many steps found where they are, however far", function()
+    local parts = { normalizer = '{"type": "Replace", "pattern": {"Regex": "(?:a|a){14}b"}, "content": "-"}' }
+    local tokenizer, xs, as = load(parts), ("x"):rep(40000), ("a"):rep(14)
+    local ids = tokenizer:encode(xs .. as .. xs .. as .. "b" .. xs)
+    assert.is_true(tokenizer:decode(ids) == xs .. as .. xs .. "-" .. xs)
+  end)
+end)
