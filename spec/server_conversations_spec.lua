@@ -194,6 +194,19 @@ describe("a server's sockets", function()
     assert.is_true(running.connections[1].reader:waiting() < 65536 + 16384)
   end)
 
+  it("are let in 64 in a step, or clients that come without end would keep it from the others", function()
+    start()
+    local came, client = 0, loopback.connect(running)
+    function running.listener.accept()
+      came = came + 1
+      return { settimeout = function() end, close = function() end, getfd = function() return 9 end,
+        receive = function() return nil, "closed", "" end }
+    end
+    running:step(1)
+    assert.equal(64, came)
+    client:close()
+  end)
+
   it("that select cannot wait for get 503", function()
     start()
     assert.is_false(running.listener:fits { getfd = function() return 100000 end })

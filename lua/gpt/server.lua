@@ -139,14 +139,16 @@ local function pause(self, problem, now)
   self:report(("no connection can be accepted: %s; those that are there go on, and it is tried again"):format(problem))
 end
 
+local MOST_ACCEPTED = 64 -- in a step, or clients that come without end would be all that it sees
+
 local function accept(self, now)
-  local socket, problem = self.listener:accept()
-  while socket do
+  for _ = 1, MOST_ACCEPTED do
+    local socket, problem = self.listener:accept()
+    if problem then pause(self, problem, now) end
+    if not socket then return end
     self.accept_problem = nil
     connect(self, socket, now)
-    socket, problem = self.listener:accept()
   end
-  if problem then pause(self, problem, now) end
 end
 
 -- The sockets to wait for: to be read, and to be written.
@@ -156,7 +158,7 @@ local function sockets(self, now)
   for _, connection in ipairs(self.connections) do
     by_socket[connection.socket] = connection
     if connection:wants_input() then reads[#reads + 1] = connection.socket end
-    if connection.waiting > 0 then writes[#writes + 1] = connection.socket end
+    if connection:unread() > 0 then writes[#writes + 1] = connection.socket end
   end
   return reads, writes, by_socket
 end
@@ -218,7 +220,7 @@ end
 local function in_flight(self)
   local active, waiting = self.scheduler:counts()
   for _, connection in ipairs(self.connections) do
-    if connection.waiting > 0 or connection.reader:begun() then return true end
+    if connection:unread() > 0 or connection.reader:begun() then return true end
   end
   return active + waiting > 0
 end

@@ -1,4 +1,5 @@
 -- One client: what it sends becomes requests, one after the other, and what is written waits until it takes it.
+local Outbox = require "gpt.server.outbox"
 local Problem = require "gpt.server.problem"
 local Reader = require "gpt.server.reader"
 local response = require "gpt.server.response"
@@ -7,10 +8,12 @@ local Connection = {}
 Connection.__index = Connection
 
 local AT_ONCE = 16384         -- bytes read in a step
-local MOST_UNREAD = 65536     -- bytes behind a request that is being answered
-local MOST_WAITING = 1 << 20  -- bytes that a client may leave unread before it is dropped
+local MOST_BEHIND = 65536     -- bytes that are taken behind a request that is being answered
+local MOST_SERVED = 8         -- requests served in a row
+local MOST_UNREAD = 65536     -- bytes of responses that a client may leave unread and get another one
+local MOST_WAITING = 1 << 20  -- bytes of a stream that it may leave unread before it is dropped
 local LINGER_SECONDS = 2
-local NOTHING = {}            -- what a closed one writes: closing works without memory, too
+local NOTHING = Outbox.new()  -- what a closed one writes: closing works without memory, too
 
 -- socket: does not block. limits: the server's options. handle(connection, request): answers with connection:respond,
 -- or keeps the connection and does so later; check(request): raises a Problem before the body comes.
@@ -22,8 +25,8 @@ function Connection.new(socket, limits, handle, check, now)
     state = "reading",     -- "answering": a request is being served; "finishing": the last response is being written;
                            -- "lingering": it was, and the client may still be sending; "closed"
     deadline = now + limits.request_seconds,
-    output = {}, waiting = 0, -- pieces to be written, and their bytes
-    sent = 0,              -- bytes of the first piece that were written
+    outbox = Outbox.new(), -- what is to be written
+    behind = false,        -- requests that have come may wait, because others are served first, or it does not read
     request = nil,         -- being answered
     begun = false,         -- its response is
     last = false,          -- closes behind this response
@@ -37,7 +40,7 @@ function Connection:close()
   if self.state == "closed" then return end
   self.state = "closed"
   self.socket:close()
-  self.output, self.waiting = NOTHING, 0
+  self.outbox, self.behind = NOTHING, false
   local gone = self.on_gone
   self.on_gone = nil
   if gone then gone() end
@@ -45,21 +48,19 @@ end
 
 --- Queues text.
 function Connection:write(text, now)
-  if self.state == "closed" or text == "" then return end
-  if self.waiting == 0 then self.write_deadline = now + self.limits.write_seconds end
-  self.output[#self.output + 1] = text
-  self.waiting = self.waiting + #text
+  if self.state == "closed" then return end
+  if self.outbox.bytes == 0 then self.write_deadline = now + self.limits.write_seconds end
+  self.outbox:add(text)
+end
+
+--- How many bytes it has still to be written.
+function Connection:unread()
+  return self.outbox.bytes
 end
 
 --- Whether the client leaves more unread than it may.
 function Connection:choked()
-  return self.waiting > MOST_WAITING
-end
-
--- The writes of a step leave as one.
-local function join(self)
-  if #self.output > 1 then self.output = { table.concat(self.output) } end
-  return self.output[1]
+  return self:unread() > MOST_WAITING
 end
 
 -- A client that is still sending would lose the response if the connection were closed at once.
@@ -69,17 +70,31 @@ local function linger(self, now)
   self.state, self.deadline = "lingering", now + LINGER_SECONDS
 end
 
---- Writes what the client takes.
-function Connection:flush(now)
-  if self.waiting == 0 or self.state == "closed" then return end
-  local text = join(self)
-  local last, problem, partial = self.socket:send(text, self.sent + 1)
-  local written = (last or partial or self.sent) - self.sent
-  if problem and problem ~= "timeout" then return self:close() end
+-- Writes a text. Returns whether the client took all of it.
+local function write_next(self, now)
+  local text, before = self.outbox:next()
+  local last, problem, partial = self.socket:send(text, before + 1)
+  local written = (last or partial or before) - before
+  if problem and problem ~= "timeout" then
+    self:close()
+    return false
+  end
   if written > 0 then self.write_deadline = now + self.limits.write_seconds end
-  self.sent, self.waiting = self.sent + written, self.waiting - written
-  if self.waiting > 0 then return end
-  self.output, self.sent = {}, 0
+  self.outbox:wrote(written)
+  return not problem
+end
+
+-- When a client that is being read has to have sent what it sends next.
+local function reading_deadline(self, now)
+  return now + (self.reader:begun() and self.limits.request_seconds or self.limits.idle_seconds)
+end
+
+--- Writes what the client takes. The time for what it sends next begins when it has read what was sent to it.
+function Connection:flush(now)
+  if self:unread() == 0 then return end
+  repeat local went = write_next(self, now) until not went or self:unread() == 0
+  if self:unread() > 0 or self.state == "closed" then return end
+  if self.state == "reading" then self.deadline = math.max(self.deadline, reading_deadline(self, now)) end
   if self.state == "finishing" then linger(self, now) end
 end
 
@@ -89,10 +104,9 @@ function Connection:done(now)
   self.request, self.on_gone, self.begun = nil, nil, false
   if self.last then
     self.state = "finishing"
-    if self.waiting == 0 then linger(self, now) end
+    if self:unread() == 0 then linger(self, now) end
   else
-    self.state = "reading"
-    self.deadline = now + (self.reader:begun() and self.limits.request_seconds or self.limits.idle_seconds)
+    self.state, self.deadline = "reading", reading_deadline(self, now)
   end
 end
 
@@ -156,16 +170,26 @@ local function advance(self, now)
   return "refused"
 end
 
--- Serves the requests that are whole, until one has to wait.
+-- Whether the next request has to wait: others are served after so many in a row, and a client that does not read what
+-- it asked for gets no more of it.
+local function waits(self, served)
+  return self.reader:waiting() > 0 and (served == MOST_SERVED or self:unread() > MOST_UNREAD)
+end
+
+-- Serves the requests that are whole, until one has to wait. Where the client sends no more, they were the last.
 local function serve(self, now)
-  local what, request
+  local served = 0
   repeat
-    what, request = advance(self, now)
+    self.behind = waits(self, served)
+    local what, request
+    if not self.behind then what, request = advance(self, now) end
     if what == "done" then
       self.state = "answering"
       self.handle(self, request, nil, now)
     end
+    if what ~= "head" then served = served + 1 end
   until not what or self.state ~= "reading"
+  if self.eof then self:gone(now) end
 end
 
 --- Reads what came, and serves it; what comes while a request is being answered waits, or responses would mix.
@@ -182,31 +206,40 @@ function Connection:receive(now)
   if problem and problem ~= "timeout" then self:gone(now) end
 end
 
---- The client sends no more. What is ready is still written; what is not is given up.
+--- The client sends no more. What it asked for before is served; what is ready is still written, what is not is given
+-- up.
 function Connection:gone(now)
   self.eof = true
-  if self.state == "finishing" then return end
-  if self.state ~= "reading" or self.waiting == 0 then return self:close() end
+  if self.state == "finishing" or self.behind then return end
+  if self.state ~= "reading" or self:unread() == 0 then return self:close() end
   self.last = true
   self:done(now)
 end
 
+-- Whether requests wait for their turn alone.
+local function is_next(self)
+  return self.behind and self:unread() <= MOST_UNREAD
+end
+
 --- Goes on with what was read behind the last request.
 function Connection:resume(now)
-  if self.state == "reading" and self.reader:waiting() > 0 then serve(self, now) end
+  if self.state ~= "reading" or self.reader:waiting() == 0 or self.behind and not is_next(self) then return end
+  serve(self, now)
 end
 
 --- Whether it wants to be read.
 function Connection:wants_input()
   if self.eof or self.state == "closed" or self.state == "finishing" then return false end
-  return self.state ~= "answering" or self.reader:waiting() < MOST_UNREAD
+  if self.state == "answering" then return self.reader:waiting() < MOST_BEHIND end
+  return not self.behind and self:unread() <= MOST_UNREAD
 end
 
 --- Ends what takes too long. A request that was begun is told.
 function Connection:check_time(now)
   if self.state == "closed" then return end
-  if self.waiting > 0 and now > self.write_deadline then return self:close() end
-  if self.state == "lingering" then
+  if self:unread() > 0 then
+    if now > self.write_deadline then self:close() end
+  elseif self.state == "lingering" then
     if now > self.deadline then self:close() end
   elseif self.state == "reading" and now > self.deadline then
     if not self.reader:begun() then return self:close() end
@@ -216,7 +249,8 @@ end
 
 --- When it has to be looked at again.
 function Connection:next_deadline()
-  if self.waiting > 0 then return self.write_deadline end
+  if is_next(self) then return -math.huge end
+  if self:unread() > 0 then return self.write_deadline end
   if self.state == "reading" or self.state == "lingering" then return self.deadline end
   return math.huge
 end
