@@ -4,6 +4,7 @@ local core = require "gpt.core"
 local files = require "spec.support.files"
 local gpt = require "gpt"
 local process = require "spec.support.process"
+local raised = require "spec.support.raised"
 
 local library = package.searchpath("faults", package.cpath)
 
@@ -213,6 +214,39 @@ describe("an error of the moment is not taken for one of what was looked at:", f
     } do
       assert.same({ false, "interrupted!" }, { pcall(fn) })
     end
+  end)
+
+  it("and words of a stranger are no interrupt, which would end a server", function()
+    local DIGITS = "[string \"local x: number = 1\"]:1: "
+    for _, text in ipairs { "interrupted!", "a.lua:12: interrupted!", DIGITS .. "interrupted!", "=x:1: interrupted!",
+      "a.lua:1: interrupted!\nstack traceback:\n  x" } do
+      assert.is_true(core._is_interrupt(text), text)
+    end
+    for _, text in ipairs { "interrupted! once", "no #/interrupted!", "a.lua:1: role: interrupted!", "uninterrupted!",
+      "role: interrupted!", "role: a:1: interrupted!", "a:1: b:1: interrupted!", "a: interrupted!", "a:x: interrupted!",
+      ":: interrupted!", "interrupted!\nx", ("x"):rep(100) .. ":1: interrupted!" } do
+      assert.is_false(core._is_interrupt(text), text)
+    end
+    local tokenizer = gpt.train_tokenizer({ text = "a mouse" }, { vocab_size = 257 })
+    tokenizer.chat_template = "{{ raise_exception('Unexpected role: ' + messages[0].role) }}"
+    local said = raised(tokenizer.apply_chat_template, tokenizer, { { role = "interrupted!", content = "a" } })
+    assert.matches("Unexpected role: interrupted!$", said)
+    assert.is_false(core._is_interrupt(said))
+    said = raised(gpt.grammar, { json_schema = { ["$ref"] = "#/interrupted!" } })
+    assert.matches("there is no #/interrupted!$", said)
+    assert.is_false(core._is_interrupt(said))
+  end)
+
+  it("an interrupt in layers inside each other is one with their paths", function()
+    local Failing = gpt.nn.layer("Failing", { forward = interrupt })
+    local Calling = gpt.nn.layer("Calling", {
+      init = function(self) self.inner = Failing() end,
+      forward = function(self, x) return self.inner(x) end,
+    })
+    local layer = gpt.nn.Sequential { Calling() }
+    local _, said = pcall(layer, gpt.zeros(1, 2))
+    assert.matches("^1[.]inner: interrupted!\nstack traceback:", said)
+    assert.is_true(core._is_interrupt(said))
   end)
 
   it("an interrupt while a plot looks for a terminal, and white space is cut off", function()

@@ -591,7 +591,7 @@ describe("an error that is not the model's", function()
   it("is an interrupt, which ends run with it, and closes the server", function()
     start_failing()
     local client = loopback.connect(running):send(loopback.request("POST", "/v1/completions", { prompt = "ab", max_tokens = 3 }))
-    problem = "here: interrupted!"
+    problem = "here:1: interrupted!"
     assert.matches("interrupted!\nstack traceback", failure(running.run, running))
     assert.is_true(running.closed)
     client:look()
@@ -600,14 +600,14 @@ describe("an error that is not the model's", function()
 
   it("is an interrupt while a request is read, or while a kept conversation is looked for", function()
     local asked = false -- once when the server is made: how does a message end?
-    start { template = function() return asked and error("here: interrupted!", 0) or "" end }
+    start { template = function() return asked and error("here:1: interrupted!", 0) or "" end }
     asked = true
-    assert.equal("here: interrupted!", failure(chat, {}))
+    assert.equal("here:1: interrupted!", failure(chat, {}))
     start()
     complete { prompt = ("a"):rep(20), max_tokens = 2 }
     local prefixes = running.scheduler.prefixes
-    prefixes.model = { session = function() error("here: interrupted!", 0) end }
-    assert.equal("here: interrupted!", failure(complete, { prompt = "bcd", max_tokens = 2 }))
+    prefixes.model = { session = function() error("here:1: interrupted!", 0) end }
+    assert.equal("here:1: interrupted!", failure(complete, { prompt = "bcd", max_tokens = 2 }))
     assert.equal(1, #prefixes.idle)
   end)
 

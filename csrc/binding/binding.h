@@ -108,6 +108,12 @@ const char *bind_shown(lua_State *L, int index);
  */
 bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int results, void *context);
 
+/* Whether the error at index is an interrupt (Ctrl-C), also with the path of a layer before it. */
+bool bind_is_interrupt(lua_State *L, int index);
+
+/* The error on top of the stack is an interrupt with a path before it. */
+void bind_note_interrupt(lua_State *L);
+
 /* Pushes the error that the last failed bind_protect left, and forgets it. */
 void bind_push_kept_error(lua_State *L);
 

@@ -63,12 +63,14 @@ static int raise_host_error(lua_State *L, GptEnv *env) {
   gpt_printable(path, sizeof path, env->path);
   gpt_take_error(env, unused);
   bind_push_kept_error(L);
+  const bool interrupt = bind_is_interrupt(L, -1);
   if (lua_type(L, -1) == LUA_TSTRING && path[0] != '\0') {
     lua_pushfstring(L, "%s%s", path, path_end(L));
     lua_insert(L, -2);
     lua_concat(L, 2);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &last_raised);
+    if (interrupt) bind_note_interrupt(L);
   }
   return lua_error(L);
 }

@@ -30,11 +30,24 @@ static bool names_passing_reason(const char *text) {
          gives_reason(text, "another process has been");
 }
 
-/* lua5.4's interrupt is a message, which a traceback may follow. */
-static bool is_interrupt(const char *text) {
+/* Are the first n bytes nothing, or what luaL_where puts before a message, "file.lua:12: "? Behind any other words there
+   may stand a stranger's, as in "unknown role: interrupted!". */
+static bool is_position(const char *text, size_t n) {
+  size_t digits = n >= 2 ? n - 2 : 0;
+  if (n == 0) return true;
+  if (n > LUA_IDSIZE + 16 || memcmp(text + digits, ": ", 2) != 0) return false;
+  while (digits > 0 && isdigit((unsigned char)text[digits - 1])) digits--;
+  if (digits == 0 || digits == n - 2 || text[digits - 1] != ':') return false;
+  return strncmp(text, "[string ", 8) == 0 || memmem(text, digits, ": ", 2) == NULL;
+}
+
+/* lua5.4's interrupt is a message at a position, a host's has none; a traceback may follow. */
+static bool says_interrupt(const char *text) {
   static const char interrupt[] = "interrupted!";
   const char *at = strstr(text, interrupt);
-  return at != NULL && (at[sizeof interrupt - 1] == '\0' || at[sizeof interrupt - 1] == '\n');
+  if (at == NULL || !is_position(text, (size_t)(at - text))) return false;
+  at += sizeof interrupt - 1;
+  return *at == '\0' || strncmp(at, "\nstack traceback:", 17) == 0;
 }
 
 /* The text that an error is, which stays as it is on the stack; "" where it is none. */
@@ -42,11 +55,26 @@ static const char *text_of(lua_State *L, int index) {
   return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
 }
 
+static char last_interrupt; /* registry: the latest interrupt that a layer's path was put before */
+
+void bind_note_interrupt(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &last_interrupt);
+}
+
+bool bind_is_interrupt(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (says_interrupt(text_of(L, index))) return true;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &last_interrupt);
+  bool same = lua_type(L, -1) == LUA_TSTRING && lua_rawequal(L, -1, index) != 0;
+  lua_pop(L, 1);
+  return same;
+}
+
 /* Is the error at index one of the moment, an interrupt, too little memory, a system that cannot read? Those say nothing of
  * what was looked at. */
 static bool is_passing_error(lua_State *L, int index) {
-  const char *text = text_of(L, index);
-  return is_interrupt(text) || names_passing_reason(text);
+  return bind_is_interrupt(L, index) || names_passing_reason(text_of(L, index));
 }
 
 /* A message handler: adds the traceback once, where the error happened. */
@@ -103,7 +131,7 @@ static int is_passing(lua_State *L) {
 
 /* _is_interrupt(problem) */
 static int is_interrupt_error(lua_State *L) {
-  lua_pushboolean(L, is_interrupt(text_of(L, 1)));
+  lua_pushboolean(L, bind_is_interrupt(L, 1));
   return 1;
 }
 

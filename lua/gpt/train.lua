@@ -6,10 +6,6 @@ local facts = require "gpt.train.facts"
 local options = require "gpt.train.options"
 local Run = require "gpt.train.run"
 
-local function is_interrupt(problem)
-  return type(problem) == "string" and problem:find "interrupted!$" ~= nil
-end
-
 -- Says where to go on.
 local function advice(run, saved, why)
   if saved then
@@ -46,7 +42,7 @@ local function end_early(run, problem)
   local saved, why = rescue(run)
   run.ranks:wait() -- mpirun ends all with the first that has ended
   run:finish()
-  if not is_interrupt(problem) then
+  if not core._is_interrupt(problem) then
     if type(problem) ~= "string" or run.broken or not (saved or run.checkpoint) then error(problem, 0) end
     error(("%s\n(gpt.train: %s)"):format(problem, advice(run, saved)), 0)
   end
