@@ -116,6 +116,8 @@ describe("gpt.read_npy", function()
     header("'shape' is missing", "{'descr': '<f4', 'fortran_order': False}")
     local huge = "{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999999999, 999999999999999999)}"
     refuse("no file holds an array of shape [999999999999999999, 999999999999999999]", npy(huge))
+    local none = "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 999999999999999999, 10)}"
+    refuse("no file holds an array of shape [0, 999999999999999999, 10]", npy(none))
     refuse("an array of 9 dimensions; a tensor has at most 8", npy(good:gsub("2, 3", "1, 1, 1, 1, 1, 1, 1, 1, 1"), "xxxx"))
     refuse('"i4" does not say in which order its bytes are', npy(good:gsub("<f4", "i4"), ("x"):rep(24)))
     refuse('its numbers are "<f3", which is not read (floats of that size); f2, f4, f8, i1 to i8, u1 to u8 and b1 are', npy(good:gsub("<f4", "<f3")))
@@ -204,9 +206,18 @@ describe("gpt.read_npz", function()
     refuse('"ids.npy": no member begins at byte 7', entry_patched(42, "<I4", 7))
     refuse('"ids.npy": cut short', entry_patched(20, "<I8", 0x0FFFFFFF0FFFFFFF))
     local member = "PK\3\4" .. ("\0"):rep(22) .. string.pack("<I2I2", 5, 0) .. "a.npy"
-    local listed = "PK\1\2" .. ("\0"):rep(24) .. string.pack("<I2", 5) .. ("\0"):rep(16) .. "a.npy"
-    local ending = "PK\5\6" .. string.pack("<I2I2I2I2I4I4I2", 0, 0, 2, 2, 2 * #listed, #member, 0)
-    refuse('"a.npy" comes twice', member .. listed .. listed .. ending)
+    local function listed(name, size, at)
+      return "PK\1\2" .. ("\0"):rep(16) .. string.pack("<I4I4I2", size, size, #name) .. ("\0"):rep(12)
+        .. string.pack("<I4", at) .. name
+    end
+    local function archive(members, first, second)
+      return members .. first .. second
+        .. "PK\5\6" .. string.pack("<I2I2I2I2I4I4I2", 0, 0, 2, 2, #first + #second, #members, 0)
+    end
+    refuse('"a.npy" comes twice', archive(member, listed("a.npy", 0, 0), listed("a.npy", 0, 0)))
+    refuse('"a.npy", from byte 0 to 35, and "b.npy", from byte 35 on, overlap',
+      archive(member:rep(2), listed("b.npy", 0, 35), listed("a.npy", 1, 0)))
+    refuse('"b.npy": not a .npy file: it does not begin with \\x93NUMPY', archive(member:rep(2), listed("b.npy", 0, 35), listed("a.npy", 0, 0)))
     assert.equal("gpt.read_npz: a file's name expected, got nil", message_of(gpt.read_npz))
     os.remove(file)
   end)

@@ -34,16 +34,17 @@ local function type_of(path, descr)
   return (order == ">" and ">" or "<") .. kind, size
 end
 
+-- The other sizes of an array without elements have to be countable, too.
 local function count_of(path, shape)
-  local count = 1
+  local count, none = 1, false
   if #shape > MOST_DIMS then refuse(path, "an array of %d dimensions; a tensor has at most %d", #shape, MOST_DIMS) end
   for _, size in ipairs(shape) do
     if size > 0 and count > math.maxinteger // 8 // size then
       refuse(path, "no file holds an array of shape %s", name_list.shape(shape))
     end
-    count = count * size
+    none, count = none or size == 0, count * math.max(size, 1)
   end
-  return count
+  return none and 0 or count
 end
 
 local function reversed(list)

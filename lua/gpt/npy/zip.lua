@@ -70,6 +70,19 @@ local function read_entry(path, file, directory, at, limit)
   return member, at + ENTRY_SIZE + name + extra + comment
 end
 
+-- Bytes that several members share would be read as often.
+local function check_overlaps(path, members)
+  local sorted = table.move(members, 1, #members, 1, {})
+  table.sort(sorted, function(a, b) return a.header < b.header end)
+  for i = 2, #sorted do
+    local before, member = sorted[i - 1], sorted[i]
+    if before.first + before.size > member.header then
+      refuse(path, "%s, from byte %d to %d, and %s, from byte %d on, overlap", validate.show(before.name),
+        before.header, before.first + before.size - 1, validate.show(member.name), member.header)
+    end
+  end
+end
+
 --- @string path for messages
 --- @param file an opened one
 --- @treturn {table,...} `name`, `first` (byte from 0), `size`
@@ -81,5 +94,6 @@ return function(path, file)
     if seen[members[i].name] then refuse(path, "%s comes twice", validate.show(members[i].name)) end
     seen[members[i].name] = true
   end
+  check_overlaps(path, members)
   return members
 end
