@@ -95,6 +95,28 @@ describe("json.encode", function()
     assert.equal('{\n  "a": [\n    1,\n    2\n  ],\n  "b": {}\n}', json.encode({ a = { 1, 2 }, b = {} }, 2))
   end)
 
+  it("takes arrays whose items are written already", function()
+    local value = { a = json.written { "1", '{"x":2}' }, b = json.written {}, c = { json.written { "null" } } }
+    assert.equal('{"a":[1,{"x":2}],"b":[],"c":[[null]]}', json.encode(value))
+    assert.equal('[\n  [\n    1,\n    "y"\n  ],\n  []\n]', json.encode({ json.written { "1", '"y"' }, json.written {} }, 2))
+  end)
+
+  it("writes arrays up to the first hole", function()
+    assert.equal("[1,2]", json.encode({ 1, 2, nil, 4 }))
+  end)
+
+  it("copies what lies deep once", function()
+    local value = { ("x"):rep(1000000) }
+    for _ = 1, 999 do value = { value } end
+    collectgarbage()
+    collectgarbage "stop"
+    finally(function() collectgarbage "restart" end)
+    local before = collectgarbage "count"
+    local text = json.encode(value)
+    assert.equal(1002002, #text)
+    assert.is_true(collectgarbage "count" - before < 10000)
+  end)
+
   it("escapes what must be escaped, and nothing else", function()
     local text = "\"\\/\n\r\t\x1f\x7fé😀"
     assert.equal([["\"\\/\n\r\t\u001f\u007fé😀"]], json.encode(text))

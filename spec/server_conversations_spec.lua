@@ -234,10 +234,11 @@ describe("a server's sockets", function()
     assert.equal(1, seen)
     client:send "alth HTTP/1.1\r\nHost: localhost\r\n\r\n"
     client:response()
-    begin { prompt = "ab", max_tokens = 20, temperature = 0 }
+    local other = begin { prompt = "ab", max_tokens = 20, temperature = 0 } -- kept, or its collection would close it
     loopback.drive(running, function() return active() == 1 end)
     running:step(60)
     assert.equal(0, seen)
+    other:close()
   end)
 
   it("of requests that were begun are waited for at the end", function()

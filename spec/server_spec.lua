@@ -187,6 +187,54 @@ describe("gpt.server", function()
     assert.equal(4, count)
   end)
 
+  it("writes log probabilities as it writes all JSON, at once and in a stream", function()
+    local function check(body, path)
+      local text = ask("POST", path, body).body
+      local events = body.stream and text:gsub("data: %[DONE%]\n\n$", "") or "data: " .. text .. "\n\n"
+      local count = 0
+      for event in events:gmatch "data: ([^\n]*)\n\n" do
+        count = count + select(2, event:gsub("_logprobs", ""))
+        assert.equal(event:gsub("\\u0000", "?"), json.encode(loopback.decode(event)), path)
+      end
+      assert.is_true(count > 0)
+    end
+    for _, stream in ipairs { false, true } do
+      for _, top in ipairs { 0, 4 } do
+        check({ prompt = { "ab", "\u{e9}" }, max_tokens = 12, seed = 3, logprobs = top, stream = stream }, "/v1/completions")
+        check({ messages = { { role = "u", content = "x" } }, max_tokens = 12, seed = 3, logprobs = true, top_logprobs = top,
+          stream = stream }, "/v1/chat/completions")
+      end
+    end
+  end)
+
+  it("keeps log probabilities as little text until an answer is whole, and bounds how many a request asks for", function()
+    start { queue = 200 }
+    local client = loopback.connect(running)
+    collectgarbage()
+    local before = collectgarbage "count"
+    client:send(loopback.request("POST", "/v1/completions", { prompt = { "a", "b", "c", "d", "e", "f", "g", "h" }, max_tokens = 60,
+      seed = 1, logprobs = 20 }))
+    local tokens
+    loopback.drive(running, function()
+      tokens = 0
+      for _, row in ipairs(running.scheduler.run.rows) do tokens = tokens + row.output.drawn end
+      return tokens >= 8 * 40
+    end)
+    collectgarbage()
+    assert.is_true(collectgarbage "count" - before < 1.5 * tokens) -- KiB
+    local prompts = {}
+    for i = 1, 150 do prompts[i] = "a" end
+    local refused = complete { prompt = prompts, max_tokens = 60, logprobs = 20 }
+    assert.equal(400, refused.status)
+    assert.equal("logprobs", refused.json.error.param)
+    assert.equal("logprobs: 189000 log probabilities are asked for (prompts: 150; tokens of each: 60; others beside each token: "
+      .. "20), and a request may have 131072; a smaller max_tokens takes fewer", refused.json.error.message)
+    start({ max_tokens = 8192 }, loopback.model { context_length = 8192 })
+    assert.equal("top_logprobs: 147000 log probabilities are asked for (prompts: 1; tokens of each: 7000; others beside each "
+      .. "token: 20), and a request may have 131072; a smaller max_tokens takes fewer",
+      chat({ max_tokens = 7000, logprobs = true, top_logprobs = 20 }).json.error.message)
+  end)
+
   it("refuses nonsense with 400, in OpenAI's form", function()
     local function refused(body, path)
       local response = ask("POST", path or "/v1/completions", body)

@@ -6,14 +6,14 @@ local text = require "gpt.server.text"
 local Answer = {}
 Answer.__index = Answer
 
--- settings: `kind` (kinds.lua), `rows`, `exchange` (where it goes), `tokenizer`, `model` (its name), `id`, `created`,
--- `stream`, `include_usage`, `logprobs`, `deadline`
+-- settings: `kind` (kinds.lua), `rows`, `exchange` (where it goes), `model` (its name), `id`, `created`, `stream`,
+-- `include_usage`, `logprobs`, `deadline`
 function Answer.new(settings)
   local answer = setmetatable(settings, Answer)
   answer.over = false
-  answer.state = {} -- by row: its text and what was measured, tokens taken, characters so far, why it has ended
+  answer.state = {} -- by row: its text, tokens taken, characters so far, why it has ended
   for i, row in ipairs(answer.rows) do
-    answer.state[row] = { index = i - 1, pieces = {}, measured = {}, taken = 0, offset = 0, reason = nil }
+    answer.state[row] = { index = i - 1, pieces = {}, taken = 0, offset = 0, reason = nil }
   end
   return answer
 end
@@ -45,7 +45,7 @@ end
 local function take_measured(self, state, measured)
   if not self.logprobs then return nil end
   local form
-  form, state.offset = self.kind.logprobs(self.tokenizer, measured, state.offset)
+  form, state.offset = self.kind.logprobs.join(measured, state.offset)
   return form
 end
 
@@ -59,19 +59,15 @@ local function take_piece(self, row, state)
     return send(self, self.kind.piece(state.index, text.clean(piece), take_measured(self, state, measured)))
   end
   state.pieces[#state.pieces + 1] = piece
-  table.move(measured, 1, #measured, #state.measured + 1, state.measured)
 end
 
 -- The row has ended. Tokens without text, and what is measured of them, come with the end.
 local function end_row(self, row, state, reason)
   state.reason = reason
+  if not self.stream then return end
+  begin(self)
   local rest = table.move(row.output.logprobs, state.taken + 1, #row.output.logprobs, 1, {})
-  if self.stream then
-    begin(self)
-    local measured = #rest > 0 and take_measured(self, state, rest) or nil
-    return send(self, self.kind.last(state.index, reason, measured))
-  end
-  table.move(rest, 1, #rest, #state.measured + 1, state.measured)
+  send(self, self.kind.last(state.index, reason, #rest > 0 and take_measured(self, state, rest) or nil))
 end
 
 -- Tokens of all rows. cached: those of prompts that were found in the cache.
@@ -102,7 +98,7 @@ local function send_whole(self)
   for i, row in ipairs(self.rows) do
     local state = self.state[row]
     choices[i] = self.kind.choice(state.index, text.clean(table.concat(state.pieces)), state.reason,
-      take_measured(self, state, state.measured))
+      take_measured(self, state, row.output.logprobs))
   end
   local whole = frame(self, self.kind.object, choices)
   whole.usage = usage(self)

@@ -9,6 +9,7 @@ local prompts = require "gpt.server.prompts"
 local sampling = require "gpt.server.sampling"
 
 local MOST_TOP_LOGPROBS = 20
+local MOST_MEASURED = 131072 -- log probabilities of one request, which wait in memory until its answer is whole
 local USUAL_LENGTH = 16 -- of a completion, as in OpenAI's interface; a chat's is the server's limit
 
 -- A row for each prompt.
@@ -36,6 +37,15 @@ local function length_limit(server, kind, body, lists)
   return math.min(limit, server.options.max_tokens)
 end
 
+local function check_measured(kind, lists, length, top)
+  local count = #lists * length * (top + 1)
+  if count <= MOST_MEASURED then return end
+  local field = kind == "chat" and top > 0 and "top_logprobs" or "logprobs"
+  Problem.field(field, "%s: %d log probabilities are asked for (prompts: %d; tokens of each: %d; others beside each "
+    .. "token: %d), and a request may have %d; a smaller max_tokens takes fewer", field, count, #lists, length, top,
+    MOST_MEASURED)
+end
+
 local function read_settings(server, kind, body, lists)
   local settings = sampling.read(body, length_limit(server, kind, body, lists))
   settings.given.seed = settings.given.seed or server.number()
@@ -43,7 +53,11 @@ local function read_settings(server, kind, body, lists)
   local turn_end = kind == "chat" and server.subject.turn_end
   if turn_end then settings.stop.ids[turn_end] = true end
   local top = top_logprobs(kind, body)
-  if top then settings.logprobs, settings.measure = true, logprobs.measure(top) end
+  if top then
+    check_measured(kind, lists, settings.max_new_tokens, top)
+    settings.logprobs = true
+    settings.measure = logprobs.measure(kinds[kind].logprobs, settings.tokenizer, top)
+  end
   return settings
 end
 
@@ -62,7 +76,7 @@ return function(server, kind, exchange)
   local lists = prompts[kind](server.subject, body)
   local settings = read_settings(server, kind, body, lists)
   local answer = Answer.new {
-    kind = kinds[kind], rows = make_rows(lists, settings), exchange = exchange, tokenizer = server.subject.tokenizer,
+    kind = kinds[kind], rows = make_rows(lists, settings), exchange = exchange,
     model = server.subject.name, id = exchange.id, created = os.time(), stream = fields.flag(body, "stream"),
     include_usage = fields.flag(stream_options, "include_usage"), logprobs = settings.logprobs,
     deadline = server.clock() + server.options.seconds,

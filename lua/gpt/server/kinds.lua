@@ -4,7 +4,7 @@ local logprobs = require "gpt.server.logprobs"
 
 local kinds = {}
 
-local chat, completion = {}, {}
+local chat, completion = { logprobs = logprobs.chat }, { logprobs = logprobs.completion }
 kinds.chat, kinds.completion = chat, completion
 
 chat.id, chat.object, chat.event_object = "chatcmpl-", "chat.completion", "chat.completion.chunk"
@@ -34,10 +34,6 @@ function chat.last(index, reason, measured)
   return delta(index, {}, reason, measured)
 end
 
-function chat.logprobs(tokenizer, measured)
-  return logprobs.chat(tokenizer, measured)
-end
-
 function completion.choice(index, text, reason, measured)
   return { index = index, text = text, finish_reason = reason or json.null, logprobs = measured or json.null }
 end
@@ -52,10 +48,6 @@ end
 
 function completion.last(index, reason, measured)
   return completion.choice(index, "", reason, measured)
-end
-
-function completion.logprobs(tokenizer, measured, offset)
-  return logprobs.completion(tokenizer, measured, offset)
 end
 
 return kinds

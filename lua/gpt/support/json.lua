@@ -73,13 +73,34 @@ local function number(value)
   end
 end
 
-local encode
+-- Arrays whose items are JSON already.
+local Written = {}
 
-local function encode_array(value, indent, margin)
-  local inner, parts = indent and margin .. indent, {}
-  for i, item in ipairs(value) do parts[i] = encode(item, indent, inner) end
-  if not indent or #parts == 0 then return "[" .. table.concat(parts, ",") .. "]" end
-  return "[" .. inner .. table.concat(parts, "," .. inner) .. margin .. "]"
+-- Stands for an array in what `encode` gets. texts: the JSON of each item.
+function json.written(texts)
+  return setmetatable({ texts = texts }, Written)
+end
+
+-- What follows appends the text of a value to `parts`, which are joined once: a text inside of many others is copied
+-- once, too.
+local put
+
+-- Writes what an array or an object holds: put_item(i) for each of its n items, between two brackets.
+local function put_items(parts, n, brackets, indent, margin, put_item)
+  local inner = indent and margin .. indent or ""
+  parts[#parts + 1] = brackets:sub(1, 1)
+  for i = 1, n do
+    parts[#parts + 1] = (i > 1 and "," or "") .. inner
+    put_item(i, inner)
+  end
+  if indent and n > 0 then parts[#parts + 1] = margin end
+  parts[#parts + 1] = brackets:sub(2)
+end
+
+local function put_array(parts, value, indent, margin)
+  local n = 0
+  for i in ipairs(value) do n = i end
+  put_items(parts, n, "[]", indent, margin, function(i, inner) put(parts, value[i], indent, inner) end)
 end
 
 -- Sorted, but for objects that know the order that they were written in.
@@ -91,23 +112,36 @@ local function keys_of(value)
   return keys
 end
 
-local function encode_object(value, indent, margin)
-  local inner, parts = indent and margin .. indent, {}
-  for i, key in ipairs(keys_of(value)) do
-    parts[i] = json.quote(key) .. (indent and ": " or ":") .. encode(value[key], indent, inner)
-  end
-  if not indent or #parts == 0 then return "{" .. table.concat(parts, ",") .. "}" end
-  return "{" .. inner .. table.concat(parts, "," .. inner) .. margin .. "}"
+local function put_object(parts, value, indent, margin)
+  local keys, colon = keys_of(value), indent and ": " or ":"
+  put_items(parts, #keys, "{}", indent, margin, function(i, inner)
+    parts[#parts + 1] = json.quote(keys[i]) .. colon
+    put(parts, value[keys[i]], indent, inner)
+  end)
 end
 
-function encode(value, indent, margin)
+local function put_written(parts, value, indent, margin)
+  local texts = value.texts
+  put_items(parts, #texts, "[]", indent, margin, function(i) parts[#parts + 1] = texts[i] end)
+end
+
+local function scalar(value)
   local kind = type(value)
   if value == json.null then return "null" end
-  if kind == "table" then return (json.is_array(value) and encode_array or encode_object)(value, indent, margin) end
   if kind == "string" then return json.quote(value) end
   if kind == "number" then return number(value) end
   if kind == "boolean" then return tostring(value) end
   error("JSON has no " .. kind)
+end
+
+function put(parts, value, indent, margin)
+  if type(value) ~= "table" or value == json.null then
+    parts[#parts + 1] = scalar(value)
+  elseif getmetatable(value) == Written then
+    put_written(parts, value, indent, margin)
+  else
+    (json.is_array(value) and put_array or put_object)(parts, value, indent, margin)
+  end
 end
 
 -- The text of a value: keys sorted, integers without a point, floats with the fewest digits that read back.
@@ -115,7 +149,9 @@ end
 -- @int[opt] spaces indentation per level, on lines of their own; without it one line
 -- @treturn string
 function json.encode(value, spaces)
-  return encode(value, spaces and (" "):rep(spaces), "\n")
+  local parts = {}
+  put(parts, value, spaces and (" "):rep(spaces), "\n")
+  return table.concat(parts)
 end
 
 return json
