@@ -1,5 +1,6 @@
 /* How errors are raised, and the arguments that Lua's own library would check: the same checks, whose errors point at the
  * user's line, show what came, and can be shown themselves. */
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "core/base/printable.h"
 
 #define MOST_WORD 120 /* bytes of one that messages repeat */
+#define MOST_LEVELS 5000 /* of the stack that are looked at: Lua counts each from the top */
 #define HOME_KEY "gpt.home" /* registry: where the package's Lua files lie, "@/usr/share/lua/5.4/gpt/" */
 
 /* Is it a function of the package's own Lua files? Needs the frame's "S". */
@@ -15,7 +17,8 @@ static bool is_ours(const lua_Debug *frame, const char *home) {
   return home != NULL && frame->what[0] != 'C' && strncmp(frame->source, home, strlen(home)) == 0;
 }
 
-/* Level of the innermost function outside the package, as luaL_where counts; `inside`: one of the package's called. */
+/* Level of the innermost function outside the package, as luaL_where counts, or one that is not there, which has no
+   place: where there is none, or too far down; `inside`: one of the package's called. */
 static int user_level(lua_State *L, bool *inside) {
   lua_Debug frame;
   lua_getfield(L, LUA_REGISTRYINDEX, HOME_KEY);
@@ -23,6 +26,10 @@ static int user_level(lua_State *L, bool *inside) {
   int level = 1;
   *inside = false;
   while (home != NULL && lua_getstack(L, level, &frame) != 0) {
+    if (level == MOST_LEVELS) {
+      level = INT_MAX;
+      break;
+    }
     lua_getinfo(L, "S", &frame);
     if (frame.what[0] != 'C' && !is_ours(&frame, home)) break;
     *inside = *inside || is_ours(&frame, home);

@@ -2,6 +2,7 @@
 -- @submodule gpt
 local core = require "gpt.core"
 local build = require "gpt.grammar.build"
+local nodes = require "gpt.grammar.nodes"
 local validate = require "gpt.support.validate"
 local raise = require "gpt.support.raise"
 
@@ -34,6 +35,7 @@ local function compile(what, kind, source, options)
     raise("%s: %s: a string expected, got %s", what, kind, validate.show(source))
   end
   local name = kind == "gbnf" and what or ("%s: %s"):format(what, kind)
+  nodes.begin(name)
   local rules = require(readers[kind])(name, source, options)
   return build(name, rules)
 end

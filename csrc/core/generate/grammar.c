@@ -47,6 +47,9 @@ int64_t gpt_grammar_add_rule(GptGrammar *grammar, const char *name) {
 }
 
 static bool add_edge(GptGrammar *grammar, GptEdge edge) {
+  if (grammar->edge_count == GPT_GRAMMAR_MOST_EDGES)
+    return gpt_fail(grammar->env, "it takes more than %d edges between states: repeat less, or fewer parts",
+                    GPT_GRAMMAR_MOST_EDGES);
   if (!GPT_GROW(grammar->env, grammar->edges, grammar->edge_room, grammar->edge_count, 1)) return false;
   grammar->edges[grammar->edge_count++] = edge;
   return true;

@@ -11,6 +11,7 @@
 #include "core/base/env.h"
 
 #define GPT_GRAMMAR_MOST_STATES 500000 /* of a grammar; about 40 bytes each */
+#define GPT_GRAMMAR_MOST_EDGES 2000000 /* about 16 bytes each, and twice that while it is made */
 
 typedef struct GptGrammar GptGrammar;
 

@@ -1,13 +1,21 @@
 -- Nodes to a grammar of the core's: states and edges.
 local core = require "gpt.core"
+local raise = require "gpt.support.raise"
 
 local Build = {}
 Build.__index = Build
 
 local emit = {}
 
+local MOST_DEPTH = 2000
+
 local function place(self, node, from, to)
+  self.depth = self.depth + 1
+  if self.depth > MOST_DEPTH then
+    raise("%s: %s: parts nested more than %d deep", self.what, self.label, MOST_DEPTH)
+  end
   emit[node.kind](self, node, from, to)
+  self.depth = self.depth - 1
 end
 
 function emit.text(self, node, from, to)
@@ -54,7 +62,7 @@ local function repeated(self, node)
   if not rule then
     rule = { kind = "rule", name = {} }
     self.copies[node] = rule
-    self:rule(rule.name, ("a repetition in %s"):format(self.label), node)
+    self:rule(rule.name, self.label:find("^a repetition in ") and self.label or "a repetition in " .. self.label, node)
   end
   return rule
 end
@@ -90,7 +98,9 @@ end
 
 -- rules: a list of { name, label = as messages show it, node }, the root first. what: begins the messages.
 return function(what, rules)
-  local self = setmetatable({ builder = core._grammar_builder(what), numbers = {}, waiting = {}, copies = {} }, Build)
+  local self = setmetatable({
+    what = what, builder = core._grammar_builder(what), numbers = {}, waiting = {}, copies = {}, depth = 0,
+  }, Build)
   for _, rule in ipairs(rules) do self:rule(rule.name, rule.label, rule.node) end
   local done = 0
   while done < #self.waiting do

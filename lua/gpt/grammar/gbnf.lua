@@ -1,5 +1,6 @@
 -- llama.cpp's GBNF: rules of the form `name ::= alternatives`, the first of which is called root.
 local Reader = require "gpt.grammar.reader"
+local name_list = require "gpt.support.name_list"
 local nodes = require "gpt.grammar.nodes"
 
 local NAME = "[%a_][%w_-]*"
@@ -87,13 +88,16 @@ local function read_item(reader)
 end
 
 local function read_repetitions(reader, node)
-  while true do
+  for count = 1, math.huge do
     local start = reader.at
     if reader:accept "*" then node = nodes.times(node, 0)
     elseif reader:accept "+" then node = nodes.times(node, 1)
     elseif reader:accept "?" then node = nodes.times(node, 0, 1)
     elseif reader:accept "{" then node = nodes.times(node, reader:bounds(start))
     else return node end
+    if count > Reader.MOST_DEPTH and node.kind == "times" and node.node.kind == "times" then
+      reader:fail(start, "nested more than %d deep", Reader.MOST_DEPTH)
+    end
   end
 end
 
@@ -142,7 +146,8 @@ local function read_rule(reader)
   if not reader:done() and not reader:match "\r?\n" then
     reader:fail(nil, "unexpected %s in rule %s", reader:shown(), name)
   end
-  return { name = name, at = start, label = ("rule %s (%s)"):format(name, reader:place(start)), node = node }
+  local label = ("rule %s (%s)"):format(name_list.path(name), reader:place(start))
+  return { name = name, at = start, label = label, node = node }
 end
 
 local function check_names(reader, rules, by_name)

@@ -8,15 +8,29 @@
 --   rule      name            a rule by name
 --   graph     states, edges   {from, to, node}; from state 1 to the last
 --   never     reason          nothing; a front end says why
+local raise = require "gpt.support.raise"
+
 local nodes = {}
 
 local LAST = 0x10FFFF
+local MOST_NODES = 300000 -- of a grammar, some 250 bytes each
 
-function nodes.text(text) return { kind = "text", text = text } end
+local what, made = "", 0 -- of the grammar that is being read: the beginning of messages, and its nodes so far
 
-function nodes.rule(name) return { kind = "rule", name = name } end
+-- Begins to count the nodes of a grammar: a short text may ask for many. name: begins the message of too many.
+function nodes.begin(name) what, made = name, 0 end
 
-function nodes.never(reason) return { kind = "never", reason = reason } end
+local function new(node)
+  made = made + 1
+  if made > MOST_NODES then raise("%s: it takes more than %d parts: fewer would do", what, MOST_NODES) end
+  return node
+end
+
+function nodes.text(text) return new { kind = "text", text = text } end
+
+function nodes.rule(name) return new { kind = "rule", name = name } end
+
+function nodes.never(reason) return new { kind = "never", reason = reason } end
 
 nodes.nothing = nodes.text ""
 
@@ -26,7 +40,7 @@ function nodes.sequence(list)
     if node.kind == "never" then return node end
   end
   if #list == 1 then return list[1] end
-  return { kind = "sequence", table.unpack(list) }
+  return new(table.move(list, 1, #list, 1, { kind = "sequence" }))
 end
 
 -- A choice among those that can be met.
@@ -36,13 +50,20 @@ function nodes.choice(list)
     if node.kind ~= "never" then left[#left + 1] = node end
   end
   if #left == 0 then return list[1] or nodes.never "a choice of nothing" end
-  return #left == 1 and left[1] or left
+  return #left == 1 and left[1] or new(left)
 end
 
+-- ?, * or +, as a repetition's bounds
+local function is_plain(least, most) return least <= 1 and (not most or most == 1) end
+
+-- A plain repetition of a plain one is one itself.
 function nodes.times(node, least, most)
   if node.kind == "never" then return least == 0 and nodes.nothing or node end
   if least == 1 and most == 1 then return node end
-  return { kind = "times", node = node, least = least, most = most }
+  if node.kind == "times" and is_plain(least, most) and is_plain(node.least, node.most) then
+    return nodes.times(node.node, least * node.least, most and node.most and 1 or nil)
+  end
+  return new { kind = "times", node = node, least = least, most = most }
 end
 
 function nodes.optional(node) return nodes.times(node, 0, 1) end
@@ -64,7 +85,7 @@ function nodes.set(ranges)
   local set = united(ranges)
   if #set == 0 then return nodes.never "a class without characters" end
   set.kind = "set"
-  return set
+  return new(set)
 end
 
 -- The ranges of all other characters.
@@ -80,9 +101,14 @@ end
 
 -- The ranges that both lists have.
 function nodes.common(a, b)
-  local out = nodes.others(a)
-  table.move(nodes.others(b), 1, #nodes.others(b), #out + 1, out)
-  return nodes.others(out)
+  a, b = united(a), united(b)
+  local list, i, j = {}, 1, 1
+  while a[i] and b[j] do
+    local low, high = math.max(a[i][1], b[j][1]), math.min(a[i][2], b[j][2])
+    if low <= high then list[#list + 1] = { low, high } end
+    if a[i][2] < b[j][2] then i = i + 1 else j = j + 1 end
+  end
+  return list
 end
 
 nodes.any = nodes.set { { 0, LAST } }

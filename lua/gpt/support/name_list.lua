@@ -14,6 +14,12 @@ function name_list.path(path)
   return #path <= MOST_NAME and path or path:sub(1, MOST_NAME // 3) .. "..." .. path:sub(-MOST_NAME // 2)
 end
 
+-- As much of a path or of a name in it as `path` shows of any that is made of it.
+function name_list.ends(path)
+  if #path <= MOST_NAME + 3 then return path end
+  return path:sub(1, MOST_NAME // 2) .. "..." .. path:sub(-MOST_NAME // 2)
+end
+
 -- A shape: `[2, 3]`.
 function name_list.shape(shape)
   return "[" .. table.concat(shape, ", ") .. "]"

@@ -4,6 +4,7 @@ local Context = require "gpt.grammar.schema.context"
 local containers = require "gpt.grammar.schema.containers"
 local flatten = require "gpt.grammar.schema.flatten"
 local literals = require "gpt.grammar.schema.literals"
+local name_list = require "gpt.support.name_list"
 local nodes = require "gpt.grammar.nodes"
 local numbers = require "gpt.grammar.schema.numbers"
 local strings = require "gpt.grammar.schema.strings"
@@ -16,7 +17,7 @@ local TYPES = { "string", "number", "integer", "object", "array", "boolean", "nu
 -- A rule of a node's own, for one that is used in several places.
 function Compiler:shared(node, label)
   local name = {}
-  table.insert(self.context.rules, { name = name, label = label, node = node })
+  table.insert(self.context.rules, { name = name, label = name_list.path(label), node = node })
   return nodes.rule(name)
 end
 
@@ -34,6 +35,12 @@ end
 function Compiler:key_rest()
   self.rest = self.rest or self:shared(strings.any_written, "the rest of a key")
   return self.rest
+end
+
+-- A character that names seldom have.
+function Compiler:unusual()
+  self.seldom = self.seldom or self:shared(strings.unusual, "a character")
+  return self.seldom
 end
 
 function Compiler:character()
@@ -123,7 +130,7 @@ function Compiler:node(conjunction, label)
   local key = self.context:key(conjunction)
   local known = self.made[key]
   if known then return known end
-  local rule = { name = {}, label = conjunction[1] and conjunction[1].path or label }
+  local rule = { name = {}, label = name_list.path(conjunction[1] and conjunction[1].path or label) }
   self.made[key] = nodes.rule(rule.name)
   self.depth = self.depth + 1
   if self.depth > 190 then self.context:fail(rule.label, "nested more than 190 deep") end

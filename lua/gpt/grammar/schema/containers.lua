@@ -29,7 +29,7 @@ local function other_member(compiler, flat)
   local others = members.others(compiler.context, flat)
   local value = others and compiler:node(others, flat.path .. "/additionalProperties")
   if not value or value.kind == "never" then return nil end
-  local key = strings.other_key(flat.named, compiler:key_rest())
+  local key = strings.other_key(flat.order, compiler:key_rest(), compiler:unusual())
   return compiler:shared(member(compiler, key, value), flat.path .. "/additionalProperties")
 end
 

@@ -5,6 +5,9 @@ local neutral = require "gpt.support.neutral"
 local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
 
+local MOST_STEPS = 50000
+local MOST_EDGES = 300000 -- of all patterns that are counted: some 200 bytes each
+
 local Context = {}
 Context.__index = Context
 
@@ -26,7 +29,12 @@ function Context.new(what, root, whitespace)
     names = {},   -- by key: the name of the rule of a conjunction of schemas
     numbers = {}, -- by schema: its number, which keys are made of
     count = 0,
-    read = 0,     -- schemas looked at
+    steps = 0,    -- see Context:step
+    values = {},  -- by schema: what its enum and its const hold
+    texts = {},   -- what strings.lua made of patterns and formats
+    leaves = {},  -- by node of one character in a pattern: its node in a string
+    members = {}, -- by flat and name: the flats of that member
+    left = { edges = MOST_EDGES }, -- for counted.lua
   }, Context)
 end
 
@@ -36,13 +44,23 @@ function Context:fail(path, ...)
 end
 
 local function escaped(name)
-  return (tostring(name):gsub("~", "~0"):gsub("/", "~1"))
+  return (name_list.ends(tostring(name)):gsub("~", "~0"):gsub("/", "~1"))
 end
 
--- The path of a part.
+-- The path of a part, as far as messages show it: those of many parts of a long name are not each as long.
 function Context.below(path, ...)
-  for _, name in ipairs { ... } do path = path .. "/" .. escaped(name) end
+  for _, name in ipairs { ... } do path = name_list.ends(path .. "/" .. escaped(name)) end
   return path
+end
+
+-- Counts what is done to work out a schema, so that none takes more than seconds, whatever a stranger sends. What is
+-- copied or compared counts a tenth of a schema that is looked at.
+function Context:step(path, schemas, entries)
+  self.steps = self.steps + schemas + (entries or 0) / 10
+  if self.steps > MOST_STEPS then
+    self:fail(path, "the schema takes more than %d steps to work out: fewer alternatives inside each other would do",
+      MOST_STEPS)
+  end
 end
 
 -- The schema and path that a $ref names.
@@ -60,7 +78,7 @@ function Context:resolve(ref, path)
     else at = at[name] end
     if at == nil then self:fail(path, "$ref: there is no %s", name_list.path(ref)) end
   end
-  return { schema = at, path = ref }
+  return { schema = at, path = name_list.ends(ref) }
 end
 
 -- Keys of an object in the order of its text; where a table has none, those of the list first, then by name.

@@ -1,5 +1,5 @@
 -- A pattern together with a length: an automaton over characters, times a count of them. Only what can still come to an
--- end is kept, so that no text is led astray.
+-- end is kept, so that no text is led astray. `left` counts the edges that all patterns of a schema may still make.
 local nodes = require "gpt.grammar.nodes"
 
 local MOST_STATES, MOST_PAIRS = 20000, 60000
@@ -14,12 +14,17 @@ local function new_state(self)
   return self.count
 end
 
-local function edge(self, from, to, leaf) table.insert(self.edges[from], { to, leaf or false }) end
+local function edge(self, from, to, leaf)
+  self.left.edges = self.left.edges - 1
+  table.insert(self.edges[from], { to, leaf or false })
+end
+
+local function too_large(self) return self.count > MOST_STATES or self.left.edges < 0 end
 
 local add = {}
 
 local function place(self, node, from, to)
-  if self.count <= MOST_STATES then add[node.kind](self, node, from, to) end
+  if not too_large(self) then add[node.kind](self, node, from, to) end
 end
 
 add.set = function(self, node, from, to) edge(self, from, to, node) end
@@ -54,7 +59,7 @@ function add.times(self, node, from, to)
     local after = new_state(self)
     place(self, node.node, from, after)
     from = after
-    if self.count > MOST_STATES then return end
+    if too_large(self) then return end
   end
   if not node.most then
     local loop = new_state(self)
@@ -65,9 +70,10 @@ function add.times(self, node, from, to)
   edge(self, from, to)
 end
 
--- Pairs of a state and a count that can be reached from the first one; by number, with their edges. nil: too many.
+-- Pairs of a state and a count that can be reached from the first one; by number, with their edges: a pair and a leaf,
+-- one after the other. nil: too many.
 local function reach(automaton, least, most)
-  local cap = most or least
+  local cap, left = most or least, automaton.left
   local numbers, list = {}, {}
   local function number_of(state, count)
     local key = state * (cap + 1) + count
@@ -85,9 +91,13 @@ local function reach(automaton, least, most)
     for _, each in ipairs(automaton.edges[pair.state]) do
       local count = pair.count + (each[2] and 1 or 0)
       if not most then count = math.min(count, cap) end
-      if count <= cap then table.insert(pair.edges, { number_of(each[1], count), each[2] }) end
+      if count <= cap then
+        local n = #pair.edges
+        pair.edges[n + 1], pair.edges[n + 2] = number_of(each[1], count), each[2]
+        left.edges = left.edges - 1
+      end
     end
-    if #list > MOST_PAIRS then return nil end
+    if #list > MOST_PAIRS or left.edges < 0 then return nil end
   end
   return list
 end
@@ -96,9 +106,10 @@ end
 local function mark(list, waiting)
   local before = {}
   for i, pair in ipairs(list) do
-    for _, each in ipairs(pair.edges) do
-      before[each[1]] = before[each[1]] or {}
-      table.insert(before[each[1]], i)
+    for at = 1, #pair.edges, 2 do
+      local to = pair.edges[at]
+      before[to] = before[to] or {}
+      table.insert(before[to], i)
     end
   end
   for _, i in ipairs(waiting) do list[i].useful = true end
@@ -116,28 +127,32 @@ end
 local function graph_of(list, finals, leaf_node)
   local last, edges = #list + 1, {}
   for i, pair in ipairs(list) do
-    for _, each in ipairs(pair.useful and pair.edges or {}) do
-      if list[each[1]].useful then
-        edges[#edges + 1] = { i, each[1], each[2] and leaf_node(each[2]) or nodes.nothing }
-      end
+    for at = 1, pair.useful and #pair.edges or 0, 2 do
+      local to, leaf = pair.edges[at], pair.edges[at + 1]
+      if list[to].useful then edges[#edges + 1] = { i, to, leaf and leaf_node(leaf) or nodes.nothing } end
     end
   end
   for _, i in ipairs(finals) do edges[#edges + 1] = { i, last, nodes.nothing } end
   return { kind = "graph", states = last, edges = edges }
 end
 
+-- Without the edges of characters that have no place.
+local function possible(edges, leaf_node)
+  local list = {}
+  for _, each in ipairs(edges) do
+    if not each[2] or leaf_node(each[2]).kind ~= "never" then list[#list + 1] = each end
+  end
+  return list
+end
+
 -- The texts of a node with `least` characters at least, and `most` (or nil) at most; nil where that takes too many
--- states. leaf_node(leaf): the node of one character in its place, nodes.never where it has none.
-return function(node, least, most, leaf_node)
-  local automaton = setmetatable({ count = 0, edges = {} }, Automaton)
+-- states or edges. leaf_node(leaf): the node of one character in its place, nodes.never where it has none.
+return function(node, least, most, leaf_node, left)
+  local automaton = setmetatable({ count = 0, edges = {}, left = left }, Automaton)
   local first, last = new_state(automaton), new_state(automaton)
   place(automaton, node, first, last)
-  if automaton.count > MOST_STATES then return nil end
-  for _, edges in pairs(automaton.edges) do
-    for i = #edges, 1, -1 do
-      if edges[i][2] and leaf_node(edges[i][2]).kind == "never" then table.remove(edges, i) end
-    end
-  end
+  if too_large(automaton) then return nil end
+  for state, edges in ipairs(automaton.edges) do automaton.edges[state] = possible(edges, leaf_node) end
   local list = reach(automaton, least, most)
   if not list then return nil end
   local finals = {}

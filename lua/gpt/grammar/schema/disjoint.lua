@@ -2,7 +2,6 @@
 -- see to it afterwards.
 local json = require "gpt.support.json"
 local members = require "gpt.grammar.schema.members"
-local same = require "gpt.grammar.schema.same"
 
 local disjoint = {}
 
@@ -29,12 +28,11 @@ local function apart_by_type(a, b)
   return true
 end
 
-local function apart_by_values(a, b)
+local function apart_by_values(context, a, b)
   if not a.enum then return false end
-  local texts = {}
-  for _, value in ipairs(b.enum or {}) do texts[same(value)] = true end
-  for _, value in ipairs(a.enum) do
-    local matches = has_type(b.types, type_of(value)) and (not b.enum or texts[same(value)])
+  for i, text in ipairs(a.enum) do
+    local matches = has_type(b.types, type_of(a.enum.by[text][1].value)) and (not b.enum or b.enum.by[text])
+    if matches or i == #a.enum then context:step(a.path, 0, i) end
     if matches then return false end
   end
   return true
@@ -55,12 +53,19 @@ end
 
 local apart
 
+-- The flats of a member, which are worked out once.
+local function flats_of(context, flat, name, flatten)
+  local known = context.members[flat] or {}
+  context.members[flat] = known
+  known[name] = known[name] or flatten(context, members.named(context, flat, name))
+  return known[name]
+end
+
 -- A member that both require tells them apart.
 local function apart_by_member(context, a, b, flatten, depth)
   for name in pairs(a.required) do
     if b.required[name] then
-      local ours = flatten(context, members.named(context, a, name))
-      local theirs = flatten(context, members.named(context, b, name))
+      local ours, theirs = flats_of(context, a, name, flatten), flats_of(context, b, name, flatten)
       if apart(context, ours, theirs, flatten, depth + 1) then return true end
     end
   end
@@ -77,7 +82,9 @@ local function apart_by_bounds(a, b)
 end
 
 local function two_apart(context, a, b, flatten, depth)
-  if a.never or b.never or apart_by_type(a, b) or apart_by_values(a, b) or apart_by_values(b, a) then return true end
+  context:step(a.path, 0, 2 + #a.order + #b.order + #a.parts + #b.parts)
+  if a.never or b.never or apart_by_type(a, b) then return true end
+  if apart_by_values(context, a, b) or apart_by_values(context, b, a) then return true end
   if apart_by_bounds(a, b) then return true end
   if not only_type(a, "object") or not only_type(b, "object") then return false end
   return lacks(context, a, b) and lacks(context, b, a)

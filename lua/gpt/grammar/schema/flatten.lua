@@ -7,7 +7,6 @@ local disjoint = require "gpt.grammar.schema.disjoint"
 
 local MOST_FLATS = 500
 local MOST_DEPTH = 200
-local MOST_READ = 50000 -- schemas, each time that they are looked at: seconds at most, whatever a stranger sends
 
 -- What JSON Schema has besides.
 local KNOWN = {}
@@ -17,16 +16,18 @@ for name in ([[not if then else contains minContains maxContains patternProperti
 
 local flatten
 
-local function copied(flat)
-  local copy = {}
+local OWN = { "parts", "order", "named", "required", "lists", "length", "count", "members", "bounds", "seen", "kinds" }
+
+local function copied(context, flat)
+  local copy, entries = {}, 0
   for name, value in pairs(flat) do copy[name] = value end
-  for _, name in ipairs { "parts", "order", "named", "required", "lists", "length", "count", "members", "bounds",
-    "seen", "kinds" } do
+  for _, name in ipairs(OWN) do
     if flat[name] then
       copy[name] = {}
-      for k, v in pairs(flat[name]) do copy[name][k] = v end
+      for k, v in pairs(flat[name]) do copy[name][k], entries = v, entries + 1 end
     end
   end
+  context:step(flat.path, 0, entries)
   return copy
 end
 
@@ -51,11 +52,12 @@ end
 local function follow_ref(context, part, waiting)
   local target = context:resolve(part.schema["$ref"], part.path)
   target.via = chain(part)
-  local at = target.via
+  local at, length = target.via, 0
   while at do
     if at.schema == target.schema then context:fail(part.path, "$ref leads back to itself") end
-    at = at.before
+    at, length = at.before, length + 1
   end
+  context:step(part.path, 0, length)
   table.insert(waiting, target)
 end
 
@@ -87,11 +89,7 @@ end
 -- What one schema says; what it sends on to is put into waiting, and choices into choices.
 local function read(context, flat, part, waiting, choices)
   check_schema(context, part)
-  context.read = context.read + 1
-  if context.read > MOST_READ then
-    context:fail(part.path, "the schema takes more than %d steps to work out: fewer alternatives inside each other "
-      .. "would do", MOST_READ)
-  end
+  context:step(part.path, 1)
   if part.schema == false then
     flat.never = flat.never or part.path
     return
@@ -114,10 +112,11 @@ local function expand_choice(context, flat, list, choices, out)
   local flats = {}
   for i, branch in ipairs(list) do
     flats[i] = {}
-    expand(context, copied(flat), { branch }, table.move(choices, 1, #choices, 1, {}), flats[i])
+    context:step(flat.path, 0, #choices)
+    expand(context, copied(context, flat), { branch }, table.move(choices, 1, #choices, 1, {}), flats[i])
     table.move(flats[i], 1, #flats[i], #out + 1, out)
+    if #out > MOST_FLATS then context:fail(flat.path, "more than %d combinations of alternatives", MOST_FLATS) end
   end
-  if #out > MOST_FLATS then context:fail(flat.path, "more than %d combinations of alternatives", MOST_FLATS) end
   if list.one then disjoint.check(context, list.path, flats, flatten) end
 end
 

@@ -2,7 +2,7 @@
 --
 --   path              the first schema's, for messages
 --   types             set of types, nil: any; "integer" is apart from "number", which has both
---   enum              list of values
+--   enum              values (values.lua)
 --   parts             the schemas with keywords for objects: { properties, additional, path }
 --   order, required   names in their order; set
 --   lists             the schemas with keywords for arrays: { prefix, items, path }
@@ -11,8 +11,8 @@
 --   pattern, format   and their paths
 local attempt = require "gpt.support.attempt"
 local json = require "gpt.support.json"
-local same = require "gpt.grammar.schema.same"
 local validate = require "gpt.support.validate"
+local values = require "gpt.grammar.schema.values"
 
 local keywords = {}
 
@@ -97,26 +97,30 @@ function apply.type(context, flat, value, path)
   flat.types = both(flat.types, set)
 end
 
-local function only(context, flat, values, path)
-  for _, value in ipairs(values) do
-    local ok, problem = attempt(same, value)
-    if not ok then context:fail(path, "enum or const: %s", tostring(problem):gsub("^.-:%d+: ", "")) end
+-- The values of a keyword of a schema, which are worked out once.
+local function values_of(context, schema, keyword, list_of_values, path)
+  local known = context.values[schema] or {}
+  context.values[schema] = known
+  if not known[keyword] then
+    local ok, made = attempt(values.new, context, list_of_values)
+    if not ok then context:fail(path, "enum or const: %s", tostring(made):gsub("^.-:%d+: ", "")) end
+    known[keyword] = made
   end
-  if not flat.enum then
-    flat.enum = values
-    return
-  end
-  local texts, kept = {}, {}
-  for _, value in ipairs(values) do texts[same(value)] = true end
-  for _, value in ipairs(flat.enum) do
-    if texts[same(value)] then kept[#kept + 1] = value end
-  end
-  flat.enum = kept
+  return known[keyword]
 end
 
-function apply.enum(context, flat, value, path) only(context, flat, list(context, path, "enum", value), path) end
+local function only(context, flat, these, path)
+  if flat.enum then context:step(path, 0, math.min(#these, #flat.enum)) end
+  flat.enum = flat.enum and values.common(flat.enum, these) or these
+end
 
-apply["const"] = function(context, flat, value, path) only(context, flat, { value }, path) end
+function apply.enum(context, flat, value, path, schema)
+  only(context, flat, values_of(context, schema, "enum", list(context, path, "enum", value), path), path)
+end
+
+apply["const"] = function(context, flat, value, path, schema)
+  only(context, flat, values_of(context, schema, "const", { value }, path), path)
+end
 
 local function least(name, value, range)
   range[name] = math.max(range[name] or value, value)
@@ -204,13 +208,16 @@ end
 function apply.properties(context, flat, value, path, schema)
   part_of(context, flat, schema, path)
   local required = optional(list, context, path, "required", schema.required)
-  for _, name in ipairs(context.keys(value, required)) do note_name(flat, name) end
+  local names = context.keys(value, required)
+  context:step(path, 0, #names)
+  for _, name in ipairs(names) do note_name(flat, name) end
 end
 
 function apply.additionalProperties(context, flat, _, path, schema) part_of(context, flat, schema, path) end
 
 function apply.required(context, flat, value, path)
-  for _, name in ipairs(list(context, path, "required", value)) do
+  context:step(path, 0, #list(context, path, "required", value))
+  for _, name in ipairs(value) do
     if type(name) ~= "string" then context:fail(path, "required: names expected, got %s", validate.show(name)) end
     note_name(flat, name)
     flat.required[name] = true

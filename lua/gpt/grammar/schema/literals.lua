@@ -1,22 +1,8 @@
 -- Values that a schema gives word for word: enum and const.
 local disjoint = require "gpt.grammar.schema.disjoint"
-local json = require "gpt.support.json"
 local nodes = require "gpt.grammar.nodes"
 
 local literals = {}
-
-local function write(context, value)
-  if type(value) ~= "table" then return json.encode(value) end
-  local parts, style = {}, context.style
-  if json.is_array(value) then
-    for i, item in ipairs(value) do parts[i] = write(context, item) end
-    return "[" .. table.concat(parts, style.comma) .. "]"
-  end
-  for i, name in ipairs(context.keys(value)) do
-    parts[i] = json.quote(name) .. style.colon .. write(context, value[name])
-  end
-  return "{" .. table.concat(parts, style.comma) .. "}"
-end
 
 local function within(number, bounds)
   local low, high = bounds.low, bounds.high
@@ -49,8 +35,10 @@ end
 -- A choice of those values that the other keywords admit.
 function literals.node(context, flat)
   local list = {}
-  for _, value in ipairs(flat.enum) do
-    if admits(context, flat, value) then list[#list + 1] = nodes.text(write(context, value)) end
+  for _, text in ipairs(flat.enum) do
+    for _, form in ipairs(flat.enum.by[text]) do
+      if admits(context, flat, form.value) then list[#list + 1] = nodes.text(form.written) end
+    end
   end
   if #list == 0 then return nodes.never(flat.path .. ": no value of enum or const matches the rest") end
   return nodes.choice(list)

@@ -111,8 +111,7 @@ local function names_of_formats()
   return table.concat(names, ", ")
 end
 
--- The node of a pattern or format, over characters.
-local function characters(context, flat)
+local function read_characters(context, flat)
   if flat.pattern then
     local what = ("%s: %s: pattern"):format(context.what, name_list.path(flat.pattern_path))
     return regex.read(what, flat.pattern, searched)
@@ -123,9 +122,25 @@ local function characters(context, flat)
   return regex.read("format", strings.formats[flat.format], whole)
 end
 
+-- What `make` makes of a flat's pattern or format: once for each, kept under a name.
+local function once(name, make)
+  return function(context, flat)
+    local kept = context.texts[name] or { pattern = {}, format = {} }
+    context.texts[name] = kept
+    local known, key = flat.pattern and kept.pattern or kept.format, flat.pattern or flat.format
+    known[key] = known[key] or make(context, flat)
+    return known[key]
+  end
+end
+
+local characters = once("characters", read_characters)
+
+-- The same inside a string.
+local inside = once("inside", function(context, flat) return strings.written(characters(context, flat)) end)
+
 -- Each character is a rule of its own: it stands in many places.
 local function of_length(compiler, node, length, path)
-  local made = {}
+  local made, left = compiler.context.leaves, compiler.context.left
   local function leaf_node(leaf)
     if not made[leaf] then
       local node_of_leaf = strings.written(leaf)
@@ -133,7 +148,7 @@ local function of_length(compiler, node, length, path)
     end
     return made[leaf]
   end
-  return counted(node, length.least or 0, length.most, leaf_node)
+  return counted(node, length.least or 0, length.most, leaf_node, left)
     or compiler.context:fail(path, "minLength or maxLength beside a pattern or format of this size cannot be enforced")
 end
 
@@ -141,39 +156,65 @@ end
 function strings.special(compiler, flat)
   local context, path = compiler.context, flat.pattern_path or flat.format_path
   if flat.pattern and flat.format then context:fail(path, "pattern beside format cannot be enforced") end
-  local node = characters(context, flat)
-  local inner = flat.length and of_length(compiler, node, flat.length, path) or strings.written(node)
+  local inner = flat.length and of_length(compiler, characters(context, flat), flat.length, path)
+    or inside(context, flat)
   return sequence { quote, inner, quote }
 end
 
 strings.any_written = nodes.times(written_set(nodes.any), 0)
 
---- The key of a member that is none of the names. rest: strings.any_written
-function strings.other_key(names, rest)
-  local tree = {}
-  for name in pairs(names) do
-    local at = tree
+-- The characters that most names do not have: all but those of ASCII that stand for themselves.
+local SIMPLE = nodes.common(PLAIN, { { 0, 127 } })
+strings.unusual = written_set(nodes.set(nodes.others(SIMPLE)))
+
+-- A tree of names: states with `codes`, a list, and the state that each leads to; `whole` where a name ends.
+local function tree_of(names)
+  local root = { codes = {}, number = 1 }
+  local states = { root }
+  for _, name in ipairs(names) do
+    local at = root
     for _, code in utf8.codes(name) do
-      at[code] = at[code] or {}
+      if not at[code] then
+        at[code] = { codes = {}, number = #states + 1 }
+        states[#states + 1] = at[code]
+        table.insert(at.codes, code)
+      end
       at = at[code]
     end
     at.whole = true
   end
-  return sequence { quote, strings.apart(tree, rest), quote }
+  return states
 end
 
--- Texts that end somewhere in a tree of names but not where a name does, or leave it.
-function strings.apart(tree, rest)
-  local known, list = {}, {}
-  for code, below in pairs(tree) do
-    if code ~= "whole" then
-      known[#known + 1] = { code, code }
-      list[#list + 1] = sequence { strings.written(text(utf8.char(code))), strings.apart(below, rest) }
-    end
+-- Characters other than those of a list. unusual: the node of strings.unusual
+local function other_than(codes, unusual)
+  local known, simple = {}, true
+  for i, code in ipairs(codes) do
+    known[i] = { code, code }
+    simple = simple and #nodes.common(SIMPLE, { { code, code } }) > 0
   end
-  list[#list + 1] = sequence { written_set(nodes.set(nodes.others(known))), rest }
-  if not tree.whole then list[#list + 1] = nodes.nothing end
-  return choice(list)
+  local others = nodes.others(known)
+  if not simple then return written_set(nodes.set(others)) end
+  return choice { nodes.set(nodes.common(SIMPLE, others)), unusual }
+end
+
+-- The key of a member that is none of the names: it ends in their tree, but not where a name does, or leaves it.
+-- rest, unusual: nodes for strings.any_written and strings.unusual
+function strings.other_key(names, rest, unusual)
+  local states, edges, behind = tree_of(names), {}, {}
+  local last = #states + 1
+  local function edge(from, to, node) edges[#edges + 1] = { from.number, to, node } end
+  for _, state in ipairs(states) do
+    for _, code in ipairs(state.codes) do
+      edge(state, state[code].number, strings.written(text(utf8.char(code))))
+    end
+    local code = #state.codes == 1 and state.codes[1] -- as in most states: made once
+    local leaving = behind[code] or sequence { other_than(state.codes, unusual), rest }
+    if code then behind[code] = leaving end
+    edge(state, last, leaving)
+    if not state.whole then edge(state, last, nodes.nothing) end
+  end
+  return sequence { quote, { kind = "graph", states = last, edges = edges }, quote }
 end
 
 return strings

@@ -1,0 +1,143 @@
+-- What a short text of a stranger's may cost as a grammar: bounds are told by messages, by bytes, and by inputs that would
+-- take minutes without them.
+local build = require "gpt.grammar.build"
+local gpt = require "gpt"
+local raised = require "spec.support.raised"
+
+local function error_of(source)
+  return (raised(function() gpt.grammar(source) end):gsub("^gpt.grammar: json_schema: ", ""))
+end
+
+local function schema(text) return gpt.grammar { json_schema = text } end
+
+local function schema_error(text) return error_of { json_schema = text } end
+
+-- The texts of make(1) to make(n), or n times a text, with commas between.
+local function list(n, make)
+  local parts = {}
+  for i = 1, n do parts[i] = type(make) == "string" and make or make(i) end
+  return table.concat(parts, ",")
+end
+
+local function numbers(n) return list(n, function(i) return ("%d"):format(i) end) end
+
+local MANY_STEPS = "#: the schema takes more than 50000 steps to work out: fewer alternatives inside each other would do"
+local MANY_EDGES = "#: minLength or maxLength beside a pattern or format of this size cannot be enforced"
+local MANY_PARTS = "it takes more than 300000 parts: fewer would do"
+
+describe("the cost of a schema", function()
+  it("does not grow by the length of a name for each part below it", function()
+    local inner = list(2000, function(i) return ('"%d":{"const":%d}'):format(i, i) end)
+    collectgarbage()
+    local before = gpt.memory().live
+    local grammar = schema('{"properties":{"' .. ("x"):rep(28000) .. '":{"properties":{' .. inner .. "}}}}")
+    assert.is_true(gpt.memory().live - before < 8 << 20)
+    assert.is_true((grammar:matches('{"' .. ("x"):rep(28000) .. '": {"7": 7, "9": 9}}')))
+    local name = ("y"):rep(28000)
+    assert.equal("#/properties/" .. ("y"):rep(37) .. "..." .. ("y"):rep(36) .. "/properties/" .. ("z"):rep(27) .. ": "
+      .. "uniqueItems cannot be enforced", schema_error('{"properties":{"' .. name .. '":{"properties":{"'
+      .. ("z"):rep(27) .. '":{"uniqueItems":true,"type":"array"}}}}}'))
+  end)
+
+  it("is bounded in the edges of patterns beside lengths, of all of them together", function()
+    assert.equal(MANY_EDGES, schema_error('{"pattern":"^(' .. ("[ab]|"):rep(2000) .. 'c)*$","maxLength":300}'))
+    assert.equal(MANY_EDGES, schema_error('{"pattern":"(' .. ("[ab]|"):rep(8000) .. '){10000}","maxLength":1}'))
+    local lengths = list(400, function(i) return ('{"maxLength":%d}'):format(i + 6) end)
+    assert.equal(MANY_EDGES, schema_error('{"pattern":"([ab]|){5000}","anyOf":[' .. lengths .. "]}"))
+  end)
+
+  it("is bounded in what alternatives copy of what lies around them", function()
+    local names = list(1500, function(i) return ('"%d":{}'):format(i) end)
+    assert.equal(MANY_STEPS, schema_error('{"properties":{' .. names .. '},"anyOf":[' .. list(4000, "{}") .. "]}"))
+    assert.equal(MANY_STEPS, schema_error('{"allOf":[' .. list(5000, '{"anyOf":[{}]}') .. "]}"))
+    assert.equal("#: more than 500 combinations of alternatives", schema_error('{"anyOf":[' .. list(9000, "{}") .. "]}"))
+    assert.equal(MANY_STEPS:gsub("#", "#/$defs/989"), schema_error('{"$ref":"#/$defs/1","$defs":{' .. list(2000,
+      function(i) return ('"%d":{"$ref":"#/$defs/%d"}'):format(i, i + 1) end) .. "}}"))
+  end)
+
+  it("is bounded in the comparisons of oneOf", function()
+    assert.equal(MANY_STEPS, schema_error('{"enum":[' .. numbers(5000) .. '],"type":"object","oneOf":['
+      .. list(490, "{}") .. "]}"))
+    assert.equal("#: no value of enum or const matches the rest",
+      schema_error('{"type":"object","enum":[' .. list(9000, "1") .. '],"oneOf":[' .. list(300, "{}") .. "]}"))
+    local branch = '{"type":"object","properties":{"k":{"const":%d}},"required":["k"]}'
+    local grammar = schema('{"oneOf":[' .. list(300, function(i) return branch:format(i) end) .. "]}")
+    assert.is_true(grammar:matches '{"k": 300}' and not grammar:matches '{"k": 301}')
+  end)
+
+  it("does not grow by the product of enum and const", function()
+    local grammar = schema('{"enum":[' .. list(20000, "1") .. '],"allOf":[' .. list(20000, '{"const":1}') .. "]}")
+    assert.is_true(grammar:matches "1" and not grammar:matches "11")
+    grammar = schema [[{"allOf":[{"enum":[3,2,{"a":2,"b":1},1,{"b":1.0,"a":2},1.5]},{"enum":[1,{"b":1,"a":2},3]}]}]]
+    for text, fits in pairs { ["1"] = true, ['{"a": 2, "b": 1}'] = true, ['{"b": 1, "a": 2}'] = true, ["2"] = false,
+      ["3"] = true, ["1.5"] = false } do
+      assert.equal(fits, (grammar:matches(text)), text)
+    end
+  end)
+
+  it("is bounded in parts, where alternatives need them again and again", function()
+    local several = list(490, function(i) return ('{"maxLength":%d}'):format(i) end)
+    assert.equal(MANY_PARTS, schema_error('{"enum":[' .. list(9000, function(i) return ('"%d"'):format(i) end)
+      .. '],"anyOf":[' .. several .. "]}"))
+    local text = ("[ab]c"):rep(6000) -- read once
+    assert.equal("it takes more than 500000 states: repeat less, or fewer parts",
+      schema_error('{"pattern":"' .. text .. '","anyOf":[' .. list(490, "{}") .. "]}"))
+    assert.equal("it takes more than 2000000 edges between states: repeat less, or fewer parts",
+      schema_error('{"pattern":"^(' .. ("a|"):rep(20000) .. ')$","anyOf":[' .. list(490, "{}") .. "]}"))
+  end)
+
+  it("is that of a name's characters where other members are told from it", function()
+    local name = ("x"):rep(12000)
+    local grammar = schema('{"properties":{"' .. name .. '":{"const":1},"é\\n":{"const":1}},"additionalProperties":{"type":"null"}}')
+    for key, fits in pairs { [name .. "x"] = true, [name:sub(2)] = true, ["é"] = true, ["è\\n"] = true, ["é\\t"] = true,
+      ["é\\nx"] = true, [""] = true, ["xé"] = true, ["x\\n"] = true, [name] = false, ["é\\n"] = false } do
+      assert.equal(fits, (grammar:matches('{"' .. key .. '": null}')), key)
+    end
+  end)
+end)
+
+describe("the cost of a grammar in GBNF", function()
+  it("is that of one repetition where plain ones stand behind each other", function()
+    for marks, expected in pairs {
+      ["??"] = { true, true, false, false }, ["?*"] = { true, true, true, true }, ["*?"] = { true, true, true, true },
+      ["++"] = { false, true, true, true }, ["+?"] = { true, true, true, true }, ["?+"] = { true, true, true, true },
+      ["*+"] = { true, true, true, true }, ["+*"] = { true, true, true, true }, ["**"] = { true, true, true, true },
+      ["{2}?"] = { true, false, true, false }, ["?{2}"] = { true, true, true, false },
+      ["{2}*"] = { true, false, true, false },
+    } do
+      local grammar = gpt.grammar('root ::= "a"' .. marks)
+      for n = 0, 3 do assert.equal(expected[n + 1], (grammar:matches(("a"):rep(n))), marks .. n) end
+    end
+    assert.equal("Grammar(1 rules, 2 states)", tostring(gpt.grammar('root ::= "a"' .. ("?"):rep(200000))))
+  end)
+
+  it("is bounded in depth", function()
+    assert.equal("gpt.grammar: line 1, column 413: nested more than 200 deep",
+      error_of('root ::= "a"' .. ("{2}*"):rep(1000)))
+    local node = { kind = "text", text = "a" }
+    for _ = 1, 2000 do node = { kind = "sequence", node } end
+    assert.equal("spec: the root: parts nested more than 2000 deep",
+      raised(function() build("spec", { { name = "root", label = "the root", node = node } }) end))
+  end)
+
+  it("does not grow by the length of a rule's name for each of its repetitions", function()
+    local name = ("n"):rep(30000)
+    collectgarbage()
+    local before = gpt.memory().live
+    gpt.grammar("root ::= " .. name .. "\n" .. name .. " ::= " .. ('"ab"{2} '):rep(2000))
+    assert.is_true(gpt.memory().live - before < 8 << 20)
+  end)
+end)
+
+describe("an error amid a deep recursion of the package's own", function()
+  it("is raised at once, without a place", function()
+    local home = debug.getinfo(require "gpt.support.raise").source:match "^(@.*/gpt/)"
+    local deep = load([[local raise = require "gpt.support.raise"
+      local function deep(n)
+        if n == 0 then raise "deep down" end
+        return n + deep(n - 1)
+      end
+      return deep(150000)]], home .. "deep.lua")
+    assert.same({ false, "deep down" }, { pcall(deep) })
+  end)
+end)
