@@ -187,6 +187,18 @@ describe("gpt.server", function()
     assert.equal(4, count)
   end)
 
+  it("refuses a prompt that the tokenizer refuses, as it does messages", function()
+    local lines, tokenizer = {}, setmetatable({}, { __index = model.tokenizer })
+    function tokenizer.encode() error "the tokenizer's steps make more than 256 times as much of a text" end
+    start { tokenizer = tokenizer, log = function(line) lines[#lines + 1] = line end }
+    local refused = complete { prompt = { "ab", "cd" } }
+    assert.equal(400, refused.status)
+    assert.equal("prompt", refused.json.error.param)
+    assert.equal("prompt: the tokenizer's steps make more than 256 times as much of a text", refused.json.error.message)
+    assert.equal("messages: the tokenizer's steps make more than 256 times as much of a text", chat({}).json.error.message)
+    assert.equal(2, #lines)
+  end)
+
   it("writes log probabilities as it writes all JSON, at once and in a stream", function()
     local function check(body, path)
       local text = ask("POST", path, body).body

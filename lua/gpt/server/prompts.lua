@@ -26,11 +26,22 @@ local function check_length(subject, name, ids)
     subject.prompt_tokens, subject.context_length), { param = name, code = "context_length_exceeded" }))
 end
 
+-- fn(...), which a tokenizer or a template does. A text that it refuses is the request's fault.
+local function try(name, fn, ...)
+  local ok, ids = attempt(fn, ...)
+  if not ok then Problem.field(name, "%s: %s", name, text.message(ids)) end
+  return ids
+end
+
 -- Marks such as <|endoftext|> in a prompt are their tokens: who writes a prompt whole writes its marks, too.
+local function encode(subject, value)
+  return subject.tokenizer:encode(value, { special = true, bos = true })
+end
+
 local function read_one(subject, value)
   local ids
   if type(value) == "string" then
-    ids = subject.tokenizer:encode(value, { special = true, bos = true })
+    ids = try("prompt", encode, subject, value)
   elseif json.is_array(value) then
     ids = check_ids(subject, value)
   else
@@ -95,7 +106,7 @@ end
 
 -- A function of the host's, where the tokenizer has no templates of its own.
 local function by_function(subject, messages)
-  return subject.tokenizer:encode(subject.template(messages), { special = true, bos = true })
+  return encode(subject, subject.template(messages))
 end
 
 local function by_template(subject, messages)
@@ -113,8 +124,7 @@ function prompts.chat(subject, body)
     error(Problem.new(400, "this model has no chat template; it continues text: /v1/completions", {
       code = "no_chat_template" }))
   end
-  local ok, ids = attempt(subject.has_templates and by_template or by_function, subject, messages)
-  if not ok then Problem.field("messages", "messages: %s", text.message(ids)) end
+  local ids = try("messages", subject.has_templates and by_template or by_function, subject, messages)
   return { check_length(subject, "messages", ids) }
 end
 
