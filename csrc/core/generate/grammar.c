@@ -1,5 +1,6 @@
 #include "core/generate/grammar.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/array.h"
@@ -94,6 +95,39 @@ static bool sort_edges(GptGrammar *grammar) {
   return true;
 }
 
+static int compare_numbers(uint32_t a, uint32_t b) { return a < b ? -1 : a > b; }
+
+/* Such that what join_next can join stands side by side. */
+static int compare_edges(const void *a, const void *b) {
+  const GptEdge *x = a, *y = b;
+  int order = compare_numbers(x->kind, y->kind);
+  if (order == 0) order = compare_numbers(x->rule, y->rule);
+  if (order == 0) order = compare_numbers(x->to, y->to);
+  return order != 0 ? order : compare_numbers(x->low, y->low);
+}
+
+/* Puts an edge into the one before it in that order, where one edge can do what both do. */
+static bool join_next(GptEdge *last, const GptEdge *edge) {
+  if (edge->kind != last->kind || edge->rule != last->rule || edge->to != last->to || edge->low > last->high + 1)
+    return false;
+  if (edge->high > last->high) last->high = edge->high;
+  return true;
+}
+
+/* Leaves one of equal edges, so that a step costs no more than the different ways that it opens. */
+static void join_edges(GptGrammar *grammar) {
+  GptEdge *edges = grammar->edges;
+  size_t kept = 0, at = 0;
+  for (size_t s = 0; s < grammar->states; s++) {
+    size_t first = kept, end = grammar->first[s + 1];
+    if (end - at > 1) qsort(edges + at, end - at, sizeof *edges, compare_edges);
+    for (; at < end; at++)
+      if (kept == first || !join_next(&edges[kept - 1], &edges[at])) edges[kept++] = edges[at];
+    grammar->first[s + 1] = (uint32_t)kept;
+  }
+  grammar->edge_count = kept;
+}
+
 /* A state whose one edge is a skip to a tail is one as well; chains of skips are followed to their end. */
 static void mark_tail(GptGrammar *grammar, uint32_t state) {
   const uint32_t *first = grammar->first;
@@ -131,7 +165,9 @@ static void make_classes(GptGrammar *grammar) {
 
 bool gpt_grammar_finish(GptGrammar *grammar, int64_t root) {
   grammar->root = (uint32_t)root;
-  if (!sort_edges(grammar) || !mark_states(grammar)) return false;
+  if (!sort_edges(grammar)) return false;
+  join_edges(grammar);
+  if (!mark_states(grammar)) return false;
   make_classes(grammar);
   return gpt_grammar_check(grammar);
 }

@@ -79,14 +79,18 @@ local function copies(self, node, from, to, least, most)
   if most == 0 then self.builder:skip(from, to) end
 end
 
--- States of their own on both sides: what lies around must not be entered by a way round.
+-- States of their own on both sides: what lies around must not be entered by a way round. What is repeated is placed
+-- once, so that loops inside each other do not double with each.
 function emit.times(self, node, from, to)
-  local builder = self.builder
-  if node.most then return copies(self, node.node, from, to, node.least, node.most) end
-  local loop = builder:state()
-  copies(self, node.node, from, loop, node.least, node.least)
-  place(self, node.node, loop, loop)
-  builder:skip(loop, to)
+  local builder, inner, least = self.builder, node.node, node.least
+  if node.most then return copies(self, inner, from, to, least, node.most) end
+  if least > 1 then inner = repeated(self, inner) end
+  local before = builder:state()
+  local behind = least == 0 and before or builder:state()
+  copies(self, inner, from, before, math.max(least - 1, 0), math.max(least - 1, 0))
+  place(self, inner, before, behind)
+  if least > 0 then builder:skip(behind, before) end
+  builder:skip(behind, to)
 end
 
 -- Adds a rule; rules that it names must be known before finish.

@@ -7,9 +7,13 @@ local Reader = {}
 Reader.__index = Reader
 
 Reader.MOST_DEPTH = 200
+Reader.MOST_BYTES = 1 << 20 -- of a text: nodes take up to two hundred bytes for each
 
 -- what: begins the messages
 function Reader.new(what, text)
+  if #text > Reader.MOST_BYTES then
+    raise("%s: a text of at most %d bytes expected, got %d", what, Reader.MOST_BYTES, #text)
+  end
   local bad = utf8.len(text) == nil and select(2, utf8.len(text))
   if bad then raise("%s: byte %d is not UTF-8", what, bad) end
   return setmetatable({ what = what, text = text, at = 1, depth = 0, line = 1, line_start = 1 }, Reader)
