@@ -31,8 +31,12 @@ describe("a grammar in GBNF", function()
     local text = "root ::= r1\n" .. table.concat(rules, "\n") .. "\n"
     assert.is_true((gpt.grammar(text):matches "a"))
     assert.equal("gpt.grammar: line 20002, column 7: there is no rule b", error_of(text .. "x ::= b\n"))
-    assert.equal("gpt.grammar: line 1, column 1048585: the string that begins here has no end",
-      error_of("root ::=" .. (" "):rep(1 << 20) .. '"'))
+    assert.equal("gpt.grammar: line 1, column 1048576: the string that begins here has no end",
+      error_of("root ::=" .. (" "):rep((1 << 20) - 9) .. '"'))
+    assert.equal("gpt.grammar: a text of at most 1048576 bytes expected, got 1048577",
+      error_of("root ::=" .. (" "):rep((1 << 20) - 9) .. '""'))
+    assert.equal("gpt.grammar: regex: a text of at most 1048576 bytes expected, got 1100000",
+      error_of { regex = ("a"):rep(1100000) })
   end)
 
   it("has groups, alternatives and repetitions", function()
@@ -142,6 +146,43 @@ describe("a grammar in GBNF", function()
     matching('root ::= "a"\nunused ::= unused "b"', { "a" }, { "b" })
   end)
 
+  it("does not double with loops inside each other", function()
+    matching({ regex = ("("):rep(60) .. ("a|"):rep(500) .. "b" .. (")+"):rep(60) }, { "a", "b", "abba" }, { "", "c", "abc" })
+    matching({ regex = ("("):rep(60) .. "ab" .. ("){2,}"):rep(60) }, {}, { "", "ab", ("ab"):rep(100) })
+    matching({ regex = "x(a|b){0,}|y(a|b){1,}|z(a|b){2,}|(ab){3,}|" }, {
+      "x", "xa", "xab", "ya", "yab", "zab", "zaba", "ababab", "abababab", "",
+    }, { "y", "z", "za", "ab", "abab", "ababa", "xy", "ax", "yaya", "zabzab" })
+  end)
+
+  it("has one edge for what takes the same way", function()
+    matching('root ::= ([a-c] | [b-d] | [d-f] | [h] | "g" | "c" | "a" "x") [a-e] root?', { "ab", "ge", "he", "axe", "fbcd" },
+      { "ag", "ax", "ia", "a" })
+    local equal = gpt.grammar { regex = "(?:(?:" .. ("a|"):rep(8000) .. "aa)?){4000}" } -- 32,000,000 ways a byte, if told apart
+    matching(equal, { "", ("a"):rep(200) }, { "b" })
+  end)
+
+  it("keeps little of what it learns on the way through a text", function()
+    local grammar = gpt.grammar { regex = "([ab]*[ab]{19000}|(x(xy?)?)*)c?" } -- a way for each byte of the text so far
+    local limit = gpt.memory { limit = gpt.memory().live + (48 << 20) }.limit
+    local ok, _, fits = pcall(grammar.matches, grammar, ("ab"):rep(2500))
+    local again, whole = pcall(grammar.matches, gpt.grammar 'root ::= "(" root ")" | "x"', ("("):rep(200000) .. "x"
+      .. (")"):rep(200000))
+    gpt.memory { limit = limit }
+    assert.same({ true, 5000 }, { ok, fits })
+    assert.same({ true, true }, { again, whole })
+    matching(grammar, { ("x"):rep(99) .. "yxc" }, { ("x"):rep(99) .. "yyc" })
+  end)
+
+  it("ends where one byte would take too long, and says where", function()
+    local words = {}
+    for i = 1, 1000 do words[i] = ("b%03d"):format(i - 1) end
+    local many = "(?:(?:" .. table.concat(words, "|") .. "|a)?){5000}"
+    local message = "the grammar takes more than 4000000 steps for one byte: too much of it may mean the same"
+    assert.equal(message, raised(function() gpt.grammar({ regex = many }):matches "a" end))
+    local grammar = gpt.grammar { regex = "(xy|z)" .. many }
+    assert.equal("byte 2 of the text: " .. message, raised(function() grammar:matches "xyaa" end))
+  end)
+
   it("bounds what a hostile text may cost", function()
     matching('root ::= (("a"{1000}){1000}){1000}', {}, { "aa" })
     local parts = {}
@@ -227,6 +268,41 @@ describe("a cursor", function()
     assert.is_false(cursor:complete())
     assert.is_true(cursor:take(1) and cursor:complete())
     assert.is_false(cursor:take(1))
+  end)
+
+  it("goes on where the matcher forgets, beside others", function()
+    local grammar = gpt.grammar 'root ::= ("(" root ")" | "[" root "]" | "a"? [ab]{0,3} "a")* "."?'
+    local pieces = { [0] = "(", "[", ")", "]", "a", "b", "ab", "a)" }
+    local tree = core._token_tree(table.move(pieces, 0, 7, 1, {}))
+    local matcher, cursors = core._grammar_matcher(grammar, tree, 0), {}
+    local function begin(i) cursors[i] = { cursor = core._grammar_cursor(matcher, {}), text = "" } end
+    for i = 1, 5 do begin(i) end
+    local taken = 0
+    for step = 1, 1000 do
+      if step % 19 == 0 then begin(step // 19 % 5 + 1) end
+      local each, id = cursors[step % 5 + 1], (step * step * 7 // 11 + step // 3) % 8
+      local longer = each.text .. pieces[id]
+      local fits = select(2, grammar:matches(longer)) == #longer
+      assert.equal(fits, each.cursor:take(id), longer)
+      if fits then each.text, taken = longer, taken + 1 end
+      assert.equal(grammar:matches(each.text) and true, each.cursor:can_end(), each.text)
+    end
+    assert.is_true(taken > 250)
+  end)
+
+  it("keeps no more than its matcher may, however long the text", function()
+    local matcher = core._grammar_matcher(gpt.grammar { regex = "[ab]*[ab]{19000}" }, core._token_tree { "a", "b" }, 1 << 20)
+    local cursor = core._grammar_cursor(matcher, {})
+    local before = gpt.memory().live
+    for i = 1, 3000 do assert.is_true(cursor:take(i % 2)) end
+    assert.is_true(gpt.memory().live - before < 4 << 20)
+    matcher = core._grammar_matcher(gpt.grammar { regex = "x(" .. ("(abc){1000}|"):rep(300) .. "y)" }, core._token_tree { "a",
+      "xa", "b", "c" }, 1 << 20) -- 300 ways for each byte of what must follow
+    cursor, before = core._grammar_cursor(matcher, {}), gpt.memory().live
+    assert.is_true(cursor:take(1))
+    assert.same({ ("bca"):rep(334):sub(1, 1000), false }, { cursor:forced() })
+    assert.is_true(gpt.memory().live - before < 4 << 20)
+    assert.is_true(cursor:take(2))
   end)
 
   it("lets all ids with the same bytes follow", function()

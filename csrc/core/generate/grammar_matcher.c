@@ -7,7 +7,7 @@
 #include "core/base/memory.h"
 #include "core/generate/grammar_ways.h"
 
-#define KEPT_BYTES ((size_t)96 << 20)
+#define TEXT_BYTES ((size_t)16 << 20) /* that are kept while a text is matched, which passes by once */
 
 struct GptMatcher {
   GptEnv *env;
@@ -16,7 +16,6 @@ struct GptMatcher {
   int32_t begin;      /* the point where a text begins */
   int32_t *path;      /* [longest token + 1]: the point before each byte of a token */
   size_t words;       /* of a mask */
-  size_t most_bytes;
   GptCursor *cursors; /* a list, of those that are alive */
 };
 
@@ -45,10 +44,10 @@ GptMatcher *gpt_matcher_new(GptEnv *env, const GptGrammar *grammar, const GptTok
   matcher->env = env;
   matcher->tree = tree;
   matcher->words = (size_t)(tree->ids + 63) / 64;
-  matcher->most_bytes = KEPT_BYTES;
   matcher->ways = (GptWays){.env = env};
   matcher->path = gpt_alloc_array(env, tree->longest + 1, sizeof *matcher->path);
   if (matcher->path != NULL && gpt_ways_init(&matcher->ways, env, grammar)) {
+    matcher->ways.mask_size = matcher->words * sizeof(uint64_t);
     matcher->begin = gpt_ways_begin(&matcher->ways);
     if (matcher->begin != GPT_POINT_FAILED) return matcher;
   }
@@ -56,16 +55,21 @@ GptMatcher *gpt_matcher_new(GptEnv *env, const GptGrammar *grammar, const GptTok
   return NULL;
 }
 
-void gpt_matcher_keep(GptMatcher *matcher, size_t bytes) { matcher->most_bytes = bytes; }
+void gpt_matcher_keep(GptMatcher *matcher, size_t bytes) { matcher->ways.most_bytes = bytes; }
+
+static void link_cursor(GptMatcher *matcher, GptCursor *cursor) {
+  cursor->matcher = matcher;
+  cursor->after = matcher->cursors;
+  if (matcher->cursors != NULL) matcher->cursors->before = cursor;
+  matcher->cursors = cursor;
+}
 
 GptCursor *gpt_cursor_new(GptMatcher *matcher, const int64_t *ends, size_t count) {
   GptCursor *cursor = gpt_alloc(matcher->env, sizeof *cursor + count * sizeof *ends);
   if (cursor == NULL) return NULL;
-  *cursor = (GptCursor){.env = matcher->env, .matcher = matcher, .after = matcher->cursors, .point = matcher->begin,
-                        .end_count = count};
+  *cursor = (GptCursor){.env = matcher->env, .point = matcher->begin, .end_count = count};
   memcpy(cursor->ends, ends, count * sizeof *ends);
-  if (matcher->cursors != NULL) matcher->cursors->before = cursor;
-  matcher->cursors = cursor;
+  link_cursor(matcher, cursor);
   return cursor;
 }
 
@@ -82,7 +86,7 @@ void gpt_cursor_free(GptCursor *cursor) {
   gpt_free(cursor->env, cursor);
 }
 
-/* The points that cursors stand on, in the ways that are being made. */
+/* The points that cursors stand on, and what becomes of them. */
 typedef struct Moves {
   int32_t *from, *to; /* [count] */
   size_t count;
@@ -94,18 +98,15 @@ static size_t count_cursors(const GptMatcher *matcher) {
   return count;
 }
 
-/* Copies the points and that of the beginning. Every allocation may free cursors, as garbage of the host's. */
-static bool copy_points(GptMatcher *matcher, GptWays *fresh, Moves *moves) {
+/* All points in use; the beginning's is the first. Every allocation may free cursors, as garbage of the host's. */
+static bool list_points(GptMatcher *matcher, Moves *moves) {
   size_t room = count_cursors(matcher) + 1;
   moves->from = gpt_alloc_array(matcher->env, room, sizeof *moves->from);
   moves->to = gpt_alloc_array(matcher->env, room, sizeof *moves->to);
-  if (moves->from == NULL || moves->to == NULL || !gpt_ways_init(fresh, matcher->env, matcher->ways.grammar)) return false;
+  if (moves->from == NULL || moves->to == NULL) return false;
   moves->from[moves->count++] = matcher->begin;
   for (const GptCursor *c = matcher->cursors; c != NULL; c = c->after) moves->from[moves->count++] = c->point;
-  for (size_t i = 0; i < moves->count; i++) {
-    moves->to[i] = gpt_ways_copy(fresh, &matcher->ways, moves->from[i]);
-    if (moves->to[i] == GPT_POINT_FAILED) return false;
-  }
+  memcpy(moves->to, moves->from, moves->count * sizeof *moves->to);
   return true;
 }
 
@@ -120,20 +121,13 @@ static void move_cursors(GptMatcher *matcher, const Moves *moves) {
 
 /* Forgets everything but these points, where there is too much. */
 static bool make_room(GptMatcher *matcher) {
-  if (gpt_ways_bytes(&matcher->ways) <= matcher->most_bytes) return true;
-  GptWays fresh = {.env = matcher->env};
+  if (!gpt_ways_full(&matcher->ways)) return true;
   Moves moves = {NULL, NULL, 0};
-  bool copied = copy_points(matcher, &fresh, &moves);
-  if (copied) {
-    move_cursors(matcher, &moves);
-    gpt_ways_free(&matcher->ways);
-    matcher->ways = fresh;
-  } else {
-    gpt_ways_free(&fresh);
-  }
+  bool done = list_points(matcher, &moves) && gpt_ways_forget(&matcher->ways, moves.to, moves.count);
+  if (done) move_cursors(matcher, &moves);
   gpt_free(matcher->env, moves.from);
   gpt_free(matcher->env, moves.to);
-  return copied;
+  return done;
 }
 
 /* Sets the bits of a token and of those with the same bytes; returns how many. */
@@ -181,7 +175,7 @@ static const uint64_t *find_mask(GptCursor *cursor) {
   GptPoint *point = &matcher->ways.points[cursor->point]; /* now: the walk may have moved the points */
   point->mask = mask;
   point->allowed = count;
-  matcher->ways.mask_bytes += matcher->words * sizeof *mask;
+  matcher->ways.mask_count++;
   return mask;
 }
 
@@ -233,28 +227,49 @@ const float *gpt_cursor_restrict(GptCursor *cursor, const float *logits, int64_t
   return has_any(out, vocab) ? out : fail_without_token(cursor);
 }
 
+/* A cursor that goes ahead of another one: room can be made while both stand. It lies on the stack of the caller, which
+   takes it back by unlink_cursor. */
+static void send_ahead(GptCursor *cursor, GptCursor *ahead) {
+  *ahead = (GptCursor){.env = cursor->env, .point = cursor->point};
+  link_cursor(cursor->matcher, ahead);
+}
+
+/* Moves it by a byte; otherwise it stays, and the result is GPT_POINT_NONE or GPT_POINT_FAILED. */
+static int32_t go_on(GptCursor *ahead, uint8_t byte) {
+  GptWays *ways = &ahead->matcher->ways;
+  if (!make_room(ahead->matcher)) return GPT_POINT_FAILED;
+  int32_t next = gpt_ways_step(ways, ahead->point, ways->grammar->classes[byte]);
+  if (next >= 0) ahead->point = next;
+  return next;
+}
+
 int gpt_cursor_take(GptCursor *cursor, int64_t id) {
-  GptWays *ways = &cursor->matcher->ways;
   size_t n;
   const uint8_t *bytes = gpt_token_tree_bytes(cursor->matcher->tree, id, &n);
-  int32_t point = n > 0 ? cursor->point : GPT_POINT_NONE;
-  for (size_t i = 0; i < n && point >= 0; i++) point = gpt_ways_step(ways, point, ways->grammar->classes[bytes[i]]);
-  if (point < 0) return point == GPT_POINT_NONE ? 0 : -1;
-  cursor->point = point;
+  if (n == 0) return 0;
+  GptCursor ahead;
+  int32_t next = 0;
+  send_ahead(cursor, &ahead);
+  for (size_t i = 0; i < n && next >= 0; i++) next = go_on(&ahead, bytes[i]);
+  unlink_cursor(&ahead);
+  if (next < 0) return next == GPT_POINT_NONE ? 0 : -1;
+  cursor->point = ahead.point;
   return 1;
 }
 
 int gpt_cursor_forced(GptCursor *cursor, char out[GPT_MOST_FORCED], bool *complete) {
   GptWays *ways = &cursor->matcher->ways;
-  int32_t point = cursor->point;
+  GptCursor ahead;
   int count = 0, only;
-  while ((only = gpt_ways_only(ways, point)) >= 0 && count < GPT_MOST_FORCED) {
+  int32_t next = 0;
+  send_ahead(cursor, &ahead);
+  while ((only = gpt_ways_only(ways, ahead.point)) >= 0 && count < GPT_MOST_FORCED && next >= 0) {
     out[count++] = (char)only;
-    point = gpt_ways_step(ways, point, ways->grammar->classes[only]);
-    if (point < 0) return -1;
+    next = go_on(&ahead, (uint8_t)only);
   }
-  *complete = gpt_ways_complete(ways, point);
-  return only == GPT_POINT_FAILED ? -1 : count;
+  unlink_cursor(&ahead);
+  *complete = gpt_ways_complete(ways, ahead.point);
+  return only == GPT_POINT_FAILED || next < 0 ? -1 : count;
 }
 
 int64_t gpt_cursor_only(GptCursor *cursor) {
@@ -272,18 +287,24 @@ bool gpt_cursor_can_end(const GptCursor *cursor) {
 
 bool gpt_cursor_complete(const GptCursor *cursor) { return gpt_ways_complete(&cursor->matcher->ways, cursor->point); }
 
+/* The point behind a byte. It forgets all others where there are many. */
+static int32_t fit_byte(GptWays *ways, int32_t point, uint8_t byte) {
+  if (gpt_ways_full(ways) && !gpt_ways_forget(ways, &point, 1)) return GPT_POINT_FAILED;
+  return gpt_ways_step(ways, point, ways->grammar->classes[byte]);
+}
+
 int gpt_grammar_matches(GptEnv *env, const GptGrammar *grammar, const char *text, size_t n, size_t *fits) {
-  GptWays ways = {.env = env};
+  GptWays ways;
   int32_t point = gpt_ways_init(&ways, env, grammar) ? gpt_ways_begin(&ways) : GPT_POINT_FAILED;
-  int32_t next = point;
-  *fits = 0;
-  while (next >= 0 && *fits < n) {
-    next = gpt_ways_step(&ways, point, grammar->classes[(uint8_t)text[*fits]]);
-    if (next < 0) break;
-    point = next;
-    ++*fits;
+  int matches = -1;
+  ways.most_bytes = TEXT_BYTES;
+  for (*fits = 0; point >= 0 && *fits < n; ++*fits) {
+    point = fit_byte(&ways, point, (uint8_t)text[*fits]);
+    if (point == GPT_POINT_NONE) matches = 0;
+    if (point == GPT_POINT_FAILED) gpt_fail_at(env, "byte %zu of the text", *fits + 1);
+    if (point < 0) break;
   }
-  int matches = next == GPT_POINT_FAILED ? -1 : *fits == n && ways.points[point].can_end;
+  if (point >= 0) matches = ways.points[point].can_end;
   gpt_ways_free(&ways);
   return matches;
 }

@@ -94,6 +94,16 @@ static void clear_found(GptWays *w) {
     }
   }
   w->found_count = 0;
+  w->followed = 0;
+}
+
+/* Counts the edges of a state, which are to be looked at for the set that is being made. */
+static bool count_edges(GptWays *w, uint32_t state) {
+  const uint32_t *first = w->grammar->first;
+  w->followed += first[state + 1] - first[state];
+  if (w->followed <= GPT_MOST_FOLLOWED) return true;
+  return gpt_fail(w->env, "the grammar takes more than %d steps for one byte: too much of it may mean the same",
+                  GPT_MOST_FOLLOWED);
 }
 
 /* Adds a way to the set that is being made, unless it is there. */
@@ -128,6 +138,7 @@ static bool follow(GptWays *w, GptWay way, bool *can_end) {
     *can_end = true;
     return true;
   }
+  if (!count_edges(w, way.state)) return false;
   for (uint32_t e = g->first[way.state]; e < g->first[way.state + 1]; e++) {
     const GptEdge *edge = &g->edges[e];
     if (edge->kind == GPT_EDGE_SKIP && !add_way(w, edge->to, way.stack)) return false;
@@ -153,6 +164,11 @@ static int32_t find_point(const GptWays *w, const GptWay *ways, size_t count, bo
   return -1;
 }
 
+static void forget_next(GptWays *w, size_t point) {
+  size_t classes = (size_t)w->grammar->class_count;
+  for (size_t c = 0; c < classes; c++) w->next[point * classes + c] = UNKNOWN;
+}
+
 static int32_t new_point(GptWays *w, const GptWay *ways, size_t count, bool can_end, uint64_t hash) {
   size_t classes = (size_t)w->grammar->class_count, number = w->point_count;
   if (number == INT32_MAX || !GPT_GROW(w->env, w->ways, w->way_room, w->way_count, count) ||
@@ -160,30 +176,30 @@ static int32_t new_point(GptWays *w, const GptWay *ways, size_t count, bool can_
       !GPT_GROW(w->env, w->points, w->point_room, number, 1))
     return GPT_POINT_FAILED;
   if (count > 0) memcpy(w->ways + w->way_count, ways, count * sizeof *ways); /* there may be no array yet */
-  for (size_t c = 0; c < classes; c++) w->next[number * classes + c] = UNKNOWN;
+  forget_next(w, number);
   w->points[number] = (GptPoint){.first = w->way_count, .count = (uint32_t)count, .can_end = can_end, .only = -2};
   w->way_count += count;
   put_slot(w->point_slots, w->point_slot_count, hash, (uint32_t)number);
   return (int32_t)w->point_count++;
 }
 
-/* The point of the ways found, those that take bytes: the set is sorted, so that equal ones look the same. */
-static int32_t intern_found(GptWays *w, bool can_end) {
+/* Lists those of the ways found that take bytes, sorted, so that equal sets look the same; returns how many. */
+static size_t sort_found(GptWays *w) {
   size_t count = 0;
-  if (!grow_point_slots(w)) return GPT_POINT_FAILED;
-  GptWay *kept = gpt_alloc_array(w->env, w->found_count, sizeof *kept);
-  if (kept == NULL) return GPT_POINT_FAILED;
   for (size_t i = 0; i < w->found_count; i++)
-    if (w->grammar->traits[w->found[i].state] & GPT_STATE_TAKES) kept[count++] = w->found[i];
-  if (count > 1) qsort(kept, count, sizeof *kept, compare_ways);
-  int32_t point = GPT_POINT_NONE;
-  if (count > 0 || can_end) {
-    uint64_t hash = hash_set(kept, count, can_end);
-    point = find_point(w, kept, count, can_end, hash);
-    if (point < 0) point = new_point(w, kept, count, can_end, hash);
-  }
-  gpt_free(w->env, kept);
-  return point;
+    if (w->grammar->traits[w->found[i].state] & GPT_STATE_TAKES) w->sorted[count++] = w->found[i];
+  if (count > 1) qsort(w->sorted, count, sizeof *w->sorted, compare_ways);
+  return count;
+}
+
+/* The point of the ways found. */
+static int32_t intern_found(GptWays *w, bool can_end) {
+  if (!grow_point_slots(w) || !GPT_GROW(w->env, w->sorted, w->sorted_room, 0, w->found_count)) return GPT_POINT_FAILED;
+  size_t count = sort_found(w);
+  if (count == 0 && !can_end) return GPT_POINT_NONE;
+  uint64_t hash = hash_set(w->sorted, count, can_end);
+  int32_t point = find_point(w, w->sorted, count, can_end, hash);
+  return point >= 0 ? point : new_point(w, w->sorted, count, can_end, hash);
 }
 
 /* Makes a point of the ways added so far and all that they lead to without a byte. */
@@ -201,7 +217,7 @@ static int32_t drop_set(GptWays *w) {
 }
 
 bool gpt_ways_init(GptWays *ways, GptEnv *env, const GptGrammar *grammar) {
-  *ways = (GptWays){.grammar = grammar, .env = env};
+  *ways = (GptWays){.grammar = grammar, .env = env, .most_bytes = GPT_KEPT_BYTES};
   if (!GPT_GROW(env, ways->returns, ways->return_room, 0, 1)) return false;
   ways->returns[0] = (GptReturn){0, 0};
   ways->return_count = 1;
@@ -219,12 +235,21 @@ void gpt_ways_free(GptWays *ways) {
   gpt_free(env, ways->return_slots);
   gpt_free(env, ways->found);
   gpt_free(env, ways->found_slots);
+  gpt_free(env, ways->sorted);
   *ways = (GptWays){.grammar = ways->grammar, .env = env};
 }
 
-size_t gpt_ways_bytes(const GptWays *w) {
-  return w->way_room * sizeof *w->ways + w->point_room * sizeof *w->points + w->next_room * sizeof *w->next +
-         w->return_room * sizeof *w->returns + w->mask_bytes;
+/* What it has learned takes; the arrays may have room for half of it more. */
+static size_t bytes_used(const GptWays *w) {
+  size_t slots = 4 * sizeof *w->point_slots; /* of each that has a number, at most */
+  return w->way_count * sizeof *w->ways + w->return_count * (sizeof *w->returns + slots) +
+         w->point_count * (sizeof *w->points + (size_t)w->grammar->class_count * sizeof *w->next + slots) +
+         w->mask_count * w->mask_size;
+}
+
+bool gpt_ways_full(const GptWays *ways) {
+  size_t bytes = bytes_used(ways);
+  return bytes > ways->most_bytes && bytes / 2 > ways->kept_bytes;
 }
 
 int32_t gpt_ways_begin(GptWays *ways) {
@@ -238,6 +263,7 @@ int32_t gpt_ways_step_slowly(GptWays *w, int32_t point, int class) {
   GptPoint p = w->points[point];
   for (size_t i = p.first; i < p.first + p.count; i++) {
     GptWay way = w->ways[i];
+    if (!count_edges(w, way.state)) return drop_set(w);
     for (uint32_t e = g->first[way.state]; e < g->first[way.state + 1]; e++) {
       const GptEdge *edge = &g->edges[e];
       bool takes = edge->kind == GPT_EDGE_BYTES && byte >= edge->low && byte <= edge->high;
@@ -249,29 +275,78 @@ int32_t gpt_ways_step_slowly(GptWays *w, int32_t point, int class) {
   return next;
 }
 
-/* The list of another one's returns, from its last item on. */
-static int64_t copy_returns(GptWays *w, const GptWays *from, uint32_t stack) {
-  size_t depth = 0;
-  for (uint32_t at = stack; at != 0; at = from->returns[at].rest) depth++;
-  uint32_t *states = gpt_alloc_array(w->env, depth, sizeof *states);
-  if (states == NULL) return -1;
-  depth = 0;
-  for (uint32_t at = stack; at != 0; at = from->returns[at].rest) states[depth++] = from->returns[at].state;
-  int64_t copy = 0;
-  while (depth > 0 && copy >= 0) copy = push_return(w, states[--depth], (uint32_t)copy);
-  gpt_free(w->env, states);
-  return copy;
+/* returns [return_count]: 1 for the lists that points are about to need which kept [point_count] marks by 0. */
+static void mark_returns(const GptWays *w, const int32_t *kept, uint32_t *returns) {
+  for (size_t i = 0; i < w->point_count; i++) {
+    const GptPoint *p = &w->points[i];
+    for (size_t way = p->first; kept[i] == 0 && way < p->first + p->count; way++)
+      for (uint32_t at = w->ways[way].stack; at != 0 && returns[at] == 0; at = w->returns[at].rest) returns[at] = 1;
+  }
 }
 
-int32_t gpt_ways_copy(GptWays *ways, const GptWays *from, int32_t point) {
-  const GptPoint *p = &from->points[point];
-  for (size_t i = p->first; i < p->first + p->count; i++) {
-    int64_t stack = copy_returns(ways, from, from->ways[i].stack);
-    if (stack < 0 || !add_way(ways, from->ways[i].state, (uint32_t)stack)) return drop_set(ways);
+/* Moves the marked lists together; their marks become their new numbers. A rest is older than its list, and the order
+   stays: sorted ways stay sorted. */
+static void keep_returns(GptWays *w, uint32_t *returns) {
+  size_t count = 1;
+  for (size_t i = 1; i < w->return_count; i++) {
+    if (returns[i] == 0) continue;
+    w->returns[count] = (GptReturn){w->returns[i].state, returns[w->returns[i].rest]};
+    returns[i] = (uint32_t)count++;
   }
-  int32_t copy = intern_found(ways, p->can_end);
-  clear_found(ways);
-  return copy;
+  w->return_count = count;
+  if (w->return_slots == NULL) return; /* nothing was ever pushed */
+  memset(w->return_slots, 0, w->return_slot_count * sizeof *w->return_slots);
+  for (size_t i = 1; i < count; i++)
+    put_slot(w->return_slots, w->return_slot_count, mix_hash(w->returns[i].state, w->returns[i].rest), (uint32_t)i);
+}
+
+/* Moves a point and its ways behind those that were moved before it. */
+static void move_point(GptWays *w, size_t from, const uint32_t *returns) {
+  size_t to = w->point_count++;
+  GptPoint p = w->points[from];
+  for (size_t i = 0; i < p.count; i++) {
+    GptWay way = w->ways[p.first + i];
+    w->ways[w->way_count + i] = (GptWay){way.state, returns[way.stack]};
+  }
+  p.first = w->way_count;
+  w->way_count += p.count;
+  w->points[to] = p;
+  forget_next(w, to);
+  put_slot(w->point_slots, w->point_slot_count, hash_set(w->ways + p.first, p.count, p.can_end), (uint32_t)to);
+}
+
+/* Moves the points together whose place in kept is 0, which becomes their new number. */
+static void keep_points(GptWays *w, int32_t *kept, const uint32_t *returns) {
+  size_t count = w->point_count;
+  w->point_count = w->way_count = 0;
+  memset(w->point_slots, 0, w->point_slot_count * sizeof *w->point_slots);
+  for (size_t i = 0; i < count; i++) {
+    if (kept[i] == 0) {
+      kept[i] = (int32_t)w->point_count;
+      move_point(w, i, returns);
+    } else {
+      w->mask_count -= w->points[i].mask != NULL;
+      gpt_free(w->env, w->points[i].mask);
+    }
+  }
+}
+
+bool gpt_ways_forget(GptWays *ways, int32_t *points, size_t count) {
+  uint32_t *returns = gpt_alloc_array_zeroed(ways->env, ways->return_count, sizeof *returns);
+  int32_t *kept = gpt_alloc_array(ways->env, ways->point_count, sizeof *kept);
+  bool good = returns != NULL && kept != NULL;
+  if (good) {
+    for (size_t i = 0; i < ways->point_count; i++) kept[i] = UNKNOWN;
+    for (size_t i = 0; i < count; i++) kept[points[i]] = 0;
+    mark_returns(ways, kept, returns);
+    keep_returns(ways, returns);
+    keep_points(ways, kept, returns);
+    for (size_t i = 0; i < count; i++) points[i] = kept[points[i]];
+    ways->kept_bytes = bytes_used(ways);
+  }
+  gpt_free(ways->env, returns);
+  gpt_free(ways->env, kept);
+  return good;
 }
 
 static int find_only(GptWays *w, int32_t point) {

@@ -9,7 +9,9 @@
 
 #include "core/generate/grammar_parts.h"
 
-#define GPT_MOST_WAYS 20000 /* of a set */
+#define GPT_MOST_WAYS 20000        /* of a set */
+#define GPT_MOST_FOLLOWED 4000000  /* edges that are looked at to make a set: tens of milliseconds */
+#define GPT_KEPT_BYTES ((size_t)96 << 20)
 
 #define GPT_POINT_NONE (-1)   /* no text goes on here */
 #define GPT_POINT_FAILED (-2) /* an error: see the environment */
@@ -48,23 +50,32 @@ typedef struct GptWays {
   size_t return_count, return_room;
   uint32_t *point_slots, *return_slots; /* hash tables: a number + 1, or 0 */
   size_t point_slot_count, return_slot_count;
-  size_t mask_bytes;
+  size_t mask_count, mask_size; /* how many points have one, and its bytes: the matcher's */
+  size_t most_bytes; /* see gpt_ways_full; GPT_KEPT_BYTES at first */
+  size_t kept_bytes; /* what there was to keep when it forgot the last time */
   /* the set that is being made: */
   GptWay *found;
   size_t found_count, found_room;
   uint32_t *found_slots;
   size_t found_slot_count;
+  GptWay *sorted; /* those of them that take bytes */
+  size_t sorted_room;
+  size_t followed; /* edges looked at for it */
 } GptWays;
 
 bool gpt_ways_init(GptWays *ways, GptEnv *env, const GptGrammar *grammar);
 void gpt_ways_free(GptWays *ways);
-size_t gpt_ways_bytes(const GptWays *ways); /* that it holds */
 
-/* The point at which a text begins, that behind a byte (GPT_POINT_NONE where it does not go on), and that of another
-   GptWays of the same grammar; or GPT_POINT_FAILED. */
+/* It has learned much: more than most_bytes, and as much again as it had to keep when it forgot the last time. */
+bool gpt_ways_full(const GptWays *ways);
+
+/* Forgets all but these points [count], which get new numbers. False and a message on failure: nothing has changed. */
+bool gpt_ways_forget(GptWays *ways, int32_t *points, size_t count);
+
+/* The point at which a text begins, and that behind a byte (GPT_POINT_NONE where it does not go on); or
+   GPT_POINT_FAILED. */
 int32_t gpt_ways_begin(GptWays *ways);
 int32_t gpt_ways_step_slowly(GptWays *ways, int32_t point, int class);
-int32_t gpt_ways_copy(GptWays *ways, const GptWays *from, int32_t point);
 
 /* The same as a byte of that class leads to. */
 static inline int32_t gpt_ways_step(GptWays *ways, int32_t point, int class) {
