@@ -81,10 +81,10 @@ end
 -- text is the one that transformers' `apply_chat_template` returns.
 --
 -- A template is Jinja, from tokenizer_config.json, chat_template.jinja or a GGUF file, and runs in an evaluator of our
--- own: it is data, bounded in steps, depth and output, and reaches nothing of Lua. Its marks, such as `<|im_end|>`,
--- become their ids. The same words in a message are text: a user cannot end a turn, or begin the system's, by writing
--- its marks. (So the ids differ from transformers' where a message holds such a mark, and there only.) Where a message
--- has words that could begin a mark, the template runs a second time.
+-- own: it is data, bounded in steps, depth, output and memory, and reaches nothing of Lua. Its marks, such as
+-- `<|im_end|>`, become their ids. The same words in a message are text: a user cannot end a turn, or begin the
+-- system's, by writing its marks. (So the ids differ from transformers' where a message holds such a mark, and there
+-- only.) Where a message has words that could begin a mark, the template runs a second time.
 -- @function Tokenizer:apply_chat_template
 -- @tparam {table,...} messages each `{ role = "user", content = "..." }`; `content` may be a list of parts, and there
 -- may be more fields, if the template knows them

@@ -1,5 +1,5 @@
 -- Chat templates: the Jinja of Hugging Face's tokenizers, as far as templates of chat models use it. A template is data
--- from a file: it is bounded in steps, depth and output, and reaches nothing of Lua.
+-- from a file: it is bounded in steps, depth, output and memory, and reaches nothing of Lua.
 --
 --   local template = jinja.compile(source)
 --   local text = jinja.render(template, { messages = { ... }, add_generation_prompt = true })

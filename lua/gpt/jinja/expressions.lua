@@ -325,6 +325,7 @@ function expressions:primary()
   if token.kind == "name" then
     if CONSTANTS[token.value] ~= nil then return { kind = "constant", line = line, value = CONSTANTS[token.value] } end
     if token.value == "none" or token.value == "None" then return { kind = "none", line = line } end
+    if token.value == "loop" then self.uses_loop = true end -- of the loop that is around it
     return { kind = "name", line = line, name = token.value }
   end
   if token.value == "(" then return self:parenthesis(line) end

@@ -8,9 +8,16 @@ Fault.__index = Fault
 
 local fault = {}
 
+local LONGEST = 1000 -- bytes of a message, which may hold a template's own texts
+
+local function cut(message)
+  if #message <= LONGEST then return message end
+  return message:sub(1, LONGEST):gsub("[\xC0-\xFF][\x80-\xBF]*$", "") .. "..."
+end
+
 --- Raises a fault; `line` may be nil where a caller higher up knows it.
 function fault.raise(line, format, ...)
-  error(setmetatable({ line = line, message = neutral.format(format, ...) }, Fault), 0)
+  error(setmetatable({ line = line, message = cut(neutral.format(format, ...)) }, Fault), 0)
 end
 
 function fault.is(value) return getmetatable(value) == Fault end

@@ -87,18 +87,29 @@ end
 
 function filters.list(value)
   local all = values.each(value)
+  bounds.list(#all)
   return list(table.move(all, 1, #all, 1, {}))
 end
 
-function filters.first(value) return values.each(value)[1] or values.undefined "first" end
-
-function filters.last(value)
-  local all = values.each(value)
-  return all[#all] or values.undefined "last"
+-- The first item or character (index 0), or the last (-1).
+local function at_end(index, what)
+  return function(value)
+    local item
+    if type(value) == "string" then
+      item = operators.item(value, index)
+    else
+      local all = values.each(value)
+      item = all[index == 0 and 1 or #all]
+    end
+    return item == nil and values.undefined(what) or item
+  end
 end
+
+filters.first, filters.last = at_end(0, "first"), at_end(-1, "last")
 
 function filters.reverse(value)
   local all, items = values.each(value), {}
+  bounds.list(#all)
   for i = 1, #all do items[i] = all[#all + 1 - i] end
   return values.kind(value) == "string" and table.concat(items) or list(items)
 end
@@ -107,15 +118,24 @@ end
 local function at_path(item, path)
   if type(path) ~= "string" then return operators.item(item, path) end
   for name in path:gmatch "[^.]+" do
-    item = item ~= nil and operators.item(item, math.tointeger(tonumber(name)) or name)
+    bounds.step()
+    bounds.work(name)
+    item = operators.item(item, math.tointeger(tonumber(name)) or name)
+    if item == nil then return nil end
   end
   return item
 end
 
 local function attribute_or_undefined(item, path)
   local value = at_path(item, path)
-  if value == nil then return values.undefined(tostring(path)) end
+  if value == nil then return values.undefined(values.text(path)) end
   return value
+end
+
+-- The arguments behind those that a filter takes itself, for the filter or test that it runs on each item.
+local function behind(positional, taken)
+  bounds.list(#positional)
+  return table.move(positional, taken + 1, #positional, 1, {})
 end
 
 function filters.join(value, positional, named)
@@ -130,15 +150,16 @@ end
 local function items_of(value) return values.truth(value) and values.each(value) or {} end
 
 function filters.map(value, positional, named, machine)
-  local items, path = {}, named.attribute
-  for i, item in ipairs(items_of(value)) do
+  local items, path, all, rest = {}, named.attribute, items_of(value), behind(positional, 1)
+  bounds.list(#all)
+  for i, item in ipairs(all) do
     bounds.step()
     if path then
       local found = at_path(item, path)
-      if found == nil then found = named.default == nil and values.undefined(tostring(path)) or named.default end
-      items[i] = found
+      if found == nil then found = named.default end
+      items[i] = found == nil and values.undefined(values.text(path)) or found
     else
-      items[i] = machine:filter(positional[1], item, { table.unpack(positional, 2) }, named)
+      items[i] = machine:filter(positional[1], item, rest, named)
     end
   end
   return list(items)
@@ -148,15 +169,17 @@ end
 local function kept(wanted, by_attribute)
   return function(value, positional, _, machine)
     local items, first = {}, by_attribute and 2 or 1
+    local rest = behind(positional, first)
     for _, item in ipairs(items_of(value)) do
       bounds.step()
       local tested = item
       if by_attribute then tested = attribute_or_undefined(item, positional[1]) end
       local name, truth = positional[first]
       if name == nil then truth = values.truth(tested)
-      else truth = machine:test(name, tested, { table.unpack(positional, first + 1) }) end
+      else truth = machine:test(name, tested, rest) end
       if truth == wanted then items[#items + 1] = item end
     end
+    bounds.list(#items)
     return list(items)
   end
 end
@@ -165,14 +188,20 @@ filters.select, filters.reject = kept(true, false), kept(false, false)
 filters.selectattr, filters.rejectattr = kept(true, true), kept(false, true)
 
 local function folded(value)
-  bounds.work(value)
-  return type(value) == "string" and value:lower() or value
+  if type(value) ~= "string" then return value end
+  bounds.text(#value)
+  return value:lower()
 end
 
 -- A stable sort, whose comparison may be of any kind.
 local function sorted(items, key, reverse)
   local order = {}
-  for i, item in ipairs(items) do order[i] = { item = item, key = key(item), at = i } end
+  bounds.list(#items)
+  for i, item in ipairs(items) do
+    bounds.step()
+    bounds.list(4)
+    order[i] = { item = item, key = key(item), at = i }
+  end
   table.sort(order, function(a, b)
     if values.equal(a.key, b.key) then return a.at < b.at end
     if reverse then return operators.less(b.key, a.key) end
@@ -203,6 +232,7 @@ function filters.unique(value)
     bounds.step()
     if not operators.contains(items, item) then items[#items + 1] = item end
   end
+  bounds.list(#items)
   return items
 end
 
@@ -234,8 +264,7 @@ function filters.indent(value, positional, named)
   local first, blank = argument(positional, named, 2, "first"), argument(positional, named, 3, "blank")
   local margin = type(width) == "number" and (" "):rep(math.min(width, WIDEST)) or values.text(width)
   local whole = values.text(value)
-  bounds.bytes(#whole + (select(2, whole:gsub("\n", "")) + 1) * #margin)
-  local text = whole:gsub("\n([^\n]*)", function(line)
+  local text = bounds.replaced(whole, "\n([^\n]*)", function(line)
     return "\n" .. ((line ~= "" or blank and values.truth(blank)) and margin or "") .. line
   end)
   return (first and values.truth(first) and margin or "") .. text
@@ -243,27 +272,34 @@ end
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&#34;", ["'"] = "&#39;" }
 
-function filters.escape(value) return (values.text(value):gsub("[&<>\"']", ENTITIES)) end
+function filters.escape(value)
+  return bounds.replaced(values.text(value), "[&<>\"']", function(c) return ENTITIES[c] end)
+end
 filters.e = filters.escape
 
 function filters.safe(value) return value end
 
 function filters.wordcount(value)
-  return select(2, values.text(value):gsub("[%w_\x80-\xff]+", ""))
+  local count = select(2, values.text(value):gsub("[%w_\x80-\xff]+", ""))
+  bounds.step(count >> 4)
+  return count
 end
 
 function filters.format(value, positional) return operators.formatted(values.text(value), list(positional, true)) end
 
 function filters.batch(value, positional)
   local rows, row, size = {}, nil, math.max(1, math.tointeger(positional[1]) or 1)
-  for _, item in ipairs(values.each(value)) do
+  local all = values.each(value)
+  bounds.list(#all)
+  for _, item in ipairs(all) do
     if not row or #row == size then
+      bounds.part(#rows + 1, 2 * 48)
       row = list {}
       rows[#rows + 1] = row
     end
     row[#row + 1] = item
   end
-  if positional[2] ~= nil then bounds.items(size) end
+  if positional[2] ~= nil then bounds.list(size) end
   while row and positional[2] ~= nil and #row < size do row[#row + 1] = positional[2] end
   return list(rows)
 end
@@ -274,11 +310,13 @@ function filters.groupby(value, positional, named)
   for _, item in ipairs(order) do
     local key, last = attribute_or_undefined(item, path), groups[#groups]
     if not last or not values.equal(last[1], key) then
+      bounds.list(4)
       last = list({ key, list {} }, true)
       groups[#groups + 1] = last
     end
     table.insert(last[2], item)
   end
+  bounds.list(#order)
   return list(groups)
 end
 

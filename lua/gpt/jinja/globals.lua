@@ -1,16 +1,20 @@
 -- The functions that every template knows.
 local attempt = require "gpt.support.attempt"
+local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
 local neutral = require "gpt.support.neutral"
 
 local MOST_ITEMS = 100000
+local LONGEST_DATE = 1000 -- bytes of a date's format, of which each two may become a hundred
 
 local function namespace(positional, named)
   local space = values.namespace()
+  bounds.list(4)
   for _, given in ipairs(positional) do
     local kind = values.kind(given)
     if kind ~= "dict" then fault.raise(nil, "namespace: a dict expected, got a %s", kind) end
+    bounds.list(2 * #given.keys)
     for _, key in ipairs(given.keys) do values.set(space, key, values.get(given, key)) end
   end
   for name, value in pairs(named) do values.set(space, name, value) end
@@ -20,6 +24,7 @@ end
 local function dict(_, named)
   local made, names = values.dict(), {}
   for name in pairs(named) do names[#names + 1] = name end
+  bounds.list(4 + 2 * #names)
   neutral.sort(names)
   for _, name in ipairs(names) do values.set(made, name, named[name]) end
   return made
@@ -33,6 +38,7 @@ local function range(positional)
   end
   if math.abs((last - (first + 0.0)) / step) > MOST_ITEMS then fault.raise(nil, "range: over %d items", MOST_ITEMS) end
   local items = {}
+  bounds.list(math.max(0, (last - first) // step))
   for i = first, step > 0 and last - 1 or last + 1, step do items[#items + 1] = i end
   return values.list(items)
 end
@@ -40,6 +46,7 @@ end
 -- Says the separator at every call but the first.
 local function joiner(positional)
   local separator, used = positional[1] or ", ", false
+  bounds.list(4)
   return values.callable("joiner", function()
     local text = used and separator or ""
     used = true
@@ -49,6 +56,7 @@ end
 
 local function cycler(positional)
   local made, at = values.namespace(), 1
+  bounds.list(8)
   values.set(made, "next", values.callable("next", function()
     local item = positional[at]
     at = at % #positional + 1
@@ -65,8 +73,10 @@ end
 local function strftime(now)
   return function(positional)
     if not os then fault.raise(nil, "strftime_now: needs Lua's library os, which this host leaves out") end
-    local ok, text = attempt(os.date, values.text(positional[1]), now)
-    if not ok then fault.raise(nil, "strftime_now: '%s' is no format of a date", values.text(positional[1])) end
+    local format = values.text(positional[1])
+    if #format > LONGEST_DATE then fault.raise(nil, "strftime_now: a format of over %d bytes", LONGEST_DATE) end
+    local ok, text = attempt(os.date, format, now)
+    if not ok then fault.raise(nil, "strftime_now: '%s' is no format of a date", format) end
     return text
   end
 end

@@ -1,6 +1,7 @@
 -- The filter tojson: a value as JSON, spaced as Python's json.dumps does it; strings keep their characters.
 local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
+local operators = require "gpt.jinja.operators"
 local values = require "gpt.jinja.values"
 
 local WIDEST = 1000 -- indent
@@ -9,7 +10,9 @@ local ESCAPES = {
 }
 
 local function quoted(text)
-  return '"' .. text:gsub('[%z\1-\31"\\]', function(c) return ESCAPES[c] or ("\\u%04x"):format(c:byte()) end) .. '"'
+  return '"' .. bounds.replaced(text, '[%z\1-\31"\\]', function(c)
+    return ESCAPES[c] or ("\\u%04x"):format(c:byte())
+  end) .. '"'
 end
 
 local write
@@ -18,9 +21,9 @@ local write
 local function block(open, close, n, make, style, depth)
   if n == 0 then return open .. close end
   if not style.indent then return open .. bounds.join(n, make, style.item) .. close end
-  bounds.bytes(#style.indent * depth)
+  bounds.text(2 * #style.indent * depth)
   local inner, outer = "\n" .. style.indent:rep(depth), "\n" .. style.indent:rep(depth - 1)
-  return open .. inner .. bounds.join(n, make, (style.item:gsub(" $", "")) .. inner) .. outer .. close
+  return open .. inner .. bounds.join(n, make, style.item_at_end .. inner) .. outer .. close
 end
 
 local function key_text(key)
@@ -30,8 +33,9 @@ local function key_text(key)
 end
 
 local function write_dict(dict, style, depth)
+  bounds.list(#dict.keys)
   local keys = table.move(dict.keys, 1, #dict.keys, 1, {})
-  if style.sorted then table.sort(keys, function(a, b) return key_text(a) < key_text(b) end) end
+  if style.sorted then table.sort(keys, function(a, b) return operators.less(key_text(a), key_text(b)) end) end
   return block("{", "}", #keys, function(i)
     return quoted(key_text(keys[i])) .. style.key .. write(values.get(dict, keys[i]), style, depth + 1)
   end, style, depth)
@@ -60,5 +64,6 @@ return function(value, options)
   if type(indent) == "number" then style.indent = (" "):rep(math.min(indent, WIDEST)) end
   if type(indent) == "string" then style.indent = indent end
   if separators and values.kind(separators) == "list" then style.item, style.key = separators[1], separators[2] end
+  style.item_at_end = style.indent and style.item:gsub(" $", "")
   return write(value, style, 1)
 end

@@ -1,5 +1,5 @@
--- Runs a template's tree. Steps, depth and output are bounded, so that a template from a stranger's file ends; the only
--- functions it can call are those of this folder.
+-- Runs a template's tree. Steps, depth, output and memory are bounded, so that a template from a stranger's file ends;
+-- the only functions it can call are those of this folder.
 local bounds = require "gpt.jinja.bounds"
 local fault = require "gpt.jinja.fault"
 local filters = require "gpt.jinja.filters"
@@ -35,25 +35,32 @@ function Machine:named(nodes, scope)
   return list
 end
 
+-- What is called may read the first of its arguments; none takes more.
+function Machine.read_arguments(positional)
+  for i = 1, math.min(#positional, 3) do bounds.work(positional[i]) end
+end
+
 --- The filter of that name, also for `map`.
 function Machine:filter(name, value, positional, named)
   local filter = filters[name]
   if not filter then fault.raise(nil, "the filter '%s' is not supported", tostring(name)) end
   bounds.work(value)
+  self.read_arguments(positional)
   local result = filter(value, positional, named, self)
-  bounds.work(result)
+  if type(result) == "string" then bounds.text(#result) end
   return result
 end
 
 --- A test's outcome, also for `select`.
-function Machine.test(_, name, value, positional)
+function Machine:test(name, value, positional)
   local test = tests[name]
   if name == "filter" then return filters[positional[1] or value] ~= nil end
   if name == "test" then return tests[positional[1] or value] ~= nil end
   if not test then fault.raise(nil, "the test '%s' is not supported", tostring(name)) end
   bounds.step()
   bounds.work(value)
-  return test(value, table.unpack(positional))
+  self.read_arguments(positional)
+  return test(value, positional[1])
 end
 
 function expressions.constant(_, node) return node.value end
@@ -68,10 +75,14 @@ function expressions.name(_, node, scope)
   return value
 end
 
-function expressions.list(self, node, scope) return values.list(self:positional(node.items, scope), node.tuple) end
+function expressions.list(self, node, scope)
+  bounds.list(#node.items, node.line)
+  return values.list(self:positional(node.items, scope), node.tuple)
+end
 
 function expressions.dict(self, node, scope)
   local dict = values.dict()
+  bounds.list(4 + 2 * #node.keys, node.line)
   for i, key in ipairs(node.keys) do
     fault.at(node.line, "a dict", values.set, dict, self:value(key, scope), self:value(node.values[i], scope))
   end
@@ -100,9 +111,7 @@ expressions["not"] = function(self, node, scope) return not values.truth(self:va
 
 function expressions.binary(self, node, scope)
   local left, right = self:value(node.left, scope), self:value(node.right, scope)
-  local result = fault.at(node.line, node.operator, operators.binary, node.operator, left, right)
-  bounds.work(result, node.line)
-  return result
+  return fault.at(node.line, node.operator, operators.binary, node.operator, left, right)
 end
 
 function expressions.sign(self, node, scope)
@@ -136,7 +145,7 @@ end
 
 function expressions.item(self, node, scope)
   local value, key = self:value(node.value, scope), self:value(node.key, scope)
-  check_defined(value, node, values.text(key))
+  if values.kind(value) == "undefined" then check_defined(value, node, values.text(key)) end
   bounds.work(key, node.line)
   local found = operators.item(value, key)
   if found == nil and type(key) == "string" then found = fault.at(node.line, "a method", methods.find, value, key) end
@@ -150,7 +159,6 @@ function expressions.slice(self, node, scope)
     return value ~= values.none and math.tointeger(value) or nil
   end
   local whole = self:value(node.value, scope)
-  bounds.work(whole, node.line)
   return fault.at(node.line, "a slice", operators.slice, whole, bound(node.first), bound(node.last),
     bound(node.step))
 end
@@ -177,7 +185,7 @@ function Machine:call(node, callee, positional, named)
   local result = fault.at(node.line, callee.name, callee.fn, positional, named, self)
   self.depth = self.depth - 1
   if result == nil then return values.none end
-  bounds.work(result, node.line)
+  if type(result) == "string" then bounds.text(#result, node.line) end
   return result
 end
 
@@ -206,12 +214,15 @@ function Machine:capture(body, scope)
   local outer = self.output
   self.output = {}
   self:run(body, scope)
-  local text = table.concat(self.output)
+  local text = table.concat(self.output) -- its bytes are counted as they are written
   self.output = outer
   return text
 end
 
-local function inside(scope) return setmetatable({}, { __index = scope }) end
+local function inside(scope)
+  bounds.list(4)
+  return setmetatable({}, { __index = scope })
+end
 
 function statements.data(self, node) self:write(node.text, node.line) end
 
@@ -253,11 +264,15 @@ local function chosen(self, node, scope, items)
     assign(round, node.targets, item, node.line)
     if values.truth(self:value(node.condition, round)) then kept[#kept + 1] = item end
   end
+  bounds.list(#kept, node.line)
   return kept
 end
 
+local LOOP = 48 -- entries in all its tables, about
+
 -- The variable `loop`.
 local function loop_of(items, i, state)
+  bounds.list(LOOP)
   local loop, n = values.dict(), #items
   local fields = {
     index = i, index0 = i - 1, revindex = n - i + 1, revindex0 = n - i, first = i == 1, last = i == n, length = n,
@@ -282,7 +297,7 @@ statements["for"] = function(self, node, scope)
     local round = inside(scope)
     bounds.step(1, node.line)
     assign(round, node.targets, item, node.line)
-    round.loop = loop_of(items, i, state)
+    if node.uses_loop then round.loop = loop_of(items, i, state) end
     if self:run(node.body, round) == "break" then break end
   end
   if #items == 0 and node.otherwise then return self:run(node.otherwise, inside(scope)) end
@@ -329,8 +344,10 @@ statements["with"] = function(self, node, scope)
 end
 
 local function macro_of(name, node, scope)
+  bounds.list(4)
   return values.callable(name, function(positional, named, machine)
     local round = inside(scope)
+    bounds.step(#node.parameters >> 2)
     if #positional > #node.parameters then
       fault.raise(nil, "%s takes %d arguments, got %d", name, #node.parameters, #positional)
     end

@@ -12,14 +12,21 @@ local function text(value, method)
   fault.raise(nil, "%s: a string expected, got a %s", method, values.kind(value))
 end
 
-local function escaped(characters) return (characters:gsub("[%^%]%-%%]", "%%%0")) end
+-- Strips bytes of a set.
+local function strip_set(s, characters, left, right)
+  local set, first, last = {}, 1, #s
+  for i = 1, #characters do set[characters:byte(i)] = true end
+  while left and first <= last and set[s:byte(first)] do first = first + 1 end
+  while right and first <= last and set[s:byte(last)] do last = last - 1 end
+  bounds.step((first - 1 + #s - last) >> 5)
+  return s:sub(first, last)
+end
 
 -- Strips the characters (white space) from the sides asked for.
 local function strip(s, characters, left, right)
-  local set = characters and values.kind(characters) == "string" and escaped(characters) or "%s"
-  if set == "" then return s end
-  if left then s = s:match("^[" .. set .. "]*(.*)$") end
-  if right then s = s:sub(1, (s:match("^.*[^" .. set .. "]()") or 1) - 1) end
+  if characters and values.kind(characters) == "string" then return strip_set(s, characters, left, right) end
+  if left then s = s:match "^%s*(.*)$" end
+  if right then s = s:sub(1, (s:match "^.*[^%s]()" or 1) - 1) end
   return s
 end
 
@@ -34,7 +41,7 @@ local function split_blanks(s, most)
     end
     local last = s:find("%s", first) or #s + 1
     parts[#parts + 1] = s:sub(first, last - 1)
-    bounds.items(#parts)
+    bounds.part(#parts, #parts[#parts])
     at = last
   end
 end
@@ -49,7 +56,7 @@ local function split(s, separator, most)
     local first, last = s:find(separator, at, true)
     if not first then break end
     parts[#parts + 1] = s:sub(at, first - 1)
-    bounds.items(#parts)
+    bounds.part(#parts, #parts[#parts])
     at = last + 1
   end
   parts[#parts + 1] = s:sub(at)
@@ -60,6 +67,8 @@ local function split_from_right(s, separator, most)
   local all = split(s, separator)
   most = most and math.tointeger(most) or -1
   if most < 0 or #all <= most + 1 then return all end
+  bounds.text(#s)
+  bounds.list(most + 1)
   local head = table.concat(all, separator, 1, #all - most) -- a part of what was split
   local parts = { head }
   table.move(all, #all - most + 1, #all, 2, parts)
@@ -71,7 +80,7 @@ local function split_lines(s)
   local ended = s:gsub("\r\n?", "\n") .. (s:find "[\r\n]$" and "" or "\n")
   for line in ended:gmatch "([^\n]*)\n" do
     lines[#lines + 1] = line
-    bounds.items(#lines)
+    bounds.part(#lines, #lines[#lines])
   end
   return list(s == "" and {} or lines)
 end
@@ -80,6 +89,8 @@ end
 local function any_of(ends, test)
   if values.kind(ends) ~= "list" then return test(ends) end
   for i = 1, #ends do
+    bounds.step()
+    bounds.work(ends[i])
     if test(ends[i]) then return true end
   end
   return false
@@ -94,7 +105,7 @@ local function replace(s, old, new, most)
     local first, last = s:find(old, at, true)
     if not first then break end
     parts[#parts + 1] = s:sub(at, first - 1)
-    bounds.items(#parts)
+    bounds.part(#parts, #parts[#parts])
     at, most = last + 1, most - 1
   end
   parts[#parts + 1] = s:sub(at)
@@ -109,18 +120,21 @@ end
 
 local function count(s, part)
   local n, at = 0, 1
-  if text(part, "count") == "" then return #values.characters(s) + 1 end
+  if text(part, "count") == "" then return values.length(s) + 1 end
   bounds.search(s, part)
   while true do
     local first, last = s:find(part, at, true)
     if not first then return n end
     n, at = n + 1, last + 1
+    if n % 8 == 0 then bounds.step() end
   end
 end
 
 local function capitalize(s) return (s:sub(1, 1):upper() .. s:sub(2):lower()) end
 
-local function title(s) return (s:gsub("(%a)(%a*)", function(a, b) return a:upper() .. b:lower() end)) end
+local function title(s)
+  return bounds.replaced(s, "(%a)(%a*)", function(a, b) return a:upper() .. b:lower() end)
+end
 
 local function join(s, items)
   local all = values.each(items)
@@ -156,14 +170,11 @@ local strings = {
   islower = function(s) return s:find "%l" ~= nil and not s:find "%u" end,
   zfill = function(s, width) return ("0"):rep(math.min(width, 1000) - #s) .. s end,
   format = function(s, ...)
-    local given, at, total = { ... }, 0, #s
-    return (s:gsub("{(%d*)}", function(index)
+    local given, at = { ... }, 0
+    return bounds.replaced(s, "{(%d*)}", function(index)
       at = at + 1
-      local part = values.text(given[index == "" and at or tonumber(index) + 1] or values.undefined "")
-      total = total + #part
-      bounds.bytes(total)
-      return part
-    end))
+      return values.text(given[index == "" and at or tonumber(index) + 1] or values.undefined "")
+    end)
   end,
 }
 
@@ -184,15 +195,23 @@ local lists = {
 
 local function pairs_of(dict)
   local items = {}
-  for i, key in ipairs(dict.keys) do items[i] = list({ key, values.get(dict, key) }, true) end
+  bounds.list(#dict.keys)
+  for i, key in ipairs(dict.keys) do
+    bounds.part(i, 3 * 48)
+    items[i] = list({ key, values.get(dict, key) }, true)
+  end
   return list(items)
 end
 
 local dicts = {
   items = pairs_of,
-  keys = function(dict) return list(table.move(dict.keys, 1, #dict.keys, 1, {})) end,
+  keys = function(dict)
+    bounds.list(#dict.keys)
+    return list(table.move(dict.keys, 1, #dict.keys, 1, {}))
+  end,
   values = function(dict)
     local items = {}
+    bounds.list(#dict.keys)
     for i, key in ipairs(dict.keys) do items[i] = values.get(dict, key) end
     return list(items)
   end,
@@ -218,8 +237,10 @@ function methods.find(value, name)
   local kind = values.kind(value)
   local fn = of_kind[kind] and of_kind[kind][name]
   if fn then
-    return values.callable(name, function(positional)
+    bounds.list(2)
+    return values.callable(name, function(positional, _, machine)
       bounds.work(value)
+      machine.read_arguments(positional)
       return fn(value, table.unpack(positional))
     end)
   end

@@ -1,5 +1,6 @@
 -- What operators do with values, as in Python.
 local bounds = require "gpt.jinja.bounds"
+local core = require "gpt.core"
 local fault = require "gpt.jinja.fault"
 local values = require "gpt.jinja.values"
 local neutral = require "gpt.support.neutral"
@@ -15,8 +16,8 @@ local function number(value, operator)
 end
 
 local function joined_lists(a, b)
+  bounds.list(#a + #b)
   local items = table.move(a, 1, #a, 1, {})
-  bounds.items(#a + #b)
   return values.list(table.move(b, 1, #b, #items + 1, items), a.tuple)
 end
 
@@ -24,7 +25,10 @@ local binary = {}
 
 binary["+"] = function(a, b)
   local kind = values.kind(a)
-  if kind == values.kind(b) and kind == "string" then return a .. b end
+  if kind == values.kind(b) and kind == "string" then
+    bounds.text(#a + #b)
+    return a .. b
+  end
   if kind == values.kind(b) and kind == "list" then return joined_lists(a, b) end
   if kind == "string" or values.kind(b) == "string" then
     local other = kind == "string" and b or a
@@ -38,11 +42,14 @@ binary["-"] = function(a, b) return number(a, "-") - number(b, "-") end
 
 local function repeated(value, count)
   count = math.max(0, math.tointeger(count) or 0)
+  if #value == 0 then return value end -- Lua's own rep would count to any number
+  local total = #value * math.min(count, 1 << 30)
   if values.kind(value) == "string" then
-    bounds.bytes(#value * math.min(count, 1 << 30))
+    bounds.text(total)
     return value:rep(count)
   end
-  bounds.items(#value * math.min(count, 1 << 30))
+  bounds.list(total)
+  bounds.step(count >> 4)
   local items = {}
   for _ = 1, count do table.move(value, 1, #value, #items + 1, items) end
   return values.list(items, value.tuple)
@@ -84,15 +91,12 @@ end
 
 -- 'text with %s' % value, in its simple forms.
 local function formatted(format, value)
-  local list, at, total = values.kind(value) == "list" and value.tuple and value or { value }, 0, #format
-  return (format:gsub("%%([%-0-9%.]*)([%a%%])", function(width, letter)
+  local list, at = values.kind(value) == "list" and value.tuple and value or { value }, 0
+  return bounds.replaced(format, "%%([%-0-9%.]*)([%a%%])", function(width, letter)
     if letter == "%" then return "%" end
     at = at + 1
-    local text = formatted_one(width, letter, list[at])
-    total = total + #text
-    bounds.bytes(total)
-    return text
-  end))
+    return formatted_one(width, letter, list[at])
+  end)
 end
 operators.formatted = formatted
 
@@ -111,11 +115,7 @@ end
 -- By their bytes, which is by their characters' numbers, in every locale.
 local function text_less(a, b)
   bounds.step(1 + (math.min(#a, #b) >> 6))
-  for i = 1, math.min(#a, #b) do
-    local x, y = a:byte(i), b:byte(i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
+  return core._before(a, b)
 end
 
 --- a < b, for numbers and strings, and for lists item by item.
@@ -192,26 +192,27 @@ function operators.item(value, key)
     return at and value[at]
   end
   if kind == "string" and type(key) == "number" then
-    local characters = values.characters(value)
-    local at = position(key, #characters)
-    return at and characters[at]
+    bounds.work(value)
+    local at = position(key, values.length(value))
+    return at and values.part(value, at, at)
   end
 end
 
--- The positions that first:last:step picks of n.
-local function slice_positions(n, first, last, step)
+-- Where first:last:step begins and ends among n items, as a loop of Lua counts them.
+local function slice_ends(n, first, last, step)
   local function clamp(index, least, most)
     if index < 0 then index = index + n end
     return math.max(least, math.min(most, index))
   end
-  local picked = {}
-  if step > 0 then
-    for i = clamp(first or 0, 0, n), clamp(last or n, 0, n) - 1, step do picked[#picked + 1] = i + 1 end
-  else
-    local low = last and clamp(last, -1, n - 1) or -1
-    for i = first and clamp(first, -1, n - 1) or n - 1, low + 1, step do picked[#picked + 1] = i + 1 end
-  end
-  return picked
+  if step > 0 then return clamp(first or 0, 0, n) + 1, clamp(last or n, 0, n) end
+  return (first and clamp(first, -1, n - 1) or n - 1) + 1, (last and clamp(last, -1, n - 1) or -1) + 2
+end
+
+local function picked(all, first, last, step)
+  local items = {}
+  bounds.list(math.max(0, (last - first) // step + 1))
+  for i = first, last, step do items[#items + 1] = all[i] end
+  return items
 end
 
 --- value[first:last:step] of a list or string; nil bounds are left out.
@@ -220,10 +221,13 @@ function operators.slice(value, first, last, step)
   if kind == "undefined" then return value end
   if kind ~= "list" and kind ~= "string" then fault.raise(nil, "a %s cannot be sliced", kind) end
   if step == 0 then fault.raise(nil, "a slice's step is 0") end
-  local all, items = values.each(value), {}
-  bounds.work(all)
-  for i, at in ipairs(slice_positions(#all, first, last, step or 1)) do items[i] = all[at] end
-  return kind == "string" and table.concat(items) or values.list(items, value.tuple)
+  bounds.work(value)
+  step = step or 1
+  first, last = slice_ends(values.length(value), first, last, step)
+  if kind == "list" then return values.list(picked(value, first, last, step), value.tuple) end
+  bounds.text(#value)
+  if step == 1 then return values.part(value, first, last) end
+  return table.concat(picked(values.each(value), first, last, step))
 end
 
 return operators

@@ -83,7 +83,10 @@ statements["for"] = function(self)
   if self:accept("name", "if") then node.condition = self:expression() end
   if self:accept("name", "recursive") then node.recursive = true end
   self:expect "end"
+  local outside = self.uses_loop
+  self.uses_loop = false
   node.body = self:body({ ["endfor"] = true, ["else"] = true }, "for")
+  node.uses_loop, self.uses_loop = self.uses_loop, self.uses_loop or outside
   if self:accept("name", "else") then
     self:expect "end"
     node.otherwise = self:body({ ["endfor"] = true }, "for")

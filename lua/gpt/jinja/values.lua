@@ -23,7 +23,10 @@ function values.kind(value)
 end
 
 --- What a name without a value is: printed it is empty, asked for an attribute it is a fault that tells the name.
-function values.undefined(name) return setmetatable({ name = name }, Undefined) end
+function values.undefined(name)
+  bounds.list(1)
+  return setmetatable({ name = name }, Undefined)
+end
 
 function values.list(items, tuple)
   items.tuple = tuple or nil
@@ -182,7 +185,7 @@ local CONTROL = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\
 
 local function quoted(text)
   local quote = text:find("'", 1, true) and not text:find('"', 1, true) and '"' or "'"
-  local inner = text:gsub("[%c\\" .. quote .. "]", function(c)
+  local inner = bounds.replaced(text, "[%c\\" .. quote .. "]", function(c)
     return CONTROL[c] or c == quote and "\\" .. c or ("\\x%02x"):format(c:byte())
   end)
   return quote .. inner .. quote
@@ -229,13 +232,22 @@ end
 --- The characters of a string, a list; bytes that are no UTF-8 stand for themselves.
 function values.characters(text)
   local list, length = {}, utf8.len(text)
-  bounds.items(length or #text)
+  bounds.list(length or #text)
+  bounds.step((length or #text) >> 4)
   if not length then
     for i = 1, #text do list[i] = text:sub(i, i) end
     return list
   end
   for character in text:gmatch(utf8.charpattern) do list[#list + 1] = character end
   return list
+end
+
+--- The characters first to last of a string, without a list of all.
+function values.part(text, first, last)
+  if last < first then return "" end
+  if not utf8.len(text) then return text:sub(first, last) end
+  local from = utf8.offset(text, first)
+  return text:sub(from, utf8.offset(text, last - first + 2, from) - 1)
 end
 
 function values.length(value)
