@@ -1,6 +1,8 @@
 -- Tokenizers whose files were written to take all the time or memory that there is. Without the bounds most of these
 -- would take minutes, or gigabytes.
+local core = require "gpt.core"
 local files = require "spec.support.files"
+local gguf = require "spec.support.gguf"
 local gpt = require "gpt"
 local raised = require "spec.support.raised"
 
@@ -105,5 +107,30 @@ describe("a hostile tokenizer", function()
     local tokenizer, xs, as = load(parts), ("x"):rep(40000), ("a"):rep(14)
     local ids = tokenizer:encode(xs .. as .. xs .. as .. "b" .. xs)
     assert.is_true(tokenizer:decode(ids) == xs .. as .. xs .. "-" .. xs)
+  end)
+
+  it("has no token longer than 65536 bytes", function()
+    local long = ("b"):rep(65536)
+    assert.equal(long, load({ more = (', "%s": 95'):format(long) }):decode { 95 })
+    assert.equal(('%s/tokenizer.json: the token "%s..." has 65537 bytes; at most 65536 are allowed'):format(dir,
+      ("b"):rep(40)), raised(load, { more = (', "%sb": 95'):format(long) }))
+  end)
+
+  it("is saved fast, whatever its tokens begin with", function()
+    local tokens, types, scores = { "<unk>", "a" }, { 2, 1 }, { 0, 0 }
+    for i = 10, 89 do tokens[#tokens + 1], types[#types + 1], scores[#scores + 1] = i .. ("a"):rep(65000), 1, -i end
+    files.write(dir .. "/a.gguf", gguf.file { pairs = { gguf.pair("tokenizer.ggml.model", "string", "llama"),
+      gguf.array("tokenizer.ggml.tokens", "string", tokens), gguf.array("tokenizer.ggml.token_type", "i32", types),
+      gguf.array("tokenizer.ggml.scores", "f32", scores) } })
+    local read <close> = core._gguf_open(dir .. "/a.gguf")
+    read:tokenizer():save(dir .. "/saved")
+    assert.equal(1, gpt.tokenizer(dir .. "/saved"):encode("a")[2])
+  end)
+
+  it("learns nothing of words that are longer than tokens may be", function()
+    local trained = gpt.train_tokenizer(("a"):rep(300000), { vocab_size = 280 })
+    local longest = 0
+    for id = 0, trained.vocab_size - 1 do longest = math.max(longest, #trained:decode { id }) end
+    assert.equal(65536, longest)
   end)
 end)

@@ -12,14 +12,13 @@ void gpt_merges_free(GptEnv *env, GptMerges *merges) {
   gpt_free(env, merges->slots);
 }
 
-static inline uint64_t hash_pair(uint32_t left, uint32_t right) {
-  uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-  return (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+static inline uint64_t hash_pair(const GptMerges *m, uint32_t left, uint32_t right) {
+  return gpt_hash_number(m->key, (uint64_t)left << 32 | right);
 }
 
 /* The slot of a pair, or the empty one where it would go. */
 static inline size_t find_merge_slot(const GptMerges *m, uint32_t left, uint32_t right) {
-  uint64_t h = hash_pair(left, right);
+  uint64_t h = hash_pair(m, left, right);
   uint32_t tag = (uint32_t)h & ~RANK_MASK;
   size_t mask = m->slot_count - 1, at = (size_t)(h >> 32) & mask;
   for (; m->slots[at] != 0; at = (at + 1) & mask) {
@@ -38,7 +37,7 @@ uint32_t gpt_merges_rank(const GptMerges *m, uint32_t left, uint32_t right) {
 
 static void fill_merge_slot(GptMerges *m, size_t rank) {
   const GptMerge *merge = &m->list[rank];
-  uint32_t tag = (uint32_t)hash_pair(merge->left, merge->right) & ~RANK_MASK;
+  uint32_t tag = (uint32_t)hash_pair(m, merge->left, merge->right) & ~RANK_MASK;
   m->slots[find_merge_slot(m, merge->left, merge->right)] = tag | ((uint32_t)rank + 1);
 }
 
@@ -48,6 +47,7 @@ static bool reserve_merge(GptEnv *env, GptMerges *m) {
   if (!GPT_GROW(env, m->list, m->capacity, m->count, 1)) return false;
   if ((m->count + 1) * 2 <= m->slot_count) return true;
   size_t count = m->slot_count == 0 ? 1024 : m->slot_count * 2;
+  if (m->slot_count == 0) m->key = gpt_hash_key();
   if (!gpt_slots_renew(env, &m->slots, &m->slot_count, count)) return false;
   for (size_t rank = 0; rank < m->count; rank++) fill_merge_slot(m, rank);
   return true;

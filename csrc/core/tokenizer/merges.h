@@ -3,6 +3,7 @@
 #define GPT_MERGES_H
 
 #include "core/base/env.h"
+#include "core/base/hash.h"
 
 #define GPT_NO_RANK UINT32_MAX
 
@@ -16,6 +17,7 @@ typedef struct GptMerges {
   size_t count, capacity;
   uint32_t *slots; /* hash table: rank + 1 and above it 8 bits of the hash, so that most misses end here; or 0 */
   size_t slot_count;
+  GptHashKey key;
 } GptMerges;
 
 void gpt_merges_free(GptEnv *env, GptMerges *merges);

@@ -13,8 +13,8 @@ void gpt_pairs_free(GptPairs *pairs) {
 }
 
 static size_t find_pair_slot(const GptPairs *pairs, uint32_t left, uint32_t right) {
-  uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-  size_t mask = pairs->slot_count - 1, at = (size_t)((h ^ h >> 29) * 0xbf58476d1ce4e5b9u >> 32) & mask;
+  uint64_t h = gpt_hash_number(pairs->key, (uint64_t)left << 32 | right);
+  size_t mask = pairs->slot_count - 1, at = (size_t)(h >> 32) & mask;
   for (; pairs->slots[at] != 0; at = (at + 1) & mask) {
     const GptPair *pair = &pairs->list[pairs->slots[at] - 1];
     if (pair->left == left && pair->right == right) break;
@@ -24,6 +24,7 @@ static size_t find_pair_slot(const GptPairs *pairs, uint32_t left, uint32_t righ
 
 static bool grow_pair_slots(GptPairs *pairs) {
   size_t count = pairs->slot_count == 0 ? 4096 : 2 * pairs->slot_count;
+  if (pairs->slot_count == 0) pairs->key = gpt_hash_key();
   if (!gpt_slots_renew(pairs->env, &pairs->slots, &pairs->slot_count, count)) return false;
   for (size_t i = 0; i < pairs->count; i++)
     pairs->slots[find_pair_slot(pairs, pairs->list[i].left, pairs->list[i].right)] = (uint32_t)i + 1;

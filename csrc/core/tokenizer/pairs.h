@@ -8,6 +8,7 @@
 #define GPT_PAIRS_H
 
 #include "core/base/env.h"
+#include "core/base/hash.h"
 
 typedef struct GptPair {
   uint32_t left, right;
@@ -30,6 +31,7 @@ typedef struct GptPairs {
   size_t count, capacity;
   uint32_t *slots; /* hash table: a pair's number + 1, or 0 */
   size_t slot_count;
+  GptHashKey key;
   uint32_t *touched; /* [touched_count]: the pairs that are */
   size_t touched_count, touched_capacity;
   GptPairEntry *heap; /* [heap_count] */

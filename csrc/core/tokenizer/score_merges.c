@@ -18,19 +18,21 @@ typedef struct Halves {
   size_t count, capacity;
 } Halves;
 
-static int64_t find_made(const GptTokenizer *tokenizer, const uint8_t *text, size_t n) {
-  int64_t id = gpt_vocabulary_find(&tokenizer->vocabulary, text, n, false);
+static int64_t if_made(const GptTokenizer *tokenizer, int64_t id) {
   return id < 0 || tokenizer->order[id] == GPT_NO_RANK ? -1 : id;
 }
 
 static bool add_halves(Halves *halves, const GptTokenizer *tokenizer, uint32_t made) {
   const GptToken *token = &tokenizer->vocabulary.tokens[made];
-  const uint8_t *text = tokenizer->vocabulary.bytes + token->start;
+  const GptVocabulary *v = &tokenizer->vocabulary;
+  const uint8_t *text = v->bytes + token->start;
+  GptBeginnings beginnings = {0};
   uint32_t code;
-  for (size_t at = 0, length; at < token->length; at += length == 0 ? 1 : length) {
-    length = gpt_utf8_decode(text + at, token->length - at, &code);
-    int64_t left = at == 0 ? -1 : find_made(tokenizer, text, at);
-    int64_t right = left < 0 ? -1 : find_made(tokenizer, text + at, token->length - at);
+  for (size_t at = 0, length, rest; at < token->length; at += length == 0 ? 1 : length) {
+    rest = token->length - at;
+    length = gpt_utf8_decode(text + at, rest, &code);
+    int64_t left = at == 0 ? -1 : if_made(tokenizer, gpt_vocabulary_find_beginning(v, &beginnings, text, at));
+    int64_t right = left < 0 ? -1 : if_made(tokenizer, gpt_vocabulary_find(v, text + at, rest, false));
     if (right < 0) continue;
     if (!GPT_GROW(halves->env, halves->list, halves->capacity, halves->count, 1)) return false;
     halves->list[halves->count++] = (Half){tokenizer->order[made], (uint32_t)left, (uint32_t)right, made};

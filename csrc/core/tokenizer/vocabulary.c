@@ -27,11 +27,8 @@ const GptToken *gpt_vocabulary_token(const GptVocabulary *v, int64_t id) {
   return &v->tokens[id];
 }
 
-/* FNV-1a, with its high bits stirred in for tables of a power of two. */
-static uint64_t hash_token(const uint8_t *bytes, size_t n, bool literal) {
-  uint64_t h = literal ? 14695981039346656036u ^ 0xff : 14695981039346656036u;
-  for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 1099511628211u;
-  return h ^ h >> 32;
+static uint64_t hash_token(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
+  return gpt_hash_bytes(v->key, bytes, n, 2 * (uint64_t)n + literal);
 }
 
 static uint32_t tag_of(uint64_t h) { return (uint32_t)(h >> 32) & ~ID_MASK; }
@@ -50,15 +47,27 @@ static size_t find_token_slot(const GptVocabulary *v, const uint8_t *bytes, size
   return at;
 }
 
+static int64_t find_hashed(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal, uint64_t h) {
+  return (int64_t)(v->slots[find_token_slot(v, bytes, n, literal, h)] & ID_MASK) - 1;
+}
+
 int64_t gpt_vocabulary_find(const GptVocabulary *v, const uint8_t *bytes, size_t n, bool literal) {
+  return v->slot_count == 0 ? -1 : find_hashed(v, bytes, n, literal, hash_token(v, bytes, n, literal));
+}
+
+int64_t gpt_vocabulary_find_beginning(const GptVocabulary *v, GptBeginnings *b, const uint8_t *text, size_t n) {
   if (v->slot_count == 0) return -1;
-  return (int64_t)(v->slots[find_token_slot(v, bytes, n, literal, hash_token(bytes, n, literal))] & ID_MASK) - 1;
+  if (b->hashed == 0) b->hash = v->key.first;
+  for (; n - b->hashed >= GPT_HASH_STEP; b->hashed += GPT_HASH_STEP)
+    b->hash = gpt_hash_step(v->key, b->hash, text + b->hashed);
+  uint64_t h = gpt_hash_end(v->key, b->hash, text + b->hashed, n - b->hashed, 2 * (uint64_t)n);
+  return find_hashed(v, text, n, false, h);
 }
 
 static void fill_token_slot(GptVocabulary *v, size_t id) {
   const GptToken *token = &v->tokens[id];
   const uint8_t *bytes = v->bytes + token->start;
-  uint64_t h = hash_token(bytes, token->length, is_literal(token->flags));
+  uint64_t h = hash_token(v, bytes, token->length, is_literal(token->flags));
   v->slots[find_token_slot(v, bytes, token->length, is_literal(token->flags), h)] = tag_of(h) | ((uint32_t)id + 1);
 }
 
@@ -66,6 +75,7 @@ static void fill_token_slot(GptVocabulary *v, size_t id) {
 static bool reserve_slot(GptEnv *env, GptVocabulary *v) {
   if ((v->present + 1) * 2 <= v->slot_count) return true;
   size_t count = v->slot_count == 0 ? 1024 : v->slot_count * 4;
+  if (v->slot_count == 0) v->key = gpt_hash_key();
   if (!gpt_slots_renew(env, &v->slots, &v->slot_count, count)) return false;
   for (size_t id = 0; id < v->size; id++)
     if (v->tokens[id].flags != 0) fill_token_slot(v, id);
@@ -99,6 +109,13 @@ static bool check_id(GptEnv *env, const GptVocabulary *v, int64_t id, const uint
                   gpt_quote((const char *)bytes, n, token), (long long)id, tokens, (long long)end - 1);
 }
 
+static bool check_token_length(GptEnv *env, const uint8_t *bytes, size_t n) {
+  char token[GPT_QUOTE_SIZE];
+  return n <= GPT_MOST_TOKEN_BYTES ||
+         gpt_fail(env, "the token %s has %zu bytes; at most %d are allowed", gpt_quote((const char *)bytes, n, token), n,
+                  GPT_MOST_TOKEN_BYTES);
+}
+
 static bool fail_same_id(GptEnv *env, const GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n) {
   char old[GPT_QUOTE_SIZE], new[GPT_QUOTE_SIZE];
   const GptToken *token = &v->tokens[id];
@@ -114,8 +131,7 @@ static bool fail_same_token(GptEnv *env, int64_t old, int64_t new, const uint8_t
 }
 
 bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *v, int64_t id, const uint8_t *bytes, size_t n, uint32_t flags) {
-  if (!check_id(env, v, id, bytes, n)) return false;
-  if (n > INT32_MAX) return gpt_fail(env, "token %lld has %zu bytes", (long long)id, n);
+  if (!check_id(env, v, id, bytes, n) || !check_token_length(env, bytes, n)) return false;
   if (gpt_vocabulary_token(v, id) != NULL) return fail_same_id(env, v, id, bytes, n);
   int64_t old = gpt_vocabulary_find(v, bytes, n, is_literal(flags));
   if (old >= 0) return fail_same_token(env, old, id, bytes, n);

@@ -9,9 +9,11 @@
 #define GPT_VOCABULARY_H
 
 #include "core/base/env.h"
+#include "core/base/hash.h"
 #include "core/tokenizer/alphabet.h"
 
 #define GPT_MOST_TOKENS ((int64_t)1 << 23) /* ids lie below */
+#define GPT_MOST_TOKEN_BYTES 65536         /* of one */
 
 enum {
   GPT_TOKEN_PRESENT = 1, /* not a hole */
@@ -44,13 +46,14 @@ typedef struct GptVocabulary {
   size_t listed;      /* tokens that the file which is read lists: the more, the higher ids may be */
   uint32_t *slots;    /* hash table: id + 1 and above it 8 bits of the hash, so that most misses end here; or 0 */
   size_t slot_count;
+  GptHashKey key;
 } GptVocabulary;
 
 void gpt_vocabulary_init(GptVocabulary *vocabulary);
 void gpt_vocabulary_free(GptEnv *env, GptVocabulary *vocabulary);
 
-/* Adds a token of n bytes. An id or a token that is there already is an error, and an id far above the number of tokens:
-   a hole takes memory as well. */
+/* Adds a token of n bytes. An id or a token that is there already is an error, a token that is too long, and an id far
+   above the number of tokens: a hole takes memory as well. */
 bool gpt_vocabulary_add(GptEnv *env, GptVocabulary *vocabulary, int64_t id, const uint8_t *bytes, size_t n,
                         uint32_t flags);
 
@@ -60,6 +63,17 @@ bool gpt_vocabulary_add_spelled(GptEnv *env, GptVocabulary *vocabulary, int64_t 
 
 /* The id of a token of n bytes, literal or not, or -1. */
 int64_t gpt_vocabulary_find(const GptVocabulary *vocabulary, const uint8_t *bytes, size_t n, bool literal);
+
+/* The beginnings of a text that were looked for; all zero to begin with. */
+typedef struct GptBeginnings {
+  uint64_t hash; /* of the first `hashed` bytes */
+  size_t hashed;
+} GptBeginnings;
+
+/* The id of the token, not literal, that is the first n bytes of a text, or -1. Each is longer than the one before: what
+   is hashed of that is not hashed again. */
+int64_t gpt_vocabulary_find_beginning(const GptVocabulary *vocabulary, GptBeginnings *beginnings, const uint8_t *text,
+                                      size_t n);
 
 /* The same for a token as the files write it; -2 without memory. */
 int64_t gpt_vocabulary_find_spelled(GptEnv *env, GptVocabulary *vocabulary, const char *text, size_t n);

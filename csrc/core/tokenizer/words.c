@@ -5,8 +5,9 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/tokenizer/slots.h"
+#include "core/tokenizer/vocabulary.h"
 
-#define LONGEST_WORD ((size_t)1 << 20) /* a longer one is cut: nothing is learned from such */
+#define LONGEST_WORD GPT_MOST_TOKEN_BYTES /* a longer one is cut: nothing is learned from such */
 
 void gpt_words_free(GptWords *words) {
   gpt_free(words->env, words->bytes);
@@ -14,17 +15,8 @@ void gpt_words_free(GptWords *words) {
   gpt_free(words->env, words->slots);
 }
 
-static uint32_t hash_word(const uint8_t *bytes, size_t n) {
-  uint64_t h = n;
-  for (; n >= 8; n -= 8, bytes += 8) {
-    uint64_t eight;
-    memcpy(&eight, bytes, 8);
-    h = (h ^ eight) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 32;
-  }
-  for (; n > 0; n--) h = (h ^ *bytes++) * 0xff51afd7ed558ccdu;
-  h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
-  return (uint32_t)(h >> 32);
+static uint32_t hash_word(const GptWords *words, const uint8_t *bytes, size_t n) {
+  return (uint32_t)(gpt_hash_bytes(words->key, bytes, n, n) >> 32);
 }
 
 /* The slot of a word, or the empty one where it would go. */
@@ -39,6 +31,7 @@ static size_t find_word_slot(const GptWords *words, const uint8_t *bytes, size_t
 
 static bool grow_word_slots(GptWords *words) {
   size_t count = words->slot_count == 0 ? 4096 : 2 * words->slot_count;
+  if (words->slot_count == 0) words->key = gpt_hash_key();
   if (!gpt_slots_renew(words->env, &words->slots, &words->slot_count, count)) return false;
   for (size_t i = 0; i < words->count; i++) {
     size_t at = words->list[i].hash & (count - 1);
@@ -58,7 +51,7 @@ static bool reserve_word(GptWords *words, size_t n) {
 
 static bool count_word(GptWords *words, const uint8_t *bytes, size_t n) {
   if (!reserve_word(words, n)) return false;
-  uint32_t h = hash_word(bytes, n);
+  uint32_t h = hash_word(words, bytes, n);
   size_t slot = find_word_slot(words, bytes, n, h);
   if (words->slots[slot] == 0) {
     words->list[words->count] = (GptWord){.start = words->used, .length = (uint32_t)n, .hash = h};

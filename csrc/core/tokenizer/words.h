@@ -3,6 +3,7 @@
 #define GPT_WORDS_H
 
 #include "core/base/env.h"
+#include "core/base/hash.h"
 #include "core/tokenizer/scanner.h"
 
 typedef struct GptWord {
@@ -19,6 +20,7 @@ typedef struct GptWords {
   size_t count, capacity;
   uint32_t *slots; /* hash table: a word's number + 1, or 0 */
   size_t slot_count;
+  GptHashKey key;
 } GptWords;
 
 void gpt_words_free(GptWords *words);
