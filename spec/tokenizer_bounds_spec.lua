@@ -71,11 +71,12 @@ describe("a hostile tokenizer", function()
   it("cannot do so with the added tokens themselves", function()
     local tokens = {}
     for i = 1, 40 do tokens[i] = ('{"id": %d, "content": "<%d>", "normalized": true}'):format(199 + i, i) end
-    local parts = { normalizer = prepend(("z"):rep(4000)), added = table.concat(tokens, ", ") }
+    local twice = sequence("normalizers", { prepend(("z"):rep(500)), prepend(("y"):rep(500)) })
+    local parts = { normalizer = twice, added = table.concat(tokens, ", ") }
     assert.equal(dir .. ": added tokens: token 242: the tokenizer's normalizers make more than 256 times as much of a text",
       raised(load, parts):gsub("token %d+", "token 242"))
     parts.added = tokens[1]
-    assert.equal(4001, #load(parts):encode "a")
+    assert.equal(1001, #load(parts):encode "a")
   end)
 
   it("is stopped amid a step, before all of it is there", function()
@@ -132,5 +133,90 @@ describe("a hostile tokenizer", function()
     local longest = 0
     for id = 0, trained.vocab_size - 1 do longest = math.max(longest, #trained:decode { id }) end
     assert.equal(65536, longest)
+  end)
+
+  it("has no added token that is searched for at every byte, and long", function()
+    local function added(text, more) return ('{"id": 200, "content": "%s"%s}'):format(text, more or "") end
+    local long = ("a"):rep(1024)
+    local tokenizer = load { added = added(long) }
+    assert.same({ 200, 200, 65 }, { table.unpack(tokenizer:encode(long .. long .. "a")) })
+    assert.equal(('%s/tokenizer.json: the added token "%s..." has 1025 bytes; at most 1024 are allowed'):format(dir,
+      ("a"):rep(40)), raised(load, { added = added(long .. "a") }))
+    assert.equal(('%s: added tokens: token 200: the added token "%s..." has 1025 bytes; at most 1024 are allowed'):format(
+      dir, "z" .. ("a"):rep(39)), raised(load, { normalizer = prepend "z", added = added(long, ', "normalized": true') }))
+  end)
+
+  it("reads white space once, though each blank of it is a token that takes the rest along", function()
+    local tokenizer = load { added = '{"id": 200, "content": "\\t", "rstrip": true}' }
+    local ids = tokenizer:encode("a" .. ("\t"):rep(400000) .. "b")
+    assert.equal(400002, #ids)
+    assert.same({ 65, 200, 200, 66 }, { ids[1], ids[2], ids[400001], ids[400002] })
+  end)
+
+  it("cannot name more than 256 ends", function()
+    files.write(dir .. "/config.json", ('{"eos_token_id": [%s]}'):format(("0,1,"):rep(300) .. "2"))
+    assert.same({ 0, 1, 2 }, load({}).end_tokens)
+    local ids = {}
+    for i = 1, 257 do ids[i] = i end
+    files.write(dir .. "/config.json", ('{"eos_token_id": [%s]}'):format(table.concat(ids, ",")))
+    assert.equal(dir .. "/config.json: eos_token_id: more than 256 tokens end a text", raised(load, {}))
+  end)
+
+  it("has at most 64 chat templates in a GGUF file, too", function()
+    local function read(count)
+      local pairs = { gguf.pair("tokenizer.ggml.model", "string", "llama"),
+        gguf.array("tokenizer.ggml.tokens", "string", { "<unk>", "a" }),
+        gguf.array("tokenizer.ggml.token_type", "i32", { 2, 1 }), gguf.array("tokenizer.ggml.scores", "f32", { 0, 0 }) }
+      for i = 1, count do pairs[#pairs + 1] = gguf.pair("tokenizer.chat_template.t" .. i, "string", "x") end
+      files.write(dir .. "/a.gguf", gguf.file { pairs = pairs })
+      local file <close> = core._gguf_open(dir .. "/a.gguf")
+      return file:tokenizer()
+    end
+    assert.truthy(read(64))
+    assert.equal(dir .. "/a.gguf: more than 64 chat templates", raised(read, 65))
+  end)
+end)
+
+describe("added tokens", function()
+  before_each(function() dir = files.directory() end)
+  after_each(function() files.remove(dir) end)
+
+  -- The longest at the leftmost place, then what is behind it.
+  local function find_all(tokens, text)
+    local ids, at = {}, 1
+    while at <= #text do
+      local best, length = text:byte(at) - 32, 1
+      for id, token in pairs(tokens) do
+        if text:sub(at, at + #token - 1) == token and (#token > length or best < 200) then best, length = id, #token end
+      end
+      ids[#ids + 1], at = best, at + length
+    end
+    return ids
+  end
+
+  it("are found as a plain search finds them", function()
+    local seed = 1
+    local function draw(n)
+      seed = seed * 1103515245 + 12345 & 0x7fffffff
+      return (seed >> 16) % n
+    end
+    local function word(length, letters)
+      local parts = {}
+      for i = 1, length do parts[i] = string.char(97 + draw(letters)) end
+      return table.concat(parts)
+    end
+    for letters = 1, 6 do
+      local tokens, known, list = {}, {}, {}
+      for id = 200, 239 do
+        local token = word(1 + draw(8), letters)
+        if #token == 1 then token = token .. "z" end
+        if not known[token] then
+          tokens[id], known[token] = token, true
+          list[#list + 1] = ('{"id": %d, "content": "%s"}'):format(id, token)
+        end
+      end
+      local tokenizer, text = load { added = table.concat(list, ",") }, word(2000, letters + 1)
+      assert.same(find_all(tokens, text), { table.unpack(tokenizer:encode(text)) })
+    end
   end)
 end)

@@ -31,7 +31,7 @@ size_t gpt_tokenizer_cut(const GptTokenizer *tokenizer, const char *text, size_t
   size_t ahead = (size_t)list->longest + GPT_SCAN_AHEAD, best = 0;
   if (n <= ahead || !is_scanned(tokenizer, list)) return 0;
   for (size_t at = 0, limit = n - ahead; at < limit;) {
-    GptFound found = gpt_specials_next(list, tokenizer->classes, bytes, at, at, n);
+    GptFound found = gpt_specials_next(list, tokenizer->classes, bytes, at, n);
     best = cut_words(tokenizer, bytes, at, found.start, limit);
     if (found.start >= limit) break;
     best = at = found.end;

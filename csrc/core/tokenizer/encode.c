@@ -69,7 +69,8 @@ static bool encode_normalized(Encoding *e, GptSpan span) {
   const GptSpecials *list = marks ? &e->tokenizer->marked[1] : &e->tokenizer->added[1];
   if (list->count == 0) return encode_words(e, span);
   for (size_t from = 0, at = 0; from < span.n || at < span.n;) {
-    GptFound found = gpt_specials_next(list, e->tokenizer->classes, span.text, from, at, span.n);
+    GptFound found = gpt_specials_next(list, e->tokenizer->classes, span.text, at, span.n);
+    gpt_specials_widen(e->tokenizer->classes, span.text, from, span.n, &found);
     if (found.start > from) {
       GptSpan text = {span.text + from, found.start - from, span.n - found.start + span.after, span.first && from == 0};
       if (!encode_words(e, text)) return false;
@@ -92,17 +93,17 @@ static bool encode_piece(Encoding *e, GptSpan span) {
 }
 
 /* The next added token from `at` on that counts: at a literal place none that is a mark does. */
-static GptFound next_added(const Encoding *e, const uint8_t *text, size_t from, size_t at, size_t n) {
+static GptFound next_added(const Encoding *e, const uint8_t *text, size_t at, size_t n) {
   const GptTokenizer *tokenizer = e->tokenizer;
   const GptSpecials *list = e->marks->count ? &tokenizer->marked[0] : &tokenizer->added[0];
   for (;;) {
-    GptFound found = gpt_specials_next(list, tokenizer->classes, text, from, at, n);
+    GptFound found = gpt_specials_next(list, tokenizer->classes, text, at, n);
     if (found.id < 0 || !is_text_at(e->marks, found.own)) return found;
     at = found.own + 1;
     const GptSpecial *other = gpt_specials_match(&tokenizer->added[0], text + found.own, n - found.own);
     if (other == NULL || (other->flags & (GPT_TOKEN_WORD | GPT_TOKEN_LSTRIP | GPT_TOKEN_RSTRIP)) != 0) continue;
     size_t end = found.own + other->length; /* one that is no mark may begin there */
-    return (GptFound){other->id, found.own, end, found.own, end};
+    return (GptFound){other->id, other->flags, found.own, end, found.own, end};
   }
 }
 
@@ -110,7 +111,8 @@ static GptFound next_added(const Encoding *e, const uint8_t *text, size_t from, 
    the white space that another took along, as in tokenizers. */
 static bool encode_text(Encoding *e, const uint8_t *text, size_t n) {
   for (size_t from = 0, at = 0; from < n || at < n;) {
-    GptFound found = next_added(e, text, from, at, n);
+    GptFound found = next_added(e, text, at, n);
+    gpt_specials_widen(e->tokenizer->classes, text, from, n, &found);
     GptSpan before = {text + from, found.start > from ? found.start - from : 0, n - found.start, from == 0};
     if (!encode_piece(e, before)) return false;
     if (found.id >= 0 && !add_id(e->out, found.id)) return false;

@@ -143,6 +143,7 @@ static bool list_added(GptEnv *env, GptTokenizer *tokenizer, size_t id, GptBudge
   size_t n = token->length;
   bool normalized = (token->flags & GPT_TOKEN_NORMALIZED) != 0 && tokenizer->normalizers.count > 0;
   if (normalized && !gpt_normalize(env, &tokenizer->normalizers, tokenizer->classes, budget, &text, &n)) return false;
+  if (!gpt_tokenizer_check_added(env, (const char *)text, n)) return false;
   bool mark = (token->flags & GPT_TOKEN_SPECIAL) != 0;
   return n == 0 || (gpt_specials_add(env, &tokenizer->marked[normalized], (uint32_t)id, token->flags, text, n) &&
                     (mark || gpt_specials_add(env, &tokenizer->added[normalized], (uint32_t)id, token->flags, text,
@@ -161,10 +162,9 @@ static bool list_all_added(GptEnv *env, GptTokenizer *tokenizer) {
   for (size_t id = 0; id < v->size; id++)
     if (is_added(&v->tokens[id]) && !list_added(env, tokenizer, id, &budget))
       return gpt_fail_at(env, "added tokens: token %zu", id);
-  for (int i = 0; i < 2; i++) {
-    gpt_specials_settle(&tokenizer->added[i]);
-    gpt_specials_settle(&tokenizer->marked[i]);
-  }
+  for (int i = 0; i < 2; i++)
+    if (!gpt_specials_settle(env, &tokenizer->added[i]) || !gpt_specials_settle(env, &tokenizer->marked[i]))
+      return false;
   return true;
 }
 

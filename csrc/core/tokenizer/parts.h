@@ -56,7 +56,10 @@ int64_t gpt_tokenizer_find(const GptTokenizer *tokenizer, const char *text, size
 bool gpt_tokenizer_add_added(GptEnv *env, GptTokenizer *tokenizer, int64_t id, const char *text, size_t n,
                              uint32_t flags);
 
-/* One more id that ends a text; those that are known stay where they are. */
+/* Whether an added token of n bytes is not too long: texts are searched for it at every byte. */
+bool gpt_tokenizer_check_added(GptEnv *env, const char *text, size_t n);
+
+/* One more id that ends a text; those that are known stay where they are. False and a message where there are too many. */
 bool gpt_tokenizer_add_end(GptTokenizer *tokenizer, int64_t id);
 
 /* Makes it cut words as GPT-2's does. */

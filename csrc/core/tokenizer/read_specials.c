@@ -103,7 +103,7 @@ bool gpt_read_special_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *
 static bool add_end_token(GptEnv *env, GptTokenizer *tokenizer, const cJSON *value) {
   int64_t id = gpt_json_whole(value, INT32_MAX);
   if (id < 0) return gpt_fail(env, "eos_token_id: a token id, or a list of token ids, expected");
-  return gpt_tokenizer_add_end(tokenizer, id);
+  return gpt_tokenizer_add_end(tokenizer, id) || gpt_fail_at(env, "eos_token_id");
 }
 
 bool gpt_read_end_tokens(GptEnv *env, GptTokenizer *tokenizer, const cJSON *json) {

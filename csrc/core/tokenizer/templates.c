@@ -61,6 +61,8 @@ bool gpt_templates_set(GptEnv *env, GptTemplates *templates, const char *name, c
   GptTemplate copy;
   if (n == 0) return remove_template(env, templates, name), true;
   if (!check_template_text(env, name, text, n)) return false;
+  if (templates->count >= MOST_TEMPLATES && gpt_templates_find(templates, name) == NULL)
+    return gpt_fail(env, "more than %d chat templates", MOST_TEMPLATES);
   if (!GPT_GROW(env, templates->list, templates->capacity, templates->count, 1)) return false;
   if (!copy_template(env, &copy, name, text, n)) return false;
   remove_template(env, templates, name);

@@ -29,7 +29,7 @@ void gpt_templates_free(GptEnv *env, GptTemplates *templates);
 const GptTemplate *gpt_templates_find(const GptTemplates *templates, const char *name);
 
 /* Sets the template of that name to a copy of n bytes; an empty one is none. What is longer than GPT_TEMPLATE_BYTES, or
-   not UTF-8, or has a zero byte, is an error. */
+   not UTF-8, or has a zero byte, is an error, and so is one name too many. */
 bool gpt_templates_set(GptEnv *env, GptTemplates *templates, const char *name, const char *text, size_t n);
 
 /* Sets all of the others. */

@@ -6,6 +6,9 @@
 #include "core/base/memory.h"
 #include "core/tokenizer/parts.h"
 
+#define MOST_ENDS 256        /* ids that end a text */
+#define MOST_ADDED_BYTES 1024 /* of an added token */
+
 const char *const gpt_role_names[GPT_ROLES] = {"eos_token", "bos_token", "unk_token", "pad_token",
                                                "sep_token", "cls_token", "mask_token"};
 
@@ -62,6 +65,7 @@ bool gpt_tokenizer_add_end(GptTokenizer *tokenizer, int64_t id) {
   GptIds *ends = &tokenizer->ends;
   for (size_t i = 0; i < ends->length; i++)
     if (ends->data[i] == id) return true;
+  if (ends->length == MOST_ENDS) return gpt_fail(ends->env, "more than %d tokens end a text", MOST_ENDS);
   if (!gpt_ids_reserve(ends, 1)) return false;
   ends->data[ends->length++] = id;
   return true;
@@ -91,6 +95,12 @@ int64_t gpt_tokenizer_find(const GptTokenizer *tokenizer, const char *text, size
   return gpt_vocabulary_find(&tokenizer->vocabulary, (const uint8_t *)text, n, literal);
 }
 
+bool gpt_tokenizer_check_added(GptEnv *env, const char *text, size_t n) {
+  char quoted[GPT_QUOTE_SIZE];
+  return n <= MOST_ADDED_BYTES || gpt_fail(env, "the added token %s has %zu bytes; at most %d are allowed",
+                                           gpt_quote(text, n, quoted), n, MOST_ADDED_BYTES);
+}
+
 bool gpt_tokenizer_add_added(GptEnv *env, GptTokenizer *tokenizer, int64_t id, const char *text, size_t n,
                              uint32_t flags) {
   char quoted[GPT_QUOTE_SIZE];
@@ -100,6 +110,7 @@ bool gpt_tokenizer_add_added(GptEnv *env, GptTokenizer *tokenizer, int64_t id, c
   int64_t known = gpt_tokenizer_find(tokenizer, text, n);
   gpt_quote(text, n, quoted);
   if (n == 0) return gpt_fail(env, "an added token is empty");
+  if (!gpt_tokenizer_check_added(env, text, n)) return false;
   if (known < 0 && id < 0) id = (int64_t)v->size;
   if (known < 0)
     return gpt_vocabulary_add(env, v, id, (const uint8_t *)text, n, literal ? flags | GPT_TOKEN_LITERAL : flags);
