@@ -56,6 +56,37 @@ describe("gpt.examples", function()
     assert.same({ { -1, -1, -1, 98, 256, -1, -1, -1, -1, 100, 256 } }, targets:totable())
   end)
 
+  it("refuses a conversation of too many messages or tokens, since each answer is rendered with all before it", function()
+    local dir = files.directory()
+    local path = dir .. "/a.jsonl"
+    local pair = '{"role":"user","content":"%s"},{"role":"assistant","content":"%s"}'
+    pair = pair:format("a", "b")
+    local function refusal(n, other)
+      files.write(path, ('\n{"messages":[%s]}\n'):format(pair .. ("," .. pair):rep(n - 1)))
+      return raised(gpt.examples, path, options { tokenizer = other or tokenizer })
+    end
+    assert.equal(("gpt.examples: %s: line 2: messages: 100000, of which 50000 are of the assistant, are too many for one "
+      .. "example: each of these is rendered with all before it, 5000050000 in all, over 250000; split the conversation")
+      :format(path), refusal(50000))
+    local ten_million = setmetatable({}, { __len = function() return 10000000 end })
+    local other = { encode = tokenizer.encode, apply_chat_template = function() return "", ten_million end }
+    assert.equal(("gpt.examples: %s: line 2: messages: over 33554432 tokens up to message 4, since each message of the "
+      .. "assistant is rendered with all before it; split the conversation"):format(path), refusal(2, other))
+    files.remove(dir)
+  end)
+
+  it("refuses a conversation that the template writes otherwise as it goes on", function()
+    local real = gpt.train_tokenizer("a", { vocab_size = 257 })
+    real.chat_template = "{% for m in messages %}{{ m.role[0] }}{{ '<think>' if loop.last and m.role == 'assistant' }}"
+      .. "{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}a{% endif %}"
+    local turns = { { role = "user", content = "x" }, { role = "assistant", content = "y" } }
+    assert.equal(1, gpt.examples({ { messages = turns } }, options { tokenizer = real }).count)
+    turns[3], turns[4] = turns[1], turns[2]
+    assert.equal("gpt.examples: example 1: the chat template writes earlier messages otherwise where message 4 follows, so "
+      .. "that the assistant's cannot be learned together; make an example for each of its messages, with those before it",
+      raised(gpt.examples, { { messages = turns } }, options { tokenizer = real }))
+  end)
+
   it("of labels are nothing that gpt.train learns by itself", function()
     local data = gpt.examples({ { text = "ab", label = "x" }, { text = "cd", label = "y" } }, options())
     local model = gpt.Model {

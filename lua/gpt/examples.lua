@@ -132,7 +132,9 @@ end
 -- is cut at its end (without it nothing is); `format`: a function from what the source has to an example, as above;
 -- `pack` (false): rows of several examples, up to context_length
 -- @treturn Examples with the fields `count`, `n_batches`, `tokens`, and `classes`, the labels in order
--- @raise if an example is not of a form, names its file and line; if nothing of it is left to learn
+-- @raise if an example is not of a form, names its file and line; if nothing of it is left to learn; if a conversation
+-- has more than about 700 messages, of which every second is the assistant's (each of those is rendered with all before
+-- it), or its template writes earlier messages otherwise once others follow
 -- @usage local data = gpt.examples({ { prompt = "Cat: ", response = "meow" } }, { tokenizer = tokenizer })
 -- for ids, targets in data:batches() do print(ids, targets) end
 local function examples(source, options)

@@ -6,6 +6,9 @@ local validate = require "gpt.support.validate"
 
 local encode = {}
 
+-- Of one conversation, where each message of the assistant is rendered with all before it: a few seconds' work.
+local MOST_MESSAGES, MOST_TOKENS = 250000, 1 << 25
+
 local function refuse(place, format, ...)
   core._raise(("gpt.examples: %s: "):format(place) .. format:format(...))
 end
@@ -47,38 +50,67 @@ local function begins_with(ids, first)
   return true
 end
 
--- The ids of a conversation. What the template has against it is said with its place.
+-- The ids and the text of a conversation. What the template has against it is said with its place.
 local function rendered(tokenizer, messages, options, place)
-  local ok, problem, ids = attempt(tokenizer.apply_chat_template, tokenizer, messages, options)
-  if ok then return ids end
-  local said = type(problem) == "string" and problem:match "^[^\n]-:%d+: (apply_chat_template: .*)$"
-  if not said then error(problem, 0) end
+  local ok, text, ids = attempt(tokenizer.apply_chat_template, tokenizer, messages, options)
+  if ok then return ids, text end
+  local said = type(text) == "string" and text:match "^[^\n]-:%d+: (apply_chat_template: .*)$"
+  if not said then error(text, 0) end
   refuse(place, "%s", said)
+end
+
+-- Raises where a message is none, or there are too many of them for what each of the assistant's takes: it is rendered
+-- with all before it, and they without it.
+local function check_messages(messages, place)
+  if type(messages) ~= "table" or #messages == 0 then refuse(place, "messages: a list of messages expected") end
+  local count, answers = 0, 0
+  for i, message in ipairs(messages) do
+    if type(message) ~= "table" then
+      refuse(place, "messages: message %d: a table expected, got %s", i, validate.show(message))
+    end
+    if message.role == "assistant" then count, answers = count + 2 * i - 1, answers + 1 end
+  end
+  if answers == 0 then refuse(place, "messages: none is of the assistant: there is nothing to learn") end
+  if count > MOST_MESSAGES then
+    refuse(place, "messages: %d, of which %d are of the assistant, are too many for one example: each of these is "
+      .. "rendered with all before it, %d in all, over %d; split the conversation", #messages, answers, count,
+      MOST_MESSAGES)
+  end
+end
+
+-- What comes before message i, ids and text, where `before` is the text up to the last message of the assistant: had it
+-- been learned there as it is written no more, the ids of now would not be those that were learned.
+local function rendered_prompt(tokenizer, said, before, i, place)
+  local prompt, text = rendered(tokenizer, said, { add_generation_prompt = true }, place)
+  if text:sub(1, #before) == before then return prompt end
+  refuse(place, "the chat template writes earlier messages otherwise where message %d follows, so that the assistant's "
+    .. "cannot be learned together; make an example for each of its messages, with those before it", i)
+end
+
+local function check_tokens(total, i, place)
+  if total <= MOST_TOKENS then return end
+  refuse(place, "messages: over %d tokens up to message %d, since each message of the assistant is rendered with all "
+    .. "before it; split the conversation", MOST_TOKENS, i)
 end
 
 -- What each message of the assistant adds to the rendered conversation is learned.
 local function conversation(example, tokenizer, place)
-  local messages, said, ids = example.messages, {}, {}
-  local learned = {}
-  if type(messages) ~= "table" or #messages == 0 then refuse(place, "messages: a list of messages expected") end
-  for i, message in ipairs(messages) do
-    local prompt
-    if type(message) ~= "table" then
-      refuse(place, "messages: message %d: a table expected, got %s", i, validate.show(message))
-    end
-    if message.role == "assistant" then
-      prompt = rendered(tokenizer, said, { add_generation_prompt = true }, place)
-    end
+  local said, learned, ids, text, total = {}, {}, {}, "", 0
+  check_messages(example.messages, place)
+  for i, message in ipairs(example.messages) do
+    local answer = message.role == "assistant"
+    local prompt = answer and rendered_prompt(tokenizer, said, text, i, place)
     said[i] = message
-    if prompt then
-      ids = rendered(tokenizer, said, {}, place)
+    if answer then
+      ids, text = rendered(tokenizer, said, {}, place)
       if not begins_with(ids, prompt) then
         refuse(place, "the chat template changes what comes before message %d, so that it cannot be learned apart", i)
       end
       for at = #prompt + 1, #ids do learned[at] = true end
+      total = total + #prompt + #ids
+      check_tokens(total, i, place)
     end
   end
-  if not next(learned) then refuse(place, "messages: none is of the assistant: there is nothing to learn") end
   local targets = {}
   for i = 2, #ids do targets[i - 1] = learned[i] and ids[i] or -1 end
   ids[#ids] = nil
