@@ -1,7 +1,11 @@
 -- What a short text of a stranger's may cost as a grammar: bounds are told by messages, by bytes, and by inputs that would
 -- take minutes without them.
+local Cache = require "gpt.grammar.cache"
 local build = require "gpt.grammar.build"
+local core = require "gpt.core"
 local gpt = require "gpt"
+local matchers = require "gpt.grammar.matchers"
+local masks = require "spec.support.masks"
 local raised = require "spec.support.raised"
 
 local function error_of(source)
@@ -126,6 +130,106 @@ describe("the cost of a grammar in GBNF", function()
     local before = gpt.memory().live
     gpt.grammar("root ::= " .. name .. "\n" .. name .. " ::= " .. ('"ab"{2} '):rep(2000))
     assert.is_true(gpt.memory().live - before < 8 << 20)
+  end)
+end)
+
+-- Many alternatives of eight letters each, of which hardly any is ruled out by a letter.
+local function open_grammar(count)
+  local state = 1
+  local function letter()
+    state = (state * 1103515245 + 12345) % 2147483648
+    return 97 + state // 65536 % 26
+  end
+  local alternatives = {}
+  for i = 1, count do
+    local classes = {}
+    for j = 1, 8 do classes[j] = ("[^%c]"):format(letter()) end
+    alternatives[i] = table.concat(classes)
+  end
+  local words = {}
+  for i = 1, 4000 do
+    words[i] = string.char(letter(), letter(), letter(), letter(), letter(), letter()):sub(i % 2 + 1)
+  end
+  return gpt.grammar { regex = "(" .. table.concat(alternatives, "|") .. ")*" }, words
+end
+
+describe("what is found out about a grammar", function()
+  local sampler, logits = core._sampler({}, "spec", nil), gpt.full({ 4000 }, -math.huge)
+
+  it("is forgotten amid a mask, past a bound", function()
+    local grammar, words = open_grammar(60)
+    words[7], words[2000] = "a b", "\n\n"
+    local matcher = core._grammar_matcher(grammar, core._token_tree(words), 1 << 16)
+    local cursor = core._grammar_cursor(matcher, {})
+    for _ = 1, 2 do
+      for id = 0, 3999, 13 do assert.is_true(masks.allows(sampler, cursor, logits, id), id) end
+      assert.is_true(core._matcher_bytes(matcher) < 1 << 20)
+      assert.is_true(cursor:take(1999))
+    end
+  end)
+
+  it("is forgotten amid what must follow, and amid a text", function()
+    local matcher = core._grammar_matcher(gpt.grammar 'root ::= ("ab" | "a" "b"){300}', core._token_tree { "a" }, 0)
+    local cursor = core._grammar_cursor(matcher, {})
+    assert.equal(("ab"):rep(300), (cursor:forced()))
+    assert.is_true(core._matcher_bytes(matcher) < 10000)
+    local text = table.concat(select(2, open_grammar(0)), "")
+    local grammar = open_grammar(300)
+    assert.same({ true, 21600 }, { grammar:matches(text:sub(1, 21600)) })
+    assert.same({ false, 21601 }, { grammar:matches(text:sub(1, 21601)) })
+  end)
+
+  it("takes bounded work", function()
+    local grammar, words = open_grammar(1500)
+    local cursor = core._grammar_cursor(core._grammar_matcher(grammar, core._token_tree(words)), {})
+    assert.equal("the grammar takes more than 100000000 steps for one token: too much of it may mean the same",
+      raised(sampler.draw, sampler, logits, 1, false, cursor))
+  end)
+end)
+
+describe("the cache of grammars", function()
+  it("keeps those used last, within bounds of number and of bytes", function()
+    local made = 0
+    local function ask(cache, text)
+      return cache:get(text, function()
+        made = made + 1
+        return gpt.grammar('root ::= "' .. text .. '"')
+      end)
+    end
+    local cache = Cache.new()
+    for i = 1, 51 do ask(cache, "text" .. i) end
+    assert.equal(51, made)
+    for _, text in ipairs { "text2", "text51", "text1" } do ask(cache, text) end -- text1 drops text3
+    assert.equal(52, made)
+    ask(cache, "text2")
+    assert.equal(52, made)
+    ask(cache, "text3")
+    assert.equal(53, made)
+    cache = Cache.new(60000)
+    for _, text in ipairs { ("a"):rep(1000), ("b"):rep(1000), ("c"):rep(1000), ("a"):rep(1000) } do ask(cache, text) end
+    assert.equal(57, made) -- some 22 bytes for each of a text
+  end)
+
+  it("counts what was found out under them", function()
+    local cache, grammar, made = Cache.new(1 << 20), open_grammar(60), 0
+    local _, words = open_grammar(0)
+    local function ask(key, value)
+      return cache:get(key, function()
+        made = made + 1
+        return value
+      end)
+    end
+    ask("open", grammar)
+    ask("open", grammar)
+    assert.equal(1, made)
+    local cursor = core._grammar_cursor(matchers.of(grammar, core._token_tree(words)), {})
+    core._sampler({}, "spec", core._generator({ seed = 1 }, "spec", 0)):draw(gpt.zeros(4000), 1, false, cursor)
+    assert.is_true(matchers.bytes(grammar) > 1 << 20)
+    ask("other", gpt.grammar 'root ::= "x"')
+    ask("open", grammar)
+    assert.equal(3, made)
+    ask("open", grammar) -- too large to be kept
+    assert.equal(4, made)
   end)
 end)
 

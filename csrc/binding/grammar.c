@@ -223,6 +223,20 @@ static int new_matcher(lua_State *L) {
   GptMatcher *matcher = *box = gpt_matcher_new(env, bind_check(L, 1, GRAMMAR), bind_check(L, 2, TREE));
   if (matcher == NULL) return bind_raise(L, env);
   if (bytes >= 0) gpt_matcher_keep(matcher, (size_t)bytes);
+  bind_account(L, env);
+  return 1;
+}
+
+/* _grammar_bytes(grammar): those that it holds */
+static int grammar_bytes(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)gpt_grammar_bytes(bind_check(L, 1, GRAMMAR)));
+  return 1;
+}
+
+/* _matcher_bytes(matcher): those that it holds: none where it was freed, which a weak table may have for a while */
+static int matcher_bytes(lua_State *L) {
+  void **box = bind_check_userdata(L, 1, MATCHER);
+  lua_pushinteger(L, *box != NULL ? (lua_Integer)gpt_matcher_bytes(*box) : 0);
   return 1;
 }
 
@@ -316,7 +330,9 @@ static const luaL_Reg cursor_methods[] = {{"take", cursor_take}, {"forced", curs
                                           {"can_end", cursor_can_end}, {"complete", cursor_complete}, {NULL, NULL}};
 static const luaL_Reg cursor_meta[] = {{"__gc", collect_cursor}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"_grammar_builder", new_builder}, {"_is_grammar", is_grammar},
-                                     {"_token_tree", new_tree}, {"_grammar_matcher", new_matcher}, {"_grammar_cursor", new_cursor}, {NULL, NULL}};
+                                     {"_token_tree", new_tree}, {"_grammar_matcher", new_matcher},
+                                     {"_grammar_bytes", grammar_bytes},
+                                     {"_matcher_bytes", matcher_bytes}, {"_grammar_cursor", new_cursor}, {NULL, NULL}};
 
 void bind_open_grammar(lua_State *L) {
   bind_type(L, &(BindType){.name = BUILDER, .methods = builder_methods, .meta = builder_meta});

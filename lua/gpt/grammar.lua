@@ -1,6 +1,7 @@
 --- Grammars: what may be generated.
 -- @submodule gpt
 local core = require "gpt.core"
+local Cache = require "gpt.grammar.cache"
 local build = require "gpt.grammar.build"
 local nodes = require "gpt.grammar.nodes"
 local validate = require "gpt.support.validate"
@@ -11,8 +12,7 @@ local KINDS = { "gbnf", "json_schema", "regex", "whitespace" }
 
 local grammar = {}
 
-local CACHED = 50 -- texts whose grammars are kept
-local cache, cached = {}, 0
+local cache = Cache.new()
 
 -- The kind of a table, and what it is made of.
 local function kind_of(what, given)
@@ -43,11 +43,7 @@ end
 local function compile_cached(what, kind, source, options)
   if type(source) ~= "string" then return compile(what, kind, source, options) end
   local key = table.concat({ kind, options.whitespace or "", source }, "\0")
-  if cache[key] then return cache[key] end
-  local made = compile(what, kind, source, options)
-  if cached == CACHED then cache, cached = {}, 0 end
-  cache[key], cached = made, cached + 1
-  return made
+  return cache:get(key, function() return compile(what, kind, source, options) end)
 end
 
 -- The grammar of what is given, itself or made by a function.
@@ -66,7 +62,8 @@ end
 function grammar.read(what, given) return read(what, given, compile_cached) end
 
 --- Makes a grammar, to which `generate`, `stream` and sessions hold with their option `grammar`. They take texts and
--- tables as well, and keep the grammars of the latest texts.
+-- tables as well, and keep the grammars of the latest texts: 50 at most, and 128 MiB along with what was found out
+-- under them.
 -- @function grammar
 -- @param source a text in llama.cpp's GBNF; or a table of one of these: `gbnf`: such a text; `regex`: a regular
 -- expression, which matches as a whole; `json_schema`: a schema as a table or as JSON text, whose properties come in

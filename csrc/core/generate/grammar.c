@@ -28,6 +28,11 @@ size_t gpt_grammar_rules(const GptGrammar *grammar) { return grammar->rule_count
 
 size_t gpt_grammar_states(const GptGrammar *grammar) { return grammar->states; }
 
+size_t gpt_grammar_bytes(const GptGrammar *g) {
+  return sizeof *g + g->edge_room * sizeof *g->edges + g->rule_room * sizeof *g->rules + g->name_bytes +
+         g->states * (sizeof *g->first + sizeof *g->traits);
+}
+
 int64_t gpt_grammar_start(const GptGrammar *grammar, int64_t rule) { return grammar->rules[rule].start; }
 
 int64_t gpt_grammar_end(const GptGrammar *grammar, int64_t rule) { return grammar->rules[rule].end; }
@@ -43,6 +48,7 @@ int64_t gpt_grammar_add_rule(GptGrammar *grammar, const char *name) {
   int64_t start = gpt_grammar_add_state(grammar), end = gpt_grammar_add_state(grammar);
   char *copy = start < 0 || end < 0 ? NULL : gpt_copy_string(grammar->env, name);
   if (copy == NULL) return -1;
+  grammar->name_bytes += strlen(copy) + 1;
   grammar->rules[grammar->rule_count] = (GptRule){(uint32_t)start, (uint32_t)end, copy};
   return (int64_t)grammar->rule_count++;
 }

@@ -38,5 +38,6 @@ bool gpt_grammar_finish(GptGrammar *grammar, int64_t root);
 
 size_t gpt_grammar_rules(const GptGrammar *grammar);
 size_t gpt_grammar_states(const GptGrammar *grammar);
+size_t gpt_grammar_bytes(const GptGrammar *grammar); /* that it holds */
 
 #endif

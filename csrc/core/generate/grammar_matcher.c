@@ -7,8 +7,6 @@
 #include "core/base/memory.h"
 #include "core/generate/grammar_ways.h"
 
-#define TEXT_BYTES ((size_t)16 << 20) /* that are kept while a text is matched, which passes by once */
-
 struct GptMatcher {
   GptEnv *env;
   const GptTokenTree *tree;
@@ -57,6 +55,8 @@ GptMatcher *gpt_matcher_new(GptEnv *env, const GptGrammar *grammar, const GptTok
 
 void gpt_matcher_keep(GptMatcher *matcher, size_t bytes) { matcher->ways.most_bytes = bytes; }
 
+size_t gpt_matcher_bytes(const GptMatcher *matcher) { return gpt_ways_bytes(&matcher->ways); }
+
 static void link_cursor(GptMatcher *matcher, GptCursor *cursor) {
   cursor->matcher = matcher;
   cursor->after = matcher->cursors;
@@ -86,7 +86,7 @@ void gpt_cursor_free(GptCursor *cursor) {
   gpt_free(cursor->env, cursor);
 }
 
-/* The points that cursors stand on, and what becomes of them. */
+/* The points in use, and what becomes of them. */
 typedef struct Moves {
   int32_t *from, *to; /* [count] */
   size_t count;
@@ -98,13 +98,15 @@ static size_t count_cursors(const GptMatcher *matcher) {
   return count;
 }
 
-/* All points in use; the beginning's is the first. Every allocation may free cursors, as garbage of the host's. */
-static bool list_points(GptMatcher *matcher, Moves *moves) {
-  size_t room = count_cursors(matcher) + 1;
+/* The beginning's, some more [count], and those that cursors stand on. Every allocation may free cursors, as garbage of
+   the host's. */
+static bool list_points(GptMatcher *matcher, const int32_t *points, size_t count, Moves *moves) {
+  size_t room = count_cursors(matcher) + 1 + count;
   moves->from = gpt_alloc_array(matcher->env, room, sizeof *moves->from);
   moves->to = gpt_alloc_array(matcher->env, room, sizeof *moves->to);
   if (moves->from == NULL || moves->to == NULL) return false;
   moves->from[moves->count++] = matcher->begin;
+  for (size_t i = 0; i < count; i++) moves->from[moves->count++] = points[i];
   for (const GptCursor *c = matcher->cursors; c != NULL; c = c->after) moves->from[moves->count++] = c->point;
   memcpy(moves->to, moves->from, moves->count * sizeof *moves->to);
   return true;
@@ -119,12 +121,16 @@ static void move_cursors(GptMatcher *matcher, const Moves *moves) {
   matcher->begin = moves->to[0];
 }
 
-/* Forgets everything but these points, where there is too much. */
-static bool make_room(GptMatcher *matcher) {
+/* Forgets everything but the points in use, where there is too much. points [count]: some more that are, which become
+   their new numbers. */
+static bool make_room(GptMatcher *matcher, int32_t *points, size_t count) {
   if (!gpt_ways_full(&matcher->ways)) return true;
   Moves moves = {NULL, NULL, 0};
-  bool done = list_points(matcher, &moves) && gpt_ways_forget(&matcher->ways, moves.to, moves.count);
-  if (done) move_cursors(matcher, &moves);
+  bool done = list_points(matcher, points, count, &moves) && gpt_ways_forget(&matcher->ways, moves.to, moves.count);
+  if (done) {
+    move_cursors(matcher, &moves);
+    for (size_t i = 0; i < count; i++) points[i] = moves.to[i + 1];
+  }
   gpt_free(matcher->env, moves.from);
   gpt_free(matcher->env, moves.to);
   return done;
@@ -144,9 +150,12 @@ static int64_t fill_mask(GptMatcher *matcher, int32_t point, uint64_t *mask) {
   const uint8_t *classes = ways->grammar->classes;
   int32_t *path = matcher->path;
   int64_t count = 0;
+  size_t known = ways->point_count;
   path[0] = point;
   for (size_t i = 0; i < tree->count;) {
     const GptTokenNode *node = &tree->nodes[i];
+    if (ways->point_count != known && !make_room(matcher, path, (size_t)node->depth + 1)) return -1;
+    known = ways->point_count;
     int32_t next = gpt_ways_step(ways, path[node->depth], classes[node->byte]);
     if (next == GPT_POINT_FAILED) return -1;
     if (next == GPT_POINT_NONE) {
@@ -164,7 +173,8 @@ static int64_t fill_mask(GptMatcher *matcher, int32_t point, uint64_t *mask) {
 static const uint64_t *find_mask(GptCursor *cursor) {
   GptMatcher *matcher = cursor->matcher;
   if (matcher->ways.points[cursor->point].mask != NULL) return matcher->ways.points[cursor->point].mask;
-  if (!make_room(matcher)) return NULL;
+  gpt_ways_rest(&matcher->ways);
+  if (!make_room(matcher, NULL, 0)) return NULL;
   uint64_t *mask = gpt_alloc_array_zeroed(matcher->env, matcher->words, sizeof *mask);
   if (mask == NULL) return NULL;
   int64_t count = fill_mask(matcher, cursor->point, mask);
@@ -230,6 +240,7 @@ const float *gpt_cursor_restrict(GptCursor *cursor, const float *logits, int64_t
 /* A cursor that goes ahead of another one: room can be made while both stand. It lies on the stack of the caller, which
    takes it back by unlink_cursor. */
 static void send_ahead(GptCursor *cursor, GptCursor *ahead) {
+  gpt_ways_rest(&cursor->matcher->ways);
   *ahead = (GptCursor){.env = cursor->env, .point = cursor->point};
   link_cursor(cursor->matcher, ahead);
 }
@@ -237,7 +248,7 @@ static void send_ahead(GptCursor *cursor, GptCursor *ahead) {
 /* Moves it by a byte; otherwise it stays, and the result is GPT_POINT_NONE or GPT_POINT_FAILED. */
 static int32_t go_on(GptCursor *ahead, uint8_t byte) {
   GptWays *ways = &ahead->matcher->ways;
-  if (!make_room(ahead->matcher)) return GPT_POINT_FAILED;
+  if (!make_room(ahead->matcher, NULL, 0)) return GPT_POINT_FAILED;
   int32_t next = gpt_ways_step(ways, ahead->point, ways->grammar->classes[byte]);
   if (next >= 0) ahead->point = next;
   return next;
@@ -289,6 +300,7 @@ bool gpt_cursor_complete(const GptCursor *cursor) { return gpt_ways_complete(&cu
 
 /* The point behind a byte. It forgets all others where there are many. */
 static int32_t fit_byte(GptWays *ways, int32_t point, uint8_t byte) {
+  gpt_ways_rest(ways);
   if (gpt_ways_full(ways) && !gpt_ways_forget(ways, &point, 1)) return GPT_POINT_FAILED;
   return gpt_ways_step(ways, point, ways->grammar->classes[byte]);
 }
@@ -297,7 +309,6 @@ int gpt_grammar_matches(GptEnv *env, const GptGrammar *grammar, const char *text
   GptWays ways;
   int32_t point = gpt_ways_init(&ways, env, grammar) ? gpt_ways_begin(&ways) : GPT_POINT_FAILED;
   int matches = -1;
-  ways.most_bytes = TEXT_BYTES;
   for (*fits = 0; point >= 0 && *fits < n; ++*fits) {
     point = fit_byte(&ways, point, (uint8_t)text[*fits]);
     if (point == GPT_POINT_NONE) matches = 0;

@@ -15,8 +15,9 @@ typedef struct GptCursor GptCursor;
 GptMatcher *gpt_matcher_new(GptEnv *env, const GptGrammar *grammar, const GptTokenTree *tree);
 void gpt_matcher_free(GptMatcher *matcher); /* of its cursors only gpt_cursor_free may be called then; NULL is fine */
 
-/* The bytes above which it forgets what no cursor stands on, before it learns more. */
+/* The bytes above which it forgets what no cursor stands on, before it learns more; and those that it holds. */
 void gpt_matcher_keep(GptMatcher *matcher, size_t bytes);
+size_t gpt_matcher_bytes(const GptMatcher *matcher);
 
 /* A place in a text, at its beginning. ends [count]: the ids that may be drawn where the text is whole. */
 GptCursor *gpt_cursor_new(GptMatcher *matcher, const int64_t *ends, size_t count);

@@ -27,6 +27,7 @@ struct GptGrammar {
   GptRule *rules; /* [rule_count] */
   size_t rule_count, rule_room;
   size_t states;
+  size_t name_bytes; /* of all rules */
   /* made by gpt_grammar_finish: */
   uint32_t root;
   uint32_t *first;     /* [states + 1]: the edges of state s are first[s] .. first[s + 1] - 1 */

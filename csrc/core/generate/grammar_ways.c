@@ -8,6 +8,7 @@
 
 #define UNKNOWN (-3)
 #define FIRST_SLOTS 64
+#define WAY_WORK 8 /* of a new way, in edges looked at */
 
 static uint64_t mix_hash(uint64_t a, uint64_t b) {
   uint64_t h = (a ^ b * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
@@ -101,6 +102,10 @@ static void clear_found(GptWays *w) {
 static bool count_edges(GptWays *w, uint32_t state) {
   const uint32_t *first = w->grammar->first;
   w->followed += first[state + 1] - first[state];
+  w->work += first[state + 1] - first[state];
+  if (w->work > GPT_MOST_WORK)
+    return gpt_fail(w->env, "the grammar takes more than %d steps for one token: too much of it may mean the same",
+                    GPT_MOST_WORK);
   if (w->followed <= GPT_MOST_FOLLOWED) return true;
   return gpt_fail(w->env, "the grammar takes more than %d steps for one byte: too much of it may mean the same",
                   GPT_MOST_FOLLOWED);
@@ -118,6 +123,7 @@ static bool add_way(GptWays *w, uint32_t state, uint32_t stack) {
     return gpt_fail(w->env, "the grammar leaves more than %d ways open at once: too much of it may mean the same",
                     GPT_MOST_WAYS);
   if (!GPT_GROW(w->env, w->found, w->found_room, w->found_count, 1)) return false;
+  w->work += WAY_WORK;
   put_slot(w->found_slots, w->found_slot_count, hash, (uint32_t)w->found_count);
   w->found[w->found_count++] = (GptWay){state, stack};
   return true;
@@ -237,6 +243,13 @@ void gpt_ways_free(GptWays *ways) {
   gpt_free(env, ways->found_slots);
   gpt_free(env, ways->sorted);
   *ways = (GptWays){.grammar = ways->grammar, .env = env};
+}
+
+size_t gpt_ways_bytes(const GptWays *w) {
+  return w->way_room * sizeof *w->ways + w->point_room * sizeof *w->points + w->next_room * sizeof *w->next +
+         w->return_room * sizeof *w->returns + (w->found_room + w->sorted_room) * sizeof *w->found +
+         (w->point_slot_count + w->return_slot_count + w->found_slot_count) * sizeof *w->point_slots +
+         w->mask_count * w->mask_size;
 }
 
 /* What it has learned takes; the arrays may have room for half of it more. */

@@ -11,7 +11,8 @@
 
 #define GPT_MOST_WAYS 20000        /* of a set */
 #define GPT_MOST_FOLLOWED 4000000  /* edges that are looked at to make a set: tens of milliseconds */
-#define GPT_KEPT_BYTES ((size_t)96 << 20)
+#define GPT_MOST_WORK 100000000    /* since gpt_ways_rest: edges looked at, and ways found, each of which counts as several */
+#define GPT_KEPT_BYTES ((size_t)16 << 20)
 
 #define GPT_POINT_NONE (-1)   /* no text goes on here */
 #define GPT_POINT_FAILED (-2) /* an error: see the environment */
@@ -61,10 +62,16 @@ typedef struct GptWays {
   GptWay *sorted; /* those of them that take bytes */
   size_t sorted_room;
   size_t followed; /* edges looked at for it */
+  size_t work;     /* since gpt_ways_rest */
 } GptWays;
 
 bool gpt_ways_init(GptWays *ways, GptEnv *env, const GptGrammar *grammar);
 void gpt_ways_free(GptWays *ways);
+size_t gpt_ways_bytes(const GptWays *ways); /* that it holds */
+
+/* Begins to count the work anew. Past GPT_MOST_WORK is an error: a grammar that leaves so much open that a token would
+   take long. */
+static inline void gpt_ways_rest(GptWays *ways) { ways->work = 0; }
 
 /* It has learned much: more than most_bytes, and as much again as it had to keep when it forgot the last time. */
 bool gpt_ways_full(const GptWays *ways);

@@ -1,13 +1,12 @@
 -- The option `grammar`: what holds a row of tokens to a grammar.
 local core = require "gpt.core"
+local matchers = require "gpt.grammar.matchers"
 local raise = require "gpt.support.raise"
 local tokenizers = require "gpt.generate.tokenizers"
 
 local CONTINUED = { continued = true } -- for decode: the ids follow others
 
-local weak = { __mode = "k" }
-local trees = setmetatable({}, weak)    -- by tokenizer
-local matchers = setmetatable({}, weak) -- by grammar, then by tree: what was found out is shared by conversations
+local trees = setmetatable({}, { __mode = "k" }) -- by tokenizer
 
 -- The texts of a tokenizer of the user's own.
 local function texts_of(what, tokenizer)
@@ -29,16 +28,6 @@ local function tree_of(what, tokenizer)
   return tree
 end
 
-local function matcher_of(grammar, tree)
-  local known = matchers[grammar]
-  if not known then
-    known = setmetatable({}, weak)
-    matchers[grammar] = known
-  end
-  known[tree] = known[tree] or core._grammar_matcher(grammar, tree)
-  return known[tree]
-end
-
 local Constraint = {}
 Constraint.__index = Constraint
 
@@ -47,7 +36,7 @@ function Constraint.new(what, grammar, tokenizer, ends)
   local list = {}
   for id in pairs(ends) do list[#list + 1] = id end
   table.sort(list)
-  local cursor = core._grammar_cursor(matcher_of(grammar, tree_of(what, tokenizer)), list)
+  local cursor = core._grammar_cursor(matchers.of(grammar, tree_of(what, tokenizer)), list)
   return setmetatable({ cursor = cursor, tokenizer = tokenizer, waiting = {}, next = 1 }, Constraint)
 end
 
