@@ -110,6 +110,20 @@ describe("a hostile tokenizer", function()
     assert.is_true(tokenizer:decode(ids) == xs .. as .. xs .. "-" .. xs)
   end)
 
+  it("leaves no pattern with the memory that one text took", function()
+    local function resident()
+      return tonumber(files.read "/proc/self/status":match "VmRSS:%s*(%d+)") * 1024
+    end
+    local steps = {}
+    for i = 1, 30 do
+      steps[i] = ('{"type": "Replace", "pattern": {"Regex": "\\\\A(?:(a)|b)*c|x%d"}, "content": "y"}'):format(i)
+    end
+    local tokenizer, text = load { normalizer = sequence("normalizers", steps) }, ("a"):rep(300000)
+    local before = resident()
+    assert.equal(#text, #tokenizer:encode(text))
+    assert.is_true(resident() - before < 150e6)
+  end)
+
   it("has no token longer than 65536 bytes", function()
     local long = ("b"):rep(65536)
     assert.equal(long, load({ more = (', "%s": 95'):format(long) }):decode { 95 })

@@ -172,6 +172,14 @@ static bool fail_compile(GptEnv *env, int number, size_t at) {
   return gpt_fail(env, "%s (at %zu)", (const char *)message, at);
 }
 
+/* A stack for PCRE2's machine code, in the place of one that has grown and would keep what it has. Without memory for it
+   the code has a small one of its own. */
+static void renew_stack(GptRegex *regex) {
+  pcre2_jit_stack_free(regex->stack);
+  regex->stack = pcre2_jit_stack_create(STACK_FIRST, STACK_MOST, regex->general);
+  pcre2_jit_stack_assign(regex->context, NULL, regex->stack);
+}
+
 static bool compile(GptEnv *env, GptRegex *regex, const GptText *text) {
   int number = 0;
   PCRE2_SIZE at = 0;
@@ -187,11 +195,10 @@ static bool compile(GptEnv *env, GptRegex *regex, const GptText *text) {
   pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE); /* where there is none, it is interpreted */
   regex->data = pcre2_match_data_create(1, regex->general);
   regex->context = pcre2_match_context_create(regex->general);
-  regex->stack = pcre2_jit_stack_create(STACK_FIRST, STACK_MOST, regex->general);
   if (regex->data == NULL || regex->context == NULL) return gpt_fail(env, "not enough memory");
   pcre2_set_heap_limit(regex->context, (uint32_t)(STACK_MOST >> 10));
   regex->ahead = MOST_AHEAD;
-  if (regex->stack != NULL) pcre2_jit_stack_assign(regex->context, NULL, regex->stack);
+  renew_stack(regex);
   return true;
 }
 
@@ -255,6 +262,7 @@ static int search_hard(GptRegex *regex, GptBudget *budget, const uint8_t *text, 
     found = search(regex, text, n, at, at, (uint32_t)steps);
     budget->steps -= steps;
   }
+  renew_stack(regex);
   return found;
 }
 
