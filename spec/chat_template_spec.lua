@@ -1,4 +1,5 @@
 local gpt = require "gpt"
+local measure = require "spec.support.measure"
 local raised = require "spec.support.raised"
 local support = require "spec.support.chat"
 
@@ -129,6 +130,40 @@ describe("marks in a message", function()
       .. "that it cannot be told from the template's own marks; special = true lets marks in messages count",
       raised(tokenizer.apply_chat_template, tokenizer, message,
         { template = "{{ messages[0].content }}{% if '<|' in messages[0].content %}!{% endif %}" }))
+  end)
+
+  -- A tokenizer with those marks more, from the id 406 on.
+  local function with_marks(list)
+    local added = {}
+    for i, mark in ipairs(list) do added[i] = ('"%d": {"content": "%s", "special": true}, '):format(405 + i, mark) end
+    return support.tokenizer((support.cases.config:gsub('"added_tokens_decoder": {', "%0" .. table.concat(added), 1)))
+  end
+  local LOOKS = "<|im_start|>{{ messages[0].content }}{% if '<' in messages[0].content %}!{% endif %}"
+
+  it("are looked for in a time that does not grow with their lengths", function()
+    local marks = {}
+    for i = 1, 300 do marks[i] = "<a" .. ("b"):rep(i + 20) end
+    local other = with_marks(marks)
+    local message = { { role = "user", content = ("<c"):rep(400) } }
+    other:apply_chat_template(message, { template = LOOKS }) -- what is made once
+    local bytes, text = measure.allocated(other.apply_chat_template, other, message, { template = LOOKS })
+    assert.equal("<|im_start|>" .. message[1].content .. "!", text)
+    assert.is_true(bytes < 2000000, bytes) -- 20 million, were a piece of each length taken at each place
+  end)
+
+  it("are text where they are long, or begin with many characters", function()
+    local marks = { ("<long>"):rep(9) }
+    for i = 1, 20 do marks[i + 1] = utf8.char(0xE0 + i) .. "|" end
+    local other = with_marks(marks)
+    assert.same({ 406, 410 }, other:encode(marks[1] .. marks[5], { special = true }))
+    for _, words in ipairs { marks[1], marks[5], "x" .. marks[1] .. marks[7] .. "y", "<long", "\xE4", ("<long>"):rep(8) } do
+      local content = "<y" .. words
+      for template, tail in pairs { [LOOKS] = "!", ["<|im_start|>{{ messages[0].content }}"] = "" } do
+        local text, ids = other:apply_chat_template({ { role = "user", content = content } }, { template = template })
+        assert.equal("<|im_start|>" .. content .. tail, text)
+        assert.same({ 400, table.unpack(other:encode(content .. tail)) }, ids)
+      end
+    end
   end)
 
   it("are all found where they overlap, or none is whole", function()
