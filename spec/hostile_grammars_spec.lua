@@ -133,8 +133,9 @@ describe("the cost of a grammar in GBNF", function()
   end)
 end)
 
--- Many alternatives of eight letters each, of which hardly any is ruled out by a letter.
-local function open_grammar(count)
+-- Many alternatives of eight letters each, of which a letter rules out one in 26, or `half`; and words, half of which an
+-- open grammar of a few alternatives takes then.
+local function open_grammar(count, half)
   local state = 1
   local function letter()
     state = (state * 1103515245 + 12345) % 2147483648
@@ -143,7 +144,7 @@ local function open_grammar(count)
   local alternatives = {}
   for i = 1, count do
     local classes = {}
-    for j = 1, 8 do classes[j] = ("[^%c]"):format(letter()) end
+    for j = 1, 8 do classes[j] = ("[^%s]"):format(half and string.char(97, 45, letter()) or string.char(letter())) end
     alternatives[i] = table.concat(classes)
   end
   local words = {}
@@ -157,15 +158,22 @@ describe("what is found out about a grammar", function()
   local sampler, logits = core._sampler({}, "spec", nil), gpt.full({ 4000 }, -math.huge)
 
   it("is forgotten amid a mask, past a bound", function()
-    local grammar, words = open_grammar(60)
-    words[7], words[2000] = "a b", "\n\n"
-    local matcher = core._grammar_matcher(grammar, core._token_tree(words), 1 << 16)
-    local cursor = core._grammar_cursor(matcher, {})
+    local grammar, words = open_grammar(60, true)
+    local tree = core._token_tree(words)
+    local matcher = core._grammar_matcher(grammar, tree, 1 << 16)
+    local cursor, whole = core._grammar_cursor(matcher, {}), core._grammar_cursor(core._grammar_matcher(grammar, tree), {})
+    local counts = { [true] = 0, [false] = 0 }
     for _ = 1, 2 do
-      for id = 0, 3999, 13 do assert.is_true(masks.allows(sampler, cursor, logits, id), id) end
+      local last
+      for id = 0, 3999, 7 do
+        local allowed = masks.allows(sampler, whole, logits, id)
+        assert.equal(allowed, masks.allows(sampler, cursor, logits, id), id)
+        counts[allowed], last = counts[allowed] + 1, allowed and id or last
+      end
       assert.is_true(core._matcher_bytes(matcher) < 1 << 20)
-      assert.is_true(cursor:take(1999))
+      assert.is_true(cursor:take(last) and whole:take(last))
     end
+    assert.is_true(math.min(counts[true], counts[false]) > 100)
   end)
 
   it("is forgotten amid what must follow, and amid a text", function()

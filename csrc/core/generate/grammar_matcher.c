@@ -7,6 +7,8 @@
 #include "core/base/memory.h"
 #include "core/generate/grammar_ways.h"
 
+#define MANY_POINTS 16 /* so many new ones are a reason to look at what there is */
+
 struct GptMatcher {
   GptEnv *env;
   const GptTokenTree *tree;
@@ -154,8 +156,10 @@ static int64_t fill_mask(GptMatcher *matcher, int32_t point, uint64_t *mask) {
   path[0] = point;
   for (size_t i = 0; i < tree->count;) {
     const GptTokenNode *node = &tree->nodes[i];
-    if (ways->point_count != known && !make_room(matcher, path, (size_t)node->depth + 1)) return -1;
-    known = ways->point_count;
+    if (ways->point_count - known >= MANY_POINTS) {
+      if (!make_room(matcher, path, (size_t)node->depth + 1)) return -1;
+      known = ways->point_count;
+    }
     int32_t next = gpt_ways_step(ways, path[node->depth], classes[node->byte]);
     if (next == GPT_POINT_FAILED) return -1;
     if (next == GPT_POINT_NONE) {
