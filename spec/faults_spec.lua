@@ -237,6 +237,20 @@ describe("an error of the moment is not taken for one of what was looked at:", f
     assert.is_false(core._is_interrupt(said))
   end)
 
+  it("and quoted words are no lack of memory", function()
+    for _, text in ipairs { "not enough memory", "a:1: b: not enough memory: 9 bytes", [["a\": b": not enough memory]],
+      "it's here: not enough memory", "'a': not enough memory" } do
+      assert.is_true(core._is_memory_error(text), text)
+    end
+    for _, text in ipairs { 'unknown keyword ": not enough memory"', [["a\": not enough memory"]],
+      "unknown option 'a: not enough memory'", "unknown option 'it's: not enough memory'" } do
+      assert.is_false(core._is_memory_error(text), text)
+    end
+    local said = raised(gpt.zeros, 2, { [": not enough memory"] = 1 })
+    assert.matches("zeros: unknown option ': not enough memory'", said, 1, true)
+    assert.is_false(core._is_memory_error(said))
+  end)
+
   it("an interrupt in layers inside each other is one with their paths", function()
     local Failing = gpt.nn.layer("Failing", { forward = interrupt })
     local Calling = gpt.nn.layer("Calling", {

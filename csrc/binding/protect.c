@@ -7,12 +7,27 @@
 
 #define ENV_ERROR 1 /* user value of the environment's userdata: the error of the last protected call */
 
+/* Does the byte at `end` stand in a quotation, "..." with \" for a quote, or '...'? Apostrophes begin none. */
+static bool is_quoted(const char *text, const char *end) {
+  char open = '\0';
+  for (const char *at = text; at < end; at++) {
+    if (open == '\0') {
+      if (*at == '"' || (*at == '\'' && (at == text || !isalnum((unsigned char)at[-1])))) open = *at;
+    } else if (open == '"' && *at == '\\') {
+      at++;
+    } else if (*at == open && (open == '"' || !isalnum((unsigned char)at[1]))) {
+      open = '\0';
+    }
+  }
+  return open != '\0';
+}
+
 /* Does the text give the reason, at its beginning or behind a colon? What a message quotes, of a file or a user, is none. */
 static bool gives_reason(const char *text, const char *reason) {
   size_t length = strlen(reason);
   for (const char *at = strstr(text, reason); at != NULL; at = strstr(at + 1, reason)) {
     bool begins = at == text || (at - text >= 2 && at[-2] == ':' && at[-1] == ' ');
-    if (begins && !isalnum((unsigned char)at[length])) return true;
+    if (begins && !isalnum((unsigned char)at[length]) && !is_quoted(text, at)) return true;
   }
   return false;
 }
