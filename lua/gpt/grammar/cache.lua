@@ -14,29 +14,31 @@ end
 
 local function bytes_of(entry) return #entry.key + matchers.bytes(entry.grammar) end
 
--- Drops those that were used longest ago until the others are within bounds.
-function Cache:shrink()
-  local bytes, first = 0, #self.list + 1
-  while first > 1 do
-    bytes = bytes + bytes_of(self.list[first - 1])
-    if bytes > self.most_bytes or #self.list - first + 2 > MOST_TEXTS then break end
-    first = first - 1
+-- The entries, those used last first, without the oldest ones that are past the bounds.
+local function within_bounds(self, all)
+  local bytes, count = 0, 0
+  while count < math.min(#all, MOST_TEXTS) do
+    bytes = bytes + bytes_of(all[count + 1])
+    if bytes > self.most_bytes then break end
+    count = count + 1
   end
-  self.list = table.move(self.list, first, #self.list, 1, {})
+  return table.move(all, 1, count, 1, {})
 end
 
--- The entry of a key, taken out of the list, or nil.
-local function take(list, key)
-  for i, entry in ipairs(list) do
-    if entry.key == key then return table.remove(list, i) end
+local function find(list, key)
+  for _, entry in ipairs(list) do
+    if entry.key == key then return entry end
   end
 end
 
--- The grammar of a key, or what make() makes.
+-- The grammar of a key, or what make() makes. The list is exchanged at once: an interrupt leaves the old one.
 function Cache:get(key, make)
-  local entry = take(self.list, key) or { key = key, grammar = make() }
-  table.insert(self.list, entry)
-  self:shrink()
+  local entry = find(self.list, key) or { key = key, grammar = make() }
+  local all = { entry }
+  for _, other in ipairs(self.list) do
+    if other ~= entry then all[#all + 1] = other end
+  end
+  self.list = within_bounds(self, all)
   return entry.grammar
 end
 
