@@ -237,6 +237,23 @@ describe("an error of the moment is not taken for one of what was looked at:", f
     assert.is_false(core._is_interrupt(said))
   end)
 
+  it("an interrupt while a model is made for a file's weights leaves new layers their own", function()
+    need_library()
+    local faults, build = require "faults", require "gpt.model_files.build"
+    local config = new_model(1).config
+    local function weights()
+      gpt.seed(1)
+      return gpt.nn.Linear(2, 3).weight:bytes()
+    end
+    local expected, n = weights(), 0
+    repeat
+      n = n + 1
+      local _, _, came = faults.interrupted(n, function() build.empty(config) end)
+      assert.equal(expected, weights())
+    until not came
+    assert.is_true(n > 500)
+  end)
+
   it("and quoted words are no lack of memory", function()
     for _, text in ipairs { "not enough memory", "a:1: b: not enough memory: 9 bytes", [["a\": b": not enough memory]],
       "it's here: not enough memory", "'a': not enough memory" } do

@@ -33,12 +33,17 @@ static int random_state(lua_State *L) {
   return 1;
 }
 
-/* _undrawn(flag): whether new layers' weights are left as they are, to be set before use; returns what held before. */
+/* _undrawn(fn, ...): calls a function that makes layers whose weights are left as they are, to be set before use, and
+   returns what it returns; its error is passed on as it is. */
 static int undrawn(lua_State *L) {
   GptEnv *env = bind_env(L);
-  lua_pushboolean(L, env->undrawn);
-  env->undrawn = lua_toboolean(L, 1);
-  return 1;
+  bind_check_any(L, 1);
+  const bool before = env->undrawn;
+  env->undrawn = true;
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  env->undrawn = before;
+  env->host = L;
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
 static const luaL_Reg functions[] = {

@@ -20,21 +20,14 @@ local function with_none(config)
   return explicit
 end
 
--- Makes a Model whose parts need not draw weights, because they are set from files.
-local function undrawn(...)
-  local before = core._undrawn(true)
-  local done, result = pcall(core._model, ...)
-  core._undrawn(before)
-  return done and result or error(result, 0)
-end
-
 -- A Model whose weights are shapes without memory; those of parts of the family's own have memory that holds anything.
 -- @tparam table config with every key
 function build.empty(config)
   local explicit = with_none(config)
   local absent = configs.check(explicit, "gpt.load")
   absent.init = "absent"
-  return undrawn(absent, families.parts(absent), configs.config(explicit))
+  -- The parts need not draw weights, because they are set from files.
+  return core._undrawn(core._model, absent, families.parts(absent), configs.config(explicit))
 end
 
 -- Raises where a model has parameters that its family's files do not have.
