@@ -108,6 +108,10 @@ const char *bind_shown(lua_State *L, int index);
  */
 bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int results, void *context);
 
+/* Calls the function at 1 with the arguments behind it while a flag of the environment has that value; then the flag is
+   as it was, whatever happened. Returns how many results there are; an error is passed on as it is. It must not yield. */
+int bind_call_with(lua_State *L, bool *flag, bool value);
+
 /* Whether the error at index is an interrupt (Ctrl-C), also with the path of a layer before it. */
 bool bind_is_interrupt(lua_State *L, int index);
 

@@ -138,6 +138,15 @@ bool bind_protect(lua_State *L, GptEnv *env, lua_CFunction body, int values, int
   return false;
 }
 
+int bind_call_with(lua_State *L, bool *flag, bool value) {
+  const bool before = *flag;
+  *flag = value;
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  *flag = before;
+  bind_env(L)->host = L;
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
 /* _is_passing(problem) */
 static int is_passing(lua_State *L) {
   lua_pushboolean(L, is_passing_error(L, 1));

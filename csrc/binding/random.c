@@ -36,14 +36,8 @@ static int random_state(lua_State *L) {
 /* _undrawn(fn, ...): calls a function that makes layers whose weights are left as they are, to be set before use, and
    returns what it returns; its error is passed on as it is. */
 static int undrawn(lua_State *L) {
-  GptEnv *env = bind_env(L);
   bind_check_any(L, 1);
-  const bool before = env->undrawn;
-  env->undrawn = true;
-  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
-  env->undrawn = before;
-  env->host = L;
-  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+  return bind_call_with(L, &bind_env(L)->undrawn, true);
 }
 
 static const luaL_Reg functions[] = {

@@ -310,17 +310,10 @@ continues as before in any case. The function must not yield.
 @usage local logits = gpt.no_grad(model, { 3, 1, 2 })
 */
 static int no_grad(lua_State *L) {
-  GptEnv *env = bind_env(L);
   if (!lua_isfunction(L, 1) && luaL_getmetafield(L, 1, "__call") == LUA_TNIL)
     bind_argument_error(L, 1, lua_pushfstring(L, "a function, or a layer, expected, got %s", bind_typename(L, 1)));
   if (!lua_isfunction(L, 1)) lua_pop(L, 1);
-  bool recording = env->recording;
-  env->recording = false;
-  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
-  env->recording = recording;
-  env->host = L;
-  if (status != LUA_OK) return lua_error(L);
-  return lua_gettop(L);
+  return bind_call_with(L, &bind_env(L)->recording, false);
 }
 
 const luaL_Reg bind_grad_functions[] = {{"no_grad", no_grad}, {"_copy_all", copy_all}, {NULL, NULL}};
