@@ -10,16 +10,13 @@
 #define FIRST_SLOTS 64
 #define WAY_WORK 8 /* of a new way, in edges looked at */
 
-static uint64_t mix_hash(uint64_t a, uint64_t b) {
-  uint64_t h = (a ^ b * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
-  return h ^ h >> 32;
+static uint64_t hash_pair(const GptWays *w, uint32_t a, uint32_t b) {
+  return gpt_hash_number(w->key, (uint64_t)a << 32 | b);
 }
 
-static uint64_t hash_way(GptWay way) { return mix_hash(way.state, way.stack); }
-
-static uint64_t hash_set(const GptWay *ways, size_t count, bool can_end) {
-  uint64_t h = mix_hash(count, can_end);
-  for (size_t i = 0; i < count; i++) h = mix_hash(h, hash_way(ways[i]));
+static uint64_t hash_set(const GptWays *w, const GptWay *ways, size_t count, bool can_end) {
+  uint64_t h = gpt_hash_number(w->key, (uint64_t)count << 1 | can_end);
+  for (size_t i = 0; i < count; i++) h = gpt_hash_fold(h ^ hash_pair(w, ways[i].state, ways[i].stack), w->key.factor);
   return h;
 }
 
@@ -46,7 +43,7 @@ static bool grow_point_slots(GptWays *w) {
   w->point_slots = slots;
   for (size_t i = 0; i < w->point_count; i++) {
     const GptPoint *p = &w->points[i];
-    put_slot(slots, w->point_slot_count, hash_set(w->ways + p->first, p->count, p->can_end), (uint32_t)i);
+    put_slot(slots, w->point_slot_count, hash_set(w, w->ways + p->first, p->count, p->can_end), (uint32_t)i);
   }
   return true;
 }
@@ -57,7 +54,7 @@ static bool grow_return_slots(GptWays *w) {
   if (slots == NULL) return false;
   w->return_slots = slots;
   for (size_t i = 1; i < w->return_count; i++)
-    put_slot(slots, w->return_slot_count, mix_hash(w->returns[i].state, w->returns[i].rest), (uint32_t)i);
+    put_slot(slots, w->return_slot_count, hash_pair(w, w->returns[i].state, w->returns[i].rest), (uint32_t)i);
   return true;
 }
 
@@ -66,14 +63,14 @@ static bool grow_found_slots(GptWays *w) {
   uint32_t *slots = more_slots(w->env, w->found_slots, &w->found_slot_count);
   if (slots == NULL) return false;
   w->found_slots = slots;
-  for (size_t i = 0; i < w->found_count; i++) put_slot(slots, w->found_slot_count, hash_way(w->found[i]), (uint32_t)i);
+  for (size_t i = 0; i < w->found_count; i++) put_slot(slots, w->found_slot_count, hash_pair(w, w->found[i].state, w->found[i].stack), (uint32_t)i);
   return true;
 }
 
 /* The number of the list with that state before the rest, or -1. */
 static int64_t push_return(GptWays *w, uint32_t state, uint32_t rest) {
   if (!grow_return_slots(w)) return -1;
-  uint64_t hash = mix_hash(state, rest);
+  uint64_t hash = hash_pair(w, state, rest);
   for (size_t at = hash & (w->return_slot_count - 1); w->return_slots[at] != 0; at = (at + 1) & (w->return_slot_count - 1)) {
     const GptReturn *known = &w->returns[w->return_slots[at] - 1];
     if (known->state == state && known->rest == rest) return (int64_t)w->return_slots[at] - 1;
@@ -89,7 +86,7 @@ static void clear_found(GptWays *w) {
     memset(w->found_slots, 0, w->found_slot_count * sizeof *w->found_slots);
   } else {
     for (size_t i = w->found_count; i-- > 0;) { /* the last ones first: none hides behind a hole */
-      size_t at = hash_way(w->found[i]) & (w->found_slot_count - 1);
+      size_t at = hash_pair(w, w->found[i].state, w->found[i].stack) & (w->found_slot_count - 1);
       while (w->found_slots[at] != i + 1) at = (at + 1) & (w->found_slot_count - 1);
       w->found_slots[at] = 0;
     }
@@ -114,7 +111,7 @@ static bool count_edges(GptWays *w, uint32_t state) {
 /* Adds a way to the set that is being made, unless it is there. */
 static bool add_way(GptWays *w, uint32_t state, uint32_t stack) {
   if (!grow_found_slots(w)) return false;
-  uint64_t hash = hash_way((GptWay){state, stack});
+  uint64_t hash = hash_pair(w, state, stack);
   for (size_t at = hash & (w->found_slot_count - 1); w->found_slots[at] != 0; at = (at + 1) & (w->found_slot_count - 1)) {
     const GptWay *known = &w->found[w->found_slots[at] - 1];
     if (known->state == state && known->stack == stack) return true;
@@ -203,7 +200,7 @@ static int32_t intern_found(GptWays *w, bool can_end) {
   if (!grow_point_slots(w) || !GPT_GROW(w->env, w->sorted, w->sorted_room, 0, w->found_count)) return GPT_POINT_FAILED;
   size_t count = sort_found(w);
   if (count == 0 && !can_end) return GPT_POINT_NONE;
-  uint64_t hash = hash_set(w->sorted, count, can_end);
+  uint64_t hash = hash_set(w, w->sorted, count, can_end);
   int32_t point = find_point(w, w->sorted, count, can_end, hash);
   return point >= 0 ? point : new_point(w, w->sorted, count, can_end, hash);
 }
@@ -223,7 +220,7 @@ static int32_t drop_set(GptWays *w) {
 }
 
 bool gpt_ways_init(GptWays *ways, GptEnv *env, const GptGrammar *grammar) {
-  *ways = (GptWays){.grammar = grammar, .env = env, .most_bytes = GPT_KEPT_BYTES};
+  *ways = (GptWays){.grammar = grammar, .env = env, .key = gpt_hash_key(), .most_bytes = GPT_KEPT_BYTES};
   if (!GPT_GROW(env, ways->returns, ways->return_room, 0, 1)) return false;
   ways->returns[0] = (GptReturn){0, 0};
   ways->return_count = 1;
@@ -310,7 +307,7 @@ static void keep_returns(GptWays *w, uint32_t *returns) {
   if (w->return_slots == NULL) return; /* nothing was ever pushed */
   memset(w->return_slots, 0, w->return_slot_count * sizeof *w->return_slots);
   for (size_t i = 1; i < count; i++)
-    put_slot(w->return_slots, w->return_slot_count, mix_hash(w->returns[i].state, w->returns[i].rest), (uint32_t)i);
+    put_slot(w->return_slots, w->return_slot_count, hash_pair(w, w->returns[i].state, w->returns[i].rest), (uint32_t)i);
 }
 
 /* Moves a point and its ways behind those that were moved before it. */
@@ -325,7 +322,7 @@ static void move_point(GptWays *w, size_t from, const uint32_t *returns) {
   w->way_count += p.count;
   w->points[to] = p;
   forget_next(w, to);
-  put_slot(w->point_slots, w->point_slot_count, hash_set(w->ways + p.first, p.count, p.can_end), (uint32_t)to);
+  put_slot(w->point_slots, w->point_slot_count, hash_set(w, w->ways + p.first, p.count, p.can_end), (uint32_t)to);
 }
 
 /* Moves the points together whose place in kept is 0, which becomes their new number. */

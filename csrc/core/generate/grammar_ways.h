@@ -7,6 +7,7 @@
 #ifndef GPT_GRAMMAR_WAYS_H
 #define GPT_GRAMMAR_WAYS_H
 
+#include "core/base/hash.h"
 #include "core/generate/grammar_parts.h"
 
 #define GPT_MOST_WAYS 20000        /* of a set */
@@ -49,6 +50,7 @@ typedef struct GptWays {
   size_t next_room;
   GptReturn *returns; /* [0] is the empty list */
   size_t return_count, return_room;
+  GptHashKey key;
   uint32_t *point_slots, *return_slots; /* hash tables: a number + 1, or 0 */
   size_t point_slot_count, return_slot_count;
   size_t mask_count, mask_size; /* how many points have one, and its bytes: the matcher's */
