@@ -283,3 +283,55 @@ describe("when memory runs out, nothing is lost in", function()
     end)
   end
 end)
+
+-- OpenBLAS maps a buffer for each thread inside it, and would try for ever where the system refuses it.
+describe("when the system refuses OpenBLAS a buffer", function()
+  local machine = io.popen("uname -m"):read("l")
+  local maybe = machine == "x86_64" and not os.getenv "LUAGPT_LUA" and it or
+    function(title) pending(title .. " (x86 alone has kernels that need it)") end
+  local LIMITED = [[
+    local gpt = require "gpt"
+    gpt.set_threads(3)
+    local x = gpt.ones(700, 640)
+    local many = gpt.ones(2000, 2000) + 1 -- the threads run
+    local parameter = gpt.ones(40, 30):requires_grad(true)
+    local optimizer = gpt.optim.Muon({ parameter }, { lr = 0.1 })
+    parameter:sum():backward()
+    local function limit(more) -- of addresses: so many MiB more than now
+      local bytes = "unlimited"
+      if more then bytes = io.open("/proc/self/status"):read("a"):match("VmSize:%s+(%d+)") * 1024 + (more << 20) end
+      assert(os.execute(("prlimit --pid $PPID --as=%s:"):format(bytes)))
+    end
+    local function try(fn)
+      collectgarbage()
+      local before = gpt.memory().live
+      local ok, problem = pcall(fn)
+      collectgarbage()
+      return ok and "done" or problem:gsub("^[^ ]*: ", ""), ok or gpt.memory().live == before
+    end
+  ]]
+
+  maybe("a product, attention and a step are errors, and work when it has room", function()
+    local output, ok = process.lua(LIMITED .. [[
+      local function product() assert(x:matmul(x:transpose(1, 2)):sum():item() == 700 * 700 * 640) end
+      local function attention() gpt.nn.MultiHeadAttention { emb_dim = 32, n_heads = 2, context_length = 96 }(gpt.ones(1, 96, 32)) end
+      local function step() optimizer:step() end
+      limit(64)
+      for _, fn in ipairs { product, attention, step } do print(try(fn)) end
+      limit()
+      for _, fn in ipairs { product, attention, step } do print(try(fn)) end
+    ]], "LUAGPT_KERNELS=generic")
+    local refused = "not enough memory: the system refused OpenBLAS a buffer of 134217728 bytes\ttrue\n"
+    assert.equal(refused:rep(3) .. ("done\ttrue\n"):rep(3), output)
+    assert.is_true(ok)
+  end)
+
+  maybe("threads take turns with the buffers there are", function()
+    local output, ok = process.lua(LIMITED .. [[
+      limit(128 + 64)
+      print(try(function() assert(x:matmul(x:transpose(1, 2)):sum():item() == 700 * 700 * 640) end))
+    ]], "LUAGPT_KERNELS=generic")
+    assert.equal("done\ttrue\n", output)
+    assert.is_true(ok)
+  end)
+end)

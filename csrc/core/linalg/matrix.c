@@ -4,6 +4,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/base/parallel.h"
+#include "core/linalg/blas_seats.h"
 #include "core/linalg/packed.h"
 #include "core/linalg/product.h"
 #include "core/base/scratch.h"
@@ -88,7 +89,7 @@ static bool multiply_wide(GptEnv *env, GptProduct *p) {
   int64_t count = cut_product(p);
   Tiles tiles = {.product = p, .panels = from_panels(p)};
   int64_t floats = tiles.panels ? gpt_panels_scratch(p->tile_rows, p->tile_columns, p->a.columns) : 0;
-  if (tiles.panels && !gpt_scratch_init(&tiles.scratch, env, floats, count)) return false;
+  if (!(tiles.panels ? gpt_scratch_init(&tiles.scratch, env, floats, count) : gpt_blas_ready(env))) return false;
   gpt_parallel_for(count, 1, multiply_tiles, &tiles);
   if (tiles.panels) gpt_scratch_free(&tiles.scratch, env);
   return true;
@@ -171,6 +172,10 @@ bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, con
 
 int64_t gpt_matrix_scratch(int64_t rows, int64_t columns, int64_t depth) {
   return gpt_kernels()->panels != NULL ? gpt_panels_scratch(rows, gpt_smaller(columns, TILE_COLUMNS), depth) : 0;
+}
+
+bool gpt_matrix_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats, int64_t items) {
+  return (gpt_kernels()->panels != NULL || gpt_blas_ready(env)) && gpt_scratch_init(scratch, env, floats, items);
 }
 
 void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, bool add, GptCausal causal, float *scratch) {

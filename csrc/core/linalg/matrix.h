@@ -7,6 +7,7 @@
 #define GPT_MATRIX_H
 
 #include "core/base/env.h"
+#include "core/base/scratch.h"
 #include "core/kernels/kernels.h"
 
 /* A matrix in memory: element (i, j) lies at data[i * row_stride + j * column_stride]. In a product one of the strides
@@ -33,8 +34,10 @@ bool gpt_matrix_fits(GptMatrix m);
 bool gpt_matrix_multiply(GptEnv *env, GptMatrix c, GptMatrix a, GptMatrix b, const float *bias, bool add);
 
 /* The same on the calling thread alone, for use inside a parallel loop, with scratch for at least as many rows and
-   columns and so deep a product; perhaps without what `causal` leaves out. */
+   columns and so deep a product; perhaps without what `causal` leaves out. The loop's scratch comes from
+   gpt_matrix_scratch_init, which also makes sure of the memory that products take elsewhere. */
 void gpt_matrix_multiply_serial(GptMatrix c, GptMatrix a, GptMatrix b, bool add, GptCausal causal, float *scratch);
 int64_t gpt_matrix_scratch(int64_t rows, int64_t columns, int64_t depth); /* in floats */
+bool gpt_matrix_scratch_init(GptScratch *scratch, GptEnv *env, int64_t floats, int64_t items);
 
 #endif

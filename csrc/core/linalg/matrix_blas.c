@@ -1,11 +1,11 @@
 /* Tiles of matrix products from OpenBLAS, on the calling thread. */
 #include <cblas.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "core/kernels/kernels.h"
+#include "core/linalg/blas_seats.h"
 #include "core/linalg/product.h"
 
 /* How BLAS sees a matrix: row by row, or transposed. */
@@ -19,24 +19,13 @@ static Layout layout(const GptMatrix *m) {
   return (Layout){CblasTrans, m->columns <= 1 ? gpt_larger(m->rows, 1) : m->column_stride};
 }
 
-/* OpenBLAS built without threads has no locks of its own: its callers must take turns. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-static bool take_turns;
-
-static void prepare_blas(void) {
-  take_turns = openblas_get_parallel() == 0;
-  openblas_set_num_threads(1);
-}
-
 /* c = a * b (+ c), everything within the range of int */
 static void call_blas(const GptMatrix *c, const GptMatrix *a, const GptMatrix *b, bool add) {
   Layout la = layout(a), lb = layout(b), lc = layout(c);
-  pthread_once(&once, prepare_blas);
-  if (take_turns) pthread_mutex_lock(&turn);
+  gpt_blas_enter();
   cblas_sgemm(CblasRowMajor, la.transpose, lb.transpose, (int)c->rows, (int)c->columns, (int)a->columns, 1.0f, a->data,
               (int)la.stride, b->data, (int)lb.stride, add ? 1.0f : 0.0f, c->data, (int)lc.stride);
-  if (take_turns) pthread_mutex_unlock(&turn);
+  gpt_blas_leave();
 }
 
 static void set_rows(const GptMatrix *c, const float *bias) {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/parallel.h"
-#include "core/base/scratch.h"
+#include "core/linalg/matrix.h"
 #include "core/ops/attention_heads.h"
 #include "core/tensor/graph.h"
 
@@ -93,7 +93,7 @@ static void forward_tiles(void *context, int64_t first, int64_t last) {
 static bool run_tiles(GptEnv *env, AttentionJob *job) {
   int64_t tiles = job->batch * job->n_heads * job->tiles;
   int64_t keys = gpt_attention_most_keys(job->rule, GPT_QUERY_TILE, job->keys);
-  if (!gpt_scratch_init(&job->scratch, env, gpt_attention_scratch(GPT_QUERY_TILE, keys, job->head_dim), tiles))
+  if (!gpt_matrix_scratch_init(&job->scratch, env, gpt_attention_scratch(GPT_QUERY_TILE, keys, job->head_dim), tiles))
     return false;
   gpt_parallel_for(tiles, 1, forward_tiles, job);
   gpt_scratch_free(&job->scratch, env);
@@ -135,7 +135,7 @@ static void backward_heads(void *context, int64_t first, int64_t last) {
 static bool run_backward(GptEnv *env, AttentionJob *job) {
   int64_t keys = gpt_attention_most_keys(job->rule, GPT_QUERY_TILE, job->keys), heads = job->batch * job->n_kv_heads;
   int64_t floats = gpt_attention_backward_scratch(keys, job->head_dim, job->rule->softcap != 0);
-  if (!gpt_scratch_init(&job->scratch, env, floats, heads)) return false;
+  if (!gpt_matrix_scratch_init(&job->scratch, env, floats, heads)) return false;
   gpt_parallel_for(heads, 1, backward_heads, job);
   gpt_scratch_free(&job->scratch, env);
   return true;

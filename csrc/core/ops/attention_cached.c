@@ -1,8 +1,8 @@
 /* Attention over sequences whose earlier keys and values lie in caches. */
 #include "core/base/cache_line.h"
 #include "core/base/parallel.h"
-#include "core/base/scratch.h"
 #include "core/kernels/kernels.h"
+#include "core/linalg/matrix.h"
 #include "core/ops/attention_heads.h"
 #include "core/ops/attention_pages.h"
 
@@ -174,7 +174,7 @@ static int64_t cached_scratch_floats(const CachedJob *job) {
 static bool run_cached(GptEnv *env, CachedJob *job) {
   int64_t items = 0, rows = 0;
   for (int64_t s = 0; s < job->n; s++) items += items_of(job, &job->sequences[s]), rows += job->sequences[s].count;
-  if (!gpt_scratch_init(&job->scratch, env, cached_scratch_floats(job), items)) return false;
+  if (!gpt_matrix_scratch_init(&job->scratch, env, cached_scratch_floats(job), items)) return false;
   gpt_parallel_for(rows, gpt_grain(2 * job->n_kv_heads * job->head_dim), append_rows, job);
   gpt_parallel_for(items, 1, cached_items, job);
   gpt_scratch_free(&job->scratch, env);

@@ -56,7 +56,7 @@ static bool share_batches(GptEnv *env, Batches *m, int64_t count, int64_t work) 
   int64_t grain = LARGE / (work > 0 ? work : 1) + 1, depth = m->a->shape[m->a->ndim - 1];
   const int64_t *size = m->y->shape + m->y->ndim - 2;
   int64_t floats = gpt_matrix_scratch(size[0], size[1], depth);
-  if (!gpt_scratch_init(&m->scratch, env, floats, (count + grain - 1) / grain)) return false;
+  if (!gpt_matrix_scratch_init(&m->scratch, env, floats, (count + grain - 1) / grain)) return false;
   gpt_parallel_for(count, grain, multiply_batches, m);
   gpt_scratch_free(&m->scratch, env);
   return true;

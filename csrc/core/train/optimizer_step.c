@@ -4,7 +4,7 @@
 #include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/parallel.h"
-#include "core/base/scratch.h"
+#include "core/linalg/matrix.h"
 #include "core/tensor/shared.h"
 #include "core/train/optimizer.h"
 
@@ -250,7 +250,7 @@ static bool prepare_step(const GptOptimizer *optimizer, Step *step) {
   if (step->updates == NULL) return false;
   for (int64_t i = 0; i < optimizer->count; i++)
     if (optimizer->parameters[i].tensor->grad != NULL) add_update(step, update_of(optimizer, &optimizer->parameters[i]));
-  return step->matrices == 0 || gpt_scratch_init(&step->scratch, step->env, step->largest, step->matrices);
+  return step->matrices == 0 || gpt_matrix_scratch_init(&step->scratch, step->env, step->largest, step->matrices);
 }
 
 static void count_step(GptOptimizer *optimizer) {
