@@ -158,4 +158,34 @@ describe("a cache in pages", function()
     local left = (measure.live() - empty) / (reserved - empty)
     assert.is_true(left < 0.3, left)
   end)
+
+  it("keeps nothing of a call that finds too little memory", function()
+    local model = model_of()
+    local session = model:session()
+    session:feed(ids(120))
+    local fork = session:fork()
+    local held = measure.live()
+    for name, work in pairs {
+      reserve = function() session:reserve(700) end,
+      feed = function() gpt.feed({ session, fork }, { ids(300, 2), ids(9, 3) }) end,
+    } do
+      local failed = 0
+      for more = 10000, 3000000, 40000 do
+        gpt.memory { limit = held + more }
+        local ok, problem = pcall(work)
+        gpt.memory { limit = 0 }
+        if ok then break end
+        assert.is_truthy(problem:find("not enough memory", 1, true))
+        assert.equal(held, measure.live(), name)
+        failed = failed + 1
+      end
+      assert.is_true(failed > 3, name)
+      session:rewind(120)
+      fork:rewind(120)
+      held = measure.live()
+    end
+    local plain <close> = model:session()
+    plain:feed(ids(120))
+    assert.is_true(distance(plain:feed(ids(50, 4)), session:feed(ids(50, 4))) < 1e-5)
+  end)
 end)

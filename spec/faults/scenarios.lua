@@ -24,6 +24,19 @@ local function new_model(config, parts)
   return gpt.Model(config or CONFIG, parts)
 end
 
+-- One whose sessions have several pages of keys and values.
+local function long_model()
+  return new_model {
+    vocab_size = 9, context_length = 400, emb_dim = 8, n_heads = 2, n_layers = 2, drop_rate = 0, qkv_bias = false,
+  }
+end
+
+local function some_ids(n)
+  local list = {}
+  for i = 1, n do list[i] = i * i % 9 end
+  return list
+end
+
 -- The gradients of a layer's parameters; then it has none.
 local function gradients_of(layer)
   local list = {}
@@ -332,6 +345,32 @@ local scenarios = {
       session:feed { 1, 2 }
     end, kept = function() return { session:ids(), session:fork():feed { 7 } } end,
       work = function() session:feed { 3, 4 } end }
+  end },
+
+  { "sessions grow past a page, a fork among them, or not at all", function()
+    local model, session, fork = long_model():eval(), nil, nil
+    return { fresh = function()
+      session = model:session()
+      session:feed(some_ids(120))
+      fork = session:fork()
+    end, kept = function() return { session:ids(), fork:ids(), session:fork():feed { 7 }, fork:fork():feed { 7 } } end,
+      work = function() gpt.feed({ session, fork }, { some_ids(9), some_ids(140) }) end }
+  end },
+
+  { "a session takes its first tokens, or none", function()
+    local model, session = long_model():eval(), nil
+    return { fresh = function() session = model:session() end, kept = function() return session:ids() end,
+      work = function() session:feed(some_ids(130)) end }
+  end },
+
+  { "a session has room for more, or as little as before", function()
+    local model, session, other = long_model():eval(), nil, nil
+    return { fresh = function()
+      session = model:session()
+      session:feed { 1, 2 }
+      other = session:fork()
+    end, kept = function() return { session:ids(), session:fork():feed { 7 }, other:ids() } end,
+      work = function() session:reserve(300) end }
   end },
 
   { "sessions that advance together", function()

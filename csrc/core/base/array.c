@@ -24,19 +24,53 @@ static size_t grown_capacity(size_t capacity, size_t wanted, size_t size) {
   return wanted < least ? least : wanted;
 }
 
+static size_t capacity_for(size_t capacity, size_t count, size_t more, size_t size) {
+  size_t wanted;
+  return grown_capacity(capacity, __builtin_add_overflow(count, more, &wanted) ? SIZE_MAX : wanted, size);
+}
+
 /* All pointers to objects look alike here, so that one function serves arrays of every type. */
+static void *pointer_at(const void *items) {
+  void *array;
+  memcpy(&array, items, sizeof array);
+  return array;
+}
+
 bool gpt_grow(GptEnv *env, void *items, size_t *capacity, size_t count, size_t more, size_t size) {
   if (more <= *capacity - count) return true;
-  size_t wanted;
-  if (__builtin_add_overflow(count, more, &wanted)) wanted = SIZE_MAX;
-  wanted = grown_capacity(*capacity, wanted, size);
-  void *old;
-  memcpy(&old, items, sizeof old);
-  void *grown = gpt_realloc(env, old, gpt_size_multiply(wanted, size));
+  size_t wanted = capacity_for(*capacity, count, more, size);
+  void *grown = gpt_realloc(env, pointer_at(items), gpt_size_multiply(wanted, size));
   if (grown == NULL) return false;
   memcpy(items, &grown, sizeof grown);
   *capacity = wanted;
   return true;
+}
+
+bool gpt_grow_keeping(GptEnv *env, void *items, size_t *capacity, size_t count, size_t more, size_t size,
+                      GptFormer *former) {
+  if (more <= *capacity - count) return true;
+  size_t wanted = capacity_for(*capacity, count, more, size);
+  void *old = pointer_at(items), *grown = gpt_alloc_array(env, wanted, size);
+  if (grown == NULL) return false;
+  if (count > 0) memcpy(grown, old, count * size);
+  if (former->kept) gpt_free(env, old);
+  else *former = (GptFormer){true, old, *capacity};
+  memcpy(items, &grown, sizeof grown);
+  *capacity = wanted;
+  return true;
+}
+
+void gpt_former_free(GptEnv *env, GptFormer *former) {
+  gpt_free(env, former->items);
+  *former = (GptFormer){0};
+}
+
+void gpt_former_restore(GptEnv *env, void *items, size_t *capacity, GptFormer *former) {
+  if (!former->kept) return;
+  gpt_free(env, pointer_at(items));
+  memcpy(items, &former->items, sizeof former->items);
+  *capacity = former->capacity;
+  *former = (GptFormer){0};
 }
 
 char *gpt_copy_string(GptEnv *env, const char *text) {

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "core/base/array.h"
 #include "core/base/memory.h"
 #include "core/base/slab.h"
 
@@ -19,12 +18,62 @@ static void cut_pages(GptEnv *env, GptKvSlot *slot, int64_t n) {
   while (slot->n_pages > n) gpt_slab_release(env, slot->pages[--slot->n_pages]);
 }
 
+/* The same, of those that were settled too. */
+static void drop_pages(GptEnv *env, GptKvSlot *slot, int64_t n) {
+  cut_pages(env, slot, n);
+  if (slot->settled.n_pages > n) slot->settled.n_pages = n;
+}
+
+static void settle_slot(GptEnv *env, GptKvSlot *slot) {
+  if (slot->settled.shared != NULL) gpt_slab_release(env, slot->settled.shared);
+  gpt_former_free(env, &slot->settled.pages);
+  slot->settled.shared = NULL, slot->settled.n_pages = slot->n_pages;
+}
+
+static void undo_slot(GptEnv *env, GptKvSlot *slot) {
+  cut_pages(env, slot, slot->settled.n_pages);
+  if (slot->settled.shared != NULL) {
+    gpt_slab_release(env, slot->pages[slot->settled.at]);
+    slot->pages[slot->settled.at] = slot->settled.shared;
+  }
+  if (slot->settled.pages.kept && slot->n_pages > 0)
+    memcpy(slot->settled.pages.items, slot->pages, (size_t)slot->n_pages * sizeof *slot->pages);
+  GPT_FORMER_RESTORE(env, slot->pages, slot->pages_capacity, &slot->settled.pages);
+  slot->settled.shared = NULL;
+}
+
 static void free_slot(GptEnv *env, GptKvSlot *slot) {
+  settle_slot(env, slot);
   cut_pages(env, slot, 0);
   gpt_free(env, slot->pages);
 }
 
+void gpt_kv_cache_settle(GptKvCache *cache) {
+  for (int i = 0; i < cache->n_slots; i++) settle_slot(cache->env, &cache->slots[i]);
+  gpt_former_free(cache->env, &cache->settled.slots);
+  cache->settled.n_slots = cache->n_slots;
+}
+
+/* Slots as they are now, but for those that are new. */
+static void undo_slots(GptKvCache *cache) {
+  while (cache->n_slots > cache->settled.n_slots) free_slot(cache->env, &cache->slots[--cache->n_slots]);
+  if (cache->settled.slots.kept && cache->n_slots > 0)
+    memcpy(cache->settled.slots.items, cache->slots, (size_t)cache->n_slots * sizeof *cache->slots);
+  GPT_FORMER_RESTORE(cache->env, cache->slots, cache->slots_capacity, &cache->settled.slots);
+}
+
+void gpt_kv_cache_undo(GptKvCache *cache, int64_t length) {
+  undo_slots(cache);
+  for (int i = 0; i < cache->n_slots; i++) {
+    GptKvSlot *slot = &cache->slots[i];
+    if (slot->length > length) slot->length = length;
+    undo_slot(cache->env, slot);
+  }
+  if (cache->length > length) cache->length = length;
+}
+
 void gpt_kv_cache_free(GptKvCache *cache) {
+  gpt_kv_cache_settle(cache);
   for (int i = 0; i < cache->n_slots; i++) free_slot(cache->env, &cache->slots[i]);
   gpt_free(cache->env, cache->slots);
   *cache = (GptKvCache){.env = cache->env, .dtype = cache->dtype, .page_tokens = cache->page_tokens};
@@ -50,18 +99,19 @@ static bool own_page(const GptKvCache *cache, GptKvSlot *slot, int64_t n, int64_
   char *own = new_page(cache, slot);
   if (own == NULL) return false;
   copy_tokens(cache, slot, own, shared, tokens);
-  gpt_slab_release(cache->env, shared);
+  slot->settled.shared = shared, slot->settled.at = n;
   slot->pages[n] = own;
   return true;
 }
 
-/* Makes pages for that many tokens in all, and those behind the tokens that are held the cache's own. On failure those
- * that were made stay. */
+/* Makes pages for that many tokens in all, and those behind the tokens that are held the cache's own. */
 static bool make_pages(const GptKvCache *cache, GptKvSlot *slot, int64_t tokens) {
   int64_t needed = pages_of(cache, tokens), begun = slot->length / cache->page_tokens;
   if (begun < slot->n_pages && !own_page(cache, slot, begun, slot->length % cache->page_tokens)) return false;
   if (needed <= slot->n_pages) return true;
-  if (!GPT_GROW(cache->env, slot->pages, slot->pages_capacity, slot->n_pages, needed - slot->n_pages)) return false;
+  if (!GPT_GROW_KEEPING(cache->env, slot->pages, slot->pages_capacity, slot->n_pages, needed - slot->n_pages,
+                        &slot->settled.pages))
+    return false;
   while (slot->n_pages < needed) {
     char *page = new_page(cache, slot);
     if (page == NULL) return false;
@@ -104,7 +154,9 @@ static int last_run(const GptKvCache *cache, const GptKvClaim *claim) {
 static GptKvSlot *new_run(GptKvCache *cache, const GptKvClaim *claim) {
   int before = last_run(cache, claim);
   bool free = claim->likely < cache->n_slots && cache->slots[claim->likely].owner == NULL;
-  if (!free && !GPT_GROW(cache->env, cache->slots, cache->slots_capacity, cache->n_slots, 1)) return NULL;
+  if (!free && !GPT_GROW_KEEPING(cache->env, cache->slots, cache->slots_capacity, cache->n_slots, 1,
+                                 &cache->settled.slots))
+    return NULL;
   GptKvSlot *slot = &cache->slots[free ? claim->likely : cache->n_slots];
   if (!free) *slot = (GptKvSlot){.owner = NULL}, cache->n_slots++;
   slot->owner = claim->owner, slot->before = before, slot->pass = 0, slot->length = 0;
@@ -128,7 +180,7 @@ static bool check_heads(const GptKvCache *cache, GptKvSlot *slot, const GptKvCla
     return gpt_fail(cache->env, "attention: %lld heads of %lld here, but %lld of %lld before, in the same layer",
                     (long long)claim->n_heads, (long long)claim->head_dim, (long long)slot->n_heads,
                     (long long)slot->head_dim);
-  cut_pages(cache->env, slot, 0);
+  drop_pages(cache->env, slot, 0);
   slot->n_heads = claim->n_heads, slot->head_dim = claim->head_dim;
   return true;
 }
@@ -154,7 +206,7 @@ void gpt_kv_cache_commit(GptKvCache *cache, uint64_t pass, int64_t length) {
 void gpt_kv_cache_rewind(GptKvCache *cache, int64_t length) {
   for (int n = 0; n < cache->n_slots; n++) {
     if (cache->slots[n].length > length) cache->slots[n].length = length;
-    cut_pages(cache->env, &cache->slots[n], pages_of(cache, cache->slots[n].length));
+    drop_pages(cache->env, &cache->slots[n], pages_of(cache, cache->slots[n].length));
   }
   if (cache->length > length) cache->length = length;
   cache->reserved = 0;
@@ -171,7 +223,7 @@ void gpt_kv_cache_forget(GptKvCache *cache) {
 static bool share_slot(const GptKvCache *cache, GptKvSlot *to, const GptKvSlot *from) {
   int64_t held = pages_of(cache, from->length);
   *to = *from;
-  to->n_pages = 0, to->pages_capacity = 0, to->pages = NULL;
+  to->n_pages = 0, to->pages_capacity = 0, to->pages = NULL, to->settled = (GptKvSettled){0};
   if (!GPT_GROW(cache->env, to->pages, to->pages_capacity, 0, held)) return false;
   for (; to->n_pages < held; to->n_pages++) to->pages[to->n_pages] = gpt_slab_retain(from->pages[to->n_pages]);
   return true;
@@ -183,6 +235,7 @@ bool gpt_kv_cache_copy(GptKvCache *copy, const GptKvCache *cache) {
   for (; done && copy->n_slots < cache->n_slots; copy->n_slots += done)
     done = share_slot(copy, &copy->slots[copy->n_slots], &cache->slots[copy->n_slots]);
   copy->length = cache->length;
+  gpt_kv_cache_settle(copy);
   if (!done) gpt_kv_cache_free(copy);
   return done;
 }

@@ -2,14 +2,25 @@
  * The key-value cache of one conversation. A slot belongs to a layer and one of its runs in a pass: a layer that is
  * used twice has two. In whatever order layers run, each finds its own.
  *
+ * What claims and reserve add is for good once it is settled; a call that fails before that undoes it.
+ *
  * A slot's keys and values lie in pages (ops/attention_pages.h). Nothing is copied where a
  * conversation grows; a copy of a cache shares the pages, and whoever writes into a shared one first takes a copy of it.
  */
 #ifndef GPT_KV_CACHE_H
 #define GPT_KV_CACHE_H
 
+#include "core/base/array.h"
 #include "core/base/env.h"
 #include "core/ops/attention_pages.h"
+
+/* What a slot held before the call under way; see gpt_kv_cache_settle. */
+typedef struct GptKvSettled {
+  int64_t n_pages;
+  char *shared; /* the page that is the cache's own now; NULL: none */
+  int64_t at;   /* and which it is */
+  GptFormer pages;
+} GptKvSettled;
 
 typedef struct GptKvSlot {
   const void *owner; /* the layer it serves; NULL: none now, it is free */
@@ -20,6 +31,7 @@ typedef struct GptKvSlot {
   int64_t n_pages; /* those behind the last token are nobody else's */
   size_t pages_capacity;
   char **pages; /* blocks of slabs (base/slab.h), counted by references */
+  GptKvSettled settled;
 } GptKvSlot;
 
 typedef struct GptKvCache {
@@ -31,13 +43,17 @@ typedef struct GptKvCache {
   int n_slots;
   size_t slots_capacity;
   GptKvSlot *slots;
+  struct {
+    int n_slots;
+    GptFormer slots;
+  } settled;
 } GptKvCache;
 
 /* Never to hold more than `most` tokens. */
 void gpt_kv_cache_init(GptKvCache *cache, GptEnv *env, int64_t most);
 void gpt_kv_cache_free(GptKvCache *cache); /* leaves it empty */
 
-/* Makes pages for that many tokens in all, which stay until a rewind. On failure what was held stays. */
+/* Makes pages for that many tokens in all, which stay until a rewind. To be settled, or undone on failure. */
 bool gpt_kv_cache_reserve(GptKvCache *cache, int64_t tokens);
 
 /* What a layer asks of a cache for its next run in a pass. */
@@ -54,6 +70,11 @@ GptKvSlot *gpt_kv_cache_claim(GptKvCache *cache, const GptKvClaim *claim);
 
 /* After a pass that succeeded: what it claimed holds that many tokens in all. */
 void gpt_kv_cache_commit(GptKvCache *cache, uint64_t pass, int64_t length);
+
+/* The end of every call that may claim or reserve: all that was added stays, or none of it, and `length` tokens at most.
+   Undoing needs no memory. */
+void gpt_kv_cache_settle(GptKvCache *cache);
+void gpt_kv_cache_undo(GptKvCache *cache, int64_t length);
 
 /* Keeps the first `length` tokens; pages behind them go. */
 void gpt_kv_cache_rewind(GptKvCache *cache, int64_t length);

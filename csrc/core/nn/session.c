@@ -29,6 +29,7 @@ void gpt_session_free(GptSession *session) {
   GptEnv *env = session->env;
   gpt_kv_cache_free(&session->cache);
   gpt_layer_release(session->model);
+  gpt_former_free(env, &session->former);
   gpt_free(env, session->ids);
   gpt_free(env, session);
 }
@@ -41,7 +42,19 @@ static bool cacheable(const GptSession *session) { return !session->uncached && 
 
 /* Room for that many more tokens. */
 static bool reserve_ids(GptSession *session, int64_t more) {
-  return GPT_GROW(session->env, session->ids, session->capacity, session->length, more);
+  return GPT_GROW_KEEPING(session->env, session->ids, session->capacity, session->length, more, &session->former);
+}
+
+/* The end of a call that makes room: it stays, or what was there before is there again. Returns `done`. */
+static bool settle(GptSession *session, bool done) {
+  if (done) {
+    gpt_former_free(session->env, &session->former);
+    gpt_kv_cache_settle(&session->cache);
+  } else {
+    GPT_FORMER_RESTORE(session->env, session->ids, session->capacity, &session->former);
+    gpt_kv_cache_undo(&session->cache, session->length);
+  }
+  return done;
 }
 
 static bool check_idle(const GptSession *session, const char *what) {
@@ -52,8 +65,8 @@ static bool check_idle(const GptSession *session, const char *what) {
 bool gpt_session_reserve(GptSession *session, int64_t tokens) {
   if (!check_idle(session, "reserve")) return false;
   if (tokens > session->context_length) tokens = session->context_length;
-  if (tokens > session->length && !reserve_ids(session, tokens - session->length)) return false;
-  return !cacheable(session) || gpt_kv_cache_reserve(&session->cache, tokens);
+  bool done = tokens <= session->length || reserve_ids(session, tokens - session->length);
+  return settle(session, done && (!cacheable(session) || gpt_kv_cache_reserve(&session->cache, tokens)));
 }
 
 bool gpt_session_rewind(GptSession *session, int64_t n) {
@@ -79,6 +92,7 @@ GptSession *gpt_session_fork(const GptSession *session) {
   if (reserve_ids(fork, session->length) && gpt_kv_cache_copy(&fork->cache, &session->cache)) {
     if (session->length > 0) memcpy(fork->ids, session->ids, (size_t)session->length * sizeof *session->ids);
     fork->length = session->length;
+    settle(fork, true);
     return fork;
   }
   gpt_session_free(fork);
@@ -324,15 +338,14 @@ static GptTensor *in_form(GptEnv *env, int64_t n, const int64_t *counts, const G
 static GptTensor *advance(GptEnv *env, int64_t n, GptSession *const *sessions, const int64_t *const *ids,
                           const int64_t *counts, const GptWanted *wanted, Form form) {
   if (n < 1) return gpt_fail_null(env, "feed: at least one session expected");
-  if (!check_feed(env, n, sessions, ids, counts) || !keep_ids(n, sessions, ids, counts)) return NULL;
+  if (!check_feed(env, n, sessions, ids, counts)) return NULL;
   for (int64_t i = 0; i < n; i++) sessions[i]->running = true;
-  GptTensor *result = in_form(env, n, counts, wanted, form, feed_all(env, n, sessions, counts, *wanted));
+  GptTensor *rows = keep_ids(n, sessions, ids, counts) ? feed_all(env, n, sessions, counts, *wanted) : NULL;
+  GptTensor *result = in_form(env, n, counts, wanted, form, rows);
   for (int64_t i = 0; i < n; i++) {
     GptSession *session = sessions[i];
     session->running = false;
-    if (result != NULL) session->length += counts[i];
-    else if (session->cache.length > session->length) /* a pass whose result could not be returned */
-      gpt_kv_cache_rewind(&session->cache, session->length);
+    if (settle(session, result != NULL)) session->length += counts[i];
     if (session->abandoned) gpt_session_free(session);
   }
   return result;

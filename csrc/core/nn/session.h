@@ -16,6 +16,7 @@ typedef struct GptSession {
   int64_t *ids; /* what was fed: [length] */
   int64_t length;
   size_t capacity;
+  GptFormer former; /* of ids, while a feed that makes room for more is under way */
   GptHooks *hooks;  /* watch every pass; borrowed, or NULL */
   bool uncached;    /* runs everything again even where a cache could serve */
   bool running;       /* being fed now: its model's layers cannot change it */
