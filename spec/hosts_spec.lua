@@ -146,6 +146,9 @@ describe("a sandbox", function()
       check("local n = 0 for name in pairs(gpt.optim) do n = n + 1 end print(n, gpt.nn.Linear(2, 3), #tostring(gpt.plot { 1, 2 }) > 9)",
         "3\tLinear(2, 3)  -- 9\ttrue")
       assert(gpt.Model and string.upper and math.abs)
+      check("gpt.interruptible(print)", "script:1: attempt to call a nil value (field 'interruptible')")
+      check("gpt.family {}", "script:1: attempt to call a nil value (field 'family')")
+      check("gpt.train { model = model, data = gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 2 }), steps = 1 }", "")
       check("while true do end", "the script takes too long")
       check("while true do pcall(function() while true do end end) end", "the script takes too long")
       local done, problem = run "local t = {} for i = 1, 100 do t[i] = gpt.zeros(1000, 1000) end"

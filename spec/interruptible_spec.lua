@@ -54,6 +54,27 @@ describe("gpt.interruptible", function()
     ]])
   end)
 
+  it("waits for a coroutine, unless the host's handler gets a second Ctrl-C", function()
+    local code = [[
+      local gpt = require "gpt"
+      os.execute "(sleep 0.05; kill -INT $PPID; sleep %s; kill -INT $PPID; sleep 0.1; kill -INT $PPID) &"
+      print(gpt.interruptible(coroutine.wrap(function() while os.clock() < %s do end end)))
+    ]]
+    local output, ok = process.lua(code:format("0.1", "0.8"))
+    assert.same({ "false\tinterrupted!\n", true }, { output, ok })
+    output, ok = process.lua(code:format("1.1", "20"))
+    assert.same({ "", false }, { output, ok })
+  end)
+
+  it("leaves a hook that the function set", function()
+    local function hook() end
+    gpt.interruptible(function() debug.sethook(hook, "r") end)
+    local now, mask = debug.gethook()
+    debug.sethook()
+    assert.equal(hook, now)
+    assert.equal("r", mask)
+  end)
+
   it("leaves the host's hook and handler as they were", function()
     local function hook() end
     debug.sethook(hook, "c")

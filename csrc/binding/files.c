@@ -181,7 +181,8 @@ static int file_exists(lua_State *L) {
 }
 
 /***
-From now on, no function of luagpt opens a file in this Lua state: loading and saving raise errors. There is no way back.
+From now on, no function of luagpt opens a file in this Lua state: loading and saving raise errors, and training shows no
+progress on standard error. There is no way back.
 For hosts that run scripts of strangers: load the model first, and give the script no other way to files (`io`, `os`,
 `require`, `package`, `load` of binary chunks, `debug`).
 @function forbid_files
@@ -192,10 +193,17 @@ static int forbid_files(lua_State *L) {
   return 0;
 }
 
+/* _files_forbidden() */
+static int files_forbidden(lua_State *L) {
+  lua_pushboolean(L, bind_files_forbidden(L));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"_map_file", map_file},
                                      {"_directory", read_directory},
                                      {"_file_exists", file_exists},
                                      {"_file_kind", file_kind},
+                                     {"_files_forbidden", files_forbidden},
                                      {"forbid_files", forbid_files},
                                      {NULL, NULL}};
 

@@ -11,7 +11,10 @@ local gpt = require "gpt"
 local sandbox = {}
 
 -- What of luagpt a script gets: all but what is the host's to set.
-local HOSTS = { memory = true, set_threads = true, trim = true, forbid_files = true, set_precision = true }
+local HOSTS = {
+  memory = true, set_threads = true, trim = true, forbid_files = true, set_precision = true, interruptible = true,
+  family = true, world = true,
+}
 
 -- A library in a library, gpt.nn for instance, which is the host's too: a script may look at it, and not change it.
 local function guarded(library)

@@ -31,12 +31,13 @@ local function clock(seconds)
 end
 Progress.clock = clock
 
---- @param target true (standard error, where the host has the library io), false (nothing), or an open file
+--- @param target true (standard error, where the host has the library io and forbids no files), false (nothing), or an
+-- open file
 -- @param steps how many there are in all
 -- @param log_every steps between two plain lines
 function Progress.new(target, steps, log_every)
   local file = target
-  if target == true then file = io and io.stderr end
+  if target == true then file = io and not core._files_forbidden() and io.stderr end
   file = file or nil
   local width = file and os and os.getenv "TERM" ~= "dumb" and core._terminal_width(file) or nil
   return setmetatable({
