@@ -123,6 +123,18 @@ describe("model:generate", function()
     end
   end)
 
+  it("takes memory for what comes soon, however long it may become", function()
+    local long = make { context_length = 6000 }
+    local function peak(limit)
+      local before = live()
+      local step = long:stream({ 1, 2 }, { max_new_tokens = limit })
+      step()
+      return gpt.memory().live - before
+    end
+    assert.is_true(peak(5000) <= peak(256))
+    assert.equal(602, #long:generate({ 1, 2 }, { max_new_tokens = 600 }))
+  end)
+
   it("says what is wrong with the ids", function()
     assert.equal("gpt.generate: prompt: id 40 at position 2 is not in the vocabulary of 40 (0 to 39)",
       raised(model.generate, model, { 1, 40 }))

@@ -151,6 +151,8 @@ describe("a sandbox", function()
       check("gpt.train { model = model, data = gpt.dataset({ 1, 2, 3, 4, 5 }, { context_length = 2 }), steps = 1 }", "")
       check("while true do end", "the script takes too long")
       check("while true do pcall(function() while true do end end) end", "the script takes too long")
+      check("error(gpt.nn.layer('L', { forward = print, describe = function() while true do end end })())",
+        "the script takes too long")
       local done, problem = run "local t = {} for i = 1, 100 do t[i] = gpt.zeros(1000, 1000) end"
       assert(not done and problem:find("limit", 1, true), problem)
       done, problem = run "gpt.nn.layer('X', { forward = function() while true do end end })()(gpt.ones(1, 2))"

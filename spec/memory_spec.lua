@@ -24,6 +24,7 @@ describe("gpt.memory", function()
   it("sets a limit and keeps it", function()
     assert.equal(12345, gpt.memory({ limit = 12345 }).limit)
     assert.equal(12345, gpt.memory().limit)
+    assert.equal(1 << 40, gpt.memory({ limit = 2 ^ 40 }).limit)
   end)
 
   it("refuses an unknown option, at the caller's line", function()

@@ -17,3 +17,19 @@ describe("tables that the module returns", function()
     assert.same({ 2, 3 }, gpt.zeros(2, 3):shape())
   end)
 end)
+
+describe("a value that was freed", function()
+  it("prints", function()
+    local config = { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = false }
+    local session = gpt.Model(config):session { seed = -1 }
+    assert.equal("Session(0 of 4 tokens)", tostring(session))
+    session:free()
+    assert.equal("Session (freed)", tostring(session))
+    local kept
+    do
+      local tokenizer <close> = gpt.tokenizer "spec/fixtures/tokenizer"
+      kept = tokenizer
+    end
+    assert.equal("Tokenizer (freed)", tostring(kept))
+  end)
+end)

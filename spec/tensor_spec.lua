@@ -239,7 +239,7 @@ describe("a tensor", function()
     big:free()
     big:free()
     assert.equal(live, gpt.memory().live)
-    assert.equal("tensor (freed)", tostring(big))
+    assert.equal("Tensor (freed)", tostring(big))
     assert.equal("calling 'shape' on bad self (this gpt.Tensor was freed)", raised(function() big:shape() end))
     assert.equal("bad argument #1 to 'cat' (element [1]: this tensor was freed)",
       raised(function() gpt.cat { big } end))

@@ -126,6 +126,12 @@ const char *bind_typename(lua_State *L, int index) {
   return name;
 }
 
+bool bind_is_whole(lua_State *L, int index) {
+  int whole = 0;
+  if (lua_type(L, index) == LUA_TNUMBER) lua_tointegerx(L, index, &whole);
+  return whole != 0;
+}
+
 /* A float that looks like an integer ends in ".0", as Lua has it. */
 const char *bind_tostring(lua_State *L, int index) {
   char text[64];
@@ -295,9 +301,32 @@ static void push_function_table(lua_State *L, const luaL_Reg *functions) {
   bind_functions(L, functions);
 }
 
+/* __tostring of every type: what was freed can be printed, too. */
+static int print_value(lua_State *L) {
+  const char *type = lua_touserdata(L, lua_upvalueindex(2));
+  void **box = bind_look(L, 1, type);
+  if (box == NULL || *box != NULL) return lua_tocfunction(L, lua_upvalueindex(3))(L);
+  lua_pushfstring(L, "%s (freed)", strchr(type, '.') + 1);
+  return 1;
+}
+
+/* Puts print_value in the place of the type's own function, which it calls. */
+static void wrap_printing(lua_State *L, const char *type) {
+  if (lua_getfield(L, -1, "__tostring") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)type); /* a literal */
+  lua_rotate(L, -3, 2);
+  lua_pushcclosure(L, print_value, 3);
+  lua_setfield(L, -2, "__tostring");
+}
+
 void bind_type(lua_State *L, const BindType *type) {
   luaL_newmetatable(L, type->name);
   if (type->meta != NULL) bind_functions(L, type->meta);
+  wrap_printing(L, type->name);
   lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   lua_pushstring(L, type->name);
   push_function_table(L, type->methods);

@@ -142,6 +142,7 @@ int bind_type_error(lua_State *L, int index, const char *expected);
 void bind_check_any(lua_State *L, int index);
 void bind_check_type(lua_State *L, int index, int type);
 void *bind_check_userdata(lua_State *L, int index, const char *type);
+bool bind_is_whole(lua_State *L, int index); /* a number, 2 or 2.0, no text */
 lua_Integer bind_check_integer(lua_State *L, int index);
 lua_Number bind_check_number(lua_State *L, int index);
 const char *bind_check_string(lua_State *L, int index);

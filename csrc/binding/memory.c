@@ -14,7 +14,7 @@ static void set_limit(lua_State *L, GptEnv *env) {
   bind_check_type(L, 1, LUA_TTABLE);
   bind_check_options(L, 1, "gpt.memory", names);
   lua_getfield(L, 1, "limit");
-  if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0)
+  if (!bind_is_whole(L, -1) || lua_tointeger(L, -1) < 0)
     bind_error(L, "gpt.memory: limit: a whole number of bytes expected (0 for none), got %s",
                bind_word(L, -1));
   env->memory.limit = (size_t)lua_tointeger(L, -1);

@@ -17,9 +17,9 @@ results do not depend on it.
 static int set_threads(lua_State *L) {
   lua_Integer n = 0;
   if (!lua_isnoneornil(L, 1)) {
-    if (!lua_isinteger(L, 1) || lua_tointeger(L, 1) < 0)
+    if (!bind_is_whole(L, 1) || lua_tointeger(L, 1) < 0)
       return bind_error(L, "gpt.set_threads: a number of threads expected (0 or nil for the default), got %s",
-                        bind_word(L, 1));
+                        bind_shown(L, 1));
     n = lua_tointeger(L, 1);
   }
   gpt_threads_set(n > INT_MAX ? INT_MAX : (int)n);

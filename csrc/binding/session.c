@@ -86,7 +86,7 @@ static int new_session(lua_State *L) {
     bind_check_options(L, 2, "session", names);
     seeded = lua_getfield(L, 2, "seed") != LUA_TNIL;
     lua_pop(L, 1);
-    if (seeded) seed = (uint64_t)bind_integer_field(L, 2, "session", "seed", 0);
+    if (seeded) seed = (uint64_t)bind_integer_field(L, 2, "session", "seed", INT64_MIN);
     cached = bind_opt_boolean_field(L, 2, "session", "use_cache", true);
     dtype = check_cache_dtype(L, 2);
     lua_getfield(L, 2, "hooks");

@@ -157,11 +157,6 @@ The tensor as text: shape and dtype, whether it requires a gradient or which op 
 --  {3.0000, 4.5000}}
 */
 int bind_tensor_print(lua_State *L) {
-  bind_check_userdata(L, 1, BIND_TENSOR);
-  if (*bind_look(L, 1, BIND_TENSOR) == NULL) {
-    lua_pushliteral(L, "tensor (freed)");
-    return 1;
-  }
   luaL_Buffer out;
   const GptTensor *tensor = bind_hold_tensor(L, 1);
   int held = lua_gettop(L);

@@ -59,7 +59,7 @@ local INSTRUCTIONS = 1000 -- between looks at the clock
 -- @treturn string what it printed, or why it did not
 function sandbox.run(text, options)
   gpt.forbid_files()
-  gpt.memory { limit = gpt.memory().live + math.tointeger(options.bytes or 1 << 30) }
+  gpt.memory { limit = gpt.memory().live + (options.bytes or 1 << 30) }
   local lines = {}
   local env = environment { model = options.model }
   function env.print(...)
@@ -70,7 +70,10 @@ function sandbox.run(text, options)
   local chunk, problem = load(text, "=script", "t", env)
   if not chunk then return false, problem end
   local last = os.clock() + (options.seconds or 5)
-  local thread = coroutine.create(chunk)
+  local thread = coroutine.create(function()
+    local ok, result = pcall(chunk)
+    if not ok then error(tostring(result), 0) end -- here, because a value may have a function that shows it
+  end)
   local function look()
     if os.clock() <= last then return end
     debug.sethook(thread, look, "", 1) -- from now on at every instruction, so that no pcall keeps it
@@ -79,7 +82,7 @@ function sandbox.run(text, options)
   debug.sethook(thread, look, "", INSTRUCTIONS)
   local done, result = coroutine.resume(thread)
   if done and coroutine.status(thread) == "suspended" then done, result = false, "the script yields" end
-  if not done then return false, tostring(result) end
+  if not done then return false, result end
   return true, table.concat(lines, "\n")
 end
 

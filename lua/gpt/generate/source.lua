@@ -24,6 +24,14 @@ local function feed(self, sessions, lists)
   return self.logits
 end
 
+local AHEAD = 256 -- new tokens that a session has room for at once
+
+--- How many tokens a session of a row gets room for at once: its prompt, and what comes soon, so that a step seldom asks
+-- for memory. All of a long limit would be had, and paid for, before the first token.
+function source.room(row, context_length)
+  return math.min(#row.ids + math.min(row.limit, AHEAD), context_length)
+end
+
 local Sessions = {}
 Sessions.__index = Sessions
 
@@ -31,10 +39,9 @@ Sessions.__index = Sessions
 local Fresh = {}
 Fresh.__index = Fresh
 
--- With room for all that may come, so that no step asks for memory.
 function Fresh:open(row)
   local session = self.model:session { use_cache = self.use_cache, hooks = self.hooks }
-  return session:reserve(math.min(#row.ids + row.limit, self.context_length))
+  return session:reserve(source.room(row, self.context_length))
 end
 
 function Fresh.close(_, row)
