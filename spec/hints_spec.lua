@@ -48,6 +48,8 @@ describe("names of other libraries", function()
     check {
       ["gpt.manual_seed(1)"] = "gpt has no 'manual_seed'; did you mean 'seed'?",
       ["gpt.from_pretrained 'gpt2'"] = "gpt has no 'from_pretrained'; did you mean 'load'?",
+      ["gpt.Linear(2, 3)"] = "gpt has no 'Linear'; there is gpt.nn.Linear",
+      ["gpt.AdamW(model)"] = "gpt has no 'AdamW'; there is gpt.optim.AdamW",
       ["gpt.softmax(x)"] = "gpt has no 'softmax'; it is a method of tensors: x:softmax(...)",
       ["gpt.cumsum(x, 1)"] = "gpt has no 'cumsum'; it is a method of tensors: x:cumsum(...)",
       ["gpt.save(model)"] = "gpt has no 'save'; model:save(dir) writes a model, layer:save_parameters(file) any layer's "

@@ -35,6 +35,31 @@ guest:19: gpt.train: metrics: needs Lua's library io, which this host leaves out
 guest:20: gpt.train: progress: true, false or an open file expected, got 5
 ]==]
 
+describe("the module", function()
+  it("says which library it cannot do without", function()
+    for _, library in ipairs { "table", "math", "utf8" } do
+      local output, ok = process.lua(([[
+        %s = nil
+        print(select(2, pcall(require, "gpt")))
+      ]]):format(library))
+      assert.is_true(ok, output)
+      assert.matches(("gpt: needs Lua's library %s, which this host leaves out"):format(library), output, 1, true)
+    end
+  end)
+
+  it("says of names of texts that files are forbidden", function()
+    local output = process.lua [[
+      local gpt = require "gpt"
+      gpt.forbid_files()
+      local function tell(...) print((select(2, pcall(...)):gsub("^.-: ", "", 1))) end
+      tell(gpt.dataset, "README.md", { context_length = 2 })
+      tell(gpt.train_tokenizer, "spec/none.txt", { vocab_size = 260 })
+    ]]
+    assert.equal("gpt.dataset: README.md: files are forbidden in this Lua state (gpt.forbid_files)\n"
+      .. "gpt.train_tokenizer: spec/none.txt: files are forbidden in this Lua state (gpt.forbid_files)\n", output)
+  end)
+end)
+
 describe("the module without the libraries debug, io and os", function()
   local dir
   before_each(function() dir = files.directory() end)

@@ -99,6 +99,7 @@ end
 
 local function methods_of(owner)
   if owner == "Layer" or owner == "Model" then return core._layer_methods end
+  if owner == "Server" then return (package.loaded["gpt.server"] or {})._methods or {} end
   return core._methods("gpt." .. owner) or {}
 end
 
@@ -181,7 +182,8 @@ local function of_string(given)
   local classes = { model = "Model", layer = "Layer", session = "Session", tokenizer = "Tokenizer", t = "Tensor" }
   local method = owner and name_of_method(classes[owner] or owner, plain)
   if method then return texts[method].text end
-  local names = names_of_word(word)
+  local names, class = names_of_word(word), word:gsub("^%l", string.upper)
+  if #names == 0 and texts[":" .. class] then return overview(class) end
   if #names == 0 then unknown(given) end
   if #names == 1 then return texts[names[1]].text end
   return ("There are several:\n%s\n\n%s"):format(name_list.flow(names), texts[names[1]].text)

@@ -1,6 +1,9 @@
 --- luagpt: a GPT for Lua.
 -- @module gpt
 local core = require "gpt.core"
+local needs = require "gpt.support.needs"
+
+for _, library in ipairs { "string", "table", "math", "utf8" } do needs(library, "gpt") end
 
 -- Where the package's own Lua files lie. `require` tells each the path of its file; debug is a library that hosts leave
 -- out.

@@ -288,4 +288,6 @@ end
 methods.check("a gpt.Server", Server, Server)
 Server.__close = Server.close
 
+server._methods = setmetatable({ new = server.new }, { __index = Server }) -- for gpt.help
+
 return server

@@ -3,7 +3,7 @@
 local request = lighty.r
 
 if not package.loaded["luagpt.model"] then
-  -- lighttpd empties the environment's LUA_PATH: where luagpt is in a checkout, say so.
+  -- Where luagpt is in a checkout: a service has no LUA_PATH.
   local root = os.getenv "LUAGPT_ROOT"
   if root then
     package.path = ("%s/lua/?.lua;%s/lua/?/init.lua;%s"):format(root, root, package.path)

@@ -43,6 +43,13 @@ function known_fields.index(what, methods, optional)
   end
 end
 
+-- The library in a module that has something of that name.
+local function part_with(module, name)
+  for part, value in next, module do
+    if type(value) == "table" and rawget(value, name) ~= nil then return part end
+  end
+end
+
 --- Makes a module strict, and print tell what there is; one that can be called still can. `title` is how scripts call
 -- it: "gpt", "gpt.nn".
 function known_fields.module(module, title)
@@ -52,6 +59,8 @@ function known_fields.module(module, title)
     __index = function(_, name)
       local method = title == "gpt" and core._methods("gpt.Tensor")[name]
       if method then core._raise(("gpt has no '%s'; it is a method of tensors: x:%s(...)"):format(name, name)) end
+      local part = part_with(module, name)
+      if part then core._raise(("%s has no '%s'; there is %s.%s.%s"):format(title, name, title, part, name)) end
       known_fields.refuse(title, "", tostring(name), known_fields.names(module), "gpt.help() lists what there is")
     end,
     __tostring = function()
