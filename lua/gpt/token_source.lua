@@ -41,7 +41,9 @@ end
 
 local function refuse_name(what, name)
   local quoted = validate.show(name)
-  if core._files_forbidden() then raise("%s: %s: files are forbidden in this Lua state (gpt.forbid_files)", what, name) end
+  if core._files_forbidden() then
+    raise("%s: %s: files are forbidden in this Lua state (gpt.forbid_files)", what, name)
+  end
   raise("%s: no file is called %s; a text that reads like a name is given as { text = %s }", what, quoted, quoted)
 end
 

@@ -26,7 +26,7 @@ end
 
 local AHEAD = 256 -- new tokens that a session has room for at once
 
---- How many tokens a session of a row gets room for at once: its prompt, and what comes soon, so that a step seldom asks
+--- How many tokens a session of a row gets room for at once: its prompt, and what comes soon, so that steps seldom ask
 -- for memory. All of a long limit would be had, and paid for, before the first token.
 function source.room(row, context_length)
   return math.min(#row.ids + math.min(row.limit, AHEAD), context_length)
