@@ -180,6 +180,21 @@ describe("examples/server.lua", function()
 end)
 
 describe("signals", function()
+  it("that the process ignores stay ignored", function()
+    local output, ok = process.lua([[
+      local signals = require "gpt.server.signals"
+      local stop = signals.watch()
+      local pid = io.open "/proc/self/stat":read "n"
+      os.execute("kill -INT " .. pid)
+      assert(not stop())
+      os.execute("kill -TERM " .. pid)
+      assert(stop())
+      getmetatable(stop).__close(stop)
+      os.execute("kill -INT " .. pid)
+    ]], "trap '' INT;")
+    assert.is_true(ok, output)
+  end)
+
   it("are watched once, and come back", function()
     local output, ok = process.lua [[
       local signals = require "gpt.server.signals"

@@ -42,15 +42,22 @@ static int signal_note(lua_State *L) {
   return 0;
 }
 
+/* Notes a signal from now on, unless the process ignores it: that is its parent's wish, a shell's for instance that put
+   it into the background. */
+static void watch(int number, struct sigaction *was) {
+  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+  sigemptyset(&action.sa_mask);
+  sigaction(number, NULL, was);
+  if ((was->sa_flags & SA_SIGINFO) != 0 || was->sa_handler != SIG_IGN) sigaction(number, &action, NULL);
+}
+
 /* _watch_signals(): from now on SIGTERM and SIGINT are noted. A second one of a kind does what it would have done.
    Returns false where somebody in the process watches already. */
 static int watch_signals(lua_State *L) {
-  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
   bool begun = !atomic_exchange(&watching, true);
   if (begun) {
     atomic_store(&seen, 0);
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < COUNT; i++) sigaction(numbers[i], &action, &before[i]);
+    for (size_t i = 0; i < COUNT; i++) watch(numbers[i], &before[i]);
   }
   lua_pushboolean(L, begun);
   return 1;
