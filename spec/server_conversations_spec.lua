@@ -8,6 +8,7 @@ end
 
 local chat_support = require "spec.support.chat"
 local gpt = require "gpt"
+local json = require "gpt.support.json"
 local model = loopback.model()
 local running -- the server of a spec
 
@@ -108,6 +109,70 @@ describe("a server's kept conversations", function()
     poisoned = true
     assert.truthy(complete({ prompt = "14 tokens, 8+6", max_tokens = 2 }).error)
     assert.equal(0, #running.scheduler.prefixes.idle)
+  end)
+
+  it("are kept in as little memory as their tokens take, however long they could have become", function()
+    local wide = loopback.model { context_length = 4096 }
+    local MOST, PAGE = 4096, 128 -- tokens in all; and of a page, of which the last one of each is not full
+    start({ sessions = 4, max_tokens = 4000, kept_tokens = MOST }, wide)
+    local token = 2 * wide.config.n_layers * wide.config.emb_dim * 4 -- bytes
+    local format = { type = "json_schema", json_schema = { schema = { enum = json.array { "abc", "abd" } } } }
+    complete { prompt = PROMPT, max_tokens = 4000, response_format = format } -- what is computed once
+    running:forget()
+    collectgarbage()
+    local before = gpt.memory().live
+    for i = 1, 12 do
+      assert.equal("stop", complete({ prompt = i .. PROMPT, max_tokens = 4000, response_format = format }).choices[1].finish_reason)
+    end
+    collectgarbage()
+    assert.equal(8, #running.scheduler.prefixes.idle)
+    assert.is_true(gpt.memory().live - before <= 8 * (PAGE * token + 8192))
+    for i = 1, 4 do complete { prompt = i .. ("x"):rep(2000), max_tokens = 1 } end
+    collectgarbage()
+    assert.is_true(gpt.memory().live - before <= MOST * token + 8 * (PAGE * token + 8192))
+  end)
+
+  it("are cut where they are longer than all that is kept may be", function()
+    start { kept_tokens = 20 }
+    complete { prompt = PROMPT, max_tokens = 2 }
+    assert.equal(20, running.scheduler.prefixes.tokens)
+    assert.equal(20, cached(complete { prompt = PROMPT, max_tokens = 2 }))
+    assert.equal(20, running.scheduler.prefixes.tokens)
+    running:close()
+    start { kept_tokens = 7 } -- not worth it
+    complete { prompt = PROMPT, max_tokens = 2 }
+    assert.equal(0, running.scheduler.prefixes.tokens)
+  end)
+
+  it("have nothing of those that were under way when the weights changed", function()
+    start()
+    local first = begin { prompt = PROMPT, max_tokens = 30, temperature = 0 }
+    loopback.drive(running, function() return active() == 1 end)
+    running:forget()
+    assert.equal(0, cached(complete { prompt = PROMPT, max_tokens = 1 }))
+    running:forget()
+    first:response()
+    assert.equal(0, #running.scheduler.prefixes.idle)
+    assert.equal(0, cached(complete { prompt = PROMPT, max_tokens = 1 }))
+    assert.equal(#PROMPT - 1, cached(complete { prompt = PROMPT, max_tokens = 1 }))
+  end)
+
+  it("are the API key's that asked for them", function()
+    start { api_key = { "k1", "k2" } }
+    local function by(key, more)
+      local headers = { Authorization = "Bearer " .. key }
+      return cached(loopback.ask(running, "POST", "/v1/completions", { prompt = PROMPT .. (more or ""), max_tokens = 1 }, headers).json)
+    end
+    local first = loopback.connect(running):send(loopback.request("POST", "/v1/completions",
+      { prompt = PROMPT, max_tokens = 30, temperature = 0 }, { Authorization = "Bearer k1" }))
+    loopback.drive(running, function() return active() == 1 end)
+    running:step(0)
+    assert.same({ 0, #PROMPT - 1 }, { by "k2", by "k1" })
+    first:response()
+    running:forget()
+    assert.equal(0, by "k1")
+    assert.equal(0, by("k2", "x"))
+    assert.same({ #PROMPT - 1, #PROMPT }, { by "k1", by("k2", "y") })
   end)
 
   it("keep keys and values in the dtype of the option", function()
@@ -216,6 +281,17 @@ describe("a server's sockets", function()
     client:wait_closed()
   end)
 
+  it("are not made where select could not wait for them: the server says so when it is made", function()
+    local socket, raised = require "socket", require "spec.support.raised"
+    local size = socket._SETSIZE
+    finally(function() socket._SETSIZE = size end)
+    start()
+    socket._SETSIZE = 1
+    local message = raised(loopback.start, model):gsub("number %d+", "number N")
+    assert.equal("gpt.server: 127.0.0.1 port 0: this process has so many files open that the socket has the number N, and "
+      .. "luasocket waits only for those below 1; open the server before the other files, or close some", message)
+  end)
+
   it("are waited for until something has to be done", function()
     start { request_seconds = 10 }
     local now, seen = 0, nil
@@ -255,5 +331,47 @@ describe("a server's sockets", function()
     assert.is_true(now > 200)
     client:look()
     assert.matches("^HTTP/1.1 408", client.got)
+  end)
+
+  it("are not waited for at the end for what begins then, and none has another request behind its response", function()
+    start { request_seconds = 200, idle_seconds = 200 }
+    local now, select = 0, running.listener.select
+    running.clock = function() return now end
+    local ask = loopback.request("GET", "/health")
+    local idle, begun = loopback.connect(running):send(ask), loopback.connect(running):send(ask:sub(1, 9))
+    assert.equal(200, idle:response().status)
+    running.listener.select = function(reads, writes)
+      now = now + 1
+      if now == 3 then idle.socket:send(ask:sub(1, 9)) end
+      if now == 6 then begun.socket:send(ask:sub(10) .. ask:sub(1, 9)) end -- and another one
+      return select(reads, writes, 0)
+    end
+    running:run(function() return true end)
+    assert.is_true(now < 20)
+    begun:look()
+    assert.matches("^HTTP/1.1 503", begun.got)
+    assert.matches("\r\nConnection: close\r\n", begun.got)
+    idle:look()
+    assert.equal("", idle.got)
+  end)
+
+  it("hold the end off no longer than its time, however slowly they are read", function()
+    start { finish_seconds = 100, write_seconds = 30 }
+    local now = 0
+    running.clock = function() return now end
+    local client = loopback.connect(running)
+    client.socket:setoption("recv-buffer-size", 4096)
+    loopback.drive(running, function() return #running.connections == 1 end)
+    local connection = running.connections[1]
+    connection:write(("x"):rep(8 << 20), now)
+    local send = connection.socket
+    connection.socket = { close = function() send:close() end, send = function(_, _, from) return nil, "timeout", from end }
+    running.listener.select = function()
+      now = now + 29
+      return {}, { connection.socket }
+    end
+    running:run(function() return true end)
+    assert.is_true(now > 100 and now < 200)
+    assert.equal("closed", connection.state)
   end)
 end)

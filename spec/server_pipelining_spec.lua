@@ -133,22 +133,31 @@ describe("a client that reads late", function()
       return nil, "timeout", data
     end
     local limits = { request_seconds = 5, idle_seconds = 5, write_seconds = 20, body_bytes = 100 }
-    late = require("gpt.server.connection").new(socket, limits, function(self)
-      handled = handled + 1
-      self:respond(200, {}, ("x"):rep(20000), now)
-    end, function() end, now)
+    late = require("gpt.server.connection").new(socket, limits, {
+      handle = function(self)
+        handled = handled + 1
+        self:respond(200, {}, ("x"):rep(20000), now)
+      end,
+      check = function() end,
+      has_time = function() return true end,
+    }, now)
   end)
+
+  local function receive()
+    late:receive(now)
+    late:serve(now)
+  end
 
   local function pass(seconds)
     now = now + seconds
-    late:resume(now)
+    late:serve(now)
     late:check_time(now)
     late:flush(now)
     return late.state
   end
 
   it("has its time for the next request when it has read", function()
-    late:receive(now)
+    receive()
     assert.equal(4, handled)
     assert.is_false(late:wants_input())
     taken = 10
@@ -163,7 +172,7 @@ describe("a client that reads late", function()
   end)
 
   it("is let go where it reads nothing more", function()
-    late:receive(now)
+    receive()
     assert.equal("reading", pass(19))
     assert.equal("closed", pass(2))
     assert.equal(4, handled)

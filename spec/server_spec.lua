@@ -220,7 +220,7 @@ describe("gpt.server", function()
   end)
 
   it("keeps log probabilities as little text until an answer is whole, and bounds how many a request asks for", function()
-    start { queue = 200 }
+    start { queue = 400 }
     local client = loopback.connect(running)
     collectgarbage()
     local before = collectgarbage "count"
@@ -307,6 +307,10 @@ describe("gpt.server", function()
     assert.equal("message 1: an object expected", refused { "hi" })
     assert.equal("message 1: role: a string expected", refused { { content = "hi" } })
     assert.equal("message 1: content is missing", refused { { role = "user" } })
+    assert.equal("message 1: role tool: this server calls no tools", refused { { role = "tool", content = "4" } })
+    assert.equal("message 1: tool_calls: this server calls no tools", refused { { role = "assistant", tool_calls = { { id = "x" } } } })
+    assert.equal("message 1: function_call: this server calls no tools",
+      refused { { role = "assistant", content = "", tool_calls = json.array {}, function_call = { name = "f" } } })
     assert.equal("message 1: content: a string or a list of parts expected", refused { { role = "user", content = 5 } })
     assert.equal("message 1: part 1 of content: text is all that this model reads",
       refused { { role = "user", content = { { type = "image_url" } } } })
@@ -852,7 +856,7 @@ describe("clients that cost time", function()
     local socket = { settimeout = function() end, close = function() end }
     function socket.send(_, _, from) return nil, "timeout", from - 1 + taken end
     local limits = { request_seconds = 100, write_seconds = 5, body_bytes = 100 }
-    local connection = require("gpt.server.connection").new(socket, limits, nil, nil, 0)
+    local connection = require("gpt.server.connection").new(socket, limits, {}, 0)
     connection:write(("x"):rep(100), 0)
     local function is_open(at)
       connection:flush(at)

@@ -56,24 +56,40 @@ local function storm(server, requests)
   end
 end
 
--- Bytes that the core holds once nobody is there, and what was kept for conversations that go on is gone.
-local function at_rest(server)
-  loopback.drive(server, function() return #server.connections == 0 and server.scheduler:counts() == 0 end)
-  server:forget()
+-- Bytes that the core holds, and KiB of Lua's, behind collections: what is freed may let go of more.
+local function held()
   local live
-  repeat -- what is freed may let go of more
+  repeat
     live = gpt.memory().live
     collectgarbage()
   until gpt.memory().live == live
-  return live
+  return live, collectgarbage "count"
 end
+
+-- What is held once nobody is there: without what is kept for conversations that go on, and what that is.
+local function at_rest(server)
+  loopback.ask(server, "POST", "/v1/completions", { prompt = "a", max_tokens = 1 }) -- the logits of the last pass stay
+  loopback.drive(server, function() return #server.connections == 0 and server.scheduler:counts() == 0 end)
+  local all = held()
+  server:forget()
+  local core, lua = held()
+  return core, lua, all - core
+end
+
+local SESSIONS, KEPT_TOKENS = 4, 100
+local PAGE, SMALL = 64, 8192 -- tokens of a page, bytes beside pages of a session
 
 describe("gpt.server under many requests", function()
   it("responds to each as it must, and its memory returns to where it was", function()
-    local server <close> = loopback.start(loopback.model(), { sessions = 4, queue = 2 * TOGETHER })
-    storm(server, 2 * #KINDS)
-    local before = at_rest(server)
+    local model = loopback.model()
+    local server <close> = loopback.start(model, { sessions = SESSIONS, queue = 2 * TOGETHER, kept_tokens = KEPT_TOKENS })
+    storm(server, 10 * #KINDS)
+    local core_before, lua_before = at_rest(server)
     storm(server, REQUESTS)
-    assert.equal(before, at_rest(server))
+    local core, lua, kept = at_rest(server)
+    assert.equal(core_before, core)
+    assert.is_true(math.abs(lua - lua_before) < 16) -- KiB
+    local token = 2 * model.config.n_layers * model.config.emb_dim * 4
+    assert.is_true(kept > 0 and kept <= KEPT_TOKENS * token + 2 * SESSIONS * (PAGE * token + SMALL))
   end)
 end)

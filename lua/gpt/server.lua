@@ -25,6 +25,7 @@ local raise = require "gpt.support.raise"
 local routes = require "gpt.server.routes"
 local subject = require "gpt.server.subject"
 local text = require "gpt.server.text"
+local Turns = require "gpt.server.turns"
 local validate = require "gpt.support.validate"
 local callable = require("gpt.generate.subject").callable
 
@@ -58,8 +59,9 @@ end
 -- (64) that wait, `slice` (64) tokens of prompts in a pass, `max_tokens` (4096) of an answer, `prompt_tokens`,
 -- `kept_tokens` (8192) of finished conversations, `cache_dtype` ("f32" or "f16"); `seconds` (600) for an answer,
 -- `request_seconds` (30) for a request to come, `idle_seconds` (75), `write_seconds` (30) without progress,
--- `body_bytes` (1 MiB), `connections` (128); `api_key` (a string or a list), `origins` of pages that may ask,
--- `host_names` beside loopback's; `log` (a function of a line)
+-- `finish_seconds` (600) for what is in flight at the end, `body_bytes` (1 MiB), `connections` (128);
+-- `api_key` (a string or a list), `origins` of pages that may ask, `host_names` beside loopback's; `log` (a function of
+-- a line)
 -- @treturn Server
 -- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer, sessions = 4 })
 -- print(server.port)
@@ -71,12 +73,15 @@ function server.new(model, given)
     options = settings, created = os.time(), clock = core._now, number = numbers(),
     subject = subject.describe(what, model, settings),
     connections = {},
-    ending = false, -- takes no more connections
+    ending = false, -- takes no more connections, and from then on waits until:
+    end_at = math.huge,
     accept_at = 0, -- not before, and because of that:
     accept_problem = nil,
     closed = false,
   }, Server)
-  self.scheduler = Scheduler.new(model, settings, self.subject.context_length, function(...) self:report(...) end)
+  self.turns = Turns.new(function() return self.clock() end)
+  self.scheduler = Scheduler.new(model, settings, self.subject.context_length, self.turns,
+    function(...) self:report(...) end)
   self.listener = listener.open(what, settings)
   self.host, self.port = self.listener:address()
   return self
@@ -91,6 +96,7 @@ end
 
 -- Anything that a request brings about ends in a response.
 local function handle(self, connection, request, problem)
+  self.turns:take()
   local exchange = Exchange.new {
     connection = connection, request = request, id = ("%016x"):format(self.number()), clock = self.clock,
     log = self.options.log,
@@ -120,8 +126,10 @@ local function check(self, request)
 end
 
 local function connect(self, socket, now)
-  local connection = Connection.new(socket, self.options, function(...) handle(self, ...) end,
-    function(request) check(self, request) end, now)
+  local connection = Connection.new(socket, self.options, {
+    handle = function(...) handle(self, ...) end, check = function(request) check(self, request) end,
+    has_time = function() return self.turns:has_time() end,
+  }, now)
   table.insert(self.connections, connection)
   connection.eof = not self.listener:fits(socket) -- then it is never waited for
   if #self.connections <= self.options.connections and not connection.eof then return connection:receive(now) end
@@ -184,10 +192,40 @@ local function receive(self, timeout)
   end
 end
 
-local DUTIES = { "resume", "check_time", "flush" } -- of connections, in every step
+-- Serves requests that came.
+local function serve(self)
+  local now = self.clock()
+  self.turns:step(self.connections, function(connection) attend(self, connection, "serve", now) end)
+end
+
+local DUTIES = { "check_time", "flush" } -- of connections, in every step
+
+local MOST_UNREAD = 64 << 20 -- bytes that clients may leave unread, all together
+
+-- Of those who leave more unread than their share, the one who has for longest.
+local function slowest(connections)
+  local share, first = MOST_UNREAD / #connections, nil
+  for _, connection in ipairs(connections) do
+    local much = connection:unread() > share
+    if much and not (first and first.unread_since <= connection.unread_since) then first = connection end
+  end
+  return first
+end
+
+-- Lets go of slow readers until what the others leave unread is little enough.
+local function relieve(connections)
+  local unread = 0
+  for _, connection in ipairs(connections) do unread = unread + connection:unread() end
+  while unread > MOST_UNREAD do
+    local connection = slowest(connections)
+    unread = unread - connection:unread()
+    connection:close()
+  end
+end
 
 -- Writes what is new, and lets go of connections that are over.
 local function settle(self)
+  relieve(self.connections)
   local now, open = self.clock(), {}
   for _, connection in ipairs(self.connections) do
     for _, method in ipairs(DUTIES) do attend(self, connection, method, now) end
@@ -210,29 +248,35 @@ function Server:step(timeout)
     raise("gpt.server: step: a timeout in seconds, 0 or more, expected, got %s", validate.show(timeout))
   end
   receive(self, timeout or 0)
+  serve(self)
   self.scheduler:check_time(self.clock())
   local busy = self.scheduler:turn()
   settle(self)
   return busy
 end
 
--- Whether some connection is still being answered or read.
+-- Whether something is still being answered or read that was when the end came. What begins later is not waited for.
 local function in_flight(self)
   local active, waiting = self.scheduler:counts()
+  local flying = active + waiting > 0
   for _, connection in ipairs(self.connections) do
-    if connection:unread() > 0 or connection.reader:begun() then return true end
+    connection.awaited = connection.awaited and connection:in_flight()
+    flying = flying or connection.awaited
   end
-  return active + waiting > 0
+  return flying
 end
 
---- Takes no more connections; who waits gets what it waits for. `run` then returns.
+--- Takes no more connections; who waits gets what it waits for, and each connection ends behind its response. `run`
+-- then returns, after `finish_seconds` at the latest.
 -- @function Server:finish
 -- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
 -- server:finish()
 -- server:run()
 function Server:finish()
-  self.ending = true
+  if self.ending then return end
+  self.ending, self.end_at = true, self.clock() + self.options.finish_seconds
   self.listener:close()
+  for _, connection in ipairs(self.connections) do connection:finish() end
 end
 
 -- A step; where there is no memory for one, the next is another.
@@ -243,7 +287,12 @@ local function step_on(self)
   collectgarbage()
 end
 
---- Serves until `stop` returns true: then no more is accepted, and it returns when what is in flight is done. An error
+local function is_over(self)
+  return self.ending and (not in_flight(self) or self.clock() > self.end_at)
+end
+
+--- Serves until `stop` returns true: then no more is accepted, and it returns when what is in flight is done, or
+-- `finish_seconds` are over. An error
 -- that is no request's, such as an interrupt (Ctrl-C), closes the server and is raised again; too little memory is not.
 -- @function Server:run
 -- @tparam[opt] function stop called about four times a second at least
@@ -254,7 +303,7 @@ function Server:run(stop)
     raise("gpt.server: run: a function that says when to stop expected, got %s", validate.show(stop))
   end
   local running <close> = self -- luacheck: ignore
-  while not (self.ending and not in_flight(self)) do
+  while not is_over(self) do
     if not self.ending and stop and stop() then self:finish() end
     step_on(self)
   end
@@ -275,8 +324,8 @@ function Server:close()
   self.scheduler.prefixes:clear()
 end
 
-
---- Forgets what was computed of finished conversations: to be called after a change of the model's weights.
+--- Forgets what was computed: to be called after a change of the model's weights. Conversations under way go on with
+-- what they have, and nobody else will.
 -- @function Server:forget
 -- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
 -- server:forget()

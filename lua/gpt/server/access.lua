@@ -18,11 +18,14 @@ local function has_key(keys, given)
   return found
 end
 
---- Raises 401 where the server has keys, and the request none of them.
+--- Raises 401 where the server has keys, and the request none of them. Otherwise `request.key` is the request's.
 function access.check_key(options, request)
   if not options.api_key then return end
   local given = (request.headers.authorization or ""):match "^[Bb]earer +(%S+)$"
-  if given and has_key(options.api_key, given) then return end
+  if given and has_key(options.api_key, given) then
+    request.key = given
+    return
+  end
   local what = given and "this API key is not one of the server's" or "an API key is needed: Authorization: Bearer KEY"
   error(Problem.new(401, what, { code = "invalid_api_key", headers = { ["WWW-Authenticate"] = "Bearer" } }))
 end

@@ -8,6 +8,8 @@ local Connection = {}
 Connection.__index = Connection
 
 local AT_ONCE = 16384         -- bytes read in a step
+local OF_A_BODY = 262144      -- of a body: few passes of a slow model, then it is there
+local PROGRESS = 16384        -- bytes: a body of which so many came with a pass is on its way, however long passes take
 local MOST_BEHIND = 65536     -- bytes that are taken behind a request that is being answered
 local MOST_SERVED = 8         -- requests served in a row
 local MOST_UNREAD = 65536     -- bytes of responses that a client may leave unread and get another one
@@ -15,18 +17,24 @@ local MOST_WAITING = 1 << 20  -- bytes of a stream that it may leave unread befo
 local LINGER_SECONDS = 2
 local NOTHING = Outbox.new()  -- what a closed one writes: closing works without memory, too
 
--- socket: does not block. limits: the server's options. handle(connection, request): answers with connection:respond,
--- or keeps the connection and does so later; check(request): raises a Problem before the body comes.
-function Connection.new(socket, limits, handle, check, now)
+-- socket: does not block. limits: the server's options. server: its `handle(connection, request)` answers with
+-- connection:respond, or keeps the connection and does so later; its `check(request)` raises a Problem before the body
+-- comes; its `has_time()` says whether another request may be served in this step.
+function Connection.new(socket, limits, server, now)
   socket:settimeout(0)
   return setmetatable({
-    socket = socket, limits = limits, handle = handle, check = check,
+    socket = socket, limits = limits, handle = server.handle, check = server.check, has_time = server.has_time,
     reader = Reader.new(limits.body_bytes),
     state = "reading",     -- "answering": a request is being served; "finishing": the last response is being written;
                            -- "lingering": it was, and the client may still be sending; "closed"
     deadline = now + limits.request_seconds,
     outbox = Outbox.new(), -- what is to be written
-    behind = false,        -- requests that have come may wait, because others are served first, or it does not read
+    unread_since = now,    -- when the oldest of that was
+    came = 0,              -- bytes, in this step
+    behind = false,        -- what came may be a request: it waits where others are served first, or it does not read
+    behind_since = now,
+    served = 0,            -- requests, in this step
+    awaited = false,       -- the server is ending, and waits for it
     request = nil,         -- being answered
     begun = false,         -- its response is
     last = false,          -- closes behind this response
@@ -49,7 +57,7 @@ end
 --- Queues text.
 function Connection:write(text, now)
   if self.state == "closed" then return end
-  if self.outbox.bytes == 0 then self.write_deadline = now + self.limits.write_seconds end
+  if self.outbox.bytes == 0 then self.unread_since, self.write_deadline = now, now + self.limits.write_seconds end
   self.outbox:add(text)
 end
 
@@ -98,6 +106,11 @@ function Connection:flush(now)
   if self.state == "finishing" then linger(self, now) end
 end
 
+local function set_behind(self, now)
+  if not self.behind then self.behind_since = now end
+  self.behind = true
+end
+
 --- The end of a response. The next request may be read.
 function Connection:done(now)
   if self.state == "closed" then return end
@@ -107,6 +120,7 @@ function Connection:done(now)
     if self:unread() == 0 then linger(self, now) end
   else
     self.state, self.deadline = "reading", reading_deadline(self, now)
+    if self.reader:waiting() > 0 then set_behind(self, now) end
   end
 end
 
@@ -146,7 +160,7 @@ end
 
 --- Responds with a problem to a request that cannot be read, or may not come further.
 function Connection:refuse(problem, now)
-  if problem.close or self.reader.part ~= "head" then self.last = true end
+  if problem.close or self.reader:in_body() then self.last = true end
   self.state = "answering"
   self.handle(self, self.request, problem, now)
 end
@@ -170,38 +184,61 @@ local function advance(self, now)
   return "refused"
 end
 
--- Whether the next request has to wait: others are served after so many in a row, and a client that does not read what
--- it asked for gets no more of it.
-local function waits(self, served)
-  return self.reader:waiting() > 0 and (served == MOST_SERVED or self:unread() > MOST_UNREAD)
+-- Whether the next request has to wait: others are served after so many in a row, or where there is no time for more in
+-- this step; and a client that does not read what it asked for gets no more of it.
+local function waits(self)
+  return self.reader:waiting() > 0
+    and (self.served == MOST_SERVED or self:unread() > MOST_UNREAD or not self.has_time())
 end
 
--- Serves the requests that are whole, until one has to wait. Where the client sends no more, they were the last.
-local function serve(self, now)
-  local served = 0
+--- Whether what came may be a request that waits for its turn alone.
+function Connection:is_next()
+  return self.behind and self.state == "reading" and self:unread() <= MOST_UNREAD
+end
+
+-- Serves the requests that are whole, until one has to wait.
+local function serve_whole(self, now)
   repeat
-    self.behind = waits(self, served)
+    self.behind = waits(self)
     local what, request
     if not self.behind then what, request = advance(self, now) end
     if what == "done" then
       self.state = "answering"
       self.handle(self, request, nil, now)
     end
-    if what ~= "head" then served = served + 1 end
+    if what == "done" or what == "refused" then self.served = self.served + 1 end
   until not what or self.state ~= "reading"
+end
+
+--- Serves the requests that are whole, until one has to wait. Where the client sends no more, they were the last. Where
+-- there is none yet, the client's time for it does not count while it was not looked at.
+function Connection:serve(now)
+  self.served = 0
+  if not self:is_next() then return end
+  local waited = now - self.behind_since
+  serve_whole(self, now)
+  if self.served > 0 then self.behind_since = now end
+  if self.served == 0 and not self.behind then self.deadline = self.deadline + waited end
   if self.eof then self:gone(now) end
 end
 
---- Reads what came, and serves it; what comes while a request is being answered waits, or responses would mix.
+-- How many bytes are read at once. What comes while a request is being answered waits, or responses would mix.
+local function room(self)
+  if self.state == "answering" then return MOST_BEHIND - self.reader:waiting() end
+  return self.reader:in_body() and OF_A_BODY or AT_ONCE
+end
+
+--- Reads what came, which `serve` looks at.
 function Connection:receive(now)
   local idle = self.state == "reading" and not self.reader:begun()
-  local data, problem, partial = self.socket:receive(AT_ONCE)
+  local data, problem, partial = self.socket:receive(room(self))
   data = data or partial
   if self.state == "lingering" then data = "" end
+  self.came = #data
   if data ~= "" then
     if idle then self.deadline = now + self.limits.request_seconds end
     self.reader:add(data)
-    if self.state == "reading" then serve(self, now) end
+    if self.state == "reading" then set_behind(self, now) end
   end
   if problem and problem ~= "timeout" then self:gone(now) end
 end
@@ -216,17 +253,6 @@ function Connection:gone(now)
   self:done(now)
 end
 
--- Whether requests wait for their turn alone.
-local function is_next(self)
-  return self.behind and self:unread() <= MOST_UNREAD
-end
-
---- Goes on with what was read behind the last request.
-function Connection:resume(now)
-  if self.state ~= "reading" or self.reader:waiting() == 0 or self.behind and not is_next(self) then return end
-  serve(self, now)
-end
-
 --- Whether it wants to be read.
 function Connection:wants_input()
   if self.eof or self.state == "closed" or self.state == "finishing" then return false end
@@ -234,14 +260,33 @@ function Connection:wants_input()
   return not self.behind and self:unread() <= MOST_UNREAD
 end
 
+--- The server is ending: what is being read or answered is the last.
+function Connection:finish()
+  self.last, self.awaited = true, true
+end
+
+--- Whether it is being read or answered, or does not have all of a response yet.
+function Connection:in_flight()
+  if self.state == "reading" then return self.reader:begun() or self:unread() > 0 end
+  return self.state == "answering" or self.state == "finishing"
+end
+
+-- Whether its time to send is over, and it is the client who is slow: not the server, which looks at what came once in
+-- a pass.
+local function is_late(self, now, came)
+  return now > self.deadline and not self.behind and came < PROGRESS
+end
+
 --- Ends what takes too long. A request that was begun is told.
 function Connection:check_time(now)
   if self.state == "closed" then return end
+  local came = self.came
+  self.came = 0
   if self:unread() > 0 then
     if now > self.write_deadline then self:close() end
   elseif self.state == "lingering" then
     if now > self.deadline then self:close() end
-  elseif self.state == "reading" and now > self.deadline then
+  elseif self.state == "reading" and is_late(self, now, came) then
     if not self.reader:begun() then return self:close() end
     self:refuse(Problem.new(408, "the request did not come within the time for it", { close = true }), now)
   end
@@ -249,7 +294,7 @@ end
 
 --- When it has to be looked at again.
 function Connection:next_deadline()
-  if is_next(self) then return -math.huge end
+  if self:is_next() then return -math.huge end
   if self:unread() > 0 then return self.write_deadline end
   if self.state == "reading" or self.state == "lingering" then return self.deadline end
   return math.huge

@@ -23,10 +23,23 @@ local function check(what, options, ok, problem)
   return raise("%s: %s port %d: %s", what, options.host, options.port, problem)
 end
 
+-- Whether select can wait for a socket: the system numbers them, and select's set ends somewhere.
+local function fits(any) return any:getfd() < socket._SETSIZE end
+
+local function check_number(what, options, self)
+  if fits(self) then return end
+  local number = self:getfd()
+  self:close()
+  raise("%s: %s port %d: this process has so many files open that the socket has the number %d, and luasocket waits "
+    .. "only for those below %d; open the server before the other files, or close some", what, options.host,
+    options.port, number, socket._SETSIZE)
+end
+
 --- Binds to the options' host and port.
 function listener.open(what, options)
   local make = options.host:find ":" and socket.tcp6 or socket.tcp4
   local self = check(what, options, make())
+  check_number(what, options, self)
   self:setoption("reuseaddr", true)
   if options.reuse_port then check(what, options, self:setoption("reuseport", true)) end
   local ok, problem = self:bind(options.host, options.port)
@@ -51,9 +64,9 @@ function Listener:accept()
   return client, problem ~= "timeout" and problem or nil
 end
 
---- Whether select can wait for it: the system numbers sockets, and select's set ends somewhere.
+--- Whether it can be waited for.
 function Listener.fits(_, client)
-  return client:getfd() < socket._SETSIZE
+  return fits(client)
 end
 
 --- Lets go of the port.

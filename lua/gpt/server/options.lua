@@ -49,6 +49,7 @@ local FIELDS = {
   { "request_seconds", validate.positive(), 30 },
   { "idle_seconds", validate.positive(), 75 },
   { "write_seconds", validate.positive(), 30 },
+  { "finish_seconds", validate.positive(), 600 },
   { "api_key", texts },
   { "origins", texts },
   { "host_names", texts },

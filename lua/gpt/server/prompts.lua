@@ -85,11 +85,25 @@ local function read_content(i, content)
   return table.concat(pieces)
 end
 
+-- Calls of tools, and what they returned, would be lost: this server writes text alone.
+local function check_tools(i, message)
+  if message.role == "tool" or message.role == "function" then
+    Problem.field("messages", "message %d: role %s: this server calls no tools", i, message.role)
+  end
+  for _, name in ipairs { "tool_calls", "function_call" } do
+    local value = fields.get(message, name)
+    if value ~= nil and not (type(value) == "table" and next(value) == nil) then
+      Problem.field("messages", "message %d: %s: this server calls no tools", i, name)
+    end
+  end
+end
+
 -- "developer" is what "system" is called for some models of OpenAI's.
 local function read_message(i, message)
   if not json.is_object(message) then Problem.field("messages", "message %d: an object expected", i) end
   local role, content = message.role, fields.get(message, "content")
   if type(role) ~= "string" then Problem.field("messages", "message %d: role: a string expected", i) end
+  check_tools(i, message)
   if content == nil and role ~= "assistant" then Problem.field("messages", "message %d: content is missing", i) end
   return { role = role == "developer" and "system" or role, content = read_content(i, content) }
 end

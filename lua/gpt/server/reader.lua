@@ -41,9 +41,19 @@ end
 --- How many bytes wait behind the request that was read last.
 Reader.waiting = rest
 
+--- Whether a head was read whose body is not whole.
+function Reader:in_body()
+  return self.part ~= "head"
+end
+
 --- Whether a request has begun.
 function Reader:begun()
-  return self.part ~= "head" or rest(self) > 0
+  return self:in_body() or rest(self) > 0
+end
+
+--- How many bytes it holds.
+function Reader:size()
+  return rest(self) + (self:in_body() and self.bytes or 0)
 end
 
 -- Takes what comes before a mark, and the mark; nil where it is not there yet.

@@ -71,23 +71,25 @@ local function schema_text(format)
   return json.encode(schema)
 end
 
--- The grammar of response_format, or nil.
-local function read_grammar(body)
+--- The schema of response_format, as text; nil for plain text.
+function sampling.schema(body)
   local schema = schema_text(fields.object(body, "response_format") or { type = "text" })
-  if not schema then return nil end
-  if #schema > MOST_SCHEMA then
+  if schema and #schema > MOST_SCHEMA then
     Problem.field("response_format", "response_format: a schema may have %d bytes", MOST_SCHEMA)
   end
+  return schema
+end
+
+--- The grammar of a schema. That may take a second, and megabytes.
+function sampling.grammar(schema)
   local ok, made = attempt(grammar.read, "response_format", { json_schema = schema })
   if not ok then Problem.field("response_format", "%s", text.message(made)) end
   return made
 end
 
---- The settings of a row, as the generating loop takes them.
--- @tparam integer limit new tokens, at most
-function sampling.read(body, limit)
+--- The settings of a row, as the generating loop takes them; but for its limit and its grammar, which come later.
+function sampling.read(body)
   return checks.read("server", {
-    max_new_tokens = limit,
     temperature = fields.number(body, "temperature", 0, 2) or 1,
     top_p = top_p(body),
     top_k = top_k(body),
@@ -95,7 +97,6 @@ function sampling.read(body, limit)
     repetition_penalty = repetition_penalty(body),
     seed = fields.whole(body, "seed", math.mininteger),
     stop = fields.strings(body, "stop", MOST_STOPS),
-    grammar = read_grammar(body),
   })
 end
 

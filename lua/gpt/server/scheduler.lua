@@ -4,19 +4,23 @@ local Prefixes = require "gpt.server.prefixes"
 local Problem = require "gpt.server.problem"
 local Run = require "gpt.generate.run"
 local guard = require "gpt.server.guard"
+local matchers = require "gpt.grammar.matchers"
 local source = require "gpt.generate.source"
 
 local Scheduler = {}
 Scheduler.__index = Scheduler
 
--- settings: the server's options. report(problem): told of what fails in the model.
-function Scheduler.new(model, settings, context_length, report)
+local MOST_GRAMMARS = 128 << 20 -- bytes of the grammars of answers that are not over; others' are made later
+
+-- settings: the server's options. turns: whether there is time for more in this step (turns.lua). report(problem): told
+-- of what fails in the model.
+function Scheduler.new(model, settings, context_length, turns, report)
   local prefixes = Prefixes.new(model, {
     cache_dtype = settings.cache_dtype, context_length = context_length,
-    most = settings.kept_tokens > 0 and 2 * settings.sessions or 0, most_tokens = settings.kept_tokens,
+    most = 2 * settings.sessions, most_tokens = settings.kept_tokens,
   })
   return setmetatable({
-    settings = settings, prefixes = prefixes, report = report,
+    settings = settings, prefixes = prefixes, turns = turns, report = report, most_grammars = MOST_GRAMMARS,
     run = Run.over(source.stored(prefixes, context_length, settings.slice)),
     waiting = {}, -- rows, the first come first
     owner = {},   -- the answer of each row, waiting or active
@@ -37,13 +41,23 @@ local function enter(self, answer)
   end
 end
 
+--- How many rows the answer to a request may have.
+function Scheduler.most_rows(settings)
+  return settings.sessions + settings.queue - settings.queue // 2
+end
+
+--- Raises 429 where too many wait for n rows more. Several leave half the queue to others.
+function Scheduler:check_room(n)
+  local settings = self.settings
+  local room = n == 1 and settings.sessions + settings.queue or Scheduler.most_rows(settings)
+  if #self.run.rows + #self.waiting + n <= room then return end
+  error(Problem.new(429, "too many requests are waiting; try again in a moment", {
+    code = "queue_full", headers = { ["Retry-After"] = 1 } }))
+end
+
 --- Takes an answer. Raises 429 where too many wait.
 function Scheduler:submit(answer)
-  local free = self.settings.sessions - #self.run.rows + self.settings.queue
-  if #self.waiting + #answer.rows > free then
-    error(Problem.new(429, "too many requests are waiting; try again in a moment", {
-      code = "queue_full", headers = { ["Retry-After"] = 1 } }))
-  end
+  self:check_room(#answer.rows)
   local ok, problem = pcall(enter, self, answer)
   if ok then return end
   self:drop(answer)
@@ -112,17 +126,76 @@ local function step(self)
   until ok
 end
 
+-- The answer that has waited longest for its grammar, or nil.
+local function next_to_prepare(self)
+  for _, row in ipairs(self.waiting) do
+    local answer = self.owner[row]
+    if answer.prepare then return answer end
+  end
+end
+
+local function grammar_bytes(self)
+  local counted, bytes = {}, 0
+  for answer in pairs(self.answers) do
+    local grammar = answer.grammar
+    if grammar and not counted[grammar] then
+      counted[grammar], bytes = true, bytes + matchers.bytes(grammar)
+    end
+  end
+  return bytes
+end
+
+local function prepare_one(self, answer)
+  self.turns:take()
+  local ok, problem = guard(answer.prepare)
+  if ok then
+    answer.grammar, answer.prepare = problem, nil
+    return
+  end
+  self:drop(answer)
+  answer:fail(problem, "the server failed; its log has more")
+  if not Problem.is(problem) then self.report(problem) end
+end
+
+-- Makes grammars of answers that wait: one a turn, more where that takes no time, and none while those that are there
+-- take much memory.
+local function prepare(self)
+  local answer, first = next_to_prepare(self), true
+  while answer and (first or self.turns:has_time()) and grammar_bytes(self) < self.most_grammars do
+    prepare_one(self, answer)
+    answer, first = next_to_prepare(self), false
+  end
+end
+
+-- The place in line of the row that is next: the first of an answer that has the fewest under way.
+local function next_in_line(self)
+  local active, place, fewest = {}, nil, math.huge
+  for _, row in ipairs(self.run.rows) do
+    local answer = self.owner[row]
+    active[answer] = (active[answer] or 0) + 1
+  end
+  for i, row in ipairs(self.waiting) do
+    local answer = self.owner[row]
+    local n = active[answer] or 0
+    if n < fewest and not answer.prepare then place, fewest = i, n end
+  end
+  return place
+end
+
 local function admit(self)
-  while #self.waiting > 0 and #self.run.rows < self.settings.sessions do
-    self.run:join(self.waiting[1])
-    table.remove(self.waiting, 1)
+  while #self.run.rows < self.settings.sessions do
+    local place = next_in_line(self)
+    if not place then return end
+    self.run:join(self.waiting[place])
+    table.remove(self.waiting, place)
   end
 end
 
 --- One turn. Returns whether there was something to do.
 function Scheduler:turn()
+  prepare(self)
   admit(self)
-  if #self.run.rows == 0 then return false end
+  if #self.run.rows == 0 then return #self.waiting > 0 end
   step(self)
   update_all(self)
   return true

@@ -5,6 +5,7 @@ local field = require "gpt.support.field"
 local find = require "gpt.chat_template.find"
 local generation = require "gpt.generate.subject"
 local raise = require "gpt.support.raise"
+local Scheduler = require "gpt.server.scheduler"
 local tokenizers = require "gpt.generate.tokenizers"
 local turn_end = require "gpt.chat_template.turn_end"
 local validate = require "gpt.support.validate"
@@ -38,7 +39,7 @@ function subject.describe(what, model, options)
   return {
     tokenizer = tokenizer, vocab_size = model.config.vocab_size, context_length = length,
     prompt_tokens = math.min(options.prompt_tokens or length, length),
-    most_prompts = options.sessions + options.queue,
+    most_prompts = Scheduler.most_rows(options),
     name = options.name or "luagpt", template = template,
     has_templates = field(tokenizer, "apply_chat_template") ~= nil, can_chat = can,
     turn_end = can and end_of_turn(what, template, tokenizer) or nil,
