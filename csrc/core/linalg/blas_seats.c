@@ -39,7 +39,7 @@ static void wait_for_all(void) {
   while (seats.taken > 0 && pthread_cond_timedwait(&seats.left, &seats.lock, &end) == 0) continue;
 }
 
-static void go_on(void) {
+static void let_sit_again(void) {
   seats.forking = false;
   pthread_cond_broadcast(&seats.left);
   pthread_mutex_unlock(&seats.lock);
@@ -57,7 +57,7 @@ static void begin_in_child(void) {
 static void prepare_seats(void) {
   openblas_set_num_threads(1);
   seats.most = count_seats();
-  pthread_atfork(wait_for_all, go_on, begin_in_child);
+  pthread_atfork(wait_for_all, let_sit_again, begin_in_child);
 }
 
 static bool system_has_room(void) {

@@ -143,7 +143,7 @@ bool gpt_position_check(GptEnv *env, GptLayer *model, const int64_t *ids, int64_
 }
 
 /* Layers that said nothing are asked no more. */
-static void settle(GptLayer *model, bool positionwise) {
+static void note_positionwise(GptLayer *model, bool positionwise) {
   GptWalk walk;
   gpt_walk_begin(&walk, model);
   for (GptLayer *each; (each = gpt_walk_next_layer(&walk)) != NULL;) {
@@ -160,7 +160,7 @@ bool gpt_position_settle(GptEnv *env, GptLayer *model, const int64_t *ids, int64
   if (n < 2) return true;
   bool done = run_both(env, model, ids, n < TOKENS ? n : TOKENS, &check);
   bool settled = done || !env->passing;
-  if (done || check.caught >= 0) settle(model, done);
+  if (done || check.caught >= 0) note_positionwise(model, done);
   if (!done && settled) gpt_take_error(env, unused);
   env->random = random;
   free_rows(env, &check);

@@ -12,13 +12,13 @@ void gpt_merges_free(GptEnv *env, GptMerges *merges) {
   gpt_free(env, merges->slots);
 }
 
-static inline uint64_t hash_pair(const GptMerges *m, uint32_t left, uint32_t right) {
+static inline uint64_t hash_merge(const GptMerges *m, uint32_t left, uint32_t right) {
   return gpt_hash_number(m->key, (uint64_t)left << 32 | right);
 }
 
 /* The slot of a pair, or the empty one where it would go. */
 static inline size_t find_merge_slot(const GptMerges *m, uint32_t left, uint32_t right) {
-  uint64_t h = hash_pair(m, left, right);
+  uint64_t h = hash_merge(m, left, right);
   uint32_t tag = (uint32_t)h & ~RANK_MASK;
   size_t mask = m->slot_count - 1, at = (size_t)(h >> 32) & mask;
   for (; m->slots[at] != 0; at = (at + 1) & mask) {
@@ -37,7 +37,7 @@ uint32_t gpt_merges_rank(const GptMerges *m, uint32_t left, uint32_t right) {
 
 static void fill_merge_slot(GptMerges *m, size_t rank) {
   const GptMerge *merge = &m->list[rank];
-  uint32_t tag = (uint32_t)hash_pair(m, merge->left, merge->right) & ~RANK_MASK;
+  uint32_t tag = (uint32_t)hash_merge(m, merge->left, merge->right) & ~RANK_MASK;
   m->slots[find_merge_slot(m, merge->left, merge->right)] = tag | ((uint32_t)rank + 1);
 }
 
