@@ -310,12 +310,16 @@ static int print_value(lua_State *L) {
   return 1;
 }
 
-/* Puts print_value in the place of the type's own function, which it calls. */
+/* Puts print_value in the place of the type's own function, which it calls. Types without a finalizer hold no value that
+   could be freed: a pass is no box. */
 static void wrap_printing(lua_State *L, const char *type) {
-  if (lua_getfield(L, -1, "__tostring") == LUA_TNIL) {
-    lua_pop(L, 1);
+  int table = lua_gettop(L);
+  bool wrapped = lua_getfield(L, table, "__gc") != LUA_TNIL && lua_getfield(L, table, "__tostring") != LUA_TNIL;
+  if (!wrapped) {
+    lua_settop(L, table);
     return;
   }
+  lua_remove(L, -2);
   lua_getfield(L, LUA_REGISTRYINDEX, BIND_ENV_KEY);
   lua_pushlightuserdata(L, (void *)(uintptr_t)type); /* a literal */
   lua_rotate(L, -3, 2);
