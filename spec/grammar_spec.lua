@@ -26,6 +26,15 @@ describe("a grammar in GBNF", function()
     }, { 'abfyz\n\t"\\Aé\u{1F600}é', 'abcxz\n\t"\\Aé\u{1F600}é', "", "ab" })
   end)
 
+  it("has no halves of surrogate pairs, which are no characters", function()
+    matching([[root ::= [\uD700-\uE000] [^\u0000-\uD7FE] ]], { "\u{D7FF}\u{D7FF}", "\u{E000}\u{E000}" },
+      { "\xED\xA0\x80\u{E000}", "\u{E000}\xED\xBF\xBF" })
+    assert.equal("gpt.grammar: line 1, column 11: U+D800 is no character", error_of [[root ::= "\uD800"]])
+    assert.equal("gpt.grammar: line 1, column 11: U+D800 is no character", error_of [[root ::= [\uD800-\uDFFF] ]])
+    assert.equal("gpt.grammar: line 1, column 16: a class without characters cannot be met",
+      error_of [[root ::= "a" | [^\u0000-\uD7FF\uE000-\U0010FFFF] ]])
+  end)
+
   it("may be long: places are found without going through all of it again", function()
     local rules = {}
     for i = 1, 20000 do rules[i] = ('r%d ::= "a"'):format(i) end

@@ -18,6 +18,9 @@ describe("a regular expression as a grammar", function()
     matching([[[\w.+-]+@\w+(\.\w+)+]], { "a.b+c@d.ef" }, { "a@b", "@b.c" })
     matching([[[^a-c\]\-][a-]\S\D\W\s]], { "x-é\u{3B1}- ", "zaxx!\t" }, { "a-xx! ", "xbxx! ", "xa xx ", "xax1! " })
     matching([[\u00e9\x41\t\cA\u{1F600}\/\0[\b]\n\f\v\r]], { "éA\t\1\u{1F600}/\0\8\n\f\v\r" }, { "" })
+    matching([[\uD83D\uDE00[\ud83d\ude01-\u{1F603}]\u{00041}]], { "\u{1F600}\u{1F602}A" }, { "\u{1F600}\u{1F600}A" })
+    matching([[[\u{D700}-\u{E000}]] .. "]", { "\u{D7FF}", "\u{E000}" }, { "\xED\xA0\x80", "\u{E001}" })
+    matching([[[^\u{0}-\u{D7FE}]] .. "]", { "\u{D7FF}", "\u{E000}" }, { "\xED\xA0\x80", "a" })
     matching(".+", { "aé\u{1F600}\t" }, { "a\n", "\r", "\u{2028}", "" })
     matching([[\é\.\$]], { "é.$" }, {})
   end)
@@ -26,7 +29,7 @@ describe("a regular expression as a grammar", function()
     matching([[a|b*c+?|(?<n>x){2,}\.|(?P<m>y)]], { "a", "bbcc", "c", "xxx.", "y" }, { "x.", "bb", "" })
     matching("(|a)+|", { "", "aaa" }, { "b" })
     matching("a{2}b{0,2}?c{1,}", { "aac", "aabbcc" }, { "ac", "aabbb", "aabbbc" })
-    matching("{a}{,3}", { "{a}{,3}" }, { "a" })
+    matching([[\{a\}\]{2}[{}[]{1}]], { "{a}]]{", "{a}]][" }, { "{a}]{" })
   end)
 
   it("says where it cannot be followed", function()
@@ -54,7 +57,17 @@ describe("a regular expression as a grammar", function()
       ["a{3,1}"] = "column 2: {3,1}: the least is more than the most",
       [ [[\q]] ] = [[column 1: unknown escape \q]],
       [ [[\07]] ] = "column 1: octal escapes are not supported",
-      [ [[\u{110000}]] ] = [[column 1: \u{...} of hex digits expected]],
+      [ [[\u{110000}]] ] = "column 1: U+110000 is no character",
+      [ [[\u{00000FFFFFFFFFFFF}]] ] = "column 1: U+FFFFFFF is no character",
+      [ [[\u{}]] ] = [[column 1: \u{...} of hex digits expected]],
+      [ [[\u{D800}]] ] = "column 1: U+D800 is no character",
+      [ [[\uD83D-]] ] = "column 1: U+D83D is no character",
+      [ [[a|b[\uDFFF]] .. "]"] = "column 5: U+DFFF is no character",
+      [ [[a[^\u{0}-\u{D7FF}\u{E000}-\u{10FFFF}]|b]] ] = "column 2: a class without characters cannot be met",
+      ["a{,3}"] = [[column 2: { begins no repetition, as {2}, {2,} and {2,5} do; write \{ for the character]],
+      ["a{2, 3}"] = [[column 2: { begins no repetition, as {2}, {2,} and {2,5} do; write \{ for the character]],
+      ["x}"] = [[column 2: } closes nothing; write \} for the character]],
+      ["[a]]"] = [[column 4: ] closes nothing; write \] for the character]],
       [("("):rep(300)] = "column 201: nested more than 200 deep",
     } do
       assert.equal("gpt.grammar: regex: line 1, " .. expected, raised(function() gpt.grammar { regex = regex } end))

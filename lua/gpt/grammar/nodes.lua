@@ -80,9 +80,12 @@ local function united(ranges)
   return list
 end
 
--- The set of these ranges; nodes.never where they are none.
+-- UTF-8 has no halves of surrogate pairs: they are no characters, in no set.
+local CHARACTERS = { { 0, 0xD7FF }, { 0xE000, LAST } }
+
+-- The set of the characters in these ranges; nodes.never where there are none.
 function nodes.set(ranges)
-  local set = united(ranges)
+  local set = nodes.common(ranges, CHARACTERS)
   if #set == 0 then return nodes.never "a class without characters" end
   set.kind = "set"
   return new(set)

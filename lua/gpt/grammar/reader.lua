@@ -69,13 +69,17 @@ function Reader:character()
   return code
 end
 
+-- A code that an escape at start names, which must be a character's.
+function Reader:checked(code, start)
+  if code > 0x10FFFF or code >= 0xD800 and code <= 0xDFFF then self:fail(start, "U+%04X is no character", code) end
+  return code
+end
+
 -- The character of n hex digits that must stand here.
 function Reader:hex(n, start)
   local digits = self:match(("%x"):rep(n))
-  local code = digits and tonumber(digits, 16)
-  if not code then self:fail(start, "an escape of %d hex digits expected", n) end
-  if code > 0x10FFFF or code >= 0xD800 and code <= 0xDFFF then self:fail(start, "U+%04X is no character", code) end
-  return code
+  if not digits then self:fail(start, "an escape of %d hex digits expected", n) end
+  return self:checked(tonumber(digits, 16), start)
 end
 
 -- Calls read one level deeper.

@@ -1,11 +1,31 @@
--- Regular expressions, as ECMA 262 writes them, without what is not regular.
+-- Regular expressions, as ECMA 262 writes them with the flag u, without what is not regular.
 local Reader = require "gpt.grammar.reader"
 local classes = require "gpt.grammar.classes"
 local nodes = require "gpt.grammar.nodes"
 
 local regex = {}
 
+-- What stands for itself only behind a backslash (other programs read it in other ways), and why.
+local reserved = {
+  ["{"] = "{ begins no repetition, as {2}, {2,} and {2,5} do",
+  ["}"] = "} closes nothing",
+  ["]"] = "] closes nothing",
+}
+
 local controls = { n = 10, r = 13, t = 9, f = 12, v = 11, ["0"] = 0 }
+
+-- The character behind \u: four hex digits, twice four of a surrogate pair, or any number in braces.
+local function read_unicode(reader, start)
+  if reader:accept "{" then
+    local digits = reader:match "%x+"
+    if not digits or not reader:accept "}" then reader:fail(start, [[\u{...} of hex digits expected]]) end
+    return reader:checked(tonumber(digits:gsub("^0+(%x)", "%1"):sub(1, 7), 16), start)
+  end
+  local high, low = reader.text:match("^([Dd][89ABab]%x%x)\\u([Dd][C-Fc-f]%x%x)", reader.at)
+  if not high then return reader:hex(4, start) end
+  reader.at = reader.at + 10
+  return 0x10000 + ((tonumber(high, 16) & 0x3FF) << 10 | tonumber(low, 16) & 0x3FF)
+end
 
 -- One character after a backslash at start; nil where it is none.
 local function read_escape(reader, start)
@@ -15,12 +35,7 @@ local function read_escape(reader, start)
     return controls[letter]
   end
   if letter == "x" then return reader:hex(2, start) end
-  if letter == "u" and reader:accept "{" then
-    local code = tonumber(reader:match "%x+" or "", 16)
-    if code and code <= 0x10FFFF and reader:accept "}" then return code end
-    reader:fail(start, [[\u{...} of hex digits expected]])
-  end
-  if letter == "u" then return reader:hex(4, start) end
+  if letter == "u" then return read_unicode(reader, start) end
   if letter == "c" and reader:peek():match "%a" then return reader:match("%a"):byte() % 32 end
   if letter and letter:match "%p" then return letter:byte() end
   if letter and letter:byte() > 127 then
@@ -103,6 +118,7 @@ local function read_item(reader)
   if reader:accept "[" then return read_class(reader, start) end
   if reader:accept "." then return nodes.set(classes.any) end
   if char:match "[*+?]" or reader:match "{%d+,?%d*}" then reader:fail(start, "there is nothing to repeat") end
+  if reserved[char] then reader:fail(start, [[%s; write \%s for the character]], reserved[char], char) end
   if reader:accept "\\" then
     local named = classes.escapes[reader:peek()]
     if named then
@@ -119,7 +135,7 @@ local function read_repetition(reader, node)
   if reader:accept "*" then node = nodes.times(node, 0)
   elseif reader:accept "+" then node = nodes.times(node, 1)
   elseif reader:accept "?" then node = nodes.times(node, 0, 1)
-  elseif reader:peek(2):match "{%d" then
+  elseif reader.text:find("^{%d+,?%d*}", reader.at) then
     reader:accept "{"
     node = nodes.times(node, reader:bounds(start))
   else return node end

@@ -56,6 +56,9 @@ function values.null() return nodes.text "null" end
 
 function values.string(self, flat)
   local length = flat.length or {}
+  if flat.number_format then
+    self.context:fail(flat.path, "format %s of strings cannot be enforced: it is for numbers", flat.number_format)
+  end
   if length.most and length.most < (length.least or 0) then
     return nodes.never(flat.path .. ": maxLength is less than minLength")
   end
@@ -72,6 +75,7 @@ local function check_bound(self, flat, value)
 end
 
 function values.number(self, flat)
+  if flat.whole then return values.integer(self, flat) end
   local bounds = flat.bounds or {}
   check_bound(self, flat, bounds.low)
   check_bound(self, flat, bounds.high)

@@ -30,6 +30,7 @@ function Context.new(what, root, whitespace)
     numbers = {}, -- by schema: its number, which keys are made of
     count = 0,
     steps = 0,    -- see Context:step
+    referring = {}, -- see Context:refers
     values = {},  -- by schema: what its enum and its const hold
     texts = {},   -- what strings.lua made of patterns and formats
     leaves = {},  -- by node of one character in a pattern: its node in a string
@@ -63,6 +64,25 @@ function Context:step(path, schemas, entries)
   end
 end
 
+-- Whether there is a $ref anywhere in a part.
+function Context:refers(part)
+  if self.referring[part] == nil then
+    self.referring[part] = type(part["$ref"]) == "string"
+    for _, inner in pairs(part) do
+      if type(inner) == "table" and self:refers(inner) then self.referring[part] = true end
+    end
+  end
+  return self.referring[part]
+end
+
+-- A $ref is looked for in the whole schema: none may stand in a part with an address of its own. ("#name" is none: so
+-- drafts up to 7 wrote $anchor.)
+function Context:check_address(part, path)
+  local id = part["$id"]
+  if part == self.root or type(id) ~= "string" or id:sub(1, 1) == "#" then return end
+  if self:refers(part) then self:fail(path, "$ref below a $id that is not the root's cannot be followed") end
+end
+
 -- The schema and path that a $ref names.
 function Context:resolve(ref, path)
   if type(ref) ~= "string" or ref ~= "#" and ref:sub(1, 2) ~= "#/" then
@@ -73,6 +93,7 @@ function Context:resolve(ref, path)
     name = name:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
     name = name:gsub("~1", "/"):gsub("~0", "~")
     local index = math.tointeger(tonumber(name))
+    if type(at) == "table" then self:check_address(at, path) end
     if type(at) ~= "table" then at = nil
     elseif json.is_array(at) and index then at = at[index + 1]
     else at = at[name] end

@@ -12,7 +12,7 @@ local MOST_DEPTH = 200
 local KNOWN = {}
 for name in ([[not if then else contains minContains maxContains patternProperties propertyNames dependentRequired
   dependentSchemas dependencies unevaluatedProperties unevaluatedItems $dynamicRef $recursiveRef $dynamicAnchor
-  $recursiveAnchor contentSchema]]):gmatch "%S+" do KNOWN[name] = true end
+  $recursiveAnchor contentSchema contentEncoding contentMediaType]]):gmatch "%S+" do KNOWN[name] = true end
 
 local flatten
 

@@ -7,9 +7,12 @@
 --   order, required   names in their order; set
 --   lists             the schemas with keywords for arrays: { prefix, items, path }
 --   bounds            low, high, low_open, high_open, of numbers
+--   whole             of numbers, whole ones alone
 --   length, count, members   least and most: of strings, arrays, objects
---   pattern, format   and their paths
+--   pattern, format   of strings, and their paths
+--   number_format     the name of a format of numbers, which bounds and types have
 local attempt = require "gpt.support.attempt"
+local formats = require "gpt.grammar.schema.formats"
 local json = require "gpt.support.json"
 local validate = require "gpt.support.validate"
 local values = require "gpt.grammar.schema.values"
@@ -22,8 +25,8 @@ for _, name in ipairs(TYPES) do known_types[name] = true end
 
 -- What says nothing about values.
 keywords.annotations = {}
-for name in ([[title description default examples example $comment $schema $id $anchor deprecated readOnly
-  writeOnly $defs definitions contentEncoding contentMediaType $vocabulary]]):gmatch "%S+" do
+for name in ([[title description default examples example $comment $schema $anchor deprecated readOnly writeOnly
+  $defs definitions $vocabulary]]):gmatch "%S+" do
   keywords.annotations[name] = true
 end
 
@@ -32,7 +35,7 @@ keywords.kinds = {
   properties = "object", required = "object", additionalProperties = "object", minProperties = "object",
   maxProperties = "object", items = "array", prefixItems = "array", minItems = "array", maxItems = "array",
   additionalItems = "array", uniqueItems = "array", minLength = "string", maxLength = "string", pattern = "string",
-  format = "string", minimum = "number", maximum = "number", exclusiveMinimum = "number", exclusiveMaximum = "number",
+  minimum = "number", maximum = "number", exclusiveMinimum = "number", exclusiveMaximum = "number",
   multipleOf = "number",
 }
 
@@ -122,6 +125,8 @@ apply["const"] = function(context, flat, value, path, schema)
   only(context, flat, values_of(context, schema, "const", { value }, path), path)
 end
 
+apply["$id"] = function(context, _, _, path, schema) context:check_address(schema, path) end
+
 local function least(name, value, range)
   range[name] = math.max(range[name] or value, value)
 end
@@ -146,9 +151,14 @@ end
 -- The tighter of two bounds; of equal ones the open one.
 local function tighten(bounds, side, value, open, sign)
   local old = bounds[side]
-  if old and (old - value) * sign > 0 then return end
+  if old and (sign > 0 and old > value or sign < 0 and old < value) then return end
   bounds[side .. "_open"] = open or old == value and bounds[side .. "_open"]
   bounds[side] = value
+end
+
+local function bounds_of(flat, path)
+  flat.bounds = flat.bounds or { path = path }
+  return flat.bounds
 end
 
 local function bound(name, side, sign, open)
@@ -156,9 +166,7 @@ local function bound(name, side, sign, open)
     if type(value) == "boolean" then
       context:fail(path, "%s: a number expected (true and false are of JSON Schema's draft 4)", name)
     end
-    flat.bounds = flat.bounds or {}
-    flat.bounds.path = flat.bounds.path or path
-    tighten(flat.bounds, side, number(context, path, name, value), open, sign)
+    tighten(bounds_of(flat, path), side, number(context, path, name, value), open, sign)
   end
 end
 
@@ -171,9 +179,7 @@ function apply.multipleOf(context, flat, value, path)
   if number(context, path, "multipleOf", value) ~= 1 then
     context:fail(path, "multipleOf cannot be enforced, but for 1")
   end
-  flat.types = both(flat.types, {
-    integer = true, string = true, object = true, array = true, boolean = true, null = true,
-  })
+  flat.whole = true
 end
 
 function apply.pattern(context, flat, value, path)
@@ -182,9 +188,22 @@ function apply.pattern(context, flat, value, path)
   flat.pattern, flat.pattern_path = value, path
 end
 
+local function apply_number_format(flat, format, name, path)
+  flat.kinds.number, flat.number_format = true, name
+  flat.whole = flat.whole or format.whole
+  if not format.low then return end
+  tighten(bounds_of(flat, path), "low", format.low, false, 1)
+  tighten(bounds_of(flat, path), "high", format.high, false, -1)
+end
+
 function apply.format(context, flat, value, path)
+  local of_numbers = formats.numbers[value]
+  if of_numbers then return apply_number_format(flat, of_numbers, value, path) end
+  if not formats.strings[value] then
+    context:fail(path, "format: one of %s expected, got %s", formats.names(), validate.show(value))
+  end
   if flat.format and flat.format ~= value then context:fail(path, "two formats at once cannot be enforced") end
-  flat.format, flat.format_path = value, path
+  flat.kinds.string, flat.format, flat.format_path = true, value, path
 end
 
 local function part_of(context, flat, schema, path)
@@ -224,13 +243,19 @@ function apply.required(context, flat, value, path)
   end
 end
 
+-- A list of items and additionalItems are how drafts up to 2019-09 write prefixItems and items.
 local function list_of(context, flat, schema, path)
   local last = flat.lists[#flat.lists]
   if last and last.schema == schema then return end
-  local prefix, items = schema.prefixItems, schema.items
-  if json.is_array(items) and (#items > 0 or schema.additionalItems ~= nil) then
-    prefix, items = items, schema.additionalItems -- as up to draft 2019-09
+  local prefix, items, more = schema.prefixItems, schema.items, schema.additionalItems
+  local listed = json.is_array(items) and (#items > 0 or more ~= nil)
+  if prefix ~= nil and json.is_array(items) then
+    context:fail(path, "prefixItems beside a list of items cannot be enforced: items is one schema there")
   end
+  if more ~= nil and more ~= true and not listed and (prefix ~= nil or items == nil) then
+    context:fail(path, "additionalItems without a list of items cannot be enforced: write items")
+  end
+  if listed then prefix, items = items, more end
   list(context, path, "prefixItems", prefix or {})
   flat.lists[#flat.lists + 1] = { schema = schema, prefix = prefix or {}, items = items, path = path }
 end

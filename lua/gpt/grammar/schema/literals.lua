@@ -27,6 +27,7 @@ local function admits(context, flat, value)
   if asks_more(flat, kind) then
     context:fail(flat.path, "enum or const beside other keywords for values of type %s cannot be enforced", kind)
   end
+  if kind == "number" and flat.whole then return false end
   if type(value) == "number" then return within(value, flat.bounds or {}) end
   if kind == "string" then return of_length(utf8.len(value), flat.length or {}) end
   return true

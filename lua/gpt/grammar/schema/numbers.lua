@@ -1,7 +1,6 @@
 -- JSON's numbers within bounds.
 local digits = require "gpt.grammar.schema.digits"
 local json = require "gpt.support.json"
-local neutral = require "gpt.support.neutral"
 local nodes = require "gpt.grammar.nodes"
 
 local numbers = {}
@@ -20,17 +19,25 @@ function numbers.whole(low, high)
   if not low or low < 0 then
     list[#list + 1] = negative(digits.whole(high and high < 0 and amount(high) or "1", low and amount(low)))
   end
+  if #list == 0 then return nodes.never "no whole number between the bounds" end
   return nodes.choice(list)
 end
 
--- A number's amount as digits, or nil where it has too many.
+-- Digits before and behind the point, where it moves to the right by an exponent.
+local function shifted(whole, fraction, exponent)
+  local all, at = whole .. fraction, #whole + exponent
+  if at < 1 then all, at = ("0"):rep(1 - at) .. all, 1 end
+  all = all .. ("0"):rep(at - #all)
+  return all:sub(1, at), all:sub(at + 1)
+end
+
+-- A number's amount as digits, the fewest that are read as it; or nil where they are too many.
 function numbers.decimal(value)
-  local shown = json.encode(math.abs(value))
-  if shown:find "e" then shown = neutral.format("%.20f", math.abs(value)) end
-  if tonumber(shown) ~= math.abs(value) then return nil end
-  local whole, fraction = shown:match "^(%d+)%.?(%d*)$"
-  fraction = fraction and fraction:gsub("0+$", "")
-  if not whole or #whole > 15 or #fraction > 20 then return nil end
+  local whole, fraction, exponent = json.encode(math.abs(value)):match "^(%d+)%.?(%d*)e?([+-]?%d*)$"
+  if not whole then return nil end -- the least integer has no amount
+  whole, fraction = shifted(whole, fraction, math.tointeger(tonumber(exponent)) or 0)
+  whole, fraction = whole:gsub("^0+(%d)", "%1"), fraction:gsub("0+$", "")
+  if #whole > 15 or #fraction > 20 then return nil end
   return whole, fraction
 end
 

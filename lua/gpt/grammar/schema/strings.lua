@@ -1,11 +1,10 @@
 -- JSON's strings: any, by length, by a pattern, by a format.
 local counted = require "gpt.grammar.schema.counted"
+local formats = require "gpt.grammar.schema.formats"
 local json = require "gpt.support.json"
 local name_list = require "gpt.support.name_list"
-local neutral = require "gpt.support.neutral"
 local nodes = require "gpt.grammar.nodes"
 local regex = require "gpt.grammar.regex"
-local validate = require "gpt.support.validate"
 
 local strings = {}
 
@@ -87,39 +86,14 @@ local function searched(node, opened, closed)
   return sequence { opened and nodes.nothing or anything, node, closed and nodes.nothing or anything }
 end
 
--- Of the years 1000 to 9999, by the Gregorian calendar.
-local leap_year = "([1-9]\\d(0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
-local date = "([1-9]\\d{3}-((0[1-9]|1[0-2])-(0[1-9]|1\\d|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)|"
-  .. leap_year .. "-02-29)"
-local time = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)"
-local byte = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
-
--- By name: a regular expression for (some of) the texts of a format.
-strings.formats = {
-  date = date, time = time, ["date-time"] = date .. "T" .. time,
-  uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-  email = "[A-Za-z0-9_+-]{1,32}(\\.[A-Za-z0-9_+-]{1,31})?@([a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\\.){1,3}[a-z]{2,8}",
-  ipv4 = ("%s\\.%s\\.%s\\.%s"):format(byte, byte, byte, byte),
-}
-
 local function whole(alternative) return alternative end
-
-local function names_of_formats()
-  local names = {}
-  for name in pairs(strings.formats) do names[#names + 1] = name end
-  neutral.sort(names)
-  return table.concat(names, ", ")
-end
 
 local function read_characters(context, flat)
   if flat.pattern then
     local what = ("%s: %s: pattern"):format(context.what, name_list.path(flat.pattern_path))
     return regex.read(what, flat.pattern, searched)
   end
-  if not strings.formats[flat.format] then
-    context:fail(flat.format_path, "format: one of %s expected, got %s", names_of_formats(), validate.show(flat.format))
-  end
-  return regex.read("format", strings.formats[flat.format], whole)
+  return regex.read("format", formats.strings[flat.format], whole)
 end
 
 -- What `make` makes of a flat's pattern or format: once for each, kept under a name.
