@@ -162,12 +162,14 @@ setup-mpi:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build mpi
 setup-test:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test
+setup-schemas:
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test schemas
 setup-arm:
 	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test arm
 setup-fuzz:
 	@CC=clang LUA='$(LUA)' .ci/setup build fuzz
 setup-ci:
-	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test mpi lint docs rocks chroots
+	@CC='$(CC)' LUA='$(LUA)' .ci/setup build test schemas mpi lint docs rocks chroots
 setup-docs:
 	@LUA='$(LUA)' .ci/setup docs
 
@@ -316,6 +318,12 @@ arguments: setup-test
 run-arguments: $(CORE) $(MADE)
 	@LUAGPT_ARGUMENTS=1 $(BUSTED) spec/arguments_spec.lua
 
+# A thousand random JSON schemas, and what their grammars take, judged by the Python package jsonschema; the specs try some.
+schemas: setup-schemas
+	@$(MAKE) --no-print-directory run-schemas
+run-schemas: $(CORE) $(MADE)
+	@LUAGPT_SCHEMAS=1000 $(BUSTED) spec/schemas_spec.lua
+
 # Warnings are errors, for every compiler there is; and who may know whom.
 LINT_COMPILERS = gcc clang
 lint: $(LINT_COMPILERS:%=lint-%)
@@ -413,8 +421,8 @@ help:
 	@echo 'make mpi      build $(MPI), for training by several processes (installed where it was built)'
 	@echo 'make install  PREFIX=/usr/local, or LUADIR= and LIBDIR=; DESTDIR='
 	@echo 'make faults   let every allocation, call on files and moment of a save fail; ARGS: one kind, one case'
-	@echo 'make lint, make asan, make tsan, make fuzz, make arguments, make test-arm, make bench, make bench-products, make docs, make clean'
+	@echo 'make lint, make asan, make tsan, make fuzz, make arguments, make schemas, make test-arm, make bench, make bench-products, make docs, make clean'
 
 .DEFAULT_GOAL = all
-.PHONY: arguments run-arguments all objects always faults mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
+.PHONY: arguments run-arguments schemas run-schemas setup-schemas all objects always faults mpi run-mpi setup setup-mpi setup-test setup-fuzz setup-arm setup-ci test-arm run-test-arm probe chat run-chat demo run-demo test run-test asan run-asan tsan run-tsan fuzz run-fuzz bench bench-products lint env install static static-libs rock docs run-docs setup-docs clean help
 -include $(OBJECTS:.o=.d) $(MPI_OBJECTS:.o=.d) $(BUILD)/obj/static/preload.d
