@@ -187,6 +187,23 @@ describe("grammars of requests", function()
     for _, client in ipairs(clients) do assert.equal(200, client:response().status) end
   end)
 
+  it("leave half the time to conversations under way", function()
+    start { sessions = 2 }
+    watch()
+    local other = send(complete { prompt = "a", max_tokens = 60, temperature = 0 })
+    loopback.drive(running, function() return running.scheduler:counts() == 1 end)
+    local row, drawn = running.scheduler.run.rows[1], {}
+    for i = 1, 3 do send(complete { prompt = "a", max_tokens = 60, response_format = schema(i) }) end
+    while made < 3 do
+      local before = made
+      running:step(0)
+      now = now + 0.1 -- a pass
+      if made > before then drawn[made] = row.output.drawn end
+    end
+    assert.is_true(drawn[2] - drawn[1] >= 9 and drawn[3] - drawn[2] >= 9)
+    assert.equal(200, other:response().status)
+  end)
+
   it("wait while those that are there take much memory", function()
     start { sessions = 8 }
     local clients = {}

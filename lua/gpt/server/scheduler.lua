@@ -23,6 +23,7 @@ function Scheduler.new(model, settings, context_length, turns, report)
     settings = settings, prefixes = prefixes, turns = turns, report = report, most_grammars = MOST_GRAMMARS,
     run = Run.over(source.stored(prefixes, context_length, settings.slice)),
     waiting = {}, -- rows, the first come first
+    prepare_at = -math.huge, -- when the next grammar may be made, unless nobody else is there
     owner = {},   -- the answer of each row, waiting or active
     answers = {}, -- those that are not over
   }, Scheduler)
@@ -158,13 +159,18 @@ local function prepare_one(self, answer)
 end
 
 -- Makes grammars of answers that wait: one a turn, more where that takes no time, and none while those that are there
--- take much memory.
+-- take much memory. Rows under way then advance for as long as that took: half the time is theirs, whatever others ask
+-- for.
 local function prepare(self)
+  local begin = self.turns.clock()
+  if begin < self.prepare_at and #self.run.rows > 0 then return end
   local answer, first = next_to_prepare(self), true
   while answer and (first or self.turns:has_time()) and grammar_bytes(self) < self.most_grammars do
     prepare_one(self, answer)
     answer, first = next_to_prepare(self), false
   end
+  local now = self.turns.clock()
+  self.prepare_at = now + (now - begin)
 end
 
 -- The place in line of the row that is next: the first of an answer that has the fewest under way.
