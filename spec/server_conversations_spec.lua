@@ -132,6 +132,20 @@ describe("a server's kept conversations", function()
     assert.is_true(gpt.memory().live - before <= MOST * token + 8 * (PAGE * token + 8192))
   end)
 
+  it("go where one that is under way finds no memory for more", function()
+    local wide = loopback.model { context_length = 4096 }
+    start({ kept_tokens = 4096 }, wide)
+    for i = 1, 4 do complete { prompt = i .. ("x"):rep(600), max_tokens = 1 } end
+    assert.equal(4, #running.scheduler.prefixes.idle)
+    collectgarbage()
+    gpt.memory { limit = gpt.memory().live + 500 * 2 * wide.config.n_layers * wide.config.emb_dim * 4 }
+    local response = complete { prompt = "y", max_tokens = 900, temperature = 0 }
+    gpt.memory { limit = 0 }
+    assert.equal("length", response.choices[1].finish_reason)
+    assert.equal(900, response.usage.completion_tokens)
+    assert.is_true(#running.scheduler.prefixes.idle < 5)
+  end)
+
   it("are cut where they are longer than all that is kept may be", function()
     start { kept_tokens = 20 }
     complete { prompt = PROMPT, max_tokens = 2 }

@@ -2,6 +2,7 @@
 -- generating loop takes its sessions from here (source.stored).
 local core = require "gpt.core"
 local guard = require "gpt.server.guard"
+local source = require "gpt.generate.source"
 
 local Prefixes = {}
 Prefixes.__index = Prefixes
@@ -93,13 +94,12 @@ local function take(self, row)
   return ok and made or with_room(self, fresh, self)
 end
 
---- A session for a row, with room for all its tokens. Rows with different `key` share nothing.
+--- A session for a row, with room for those that come soon. Rows with different `key` share nothing.
 function Prefixes:open(row)
   local session = take(self, row)
   row.session, row.cached, row.generation = session, session.length, self.generation
   self.busy[row] = true
-  local most = math.min(#row.ids + row.limit, self.settings.context_length)
-  with_room(self, session.reserve, session, most)
+  with_room(self, session.reserve, session, source.room(row, self.settings.context_length))
   return session
 end
 

@@ -3,6 +3,7 @@
 local Prefixes = require "gpt.server.prefixes"
 local Problem = require "gpt.server.problem"
 local Run = require "gpt.generate.run"
+local core = require "gpt.core"
 local guard = require "gpt.server.guard"
 local matchers = require "gpt.grammar.matchers"
 local source = require "gpt.generate.source"
@@ -117,13 +118,21 @@ local function step_alone(self, rows)
   end
 end
 
+-- Where a pass finds no memory, a conversation that is kept goes: those under way come first.
+local function makes_room(self, problem)
+  return core._is_memory_error(problem) and self.prefixes:drop()
+end
+
 -- Drawing goes on where it was behind the row that failed.
 local function step(self)
   local run = self.run
   repeat
     local ok, problem = guard(run.step, run)
-    if not ok and run.turn then fail(self, run.turn.row, problem) end
-    if not ok and not run.turn then return step_alone(self, table.move(run.rows, 1, #run.rows, 1, {})) end
+    if not ok and run.turn then
+      fail(self, run.turn.row, problem)
+    elseif not ok and not makes_room(self, problem) then
+      return step_alone(self, table.move(run.rows, 1, #run.rows, 1, {}))
+    end
   until ok
 end
 
