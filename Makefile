@@ -358,7 +358,8 @@ install: $(CORE) $(MADE)
 	for f in $(LUA_FILES); do install -d "$$TO_LUA/$${f%/*}" && install -m 644 lua/$$f "$$TO_LUA/$$f" || exit 1; done
 
 # One program with Lua, luagpt and its Lua files in it (csrc/static/luagpt.h). `make -s static-libs` prints what such a program
-# is linked with.
+# is linked with. It exports Lua's functions (-Wl,-E), which modules in C that it loads look for, and neither the core's nor
+# OpenBLAS's.
 STATIC = $(BUILD)/libluagpt.a
 STATIC_OBJECTS = $(BUILD)/obj/static/preload.o $(BUILD)/obj/static/lua_files.o
 static: $(STATIC)
@@ -370,8 +371,10 @@ $(BUILD)/obj/static/lua_files.o: $(BUILD)/lua_files.c
 	$(Q)$(CC) $(FLAGS) -Wno-overlength-strings $(CFLAGS) -c -o $@ $<
 $(BUILD)/lua_files.c: $(LUA_FILES:%=lua/%) $(MADE) csrc/static/lua_files.lua $(BUILD)/flags
 	@$(LUA) csrc/static/lua_files.lua $(filter-out lua/gpt/library/%,$(sort $(LUA_FILES:%=lua/%) $(HELP))) > $@
+comma = ,
 static-libs:
-	@echo '-pthread -Wl,--start-group $(abspath $(STATIC)) $(LIBS) -Wl,--end-group $(STATIC_LUA) -ldl -lm'
+	@echo '-pthread -Wl,-E $(patsubst %,-Wl$(comma)--exclude-libs$(comma)%,$(notdir $(STATIC) $(OPENBLAS_STATIC)))' \
+	  '-Wl,--start-group $(abspath $(STATIC)) $(filter-out -Wl%ALL,$(LIBS)) -Wl,--end-group $(STATIC_LUA) -ldl -lm'
 STATIC_LUA = $(or $(firstword $(wildcard /usr/lib/$(MULTIARCH)/liblua5.4.a)),$(LIBS_lua))
 
 # A source rock of what is committed, which `luarocks --lua-version 5.4 install FILE` builds.

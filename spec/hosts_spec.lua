@@ -57,6 +57,32 @@ describe("a program with luagpt in it", function()
       false }, { output_of("'" .. program .. "' nowhere Hello") })
   end)
 
+  it("lets modules in C that it loads find Lua in it, and shows them neither the core nor OpenBLAS", function()
+    if not has_socket then pending "luasocket is not installed" end
+    local flags, program = static_flags(), directory .. "/loads"
+    files.write(program .. ".c", [[
+      #include <lauxlib.h>
+      #include <lualib.h>
+      #include <stdio.h>
+      #include "static/luagpt.h"
+      int main(void) {
+        lua_State *L = luaL_newstate();
+        luaL_openlibs(L);
+        gpt_preload(L);
+        if (luaL_dostring(L, "return require('gpt.server').new ~= nil and 'loaded'")) fputs("failed: ", stdout);
+        puts(lua_tostring(L, -1));
+        lua_close(L);
+        return 0;
+      }
+    ]])
+    assert.same({ "", true }, { output_of(
+      ("cc -O1 -Icsrc $(pkg-config --cflags lua5.4) -o '%s' '%s.c' %s"):format(program, program, flags)) })
+    assert.equal("loaded\n", (output_of("'" .. program .. "'")))
+    if has_program "nm" then
+      assert.equal("", (output_of(("nm -D --defined-only '%s' | grep -E ' (gpt_|cblas_)'"):format(program))))
+    end
+  end)
+
   it("takes less than 5 MB without OpenBLAS", function()
     local flags, program = static_flags(), directory .. "/small"
     if not flags:find "libopenblas%.a" then pending "OpenBLAS's static library is not installed" end
