@@ -11,20 +11,24 @@
 --- The port that it is bound to.
 -- @tfield integer Server.port
 
+--- Where a browser on this machine finds it: "http://127.0.0.1:8080/".
+-- @tfield string Server.url
+
 require "gpt"
 local core = require "gpt.core"
 local Connection = require "gpt.server.connection"
 local Exchange = require "gpt.server.exchange"
+local Log = require "gpt.server.log"
 local Problem = require "gpt.server.problem"
 local Scheduler = require "gpt.server.scheduler"
 local guard = require "gpt.server.guard"
 local listener = require "gpt.server.listener"
 local methods = require "gpt.support.methods"
 local options = require "gpt.server.options"
+local prompts = require "gpt.server.prompts"
 local raise = require "gpt.support.raise"
 local routes = require "gpt.server.routes"
 local subject = require "gpt.server.subject"
-local text = require "gpt.server.text"
 local Turns = require "gpt.server.turns"
 local validate = require "gpt.support.validate"
 local callable = require("gpt.generate.subject").callable
@@ -33,7 +37,7 @@ local Server = { __name = "gpt.Server" }
 Server.__index = Server
 
 function Server:__tostring()
-  return ("Server(%s, http://%s:%d/, %s)"):format(self.subject.name, self.host, self.port,
+  return ("Server(%s, %s, %s)"):format(self.subject.name, self.url,
     self.closed and "closed" or #self.connections .. " connections")
 end
 
@@ -72,7 +76,8 @@ function server.new(model, given)
   local self = setmetatable({
     options = settings, created = os.time(), clock = core._now, number = numbers(),
     subject = subject.describe(what, model, settings),
-    connections = {},
+    connections = {}, log = Log.new(settings.log),
+    within = { step = false, run = false }, -- which is being called
     ending = false, -- takes no more connections, and from then on waits until:
     end_at = math.huge,
     accept_at = 0, -- not before, and because of that:
@@ -82,16 +87,17 @@ function server.new(model, given)
   self.turns = Turns.new(function() return self.clock() end)
   self.scheduler = Scheduler.new(model, settings, self.subject.context_length, self.turns,
     function(...) self:report(...) end)
+  local problem = prompts.template_problem(self.subject)
+  if problem then self:report(problem) end
   self.listener = listener.open(what, settings)
   self.host, self.port = self.listener:address()
+  self.url = ("http://%s:%d/"):format(self.host:find ":" and "[" .. self.host .. "]" or self.host, self.port)
   return self
 end
 
-local MOST_REPORTED = 2000 -- bytes of an error
-
--- Writes a line of the log, where there is one. The error may be a host's, and hold what a client sent.
+-- Tells the log of an error.
 function Server:report(problem)
-  if self.options.log then self.options.log("error: " .. core._printable(text.message(problem), MOST_REPORTED)) end
+  self.log:error(problem)
 end
 
 -- Anything that a request brings about ends in a response.
@@ -99,7 +105,7 @@ local function handle(self, connection, request, problem)
   self.turns:take()
   local exchange = Exchange.new {
     connection = connection, request = request, id = ("%016x"):format(self.number()), clock = self.clock,
-    log = self.options.log,
+    log = self.log,
   }
   local ok = not problem
   if ok then
@@ -110,7 +116,8 @@ local function handle(self, connection, request, problem)
   local own = Problem.is(problem)
   if own and problem.close then connection.last = true end
   exchange:fail(problem, "the server failed; its log has more")
-  if not own then self:report(problem) end
+  local cause = not own and problem or own and problem.cause
+  if cause then self:report(cause) end
 end
 
 -- Work for one connection, which ends where that fails.
@@ -234,8 +241,21 @@ local function settle(self)
   self.connections = open
 end
 
+-- A function of the host's that a step calls, its log for instance, cannot begin another one. Returns what ends it when
+-- it is closed.
+local function enter(self, what)
+  local within = self.within
+  if within.step or within[what] then
+    raise("gpt.server: %s: the server is in its %s already, which called this", what, within.step and "step" or "run")
+  end
+  local entered = setmetatable({}, { __close = function() within[what] = false end })
+  within[what] = true
+  return entered
+end
+
 --- Serves for a moment: reads what came, advances all conversations by one token, writes what is new. It returns after
--- one pass; or, where no conversation is under way, as soon as something came, or after `timeout` seconds.
+-- one pass; or, where no conversation is under way, as soon as something came, or after `timeout` seconds. What the
+-- log's function raised is raised again in the end, when clients have their responses.
 -- @function Server:step
 -- @tparam[opt=0] number timeout
 -- @treturn boolean whether conversations are under way
@@ -247,11 +267,13 @@ function Server:step(timeout)
   if timeout ~= nil and not (type(timeout) == "number" and timeout >= 0) then
     raise("gpt.server: step: a timeout in seconds, 0 or more, expected, got %s", validate.show(timeout))
   end
+  local entered <close> = enter(self, "step") -- luacheck: ignore
   receive(self, timeout or 0)
   serve(self)
   self.scheduler:check_time(self.clock())
   local busy = self.scheduler:turn()
   settle(self)
+  self.log:settle()
   return busy
 end
 
@@ -292,8 +314,8 @@ local function is_over(self)
 end
 
 --- Serves until `stop` returns true: then no more is accepted, and it returns when what is in flight is done, or
--- `finish_seconds` are over. An error
--- that is no request's, such as an interrupt (Ctrl-C), closes the server and is raised again; too little memory is not.
+-- `finish_seconds` are over. An error that is no request's, such as an interrupt (Ctrl-C) or one of the log's function,
+-- closes the server and is raised again; too little memory is not.
 -- @function Server:run
 -- @tparam[opt] function stop called about four times a second at least
 -- @usage local server = require("gpt.server").new(model, { port = 0, tokenizer = tokenizer })
@@ -302,6 +324,7 @@ function Server:run(stop)
   if stop and not callable(stop) then
     raise("gpt.server: run: a function that says when to stop expected, got %s", validate.show(stop))
   end
+  local entered <close> = enter(self, "run") -- luacheck: ignore
   local running <close> = self -- luacheck: ignore
   while not is_over(self) do
     if not self.ending and stop and stop() then self:finish() end
@@ -322,6 +345,7 @@ function Server:close()
   for _, connection in ipairs(self.connections) do connection:close() end
   self.connections, self.closed = {}, true
   self.scheduler.prefixes:clear()
+  self.log:settle()
 end
 
 --- Forgets what was computed: to be called after a change of the model's weights. Conversations under way go on with

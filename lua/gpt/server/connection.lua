@@ -28,6 +28,7 @@ function Connection.new(socket, limits, server, now)
     state = "reading",     -- "answering": a request is being served; "finishing": the last response is being written;
                            -- "lingering": it was, and the client may still be sending; "closed"
     deadline = now + limits.request_seconds,
+    asked_at = now,        -- when the request that is read or answered began to come
     outbox = Outbox.new(), -- what is to be written
     unread_since = now,    -- when the oldest of that was
     came = 0,              -- bytes, in this step
@@ -119,7 +120,7 @@ function Connection:done(now)
     self.state = "finishing"
     if self:unread() == 0 then linger(self, now) end
   else
-    self.state, self.deadline = "reading", reading_deadline(self, now)
+    self.state, self.deadline, self.asked_at = "reading", reading_deadline(self, now), now
     if self.reader:waiting() > 0 then set_behind(self, now) end
   end
 end
@@ -236,7 +237,7 @@ function Connection:receive(now)
   if self.state == "lingering" then data = "" end
   self.came = #data
   if data ~= "" then
-    if idle then self.deadline = now + self.limits.request_seconds end
+    if idle then self.deadline, self.asked_at = now + self.limits.request_seconds, now end
     self.reader:add(data)
     if self.state == "reading" then set_behind(self, now) end
   end

@@ -10,11 +10,12 @@ local text = require "gpt.server.text"
 local Exchange = {}
 Exchange.__index = Exchange
 
--- settings: `connection`, `request` (nil where it could not be read), `id`, `clock`, `log`
+-- settings: `connection`, `request` (nil where it could not be read), `id`, `clock`, `log` (log.lua)
 function Exchange.new(settings)
   local exchange = setmetatable(settings, Exchange)
   exchange.headers = {}  -- more of them, for every response
-  exchange.began = exchange.clock()
+  exchange.began = exchange.connection.asked_at
+  exchange.noted = false -- in the log
   return exchange
 end
 
@@ -27,14 +28,16 @@ local function headers(self, content_type, more)
 end
 
 local MOST_LOGGED = 200 -- bytes of what a client wrote
+local LEFT = 499        -- in place of a status
 
--- One line of the log: what was asked, what came of it, and how long that took. A terminal shows it as it is, whatever
--- the client wrote.
+-- One line of the log: what was asked, what came of it, and how long that took since the request began to come. A
+-- terminal shows it as it is, whatever the client wrote.
 local function note(self, status)
-  if not self.log then return end
+  if self.noted then return end
+  self.noted = true
   local request = self.request
   local asked = request and core._printable(request.method .. " " .. request.path, MOST_LOGGED) or "- -"
-  self.log(neutral.format("%s %d %.3f s", asked, status, self.clock() - self.began))
+  self.log:line(neutral.format("%s %d %.3f s", asked, status, self.clock() - self.began))
 end
 
 --- A whole response.
@@ -53,10 +56,20 @@ function Exchange:problem(problem)
   self:json(problem.status, problem:body(json.null), problem.headers)
 end
 
+-- The response cannot be whole: the connection ends.
+local function break_off(self)
+  note(self, 500)
+  self.connection:close()
+end
+
 --- fn(...), which sends. Where it fails nobody can tell what was sent, and the connection ends.
 function Exchange:try(fn, ...)
-  local ok = guard(fn, ...)
-  if not ok then self.connection:close() end
+  if not guard(fn, ...) then break_off(self) end
+end
+
+--- The client left, or was let go, before it had its response.
+function Exchange:left()
+  note(self, LEFT)
 end
 
 local function respond(self, problem, message)
@@ -66,7 +79,7 @@ end
 --- An error as the response: a Problem, or another one, of which `message` is told. Where a part of a response has been
 -- sent there is none any more, and the connection ends.
 function Exchange:fail(problem, message)
-  if self.connection.begun then return self.connection:close() end
+  if self.connection.begun then return break_off(self) end
   self:try(respond, self, problem, message)
 end
 

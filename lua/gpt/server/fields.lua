@@ -32,13 +32,35 @@ function fields.number(body, name, low, high)
   return value
 end
 
+--- A number above 0, and at most high.
+function fields.positive(body, name, high)
+  local value = fields.get(body, name)
+  if value == nil then return nil end
+  if type(value) ~= "number" or not (value > 0 and value <= high) then
+    refuse(name, neutral.format("a number above 0 and at most %g", high), value)
+  end
+  return value
+end
+
+-- A whole number as an integer: one beyond these is the last of them.
+local function to_integer(value)
+  local number = math.tointeger(value)
+  if number or value % 1 ~= 0 then return number end
+  return value > 0 and math.maxinteger or math.mininteger
+end
+
+local function show_range(low, high)
+  if high then return ("a whole number from %d to %d"):format(low, high) end
+  return low == math.mininteger and "a whole number" or ("a whole number of at least %d"):format(low)
+end
+
 --- A whole number of at least low, and at most high where that is given.
 function fields.whole(body, name, low, high)
   local value = fields.get(body, name)
   if value == nil then return nil end
-  local number = type(value) == "number" and math.tointeger(value)
+  local number = type(value) == "number" and to_integer(value)
   if not number or number < low or high and number > high then
-    refuse(name, ("a whole number from %d to %d"):format(low, high or math.maxinteger), value)
+    refuse(name, show_range(low, high), value)
   end
   return number
 end

@@ -101,6 +101,9 @@ return function(server, kind, exchange)
     include_usage = wanted.include_usage, logprobs = settings.logprobs,
     deadline = server.clock() + server.options.seconds,
   }
-  exchange.connection.on_gone = function() server.scheduler:drop(answer) end
+  exchange.connection.on_gone = function()
+    server.scheduler:drop(answer)
+    exchange:left()
+  end
   server.scheduler:submit(answer)
 end

@@ -9,11 +9,21 @@ Listener.__index = Listener
 
 local BACKLOG = 256
 
+-- What is wrong, in one line. A program with Lua in it has to let modules find Lua's functions in it.
+local function reason(problem)
+  local text = tostring(problem)
+  if text:find "^module 'socket[%w.]*' not found" then
+    return ("is not installed (Debian: apt-get install lua-socket; LuaRocks: luarocks --lua-version 5.4 install "
+      .. "luasocket): %s"):format(text:match "^(.-):?\n" or text)
+  end
+  local hidden = text:find "undefined symbol: lua" and "; a program that is linked with Lua exports it by -Wl,-E" or ""
+  return "cannot be loaded: " .. text:gsub("%s*\n%s*", " ") .. hidden
+end
+
 local function load_socket()
   local ok, socket = attempt(require, "socket")
   if ok then return socket end
-  return raise("gpt.server needs luasocket, which is not installed (Debian: apt-get install lua-socket; LuaRocks: "
-    .. "luarocks --lua-version 5.4 install luasocket): %s", (tostring(socket):match "^[^\n]*"))
+  return raise("gpt.server needs luasocket, which %s", reason(socket))
 end
 
 local socket = load_socket()

@@ -1,6 +1,7 @@
 -- The options of a server: what it binds to, and its limits.
-local validate = require "gpt.support.validate"
+local names = require "gpt.server.names"
 local raise = require "gpt.support.raise"
+local validate = require "gpt.support.validate"
 
 local options = {}
 
@@ -9,13 +10,18 @@ local function text(value)
   return nil, "a string that is not empty"
 end
 
--- A string, or a list of strings; read as a list.
-local function texts(value)
-  local list = type(value) == "string" and { value } or value
-  local fits = type(list) == "table" and #list > 0
-  for _, each in ipairs(fits and list or {}) do fits = fits and text(each) ~= nil end
-  if fits then return list end
-  return nil, "a string or a list of strings, none of them empty,"
+-- Strings that the rule takes, one or a list of them; read as a list. What is wrong with one comes with its index.
+local function one_or_more(rule)
+  return function(value)
+    local list, read = type(value) == "string" and { value } or value, {}
+    if type(list) ~= "table" or #list == 0 then return nil, "a string or a list of strings" end
+    for i, each in ipairs(list) do
+      local expected = "a string or a list of strings, none of them empty,"
+      if text(each) then read[i], expected = rule(each) end
+      if not read[i] then return nil, expected, nil, list == value and i or nil end
+    end
+    return read
+  end
 end
 
 local function template(value)
@@ -50,9 +56,9 @@ local FIELDS = {
   { "idle_seconds", validate.positive(), 75 },
   { "write_seconds", validate.positive(), 30 },
   { "finish_seconds", validate.positive(), 600 },
-  { "api_key", texts },
-  { "origins", texts },
-  { "host_names", texts },
+  { "api_key", one_or_more(names.key) },
+  { "origins", one_or_more(names.origin) },
+  { "host_names", one_or_more(names.host) },
   { "log", validate.a_function() },
 }
 for _, field in ipairs(FIELDS) do field.optional = true end

@@ -13,7 +13,7 @@ local TYPES = { [429] = "rate_limit_error", [500] = "server_error", [503] = "ser
 -- @tparam integer status HTTP's
 -- @tparam string message
 -- @tparam[opt] table more `param` (the field of the request), `code`, `headers`, `close` (nothing that the client sends
--- after it can be understood)
+-- after it can be understood), `cause` (what the log is told, where it is the host who did something wrong)
 function Problem.new(status, message, more)
   local problem = setmetatable({ status = status, message = message }, Problem)
   for name, value in pairs(more or {}) do problem[name] = value end

@@ -1,7 +1,9 @@
 -- What a request wants continued: prompts as token ids.
 local attempt = require "gpt.support.attempt"
 local Problem = require "gpt.server.problem"
+local core = require "gpt.core"
 local fields = require "gpt.server.fields"
+local hosts = require "gpt.server.hosts"
 local json = require "gpt.support.json"
 local text = require "gpt.server.text"
 
@@ -26,16 +28,20 @@ local function check_length(subject, name, ids)
     subject.prompt_tokens, subject.context_length), { param = name, code = "context_length_exceeded" }))
 end
 
--- fn(...), which a tokenizer or a template does. A text that it refuses is the request's fault.
+-- fn(...), which a tokenizer or a template does. A text that it refuses is the request's fault; what fails in a
+-- function of the host's is not.
 local function try(name, fn, ...)
   local ok, ids = attempt(fn, ...)
+  if Problem.is(ids) then error(ids, 0) end
   if not ok then Problem.field(name, "%s: %s", name, text.message(ids)) end
   return ids
 end
 
 -- Marks such as <|endoftext|> in a prompt are their tokens: who writes a prompt whole writes its marks, too.
 local function encode(subject, value)
-  return subject.tokenizer:encode(value, { special = true, bos = true })
+  local tokenizer, options = subject.tokenizer, { special = true, bos = true }
+  if core._typename(tokenizer) == "gpt.Tokenizer" then return tokenizer:encode(value, options) end
+  return hosts("the tokenizer's encode", "table", tokenizer.encode, tokenizer, value, options)
 end
 
 local function read_one(subject, value)
@@ -123,11 +129,25 @@ local function by_function(subject, messages)
   return encode(subject, subject.template(messages))
 end
 
-local function by_template(subject, messages)
-  local _, ids = subject.tokenizer:apply_chat_template(messages, {
-    add_generation_prompt = true, template = subject.template, bos = true,
-  })
+local function apply_template(tokenizer, ...)
+  local _, ids = tokenizer:apply_chat_template(...)
   return ids
+end
+
+local function by_template(subject, messages)
+  local tokenizer = subject.tokenizer
+  local options = { add_generation_prompt = true, template = subject.template, bos = true }
+  if core._typename(tokenizer) == "gpt.Tokenizer" then return apply_template(tokenizer, messages, options) end
+  return hosts("the tokenizer's apply_chat_template", "table", apply_template, tokenizer, messages, options)
+end
+
+--- What is wrong with a template that cannot write one message of a user, the simplest chat; nil otherwise.
+function prompts.template_problem(subject)
+  if type(subject.template) == "function" or not (subject.can_chat and subject.has_templates) then return nil end
+  local ok, problem = attempt(by_template, subject, { { role = "user", content = "Hi" } })
+  if ok then return nil end
+  problem = Problem.is(problem) and problem.cause or problem
+  return "the chat template cannot write a message of a user: " .. text.message(problem)
 end
 
 --- The field `messages`, as the model's chat template writes them.

@@ -11,6 +11,7 @@ local sampling = {}
 
 local MOST_STOPS = 16
 local MOST_SCHEMA = 65536 -- bytes
+local MOST_PENALTY = 100
 local LEAST_TOP_P = 1e-6 -- for 0, which means the most likely token alone
 
 local function is_empty(value)
@@ -52,12 +53,6 @@ local function top_p(body)
   return value and math.max(value, LEAST_TOP_P)
 end
 
-local function repetition_penalty(body)
-  local value = fields.number(body, "repetition_penalty", 0, 100)
-  if value == 0 then fields.refuse("repetition_penalty", "a number above 0", value) end
-  return value
-end
-
 -- The schema that response_format asks for, as text in its own order; nil for plain text.
 local function schema_text(format)
   if format.type == "text" then return nil end
@@ -94,7 +89,7 @@ function sampling.read(body)
     top_p = top_p(body),
     top_k = top_k(body),
     min_p = fields.number(body, "min_p", 0, 1),
-    repetition_penalty = repetition_penalty(body),
+    repetition_penalty = fields.positive(body, "repetition_penalty", MOST_PENALTY),
     seed = fields.whole(body, "seed", math.mininteger),
     stop = fields.strings(body, "stop", MOST_STOPS),
   })

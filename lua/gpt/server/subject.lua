@@ -4,6 +4,7 @@ local core = require "gpt.core"
 local field = require "gpt.support.field"
 local find = require "gpt.chat_template.find"
 local generation = require "gpt.generate.subject"
+local hosts = require "gpt.server.hosts"
 local raise = require "gpt.support.raise"
 local Scheduler = require "gpt.server.scheduler"
 local tokenizers = require "gpt.generate.tokenizers"
@@ -12,15 +13,31 @@ local validate = require "gpt.support.validate"
 
 local subject = {}
 
--- Whether there is a template: one of the host's, of the model's, or of the tokenizer's files.
-local function can_chat(template, tokenizer)
-  if type(template) == "function" then return true end
-  if not field(tokenizer, "apply_chat_template") then return false end
-  return template ~= nil or core._typename(tokenizer) ~= "gpt.Tokenizer" or tokenizer.chat_template ~= nil
+local function is_ours(tokenizer)
+  return core._typename(tokenizer) == "gpt.Tokenizer"
 end
 
--- What ends an answer of a chat. A template that is faulty says so to those who chat.
+-- A function of the host's, which may fail.
+local function guarded(template)
+  if type(template) ~= "function" then return template end
+  return function(...) return hosts("template", "string", template, ...) end
+end
+
+-- Whether there is a template: one of the host's, of the model's, or of the tokenizer's files.
+local function can_chat(what, options, template, tokenizer)
+  if type(template) == "function" then return true end
+  if field(tokenizer, "apply_chat_template") then
+    return template ~= nil or not is_ours(tokenizer) or tokenizer.chat_template ~= nil
+  end
+  if not options.template then return false end
+  raise("%s: template: this tokenizer has no apply_chat_template, which a template's text needs; give a function from "
+    .. "messages to text", what)
+end
+
+-- What ends an answer of a chat. What is wrong with a template is told here, to who starts the server; what a tokenizer
+-- of the host's does with one is its own matter.
 local function end_of_turn(what, template, tokenizer)
+  if is_ours(tokenizer) then return turn_end(tokenizer, find(what, template, tokenizer), {}) end
   local ok, found = attempt(find, what, template, tokenizer)
   return ok and turn_end(tokenizer, found, {}) or nil
 end
@@ -34,8 +51,8 @@ function subject.describe(what, model, options)
     raise("%s: %s", what, tokenizers.missing(model))
   end
   local length = model.config.context_length
-  local template = options.template or field(model, "chat_template")
-  local can = can_chat(template, tokenizer)
+  local template = guarded(options.template or field(model, "chat_template"))
+  local can = can_chat(what, options, template, tokenizer)
   return {
     tokenizer = tokenizer, vocab_size = model.config.vocab_size, context_length = length,
     prompt_tokens = math.min(options.prompt_tokens or length, length),
