@@ -31,11 +31,13 @@ local COMMANDS = [[
 Ctrl-C ends an answer; what came of it stays. A line that ends in \ goes on in the next one; // begins a line with /.
 Arrow keys and a history of lines: start with "rlwrap lua5.4 examples/chat.lua ..." (Debian's package rlwrap).]]
 
+local here = (arg and arg[0] or ""):match "^.*/" or ""
+local read_options = dofile(here .. "support/options.lua")
+
 local OPTIONS = {
-  ["--system"] = "system", ["--template"] = "template", ["--load"] = "load", ["--temperature"] = "temperature",
-  ["--top-p"] = "top_p", ["--seed"] = "seed", ["--max-tokens"] = "max_new_tokens", ["--dtype"] = "dtype",
+  system = "text", template = "text", load = "text", temperature = "number", top_p = "number", seed = "number",
+  max_tokens = "number", dtype = "text", help = "flag",
 }
-local NUMBERS = { temperature = true, top_p = true, seed = true, max_new_tokens = true }
 
 -- Ends with a message instead of a traceback.
 local function stop(...)
@@ -43,29 +45,13 @@ local function stop(...)
   os.exit(1)
 end
 
-local function read_option(given, word, value)
-  local name = OPTIONS[word]
-  if not name then stop("There is no option %s.\n\n%s", word, USAGE) end
-  if not value then stop("%s needs a value.\n\n%s", word, USAGE) end
-  if NUMBERS[name] and not tonumber(value) then stop("%s needs a number, got %s", word, value) end
-  given[name] = NUMBERS[name] and tonumber(value) or value
-end
-
 local function read_arguments()
-  local given, i = { temperature = 0.7, top_p = 0.95 }, 1
-  while arg[i] do
-    local word = arg[i]
-    if word == "--help" or word == "-h" then print(USAGE) os.exit(0) end
-    if word:find "^%-%-" then
-      read_option(given, word, arg[i + 1])
-      i = i + 1
-    else
-      if given.model then stop("One model expected, got %s and %s.\n\n%s", given.model, word, USAGE) end
-      given.model = word
-    end
-    i = i + 1
-  end
-  if not given.model then stop("Which model?\n\n%s", USAGE) end
+  local models, given = read_options(arg, OPTIONS)
+  if not models then stop("%s\n\n%s", given, USAGE) end
+  if given.help then print(USAGE) os.exit(0) end
+  if #models > 1 then stop("One model expected, got %s and %s.\n\n%s", models[1], models[2], USAGE) end
+  given.model = models[1] or stop("Which model?\n\n%s", USAGE)
+  given.temperature, given.top_p = given.temperature or 0.7, given.top_p or 0.95
   return given
 end
 
@@ -88,8 +74,8 @@ end
 
 local function open_chat(given)
   local model = try(gpt.load, given.model, { dtype = given.dtype })
-  local options = { cache_dtype = "f16" }
-  for _, name in ipairs { "system", "temperature", "top_p", "seed", "max_new_tokens" } do
+  local options = { cache_dtype = "f16", max_new_tokens = given.max_tokens }
+  for _, name in ipairs { "system", "temperature", "top_p", "seed" } do
     options[name] = given[name]
   end
   if given.template then options.template = read_file(given.template) end

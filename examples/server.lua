@@ -3,15 +3,25 @@
 --   lua5.4 examples/server.lua MODEL [--port 8080] [--host 127.0.0.1] [--sessions 8] [--max-tokens 4096] ...
 --
 -- MODEL is a directory or a .gguf file. An option is one of gpt.server's, with dashes: --api-key, --kept-tokens,
--- --reuse-port. Beside these: --threads N, --template FILE (a chat template), --dtype TYPE of the weights, --pack, and
--- --quiet. SIGTERM and Ctrl-C end it after the answers in flight. docs/server.md has more.
+-- --reuse-port; one that may be a list, such as --api-key, may come again. Beside these: --threads N, --template FILE
+-- (a chat template), --dtype TYPE of the weights, --pack, and --quiet. SIGTERM and Ctrl-C end it after the answers in
+-- flight. docs/server.md has more.
 local gpt = require "gpt"
 local server = require "gpt.server"
 local signals = require "gpt.server.signals"
 
-local FLAGS = { reuse_port = true, quiet = true, pack = true }
-local TEXTS = { api_key = true, host = true, name = true } -- also where they look like numbers
-local OWN = { threads = true, template = true, dtype = true, pack = true, quiet = true }
+local here = (arg and arg[0] or ""):match "^.*/" or ""
+local read_options = dofile(here .. "support/options.lua")
+
+local OPTIONS = { -- gpt.server's, and our own
+  host = "text", port = "number", reuse_port = "flag", name = "text", sessions = "number", queue = "number",
+  slice = "number", max_tokens = "number", prompt_tokens = "number", kept_tokens = "number", cache_dtype = "text",
+  seconds = "number", body_bytes = "number", connections = "number", request_seconds = "number",
+  idle_seconds = "number", write_seconds = "number", finish_seconds = "number", api_key = "list", origins = "list",
+  host_names = "list",
+  threads = "number", template = "text", dtype = "text", pack = "flag", quiet = "flag", help = "flag",
+}
+local OWN = { "threads", "template", "dtype", "pack", "quiet" }
 
 local USAGE = [[
 usage: lua5.4 examples/server.lua MODEL [--OPTION VALUE ...]
@@ -20,7 +30,7 @@ MODEL is a .gguf file, or a directory as Hugging Face's tools write it. Options,
 
   --port N            8080; 0: the system chooses
   --host H            127.0.0.1
-  --api-key KEY       which requests have to bring
+  --api-key KEY       which requests have to bring; may come again, as --origins and --host-names may
   --sessions N        8 conversations that advance together
   --max-tokens N      4096 of an answer
   --template FILE     a chat template (Jinja), where the model has none or another one is wanted
@@ -35,31 +45,15 @@ local function usage(problem)
   os.exit(2)
 end
 
--- "--max-tokens 50" and "--max-tokens=50" -> { max_tokens = 50 }; a word that is no option is the model.
 local function read_arguments(words)
-  local options, model, i = {}, nil, 1
-  while i <= #words do
-    local name, value = words[i]:match "^%-%-([%a-]+)=?(.*)$"
-    if not name then
-      if model then usage(("one model expected, got %s and %s"):format(model, words[i])) end
-      model = words[i]
-    else
-      name = name:gsub("-", "_")
-      if name == "help" then
-        io.write(USAGE)
-        os.exit(0)
-      end
-      if FLAGS[name] then
-        value = true
-      elseif value == "" then
-        i = i + 1
-        value = words[i] or usage(("--%s: a value expected"):format(name))
-      end
-      options[name] = not TEXTS[name] and tonumber(value) or value
-    end
-    i = i + 1
+  local models, options = read_options(words, OPTIONS)
+  if not models then usage(options) end
+  if options.help then
+    io.write(USAGE)
+    os.exit(0)
   end
-  return model or usage "a model expected", options
+  if #models > 1 then usage(("one model expected, got %s and %s"):format(models[1], models[2])) end
+  return models[1] or usage "a model expected", options
 end
 
 local function read_file(path)
@@ -69,8 +63,16 @@ end
 
 local function split_own(options)
   local own = {}
-  for name in pairs(OWN) do own[name], options[name] = options[name], nil end
+  for _, name in ipairs(OWN) do own[name], options[name] = options[name], nil end
   return own
+end
+
+-- What is wrong with a template is wrong with its file.
+local function open_server(model, options, template_file)
+  local ok, opened = pcall(server.new, model, options)
+  if ok then return opened end
+  opened = tostring(opened):gsub("^[^\n]-:%d+: ", "", 1)
+  error(template_file and opened:find "template" and template_file .. ": " .. opened or opened, 0)
 end
 
 local function main(words)
@@ -83,8 +85,8 @@ local function main(words)
   if not own.quiet then options.log = function(line) io.stderr:write(os.date "%H:%M:%S ", line, "\n") end end
 
   local stop <close> = signals.watch()
-  local running <close> = server.new(model, options)
-  print(("%s: http://%s:%d/"):format(running.subject.name, running.host, running.port))
+  local running <close> = open_server(model, options, own.template)
+  print(("%s: %s"):format(running.subject.name, running.url))
   io.stdout:flush()
   running:run(stop)
 end

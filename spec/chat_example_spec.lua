@@ -81,9 +81,9 @@ describe("examples/chat.lua", function()
   it("says what is wrong with its arguments", function()
     for message, arguments in pairs {
       ["Which model?\n\nlua5.4 examples/chat.lua MODEL [options]\n"] = {},
-      ["There is no option --tempature.\n\nlua5.4 "] = { model, "--tempature", "1" },
-      ["--seed needs a value.\n\nlua5.4 "] = { model, "--seed" },
-      ["--seed needs a number, got x\n"] = { model, "--seed", "x" },
+      ["there is no option --tempature; did you mean --temperature?\n\nlua5.4 "] = { model, "--tempature", "1" },
+      ["--seed: a value expected\n\nlua5.4 "] = { model, "--seed" },
+      ["--seed: a number expected, got x\n"] = { model, "--seed", "x" },
       ["One model expected, got a and b.\n\nlua5.4 "] = { "a", "b" },
       ["DIR/none.gguf: No such file or directory\n"] = { dir .. "/none.gguf" },
       ["gpt.chat: temperature: "] = { model, "--temperature", "-1" },

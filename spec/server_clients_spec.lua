@@ -174,8 +174,45 @@ describe("examples/server.lua", function()
     end
     assert.truthy(output(""):find "^a model expected\nusage: lua5.4 examples/server.lua MODEL")
     assert.truthy(output("a b"):find "^one model expected, got a and b\n")
-    assert.truthy(output("a --port"):find "^%-%-port: a value expected\n")
-    assert.truthy(output("'" .. directory .. "/tiny' --sesions 4"):find "gpt.server: sesions: unknown key; did you mean 'sessions'?", 1, true)
+    assert.truthy(output("a --port"):find "^%-%-port: a value expected\nusage:")
+    files.write(directory .. "/broken.jinja", "{% if %}")
+    assert.equal(directory .. "/broken.jinja: gpt.server: the chat template: line 1: a value expected, got the end of the block\n",
+      output(("'%s/tiny' --port 0 --template '%s/broken.jinja'"):format(directory, directory)))
+    local words = { "'" .. directory .. "/tiny'" } -- every option there is, and one more
+    for name in files.read "lua/gpt/server/options.lua":gmatch '\n  { "([%l_]+)"' do
+      if name ~= "tokenizer" and name ~= "log" then
+        words[#words + 1] = "--" .. name:gsub("_", "-") .. (name == "reuse_port" and "" or "=1")
+      end
+    end
+    assert.is_true(#words > 20)
+    assert.truthy(output(table.concat(words, " ") .. " --log x"):find "^there is no option %-%-log; %-%-help lists them\n")
+  end)
+
+  it("reads its words as they are meant", function()
+    local read = dofile "examples/support/options.lua"
+    local kinds = { port = "number", max_tokens = "number", host = "text", api_key = "list", quiet = "flag", help = "flag" }
+    assert.same({ { "a", "b" }, { port = 80, max_tokens = -5, host = "80", api_key = { "1", "--2" }, quiet = true } }, {
+      read({ "a", "--port", "80", "--max-tokens", "-5", "--host=80", "--api-key", "1", "--quiet", "b", "--api-key=--2" }, kinds) })
+    assert.same({ {}, { help = true } }, { read({ "-h" }, kinds) })
+    for problem, words in pairs {
+      ["--quiet takes no value, got false; without the option it is off"] = { "--quiet=false" },
+      ["--quiet takes no value, got ; without the option it is off"] = { "--quiet=" },
+      ["--api-key: its value is empty"] = { "--api-key=", "--quiet" },
+      ["--host: its value is empty"] = { "--host", "" },
+      ["--api-key: a value expected, got the option --quiet (a value that begins so is written --api-key=--quiet)"] =
+        { "--api-key", "--quiet" },
+      ["--port: a value expected"] = { "--port" },
+      ["--port: a number expected, got x"] = { "--port", "x" },
+      ["--port came twice"] = { "--port", "1", "--port=2" },
+      ["there is no option --prot; did you mean --port?"] = { "--prot", "1" },
+      ["there is no option --max_tokens; did you mean --max-tokens?"] = { "--max_tokens=1" },
+      ["there is no option -port; did you mean --port?"] = { "-port" },
+      ["there is no option -p; --help lists them"] = { "-p" },
+      ["there is no option --; --help lists them"] = { "--" },
+      ["there is no option --log; --help lists them"] = { "--log", "x" },
+    } do
+      assert.same({ n = 2, [2] = problem }, table.pack(read(words, kinds)))
+    end
   end)
 end)
 
