@@ -57,6 +57,33 @@ describe("a grammar in GBNF", function()
     matching('root ::= "a" | | "b"', { "a", "b", "" }, { "ab" })
   end)
 
+  it("counts repetitions, many as well as few", function()
+    for _, item in ipairs { '"x"', '"xyz"', "[xé]", '("x" | "xx")', '("x" "y"{2,3})', 'inner', '("x"{2} "y"?)' } do
+      for _, bounds in ipairs { "15", "16", "17", "3,16", "3,17", "17,40", "0,20", "20,", "16,", "0,17" } do
+        local least, most = bounds:match "^(%d+)$", bounds:match ",(%d*)$"
+        least = tonumber(least or bounds:match "^%d+")
+        most = most and (tonumber(most) or math.huge) or least
+        local grammar = gpt.grammar('root ::= "<" ' .. item .. "{" .. bounds .. '} "x>" | ">"\ninner ::= "x" | "(" root ")"')
+        local one = ({ ['"xyz"'] = "xyz", ['("x" "y"{2,3})'] = "xyyy", ['("x"{2} "y"?)'] = "xx" })[item] or "x"
+        for n = 0, 45 do
+          local fits = n >= least and n <= most
+          if item:find '"xx"' then fits = n >= least and n <= 2 * most end
+          assert.equal(fits, (grammar:matches("<" .. one:rep(n) .. "x>")), item .. bounds .. " " .. n)
+        end
+      end
+    end
+    matching('root ::= ("a"{20} "b"){20,21} "c"', { (("a"):rep(20) .. "b"):rep(21) .. "c" },
+      { (("a"):rep(20) .. "b"):rep(19) .. "c", (("a"):rep(20) .. "b"):rep(19) .. ("a"):rep(19) .. "bc" })
+    matching('root ::= "(" root{0,20} ")"', { "()", "((())())", "(" .. ("()"):rep(20) .. ")" },
+      { "(" .. ("()"):rep(21) .. ")", "(()" })
+    matching('root ::= ("a"?){30} "b"', { "b", ("a"):rep(30) .. "b" }, { ("a"):rep(31) .. "b" })
+    assert.equal("Grammar(2 rules, 5 states)", tostring(gpt.grammar 'root ::= "ab"{100000}'))
+    assert.equal("gpt.grammar: left recursion: rule a (line 2, column 1) -> rule a (line 2, column 1): a rule must not "
+      .. 'begin with itself; write a repetition, as in a ("+" a)*', error_of 'root ::= a\na ::= a{0,20} "x"')
+    assert.equal("gpt.grammar: rule root (line 1, column 1) never ends: every way through it needs it, or another such "
+      .. "rule, again", error_of 'root ::= "x" root{20,30}')
+  end)
+
   it("has rules, recursive ones too, comments, and lines as llama.cpp's files break them", function()
     matching([[
       # sums
@@ -195,10 +222,8 @@ describe("a grammar in GBNF", function()
 
   it("bounds what a hostile text may cost", function()
     matching('root ::= (("a"{1000}){1000}){1000}', {}, { "aa" })
-    local parts = {}
-    for i = 1, 6 do parts[i] = ('("%s"{100000} "bcdefghi")'):format(("a"):rep(i + 1)) end
-    assert.equal("gpt.grammar: it takes more than 500000 states: repeat less, or fewer parts",
-      error_of("root ::= " .. table.concat(parts, " ")))
+    assert.equal("gpt.grammar: rule long (line 2, column 1): it takes more than 500000 states: repeat less, or fewer parts",
+      error_of("root ::= long\nlong ::= " .. '"' .. ("a"):rep(500000) .. '"'))
     local grammar = gpt.grammar 'root ::= (("a"{0,1000}){0,1000}){0,1000}'
     assert.equal("the grammar leaves more than 20000 ways open at once: too much of it may mean the same",
       raised(function() grammar:matches(("a"):rep(300)) end))

@@ -7,6 +7,7 @@ local gpt = require "gpt"
 local matchers = require "gpt.grammar.matchers"
 local masks = require "spec.support.masks"
 local raised = require "spec.support.raised"
+local read = require "gpt.grammar".read
 
 local function error_of(source)
   return (raised(function() gpt.grammar(source) end):gsub("^gpt.grammar: json_schema: ", ""))
@@ -27,7 +28,7 @@ local function numbers(n) return list(n, function(i) return ("%d"):format(i) end
 
 local MANY_STEPS = "#: the schema takes more than 50000 steps to work out: fewer alternatives inside each other would do"
 local MANY_EDGES = "#: minLength or maxLength beside a pattern or format of this size cannot be enforced"
-local MANY_PARTS = "it takes more than 300000 parts: fewer would do"
+local MANY_PARTS = "#: it takes more than 300000 parts: fewer would do"
 
 describe("the cost of a schema", function()
   it("does not grow by the length of a name for each part below it", function()
@@ -44,10 +45,61 @@ describe("the cost of a schema", function()
   end)
 
   it("is bounded in the edges of patterns beside lengths, of all of them together", function()
-    assert.equal(MANY_EDGES, schema_error('{"pattern":"^(' .. ("[ab]|"):rep(2000) .. 'c)*$","maxLength":300}'))
+    assert.equal(MANY_EDGES, schema_error('{"pattern":"^([ab]|){2000}$","maxLength":300}'))
     assert.equal(MANY_EDGES, schema_error('{"pattern":"(' .. ("[ab]|"):rep(8000) .. '){10000}","maxLength":1}'))
     local lengths = list(400, function(i) return ('{"maxLength":%d}'):format(i + 6) end)
     assert.equal(MANY_EDGES, schema_error('{"pattern":"([ab]|){5000}","anyOf":[' .. lengths .. "]}"))
+  end)
+
+  it("is that of the different states of a pattern, for each length", function()
+    local patterns = list(20, function(i) return ('"k%d":{"pattern":"^(a%d|b)*$","maxLength":1300}'):format(i, i) end)
+    collectgarbage()
+    local before = collectgarbage "count"
+    collectgarbage "stop"
+    local grammar = schema('{"type":"object","properties":{' .. patterns .. "}}")
+    local made = collectgarbage "count" - before
+    collectgarbage "restart"
+    assert.is_true(tonumber(tostring(grammar):match "(%d+) states") < 70000) -- three for each character, or two
+    assert.is_true(made < 8000) -- kB
+    local text = ("a17b"):rep(325)
+    assert.is_true((grammar:matches('{"k17": "' .. text .. '"}')))
+    assert.same({ false, 9 + 1299 }, { grammar:matches('{"k17": "' .. text:sub(1, -2) .. 'a17"}') }) -- no room for 17
+    grammar = schema('{"pattern":"^(' .. ("[ab]|"):rep(2000) .. 'c)*$","maxLength":300}')
+    assert.is_true(tonumber(tostring(grammar):match "(%d+) states") < 400)
+    assert.is_true(grammar:matches('"' .. ("abc"):rep(100) .. '"') and not grammar:matches('"' .. ("abc"):rep(101) .. '"'))
+  end)
+
+  it("is the same however often something is repeated", function()
+    for text, good in pairs {
+      ['{"type":"string","minLength":2000,"maxLength":3000000000}'] = '"' .. ("é"):rep(2000) .. '"',
+      ['{"type":"array","items":{"type":"null"},"minItems":1000,"maxItems":90000}'] = "[" .. ("null, "):rep(999) .. "null]",
+      ['{"type":"object","maxProperties":50000}'] = "{" .. ('"a": 1, '):rep(2000) .. '"b": 2}',
+    } do
+      local grammar = schema(text)
+      assert.is_true(tonumber(tostring(grammar):match "(%d+) states") < 1500, text)
+      assert.is_true((grammar:matches(good)), text)
+    end
+    assert.is_false((schema '{"type":"string","minLength":2000}':matches('"' .. ("a"):rep(1999) .. '"')))
+    assert.is_false((schema '{"type":"string","maxLength":2000}':matches('"' .. ("a"):rep(2001) .. '"')))
+  end)
+
+  it("may be a share of all that there may be, where a stranger sends it", function()
+    local function refused(text, share)
+      return (raised(function() read("response_format", { json_schema = text }, share) end)
+        :gsub("^response_format: json_schema: ", ""))
+    end
+    assert.equal("#/properties/b: it takes more than 18750 parts: fewer would do",
+      refused('{"properties":{"a":{"const":1},"b":{"enum":[' .. numbers(19000) .. "]}}}", 1 / 16))
+    assert.equal("#/properties/b: it takes more than 31250 states: repeat less, or fewer parts",
+      refused('{"properties":{"a":{"const":1},"b":{"const":"' .. ("x"):rep(32000) .. '"}}}', 1 / 16))
+    assert.equal("#/properties/b: minLength or maxLength beside a pattern or format of this size cannot be enforced",
+      refused('{"properties":{"a":{"const":1},"b":{"pattern":"^[ab]*$","maxLength":20000}}}', 1 / 16))
+    assert.equal(MANY_STEPS:gsub("50000", "3125"), refused('{"properties":{' .. list(500,
+      function(i) return ('"%d":{}'):format(i) end) .. '},"anyOf":[' .. list(400, "{}") .. "]}", 1 / 16))
+    local kept = '{"properties":{"b":{"pattern":"^[ab]*$","maxLength":20000}}}'
+    refused(kept, 1 / 16)
+    local grammar = read("response_format", { json_schema = kept })
+    assert.equal(grammar, read("response_format", { json_schema = kept }, 1 / 16)) -- it is there
   end)
 
   it("is bounded in what alternatives copy of what lies around them", function()
@@ -84,9 +136,9 @@ describe("the cost of a schema", function()
     assert.equal(MANY_PARTS, schema_error('{"enum":[' .. list(9000, function(i) return ('"%d"'):format(i) end)
       .. '],"anyOf":[' .. several .. "]}"))
     local text = ("[ab]c"):rep(6000) -- read once
-    assert.equal("it takes more than 500000 states: repeat less, or fewer parts",
+    assert.equal("#: it takes more than 500000 states: repeat less, or fewer parts",
       schema_error('{"pattern":"' .. text .. '","anyOf":[' .. list(490, "{}") .. "]}"))
-    assert.equal("it takes more than 2000000 edges between states: repeat less, or fewer parts",
+    assert.equal("#: it takes more than 2000000 edges between states: repeat less, or fewer parts",
       schema_error('{"pattern":"^(' .. ("a|"):rep(20000) .. ')$","anyOf":[' .. list(490, "{}") .. "]}"))
   end)
 
@@ -121,7 +173,7 @@ describe("the cost of a grammar in GBNF", function()
     local node = { kind = "text", text = "a" }
     for _ = 1, 2000 do node = { kind = "sequence", node } end
     assert.equal("spec: the root: parts nested more than 2000 deep",
-      raised(function() build("spec", { { name = "root", label = "the root", node = node } }) end))
+      raised(function() build("spec", { { name = "root", label = "the root", node = node } }, 1) end))
   end)
 
   it("does not grow by the length of a rule's name for each of its repetitions", function()

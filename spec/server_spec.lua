@@ -341,6 +341,13 @@ describe("gpt.server", function()
     assert.equal("response_format: type: text, json_object or json_schema (with json_schema.schema, an object) expected",
       refused { type = "xml" })
     assert.truthy(refused({ type = "json_schema", json_schema = { schema = { type = "wrong" } } }):find "^response_format: json_schema:")
+    local values = {}
+    for i = 1, 9500 do values[i] = i end
+    local either = { { ["$ref"] = "#/$defs/v" }, { ["$ref"] = "#/$defs/v", minimum = 2 } }
+    assert.equal("response_format: json_schema: #/properties/b: it takes more than 18750 parts: fewer would do", refused {
+      type = "json_schema",
+      json_schema = { schema = { ["$defs"] = { v = { enum = values } }, properties = { b = { anyOf = either } } } },
+    })
     assert.equal("response_format: a schema may have 65536 bytes",
       refused { type = "json_schema", json_schema = { schema = { description = ("x"):rep(65536) } } })
   end)

@@ -17,14 +17,27 @@ A grammar, from `gpt.grammar`: what may be generated.
 @classmod Grammar
 */
 
-/* _grammar_builder(what): an empty grammar. `what` begins the messages. */
+/* _grammar_builder(what [, share]): an empty grammar. `what` begins the messages. share: of the bounds on its size, up to 1 */
 static int new_builder(lua_State *L) {
   bind_check_string(L, 1);
+  double share = bind_opt_number(L, 2, 1);
+  if (!(share > 0 && share <= 1)) bind_argument_error(L, 2, "a share expected");
   void **box = bind_push_box(L, BUILDER, 1);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  *box = gpt_grammar_new(bind_env(L));
-  return *box != NULL ? 1 : bind_raise(L, bind_env(L));
+  GptGrammar *grammar = *box = gpt_grammar_new(bind_env(L));
+  if (grammar == NULL) return bind_raise(L, bind_env(L));
+  gpt_grammar_limit(grammar, (size_t)(GPT_GRAMMAR_MOST_STATES * share), (size_t)(GPT_GRAMMAR_MOST_EDGES * share));
+  return 1;
+}
+
+/* builder:at(what): what begins the messages from now on */
+static int builder_at(lua_State *L) {
+  bind_check(L, 1, BUILDER);
+  bind_check_string(L, 2);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, 1);
+  return 0;
 }
 
 /* Raises the core's error behind the name of the builder, which is argument 1. */
@@ -64,6 +77,17 @@ static int builder_state(lua_State *L) {
   return 1;
 }
 
+/* builder:states(n): the first of n new ones, whose numbers follow each other */
+static int builder_states(lua_State *L) {
+  GptGrammar *grammar = bind_check(L, 1, BUILDER);
+  lua_Integer count = bind_check_integer(L, 2);
+  if (count < 0) bind_argument_error(L, 2, "a number of states expected");
+  int64_t first = gpt_grammar_add_states(grammar, (size_t)count);
+  if (first < 0) return raise_building(L);
+  lua_pushinteger(L, first);
+  return 1;
+}
+
 /* builder:characters(from, low, high, to) */
 static int builder_characters(lua_State *L) {
   GptGrammar *grammar = bind_check(L, 1, BUILDER);
@@ -86,6 +110,20 @@ static int builder_call(lua_State *L) {
   GptGrammar *grammar = bind_check(L, 1, BUILDER);
   int64_t from = check_state(L, grammar, 2), rule = check_rule(L, grammar, 3), to = check_state(L, grammar, 4);
   return gpt_grammar_add_call(grammar, from, rule, to) ? 0 : raise_building(L);
+}
+
+static uint32_t check_times(lua_State *L, int index) {
+  lua_Integer times = bind_check_integer(L, index);
+  if (!(times >= 0 && times <= UINT32_MAX)) bind_argument_error(L, index, "a number of times expected");
+  return (uint32_t)times;
+}
+
+/* builder:repetition(from, rule, least, most, to): most 0: any number of times */
+static int builder_repetition(lua_State *L) {
+  GptGrammar *grammar = bind_check(L, 1, BUILDER);
+  int64_t from = check_state(L, grammar, 2), rule = check_rule(L, grammar, 3), to = check_state(L, grammar, 6);
+  uint32_t least = check_times(L, 4), most = check_times(L, 5);
+  return gpt_grammar_add_repeat(grammar, from, rule, least, most, to) ? 0 : raise_building(L);
 }
 
 /* builder:text(from, bytes, to): an edge for each byte, one behind the other. */
@@ -318,9 +356,10 @@ static int cursor_complete(lua_State *L) {
 }
 
 static const luaL_Reg builder_methods[] = {{"rule", builder_rule}, {"state", builder_state},
+                                           {"states", builder_states}, {"at", builder_at},
                                            {"characters", builder_characters}, {"skip", builder_skip},
-                                           {"call", builder_call}, {"text", builder_text},
-                                           {"finish", builder_finish}, {NULL, NULL}};
+                                           {"call", builder_call}, {"repetition", builder_repetition},
+                                           {"text", builder_text}, {"finish", builder_finish}, {NULL, NULL}};
 static const luaL_Reg builder_meta[] = {{"__gc", collect_builder}, {NULL, NULL}};
 static const luaL_Reg grammar_methods[] = {{"matches", grammar_matches}, {NULL, NULL}};
 static const luaL_Reg grammar_meta[] = {{"__gc", collect_grammar}, {"__tostring", grammar_to_string}, {NULL, NULL}};

@@ -29,37 +29,39 @@ local function kind_of(what, given)
   return kind, given[kind]
 end
 
--- Errors of the core's speak of rules; `what` begins the message.
-local function compile(what, kind, source, options)
+-- Errors of the core's speak of rules; `what` begins the message. share: of the bounds on what it takes, up to 1
+local function compile(what, kind, source, options, share)
   if kind ~= "json_schema" and type(source) ~= "string" then
     raise("%s: %s: a string expected, got %s", what, kind, validate.show(source))
   end
   local name = kind == "gbnf" and what or ("%s: %s"):format(what, kind)
-  nodes.begin(name)
-  local rules = require(readers[kind])(name, source, options)
-  return build(name, rules)
+  local front_end = require(readers[kind]) -- before: it has nodes of its own
+  nodes.begin(name, share)
+  return build(name, front_end(name, source, options, share), share)
 end
 
-local function compile_cached(what, kind, source, options)
-  if type(source) ~= "string" then return compile(what, kind, source, options) end
+local function compile_cached(what, kind, source, options, share)
+  if type(source) ~= "string" then return compile(what, kind, source, options, share) end
   local key = table.concat({ kind, options.whitespace or "", source }, "\0")
-  return cache:get(key, function() return compile(what, kind, source, options) end)
+  return cache:get(key, function() return compile(what, kind, source, options, share) end)
 end
 
 -- The grammar of what is given, itself or made by a function.
-local function read(what, given, make)
+local function read(what, given, make, share)
   if core._is_grammar(given) then return given end
-  if type(given) == "string" then return make(what, "gbnf", given, {}) end
+  if type(given) == "string" then return make(what, "gbnf", given, {}, share) end
   if type(given) ~= "table" then
     raise("%s: a text in GBNF, { json_schema = ... }, { regex = ... } or a grammar of gpt.grammar expected, got %s",
       what, validate.show(given))
   end
   local kind, source = kind_of(what, given)
-  return make(what, kind, source, given)
+  return make(what, kind, source, given, share)
 end
 
--- The grammar of an option: a text, table or grammar. what: begins the messages.
-function grammar.read(what, given) return read(what, given, compile_cached) end
+-- The grammar of an option: a text, table or grammar. what: begins the messages. share: of the bounds on what making it
+-- may take (parts, states, edges, steps), for what a stranger sends: all of it, 1, takes up to half a second and some
+-- 100 MB, 1/16 up to 0.1 s and some MB. A grammar that is kept takes nothing.
+function grammar.read(what, given, share) return read(what, given, compile_cached, share or 1) end
 
 --- Makes a grammar, to which `generate`, `stream` and sessions hold with their option `grammar`. They take texts and
 -- tables as well, and keep the grammars of the latest texts: 50 at most, and 128 MiB along with what was found out
@@ -75,7 +77,7 @@ function grammar.read(what, given) return read(what, given, compile_cached) end
 -- @usage local yes_or_no = gpt.grammar 'root ::= "yes" | "no"'
 -- print(yes_or_no:matches "yes")  --> true  3
 function grammar.grammar(source)
-  return read("gpt.grammar", source, compile)
+  return read("gpt.grammar", source, compile, 1)
 end
 
 return grammar

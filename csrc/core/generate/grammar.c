@@ -9,8 +9,15 @@
 
 GptGrammar *gpt_grammar_new(GptEnv *env) {
   GptGrammar *grammar = gpt_alloc_zeroed(env, sizeof *grammar);
-  if (grammar != NULL) grammar->env = env;
+  if (grammar == NULL) return NULL;
+  grammar->env = env;
+  gpt_grammar_limit(grammar, GPT_GRAMMAR_MOST_STATES, GPT_GRAMMAR_MOST_EDGES);
   return grammar;
+}
+
+void gpt_grammar_limit(GptGrammar *grammar, size_t states, size_t edges) {
+  grammar->most_states = states;
+  grammar->most_edges = edges;
 }
 
 void gpt_grammar_free(GptGrammar *grammar) {
@@ -18,6 +25,7 @@ void gpt_grammar_free(GptGrammar *grammar) {
   GptEnv *env = grammar->env;
   for (size_t i = 0; i < grammar->rule_count; i++) gpt_free(env, grammar->rules[i].name);
   gpt_free(env, grammar->rules);
+  gpt_free(env, grammar->repeats);
   gpt_free(env, grammar->edges);
   gpt_free(env, grammar->first);
   gpt_free(env, grammar->traits);
@@ -29,7 +37,8 @@ size_t gpt_grammar_rules(const GptGrammar *grammar) { return grammar->rule_count
 size_t gpt_grammar_states(const GptGrammar *grammar) { return grammar->states; }
 
 size_t gpt_grammar_bytes(const GptGrammar *g) {
-  return sizeof *g + g->edge_room * sizeof *g->edges + g->rule_room * sizeof *g->rules + g->name_bytes +
+  return sizeof *g + g->edge_room * sizeof *g->edges + g->rule_room * sizeof *g->rules +
+         g->repeat_room * sizeof *g->repeats + g->name_bytes +
          g->states * (sizeof *g->first + sizeof *g->traits);
 }
 
@@ -37,11 +46,16 @@ int64_t gpt_grammar_start(const GptGrammar *grammar, int64_t rule) { return gram
 
 int64_t gpt_grammar_end(const GptGrammar *grammar, int64_t rule) { return grammar->rules[rule].end; }
 
-int64_t gpt_grammar_add_state(GptGrammar *grammar) {
-  if (grammar->states < GPT_GRAMMAR_MOST_STATES) return (int64_t)grammar->states++;
-  gpt_fail(grammar->env, "it takes more than %d states: repeat less, or fewer parts", GPT_GRAMMAR_MOST_STATES);
-  return -1;
+int64_t gpt_grammar_add_states(GptGrammar *grammar, size_t count) {
+  if (count > grammar->most_states - grammar->states) {
+    gpt_fail(grammar->env, "it takes more than %zu states: repeat less, or fewer parts", grammar->most_states);
+    return -1;
+  }
+  grammar->states += count;
+  return (int64_t)(grammar->states - count);
 }
+
+int64_t gpt_grammar_add_state(GptGrammar *grammar) { return gpt_grammar_add_states(grammar, 1); }
 
 int64_t gpt_grammar_add_rule(GptGrammar *grammar, const char *name) {
   if (!GPT_GROW(grammar->env, grammar->rules, grammar->rule_room, grammar->rule_count, 1)) return -1;
@@ -54,9 +68,9 @@ int64_t gpt_grammar_add_rule(GptGrammar *grammar, const char *name) {
 }
 
 static bool add_edge(GptGrammar *grammar, GptEdge edge) {
-  if (grammar->edge_count == GPT_GRAMMAR_MOST_EDGES)
-    return gpt_fail(grammar->env, "it takes more than %d edges between states: repeat less, or fewer parts",
-                    GPT_GRAMMAR_MOST_EDGES);
+  if (grammar->edge_count == grammar->most_edges)
+    return gpt_fail(grammar->env, "it takes more than %zu edges between states: repeat less, or fewer parts",
+                    grammar->most_edges);
   if (!GPT_GROW(grammar->env, grammar->edges, grammar->edge_room, grammar->edge_count, 1)) return false;
   grammar->edges[grammar->edge_count++] = edge;
   return true;
@@ -74,6 +88,14 @@ bool gpt_grammar_add_skip(GptGrammar *grammar, int64_t from, int64_t to) {
 bool gpt_grammar_add_call(GptGrammar *grammar, int64_t from, int64_t rule, int64_t to) {
   return add_edge(grammar, (GptEdge){.from = (uint32_t)from, .to = (uint32_t)to, .rule = (uint32_t)rule,
                                      .kind = GPT_EDGE_CALL});
+}
+
+bool gpt_grammar_add_repeat(GptGrammar *grammar, int64_t from, int64_t rule, uint32_t least, uint32_t most, int64_t to) {
+  if (least == 0 && !gpt_grammar_add_skip(grammar, from, to)) return false;
+  if (!GPT_GROW(grammar->env, grammar->repeats, grammar->repeat_room, grammar->repeat_count, 1)) return false;
+  grammar->repeats[grammar->repeat_count] = (GptRepeat){(uint32_t)rule, least > 0 ? least : 1, most};
+  return add_edge(grammar, (GptEdge){.from = (uint32_t)from, .to = (uint32_t)to, .kind = GPT_EDGE_REPEAT,
+                                     .rule = (uint32_t)grammar->repeat_count++});
 }
 
 /* Puts the edges in the order of their first states, by counting. */

@@ -53,12 +53,13 @@ static void visit_state(Walk *walk, uint32_t state) {
 /* Goes on behind a rule's call, now or once its end is visited. */
 static void pass_rule(Walk *walk, uint32_t edge) {
   const GptEdge *e = &walk->grammar->edges[edge];
-  if (walk->ends[e->rule]) {
+  uint32_t rule = gpt_edge_rule(walk->grammar, e);
+  if (walk->ends[rule]) {
     visit_state(walk, e->to);
     return;
   }
-  walk->next[edge] = walk->blocked[e->rule];
-  walk->blocked[e->rule] = edge;
+  walk->next[edge] = walk->blocked[rule];
+  walk->blocked[rule] = edge;
 }
 
 static void end_rule(Walk *walk, uint32_t rule) {
@@ -80,7 +81,7 @@ static void find_ends(Walk *walk, const uint32_t *owner, bool bytes) {
     uint32_t s = walk->line[--walk->waiting];
     if (owner[s] != NONE) end_rule(walk, owner[s]);
     for (uint32_t e = g->first[s]; e < g->first[s + 1]; e++) {
-      if (g->edges[e].kind == GPT_EDGE_CALL) pass_rule(walk, e);
+      if (gpt_edge_calls(&g->edges[e])) pass_rule(walk, e);
       else if (g->edges[e].kind == GPT_EDGE_SKIP || bytes) visit_state(walk, g->edges[e].to);
     }
   }
@@ -97,9 +98,10 @@ static void find_known(Walk *walk) {
     uint32_t s = walk->line[--walk->waiting];
     for (uint32_t e = g->first[s]; e < g->first[s + 1]; e++) {
       visit_state(walk, g->edges[e].to);
-      if (g->edges[e].kind != GPT_EDGE_CALL) continue;
-      walk->known[g->edges[e].rule] = 1;
-      visit_state(walk, g->rules[g->edges[e].rule].start);
+      if (!gpt_edge_calls(&g->edges[e])) continue;
+      uint32_t rule = gpt_edge_rule(g, &g->edges[e]);
+      walk->known[rule] = 1;
+      visit_state(walk, g->rules[rule].start);
     }
   }
 }
@@ -129,9 +131,10 @@ static void find_beginnings(Walk *walk, Beginnings *found) {
     while (walk->waiting > 0) {
       uint32_t s = walk->line[--walk->waiting];
       for (uint32_t e = g->first[s]; e < g->first[s + 1]; e++) {
-        if (g->edges[e].kind == GPT_EDGE_CALL) found->calls[count++] = g->edges[e].rule;
-        if (g->edges[e].kind == GPT_EDGE_SKIP || (g->edges[e].kind == GPT_EDGE_CALL && walk->ends[g->edges[e].rule]))
-          visit_state(walk, g->edges[e].to);
+        const GptEdge *edge = &g->edges[e];
+        bool calls = gpt_edge_calls(edge), nothing = edge->kind == GPT_EDGE_SKIP;
+        if (calls) found->calls[count++] = gpt_edge_rule(g, edge);
+        if (nothing || (calls && walk->ends[gpt_edge_rule(g, edge)])) visit_state(walk, edge->to);
       }
     }
   }

@@ -7,13 +7,19 @@
 typedef enum GptEdgeKind {
   GPT_EDGE_BYTES, /* takes a byte from low to high */
   GPT_EDGE_SKIP,  /* takes nothing */
-  GPT_EDGE_CALL   /* goes through a rule, then to `to` */
+  GPT_EDGE_CALL,  /* goes through a rule, then to `to` */
+  GPT_EDGE_REPEAT /* goes through a rule several times; `rule` is the number of a GptRepeat */
 } GptEdgeKind;
 
 typedef struct GptEdge {
   uint32_t from, to, rule;
   uint8_t kind, low, high;
 } GptEdge;
+
+/* How often an edge goes through a rule: least >= 1; most 0: any number of times. */
+typedef struct GptRepeat {
+  uint32_t rule, least, most;
+} GptRepeat;
 
 typedef struct GptRule {
   uint32_t start, end;
@@ -24,9 +30,12 @@ struct GptGrammar {
   GptEnv *env;
   GptEdge *edges; /* [edge_count]; finished: in the order of `from` */
   size_t edge_count, edge_room;
+  GptRepeat *repeats; /* [repeat_count] */
+  size_t repeat_count, repeat_room;
   GptRule *rules; /* [rule_count] */
   size_t rule_count, rule_room;
   size_t states;
+  size_t most_states, most_edges;
   size_t name_bytes; /* of all rules */
   /* made by gpt_grammar_finish: */
   uint32_t root;
@@ -43,6 +52,15 @@ enum {
   GPT_STATE_TAIL = 2,  /* nothing but the end can follow */
   GPT_STATE_TAKES = 4  /* it has edges for bytes */
 };
+
+/* Whether an edge goes through a rule, and that rule. */
+static inline bool gpt_edge_calls(const GptEdge *edge) {
+  return edge->kind == GPT_EDGE_CALL || edge->kind == GPT_EDGE_REPEAT;
+}
+
+static inline uint32_t gpt_edge_rule(const GptGrammar *grammar, const GptEdge *edge) {
+  return edge->kind == GPT_EDGE_REPEAT ? grammar->repeats[edge->rule].rule : edge->rule;
+}
 
 /* False and a message for a rule within reach of the root that cannot be met or would never get to its first byte. */
 bool gpt_grammar_check(GptGrammar *grammar);

@@ -14,6 +14,10 @@ static uint64_t hash_pair(const GptWays *w, uint32_t a, uint32_t b) {
   return gpt_hash_number(w->key, (uint64_t)a << 32 | b);
 }
 
+static uint64_t hash_return(const GptWays *w, const GptReturn *r) {
+  return gpt_hash_fold(hash_pair(w, r->state, r->rest) ^ r->count, w->key.factor);
+}
+
 static uint64_t hash_set(const GptWays *w, const GptWay *ways, size_t count, bool can_end) {
   uint64_t h = gpt_hash_number(w->key, (uint64_t)count << 1 | can_end);
   for (size_t i = 0; i < count; i++) h = gpt_hash_fold(h ^ hash_pair(w, ways[i].state, ways[i].stack), w->key.factor);
@@ -54,7 +58,7 @@ static bool grow_return_slots(GptWays *w) {
   if (slots == NULL) return false;
   w->return_slots = slots;
   for (size_t i = 1; i < w->return_count; i++)
-    put_slot(slots, w->return_slot_count, hash_pair(w, w->returns[i].state, w->returns[i].rest), (uint32_t)i);
+    put_slot(slots, w->return_slot_count, hash_return(w, &w->returns[i]), (uint32_t)i);
   return true;
 }
 
@@ -67,16 +71,17 @@ static bool grow_found_slots(GptWays *w) {
   return true;
 }
 
-/* The number of the list with that state before the rest, or -1. */
-static int64_t push_return(GptWays *w, uint32_t state, uint32_t rest) {
+/* The number of the list with that item before the rest, or -1. */
+static int64_t push_return(GptWays *w, GptReturn item) {
   if (!grow_return_slots(w)) return -1;
-  uint64_t hash = hash_pair(w, state, rest);
+  uint64_t hash = hash_return(w, &item);
   for (size_t at = hash & (w->return_slot_count - 1); w->return_slots[at] != 0; at = (at + 1) & (w->return_slot_count - 1)) {
     const GptReturn *known = &w->returns[w->return_slots[at] - 1];
-    if (known->state == state && known->rest == rest) return (int64_t)w->return_slots[at] - 1;
+    if (known->state == item.state && known->rest == item.rest && known->count == item.count)
+      return (int64_t)w->return_slots[at] - 1;
   }
   if (!GPT_GROW(w->env, w->returns, w->return_room, w->return_count, 1)) return -1;
-  w->returns[w->return_count] = (GptReturn){state, rest};
+  w->returns[w->return_count] = item;
   put_slot(w->return_slots, w->return_slot_count, hash, (uint32_t)w->return_count);
   return (int64_t)w->return_count++;
 }
@@ -129,15 +134,35 @@ static bool add_way(GptWays *w, uint32_t state, uint32_t stack) {
 static bool enter_rule(GptWays *w, const GptEdge *edge, uint32_t stack) {
   const GptGrammar *g = w->grammar;
   int64_t inner = stack;
-  if (!(g->traits[edge->to] & GPT_STATE_TAIL)) inner = push_return(w, edge->to, stack);
+  if (!(g->traits[edge->to] & GPT_STATE_TAIL)) inner = push_return(w, (GptReturn){edge->to, stack, 0});
   return inner >= 0 && add_way(w, g->rules[edge->rule].start, (uint32_t)inner);
+}
+
+/* Goes through the rule of a repetition for the `count`-th time. */
+static bool enter_again(GptWays *w, uint32_t edge, uint32_t count, uint32_t stack) {
+  const GptGrammar *g = w->grammar;
+  int64_t inner = push_return(w, (GptReturn){edge, stack, count});
+  return inner >= 0 && add_way(w, g->rules[gpt_edge_rule(g, &g->edges[edge])].start, (uint32_t)inner);
+}
+
+/* Behind the end of a rule: to where it was entered from, or, of a repetition, behind that and into the rule again. Where
+   there may be any number, they are counted up to the least one. */
+static bool leave_rule(GptWays *w, uint32_t stack) {
+  const GptReturn back = w->returns[stack];
+  if (back.count == 0) return add_way(w, back.state, back.rest);
+  const GptEdge *edge = &w->grammar->edges[back.state];
+  const GptRepeat *repeat = &w->grammar->repeats[edge->rule];
+  if (back.count >= repeat->least && !add_way(w, edge->to, back.rest)) return false;
+  if (back.count == repeat->most) return true;
+  bool endless = repeat->most == 0 && back.count == repeat->least;
+  return enter_again(w, back.state, endless ? back.count : back.count + 1, back.rest);
 }
 
 /* Follows a way as far as it takes nothing. */
 static bool follow(GptWays *w, GptWay way, bool *can_end) {
   const GptGrammar *g = w->grammar;
   if (g->traits[way.state] & GPT_STATE_END) {
-    if (way.stack != 0) return add_way(w, w->returns[way.stack].state, w->returns[way.stack].rest);
+    if (way.stack != 0) return leave_rule(w, way.stack);
     *can_end = true;
     return true;
   }
@@ -146,6 +171,7 @@ static bool follow(GptWays *w, GptWay way, bool *can_end) {
     const GptEdge *edge = &g->edges[e];
     if (edge->kind == GPT_EDGE_SKIP && !add_way(w, edge->to, way.stack)) return false;
     if (edge->kind == GPT_EDGE_CALL && !enter_rule(w, edge, way.stack)) return false;
+    if (edge->kind == GPT_EDGE_REPEAT && !enter_again(w, e, 1, way.stack)) return false;
   }
   return true;
 }
@@ -222,7 +248,7 @@ static int32_t drop_set(GptWays *w) {
 bool gpt_ways_init(GptWays *ways, GptEnv *env, const GptGrammar *grammar) {
   *ways = (GptWays){.grammar = grammar, .env = env, .key = gpt_hash_key(), .most_bytes = GPT_KEPT_BYTES};
   if (!GPT_GROW(env, ways->returns, ways->return_room, 0, 1)) return false;
-  ways->returns[0] = (GptReturn){0, 0};
+  ways->returns[0] = (GptReturn){0, 0, 0};
   ways->return_count = 1;
   return true;
 }
@@ -300,14 +326,15 @@ static void keep_returns(GptWays *w, uint32_t *returns) {
   size_t count = 1;
   for (size_t i = 1; i < w->return_count; i++) {
     if (returns[i] == 0) continue;
-    w->returns[count] = (GptReturn){w->returns[i].state, returns[w->returns[i].rest]};
+    w->returns[count] = w->returns[i];
+    w->returns[count].rest = returns[w->returns[i].rest];
     returns[i] = (uint32_t)count++;
   }
   w->return_count = count;
   if (w->return_slots == NULL) return; /* nothing was ever pushed */
   memset(w->return_slots, 0, w->return_slot_count * sizeof *w->return_slots);
   for (size_t i = 1; i < count; i++)
-    put_slot(w->return_slots, w->return_slot_count, hash_pair(w, w->returns[i].state, w->returns[i].rest), (uint32_t)i);
+    put_slot(w->return_slots, w->return_slot_count, hash_return(w, &w->returns[i]), (uint32_t)i);
 }
 
 /* Moves a point and its ways behind those that were moved before it. */

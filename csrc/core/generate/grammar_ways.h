@@ -23,9 +23,11 @@ typedef struct GptWay {
   uint32_t stack; /* number of a list of states to return to; 0: the empty one */
 } GptWay;
 
-/* An item of such a list; the others follow. */
+/* An item of such a list; the others follow. Of a repetition, which has gone through its rule `count` times behind this: the
+   number of its edge in place of a state. */
 typedef struct GptReturn {
   uint32_t state, rest;
+  uint32_t count; /* 0: no repetition */
 } GptReturn;
 
 /* A set of ways. */

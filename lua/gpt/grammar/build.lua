@@ -47,17 +47,18 @@ function emit.rule(self, node, from, to)
 end
 
 function emit.graph(self, node, from, to)
-  local states = { from }
-  for i = 2, node.states - 1 do states[i] = self.builder:state() end
-  states[node.states] = to
-  for _, edge in ipairs(node.edges) do place(self, edge[3], states[edge[1]], states[edge[2]]) end
+  local first, last = self.builder:states(node.states - 2), node.states
+  local function state(number)
+    return number == 1 and from or number == last and to or first + number - 2
+  end
+  local function put(a, b, inner) place(self, inner, state(a), state(b)) end
+  if node.each then return node.each(put) end
+  for _, edge in ipairs(node.edges) do put(edge[1], edge[2], edge[3]) end
 end
 
--- What is repeated lies in a rule of its own, unless it is small: each copy is one edge then.
-local function repeated(self, node)
-  local small = node.kind == "rule" or node.kind == "text" and #node.text == 1
-    or node.kind == "set" and node[#node][2] < 128 and #node < 4
-  if small then return node end
+-- A node as a rule of its own.
+local function as_rule(self, node)
+  if node.kind == "rule" then return node end
   local rule = self.copies[node]
   if not rule then
     rule = { kind = "rule", name = {} }
@@ -65,6 +66,12 @@ local function repeated(self, node)
     self:rule(rule.name, self.label:find("^a repetition in ") and self.label or "a repetition in " .. self.label, node)
   end
   return rule
+end
+
+-- What is repeated lies in a rule of its own, unless it is small: each copy is one edge then.
+local function repeated(self, node)
+  local small = node.kind == "text" and #node.text == 1 or node.kind == "set" and node[#node][2] < 128 and #node < 4
+  return small and node or as_rule(self, node)
 end
 
 -- Copies behind each other; the optional ones may each be the last.
@@ -79,10 +86,22 @@ local function copies(self, node, from, to, least, most)
   if most == 0 then self.builder:skip(from, to) end
 end
 
+-- More of them are counted while a text is read.
+local MOST_COPIES = 16
+local MOST_TIMES = 1 << 30 -- no text is as long
+
+local function times_counted(self, node, from, to, least, most)
+  local rule = self.numbers[as_rule(self, node).name]
+  most = most and most <= MOST_TIMES and most or 0
+  self.builder:repetition(from, rule, math.min(least, MOST_TIMES), most, to)
+end
+
 -- States of their own on both sides: what lies around must not be entered by a way round. What is repeated is placed
 -- once, so that loops inside each other do not double with each.
 function emit.times(self, node, from, to)
   local builder, inner, least = self.builder, node.node, node.least
+  local counts = math.max(least, node.most or 0) > MOST_COPIES
+  if counts then return times_counted(self, inner, from, to, least, node.most) end
   if node.most then return copies(self, inner, from, to, least, node.most) end
   if least > 1 then inner = repeated(self, inner) end
   local before = builder:state()
@@ -100,18 +119,25 @@ function Build:rule(name, label, node)
   self.waiting[#self.waiting + 1] = { label = label, node = node, first = first, last = last }
 end
 
--- rules: a list of { name, label = as messages show it, node }, the root first. what: begins the messages.
-return function(what, rules)
+-- Places a rule between its states. What goes wrong there is said to be its part.
+local function place_rule(self, rule)
+  self.label = rule.label
+  self.builder:at(self.what .. ": " .. rule.label)
+  place(self, rule.node, rule.first, rule.last)
+end
+
+-- rules: a list of { name, label = as messages show it, node }, the root first. what: begins the messages. share: of
+-- the bounds on its size, up to 1
+return function(what, rules, share)
   local self = setmetatable({
-    what = what, builder = core._grammar_builder(what), numbers = {}, waiting = {}, copies = {}, depth = 0,
+    what = what, builder = core._grammar_builder(what, share), numbers = {}, waiting = {}, copies = {}, depth = 0,
   }, Build)
   for _, rule in ipairs(rules) do self:rule(rule.name, rule.label, rule.node) end
   local done = 0
   while done < #self.waiting do
     done = done + 1
-    local rule = self.waiting[done]
-    self.label = rule.label
-    place(self, rule.node, rule.first, rule.last)
+    place_rule(self, self.waiting[done])
   end
+  self.builder:at(what)
   return self.builder:finish(self.numbers[rules[1].name])
 end

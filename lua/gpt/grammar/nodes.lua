@@ -7,6 +7,7 @@
 --   times     node, least, most (nil: any number)
 --   rule      name            a rule by name
 --   graph     states, edges   {from, to, node}; from state 1 to the last
+--             or, for edges, each: a function that calls what it is given with from, to, node, for one after the other
 --   never     reason          nothing; a front end says why
 local raise = require "gpt.support.raise"
 
@@ -15,14 +16,25 @@ local nodes = {}
 local LAST = 0x10FFFF
 local MOST_NODES = 300000 -- of a grammar, some 250 bytes each
 
-local what, made = "", 0 -- of the grammar that is being read: the beginning of messages, and its nodes so far
+-- Of the grammar that is being read: the beginning of messages, the place, its nodes so far, and the bound on these.
+local what, place, made, limit = "", nil, 0, MOST_NODES
 
--- Begins to count the nodes of a grammar: a short text may ask for many. name: begins the message of too many.
-function nodes.begin(name) what, made = name, 0 end
+-- Begins to count the nodes of a grammar: a short text may ask for many. name: begins the message of too many. share:
+-- of the bound, up to 1
+function nodes.begin(name, share) what, place, made, limit = name, nil, 0, math.floor(MOST_NODES * share) end
+
+-- Tells the place whose nodes are made from now on; returns the one before.
+function nodes.at(new_place)
+  local before = place
+  place = new_place
+  return before
+end
 
 local function new(node)
   made = made + 1
-  if made > MOST_NODES then raise("%s: it takes more than %d parts: fewer would do", what, MOST_NODES) end
+  if made > limit then
+    raise("%s: %sit takes more than %d parts: fewer would do", what, place and place .. ": " or "", limit)
+  end
   return node
 end
 

@@ -138,16 +138,18 @@ function Compiler:node(conjunction, label)
   self.made[key] = nodes.rule(rule.name)
   self.depth = self.depth + 1
   if self.depth > 190 then self.context:fail(rule.label, "nested more than 190 deep") end
+  local around = nodes.at(rule.label)
   rule.node = of_conjunction(self, conjunction)
+  nodes.at(around)
   self.depth = self.depth - 1
   if rule.node.kind == "never" then self.made[key] = rule.node end
   table.insert(self.context.rules, rule)
   return self.made[key]
 end
 
--- The rules of a schema, for build; the root first.
-return function(what, schema, whitespace)
-  local context = Context.new(what, schema, whitespace)
+-- The rules of a schema, for build; the root first. share: of the bounds on what it takes
+return function(what, schema, whitespace, share)
+  local context = Context.new(what, schema, whitespace, share)
   local self = setmetatable({ context = context, made = {}, depth = 0 }, Compiler)
   local node = self:node({ { schema = schema, path = "#" } }, "#")
   if node.kind == "never" then context:fail(node.reason:match "^#[^:]*", "%s", (node.reason:gsub("^#[^:]*: ", ""))) end

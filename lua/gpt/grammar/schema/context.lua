@@ -6,7 +6,7 @@ local raise = require "gpt.support.raise"
 local validate = require "gpt.support.validate"
 
 local MOST_STEPS = 50000
-local MOST_EDGES = 300000 -- of all patterns that are counted: some 200 bytes each
+local MOST_EDGES = 300000 -- looked at for all patterns that have lengths
 
 local Context = {}
 Context.__index = Context
@@ -18,7 +18,7 @@ local styles = {
   free = { comma = ",", colon = ":", free = true },
 }
 
-function Context.new(what, root, whitespace)
+function Context.new(what, root, whitespace, share)
   local style = styles[whitespace or "fixed"]
   if not style then
     raise('%s: whitespace: "fixed", "none" or "free" expected, got %s', what, validate.show(whitespace))
@@ -30,12 +30,13 @@ function Context.new(what, root, whitespace)
     numbers = {}, -- by schema: its number, which keys are made of
     count = 0,
     steps = 0,    -- see Context:step
+    most_steps = math.floor(MOST_STEPS * share),
     referring = {}, -- see Context:refers
     values = {},  -- by schema: what its enum and its const hold
     texts = {},   -- what strings.lua made of patterns and formats
-    leaves = {},  -- by node of one character in a pattern: its node in a string
+    leaves = {},  -- by characters of a pattern: their node in a string
     members = {}, -- by flat and name: the flats of that member
-    left = { edges = MOST_EDGES }, -- for counted.lua
+    left = { edges = MOST_EDGES * share }, -- for counted.lua
   }, Context)
 end
 
@@ -58,9 +59,9 @@ end
 -- copied or compared counts a tenth of a schema that is looked at.
 function Context:step(path, schemas, entries)
   self.steps = self.steps + schemas + (entries or 0) / 10
-  if self.steps > MOST_STEPS then
+  if self.steps > self.most_steps then
     self:fail(path, "the schema takes more than %d steps to work out: fewer alternatives inside each other would do",
-      MOST_STEPS)
+      self.most_steps)
   end
 end
 

@@ -1,165 +1,136 @@
--- A pattern together with a length: an automaton over characters, times a count of them. Only what can still come to an
--- end is kept, so that no text is led astray. `left` counts the edges that all patterns of a schema may still make.
+-- A pattern together with a length: its automaton, once for each count of characters, which is a layer. Only what can
+-- still come to an end is kept, so that no text is led astray. Layers soon are the same as the ones before them.
+local automaton = require "gpt.grammar.schema.automaton"
 local nodes = require "gpt.grammar.nodes"
 
-local MOST_STATES, MOST_PAIRS = 20000, 60000
-
--- The automaton of a node: edges by the state they leave, { to, leaf }; a leaf is a node for one character, or false.
-local Automaton = {}
-Automaton.__index = Automaton
-
-local function new_state(self)
-  self.count = self.count + 1
-  self.edges[self.count] = {}
-  return self.count
-end
-
-local function edge(self, from, to, leaf)
-  self.left.edges = self.left.edges - 1
-  table.insert(self.edges[from], { to, leaf or false })
-end
-
-local function too_large(self) return self.count > MOST_STATES or self.left.edges < 0 end
-
-local add = {}
-
-local function place(self, node, from, to)
-  if not too_large(self) then add[node.kind](self, node, from, to) end
-end
-
-add.set = function(self, node, from, to) edge(self, from, to, node) end
-
-function add.text(self, node, from, to)
-  for _, code in utf8.codes(node.text) do
-    local after = new_state(self)
-    edge(self, from, after, nodes.set { { code, code } })
-    from = after
-  end
-  edge(self, from, to)
-end
-
-function add.sequence(self, node, from, to)
-  for _, each in ipairs(node) do
-    local after = new_state(self)
-    place(self, each, from, after)
-    from = after
-  end
-  edge(self, from, to)
-end
-
-function add.choice(self, node, from, to)
-  for _, each in ipairs(node) do place(self, each, from, to) end
-end
-
-function add.never() end
-
-function add.times(self, node, from, to)
-  for i = 1, node.most or node.least do
-    if i > node.least then edge(self, from, to) end
-    local after = new_state(self)
-    place(self, node.node, from, after)
-    from = after
-    if too_large(self) then return end
-  end
-  if not node.most then
-    local loop = new_state(self)
-    edge(self, from, loop)
-    place(self, node.node, loop, loop)
-    from = loop
-  end
-  edge(self, from, to)
-end
-
--- Pairs of a state and a count that can be reached from the first one; by number, with their edges: a pair and a leaf,
--- one after the other. nil: too many.
-local function reach(automaton, least, most)
-  local cap, left = most or least, automaton.left
-  local numbers, list = {}, {}
-  local function number_of(state, count)
-    local key = state * (cap + 1) + count
-    if not numbers[key] then
-      list[#list + 1] = { state = state, count = count, edges = {} }
-      numbers[key] = #list
+-- The states that edges from those of a layer lead to, in order.
+local function behind(states, layer, left)
+  local list, known = {}, {}
+  for _, state in ipairs(layer) do
+    local edges = states[state]
+    left.edges = left.edges - #edges // 2
+    for i = 1, #edges, 2 do
+      local to = edges[i]
+      if not known[to] then list[#list + 1], known[to] = to, true end
     end
-    return numbers[key]
   end
-  number_of(1, 0)
+  table.sort(list)
+  return list
+end
+
+local function equal(a, b)
+  if not b or #a ~= #b then return false end
+  for i, state in ipairs(a) do
+    if b[i] ~= state then return false end
+  end
+  return true
+end
+
+-- By count: the states that texts of so many characters lead to.
+local function reach(states, count, left)
+  local layers = { [0] = { 1 } }
+  for i = 1, count do
+    left.edges = left.edges - 1
+    if left.edges < 0 then break end
+    local before = layers[i - 1]
+    local layer = before == layers[i - 2] and before or behind(states, before, left)
+    layers[i] = equal(layer, before) and before or layer
+  end
+  return layers
+end
+
+-- Those of a layer that may be final and are, or lead to some of the next layer.
+local function useful(states, layer, may_end, following, left)
+  local list = { index = {} }
+  for _, state in ipairs(layer) do
+    local edges, found = states[state], may_end and states[state].final
+    left.edges = left.edges - #edges // 2
+    for i = 1, following and not found and #edges or 0, 2 do found = found or following.index[edges[i]] end
+    if found then
+      list[#list + 1] = state
+      list.index[state] = #list
+    end
+  end
+  return list
+end
+
+-- Leaves in each layer what is useful. following: the layer behind the last one, or nil
+local function prune(states, layers, last, least, following, left)
+  local known = {} -- the layer done last, and what it was made of
+  for i = last, 0, -1 do
+    if left.edges < 0 then return end
+    local layer, may_end = layers[i], i >= least
+    if not (known.layer == layer and known.following == following and known.may_end == may_end) then
+      local kept = useful(states, layer, may_end, following, left)
+      if equal(kept, following) then kept = following end
+      known = { layer = layer, following = following, may_end = may_end, kept = kept }
+    end
+    layers[i], following = known.kept, known.kept
+  end
+end
+
+-- All states within reach of a layer.
+local function rest_of(states, layer, left)
+  local list, index = table.move(layer, 1, #layer, 1, {}), {}
+  for i, state in ipairs(list) do index[state] = i end
   local at = 0
   while at < #list do
     at = at + 1
-    local pair = list[at]
-    for _, each in ipairs(automaton.edges[pair.state]) do
-      local count = pair.count + (each[2] and 1 or 0)
-      if not most then count = math.min(count, cap) end
-      if count <= cap then
-        local n = #pair.edges
-        pair.edges[n + 1], pair.edges[n + 2] = number_of(each[1], count), each[2]
-        left.edges = left.edges - 1
-      end
-    end
-    if #list > MOST_PAIRS or left.edges < 0 then return nil end
-  end
-  return list
-end
-
--- Marks the pairs from which one of those given can be reached.
-local function mark(list, waiting)
-  local before = {}
-  for i, pair in ipairs(list) do
-    for at = 1, #pair.edges, 2 do
-      local to = pair.edges[at]
-      before[to] = before[to] or {}
-      table.insert(before[to], i)
-    end
-  end
-  for _, i in ipairs(waiting) do list[i].useful = true end
-  while #waiting > 0 do
-    for _, i in ipairs(before[table.remove(waiting)] or {}) do
-      if not list[i].useful then
-        list[i].useful = true
-        waiting[#waiting + 1] = i
+    local edges = states[list[at]]
+    left.edges = left.edges - #edges // 2
+    for i = 1, #edges, 2 do
+      if not index[edges[i]] then
+        list[#list + 1] = edges[i]
+        index[edges[i]] = #list
       end
     end
   end
-end
-
--- The graph of the useful pairs: their numbers are its states, and the end is one more.
-local function graph_of(list, finals, leaf_node)
-  local last, edges = #list + 1, {}
-  for i, pair in ipairs(list) do
-    for at = 1, pair.useful and #pair.edges or 0, 2 do
-      local to, leaf = pair.edges[at], pair.edges[at + 1]
-      if list[to].useful then edges[#edges + 1] = { i, to, leaf and leaf_node(leaf) or nodes.nothing } end
-    end
-  end
-  for _, i in ipairs(finals) do edges[#edges + 1] = { i, last, nodes.nothing } end
-  return { kind = "graph", states = last, edges = edges }
-end
-
--- Without the edges of characters that have no place.
-local function possible(edges, leaf_node)
-  local list = {}
-  for _, each in ipairs(edges) do
-    if not each[2] or leaf_node(each[2]).kind ~= "never" then list[#list + 1] = each end
-  end
+  list.index = index
   return list
 end
 
--- The texts of a node with `least` characters at least, and `most` (or nil) at most; nil where that takes too many
--- states or edges. leaf_node(leaf): the node of one character in its place, nodes.never where it has none.
-return function(node, least, most, leaf_node, left)
-  local automaton = setmetatable({ count = 0, edges = {}, left = left }, Automaton)
-  local first, last = new_state(automaton), new_state(automaton)
-  place(automaton, node, first, last)
-  if too_large(automaton) then return nil end
-  for state, edges in ipairs(automaton.edges) do automaton.edges[state] = possible(edges, leaf_node) end
-  local list = reach(automaton, least, most)
-  if not list then return nil end
-  local finals = {}
-  for i, pair in ipairs(list) do
-    if pair.state == last and pair.count >= least then finals[#finals + 1] = i end
+-- Puts the edges of a layer, whose states' numbers begin behind `before`, to those behind `to` of the next one.
+local function put_layer(states, layer, before, following, to, end_state, put)
+  for i, state in ipairs(layer) do
+    local edges = states[state]
+    for at = 1, following and #edges or 0, 2 do
+      local place = following.index[edges[at]]
+      if place then put(before + i, to + place, edges[at + 1]) end
+    end
+    if end_state and edges.final then put(before + i, end_state, nodes.nothing) end
   end
-  mark(list, table.move(finals, 1, #finals, 1, {}))
-  if not list[1].useful then return nodes.never "no text of the pattern has that length" end
-  return graph_of(list, finals, leaf_node)
+end
+
+-- The graph of layers 0 to last. round: edges from the last one lead into itself.
+local function graph_of(states, layers, last, least, round)
+  local before, count = {}, 0
+  for i = 0, last do before[i], count = count, count + #layers[i] end
+  local end_state = count + 1
+  return { kind = "graph", states = end_state, each = function(put)
+    for i = 0, last do
+      local following = i < last and i + 1 or round and last
+      put_layer(states, layers[i], before[i], following and layers[following], following and before[following],
+        i >= least and end_state, put)
+    end
+  end }
+end
+
+-- The texts of a node with `least` characters at least, and `most` (or nil) at most; nil where that takes too much.
+-- leaf, left: see automaton.lua
+return function(node, least, most, leaf, left)
+  local states, none = automaton(node, leaf, left)
+  if none then return nodes.never "the pattern has no text" end
+  if not states then return nil end
+  local last = most or least
+  local layers = reach(states, last, left)
+  if left.edges < 0 then return nil end
+  if most then
+    prune(states, layers, last, least, nil, left)
+  else
+    layers[last] = rest_of(states, layers[last], left)
+    prune(states, layers, last - 1, least, layers[last], left)
+  end
+  if left.edges < 0 then return nil end
+  if #layers[0] == 0 then return nodes.never "no text of the pattern has that length" end
+  return graph_of(states, layers, last, least, not most)
 end

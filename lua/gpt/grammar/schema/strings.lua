@@ -112,17 +112,24 @@ local characters = once("characters", read_characters)
 -- The same inside a string.
 local inside = once("inside", function(context, flat) return strings.written(characters(context, flat)) end)
 
--- Each character is a rule of its own: it stands in many places.
+local function key_of(set)
+  local parts = {}
+  for i, range in ipairs(set) do parts[i] = range[1] .. "-" .. range[2] end
+  return table.concat(parts, " ")
+end
+
+-- Characters are rules of their own: they stand in many places.
 local function of_length(compiler, node, length, path)
-  local made, left = compiler.context.leaves, compiler.context.left
-  local function leaf_node(leaf)
-    if not made[leaf] then
-      local node_of_leaf = strings.written(leaf)
-      made[leaf] = node_of_leaf.kind == "never" and node_of_leaf or compiler:shared(node_of_leaf, path)
+  local made = compiler.context.leaves
+  local function leaf(set)
+    local key = key_of(set)
+    if not made[key] then
+      local inner = written_set(set)
+      made[key] = inner.kind == "never" and inner or compiler:shared(inner, path)
     end
-    return made[leaf]
+    return made[key]
   end
-  return counted(node, length.least or 0, length.most, leaf_node, left)
+  return counted(node, length.least or 0, length.most, leaf, compiler.context.left)
     or compiler.context:fail(path, "minLength or maxLength beside a pattern or format of this size cannot be enforced")
 end
 
