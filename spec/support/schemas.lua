@@ -233,14 +233,21 @@ local function generated(tokenizer, grammar, seed)
   return reason == "complete" and text:sub(2) or nil
 end
 
--- The bounds of numbers in a schema, as decimals.
-local function bounds_in(schema, list)
+-- Puts the bounds of numbers in a schema into a list, as decimals.
+local function find_bounds(schema, list)
   for name, value in pairs(schema) do
-    if type(value) == "table" then bounds_in(value, list) end
+    if type(value) == "table" then find_bounds(value, list) end
     if tostring(name):lower():find "^e?x?c?l?u?s?i?v?e?m[ai][xn]imum$" and type(value) == "number" then
       list[#list + 1] = (("%.13f"):format(value):gsub("%.?0+$", ""))
     end
   end
+end
+
+-- Sorted: tables have no order.
+local function bounds_in(schema)
+  local list = {}
+  find_bounds(schema, list)
+  table.sort(list)
   return list
 end
 
@@ -285,7 +292,7 @@ end
 
 -- Changed texts that a grammar takes, and those that it does not take.
 local function beside(grammar, schema, text, count)
-  local fits, others, known, bounds = {}, {}, { [text] = true }, bounds_in(schema, {})
+  local fits, others, known, bounds = {}, {}, { [text] = true }, bounds_in(schema)
   for i = 1, count do
     local other = changed(text, i % 2 == 0 and bounds)
     if utf8.len(other) and not known[other] then
