@@ -234,6 +234,8 @@ describe("gpt.examples", function()
       refused { promt = "a", response = "b" })
     assert.equal("gpt.examples: example 1: { prompt, response }, { messages } or { text, label } expected; did you mean "
       .. "'response' by 'respnse'?", refused { prompt = "a", respnse = "b" })
+    assert.equal("gpt.examples: example 1: { prompt, response }, { messages } or { text, label } expected",
+      refused { prompt = "a", ["response" .. ("e"):rep(2000)] = "b" })
     local data = gpt.examples({ { text = "a", label = "x" } }, { tokenizer = tokenizer })
     assert.matches("^Examples { 1 example, 1 token, 1 class, 1 batch of 8 }$", tostring(data))
   end)

@@ -49,11 +49,11 @@ static const char *nearest(const char *word, const char *const names[], size_t c
   return best;
 }
 
-/* A name that goes on where the word ends ("context" for "context_length"). */
+/* A name that goes on where the word ends ("context" for "context_length"); names from files may be of any length. */
 static const char *longer(const char *word, const char *const names[], size_t count) {
   size_t length = strlen(word);
   for (size_t i = 0; i < count && length >= SHORTEST; i++)
-    if (strncmp(word, names[i], length) == 0) return names[i];
+    if (strncmp(word, names[i], length) == 0 && strlen(names[i]) <= LONGEST) return names[i];
   return NULL;
 }
 
