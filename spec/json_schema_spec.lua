@@ -290,6 +290,7 @@ describe("a JSON schema as a grammar", function()
       ['{"required":"a"}'] = '#: required: a list expected, got "a"',
       ['{"required":[1]}'] = "#: required: names expected, got 1",
       ['{"anyOf":[]}'] = "#: anyOf: at least one schema expected",
+      ["[]"] = "#: a schema expected: an object, true or false, got a list",
       ['{"properties":{"a":7}}'] = "#/properties/a: a schema expected: an object, true or false, got 7",
       ['{"uniqueItems":1}'] = "#: uniqueItems: true or false expected, got 1",
       ["x"] = "not valid JSON near line 1, column 1",

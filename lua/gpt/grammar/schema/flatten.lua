@@ -1,5 +1,6 @@
 -- From schemas that a value has to match all of to flats (keywords.lua): what allOf, $ref, anyOf and oneOf say is
 -- worked out, and of the flats that are left a value matches one.
+local json = require "gpt.support.json"
 local keywords = require "gpt.grammar.schema.keywords"
 local name_list = require "gpt.support.name_list"
 local validate = require "gpt.support.validate"
@@ -34,8 +35,9 @@ end
 local function check_schema(context, part)
   local schema = part.schema
   if type(schema) == "boolean" then return end
-  if type(schema) ~= "table" or #schema > 0 then
-    context:fail(part.path, "a schema expected: an object, true or false, got %s", validate.show(schema))
+  if not json.is_object(schema) then
+    local shown = type(schema) == "table" and "a list" or validate.show(schema)
+    context:fail(part.path, "a schema expected: an object, true or false, got %s", shown)
   end
 end
 
