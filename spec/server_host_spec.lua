@@ -314,3 +314,16 @@ describe("luasocket", function()
       .. "/x/core.so: undefined symbol: lua_gettop; a program that is linked with Lua exports it by -Wl,-E", said)
   end)
 end)
+
+describe("a host without the library os", function()
+  it("is told that a server needs it", function()
+    local output, ok = process.lua [[
+      local gpt, server = require "gpt", require "gpt.server"
+      os = nil
+      local config = { vocab_size = 9, context_length = 4, emb_dim = 4, n_heads = 1, n_layers = 1, drop_rate = 0, qkv_bias = false }
+      print(select(2, pcall(server.new, gpt.Model(config), { port = 0 })))
+    ]]
+    assert.is_true(ok, output)
+    assert.truthy(output:find("gpt.server: needs Lua's library os, which this host leaves out", 1, true), output)
+  end)
+end)

@@ -24,6 +24,7 @@ local Scheduler = require "gpt.server.scheduler"
 local guard = require "gpt.server.guard"
 local listener = require "gpt.server.listener"
 local methods = require "gpt.support.methods"
+local needs = require "gpt.support.needs"
 local options = require "gpt.server.options"
 local prompts = require "gpt.server.prompts"
 local raise = require "gpt.support.raise"
@@ -72,6 +73,7 @@ end
 -- server:close()
 function server.new(model, given)
   local what = "gpt.server"
+  needs("os", what)
   local settings = options.read(what, given)
   local self = setmetatable({
     options = settings, created = os.time(), clock = core._now, number = numbers(),
