@@ -59,16 +59,16 @@ describe("a client that sends many requests at once", function()
     loopback.drive(running, connection)
     connection().socket:setoption("send-buffer-size", 131072)
     local rest = table.concat(requests(n))
-    for _ = 1, 100 do
+    local idle, before = 0, served -- steps that served nothing: what the system takes for the client has an end
+    while idle < 20 and served < n do
       rest = send(client, rest)
       running:step(0)
       assert.is_true(connection():unread() <= 65536 + #page + 1000)
       assert.is_true(connection().reader:waiting() <= 16384)
+      idle, before = served == before and idle + 1 or 0, served
     end
     assert.is_true(connection().behind)
-    local before = served
-    for _ = 1, 10 do running:step(0) end
-    assert.equal(before, served)
+    assert.is_true(served < n)
     assert.equal(200, loopback.ask(running, "GET", "/health").status)
     for first = 1, n, 4 do -- the paths come round
       rest = send(client, rest)

@@ -718,7 +718,7 @@ describe("an error that is not the model's", function()
     start()
     local clients = {}
     for i, prompt in ipairs { "ab", "cd" } do
-      local text = loopback.request("POST", "/v1/completions", { prompt = prompt, max_tokens = 9 })
+      local text = loopback.request("POST", "/v1/completions", { prompt = prompt, max_tokens = 9, temperature = 0 })
       clients[i] = loopback.connect(running):send(text)
     end
     loopback.drive(running, function() return running.scheduler:counts() == 2 end)
