@@ -86,6 +86,7 @@ KERNEL_OBJECTS = $(foreach set,$(KERNEL_SETS),$(patsubst csrc/%.c,$(BUILD)/obj/$
   $(foreach set,$(TILE_SETS),$(TILED:csrc/%.c=$(BUILD)/obj/$(set)/%.o))
 OBJECTS = $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o) $(KERNEL_OBJECTS)
 CORE = $(BUILD)/gpt/core.so
+STATIC = $(BUILD)/libluagpt.a
 
 # What is made from the comments of the sources: the texts of gpt.help, and definitions for the Lua language server.
 HELP = lua/gpt/help_texts.lua
@@ -360,7 +361,6 @@ install: $(CORE) $(MADE)
 # One program with Lua, luagpt and its Lua files in it (csrc/static/luagpt.h). `make -s static-libs` prints what such a program
 # is linked with. It exports Lua's functions (-Wl,-E), which modules in C that it loads look for, and neither the core's nor
 # OpenBLAS's.
-STATIC = $(BUILD)/libluagpt.a
 STATIC_OBJECTS = $(BUILD)/obj/static/preload.o $(BUILD)/obj/static/lua_files.o
 static: $(STATIC)
 $(STATIC): $(OBJECTS) $(STATIC_OBJECTS)

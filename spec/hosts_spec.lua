@@ -25,7 +25,8 @@ local function static_flags()
   local file = io.open(build() .. "/libluagpt.a")
   if not file then pending "libluagpt.a is not built (make static)" end
   file:close()
-  return (output_of(("make -s --no-print-directory static-libs BUILD='%s'"):format(build())):gsub("\n", " "))
+  local command = "env -u MAKEFLAGS make -s --no-print-directory static-libs BUILD='%s'" -- not one of make's that runs us
+  return (output_of(command:format(build())):gsub("\n", " "))
 end
 
 local directory, model
