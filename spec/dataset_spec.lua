@@ -295,7 +295,7 @@ describe("a string that looks like a file's name and is none", function()
   end
 
   it("is an error that says how to give a text", function()
-    for _, name in ipairs { "bok.txt", "data/book", "./book", "/tmp/my book", "~/book", "../b", "train.bin", "C.lua",
+    for _, name in ipairs { "bok.txt", "data/book", "./book", "/tmp/my book", "~/book", "../bok", "train.bin", "C.lua",
       "https://example.org", "a.b.jsonl", "books/" } do
       assert.equal(refusal("gpt.dataset", name),
         raised(gpt.dataset, name, { context_length = 1, tokenizer = tokenizer }))
