@@ -65,9 +65,11 @@ void gpt_former_free(GptEnv *env, GptFormer *former) {
   *former = (GptFormer){0};
 }
 
-void gpt_former_restore(GptEnv *env, void *items, size_t *capacity, GptFormer *former) {
+void gpt_former_restore(GptEnv *env, void *items, size_t *capacity, size_t count, size_t size, GptFormer *former) {
   if (!former->kept) return;
-  gpt_free(env, pointer_at(items));
+  void *grown = pointer_at(items);
+  if (count > 0) memcpy(former->items, grown, count * size);
+  gpt_free(env, grown);
   memcpy(items, &former->items, sizeof former->items);
   *capacity = former->capacity;
   *former = (GptFormer){0};

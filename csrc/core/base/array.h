@@ -26,7 +26,8 @@ bool gpt_grow(GptEnv *env, void *items, size_t *capacity, size_t count, size_t m
 
 /*
  * The same for calls that may fail later and then have to leave everything as it was: the old array is kept in `former`
- * ({0} at first) until gpt_former_free, after which the growth is for good, or gpt_former_restore, which undoes it.
+ * ({0} at first) until gpt_former_free, after which the growth is for good, or gpt_former_restore, which undoes it:
+ * the array has its former room, and the first `count` items, which fit there, as they are now.
  */
 typedef struct GptFormer {
   bool kept;
@@ -36,12 +37,13 @@ typedef struct GptFormer {
 
 #define GPT_GROW_KEEPING(env, items, capacity, count, more, former) \
   gpt_grow_keeping(env, &(items), &(capacity), count, more, sizeof *(items), former)
-#define GPT_FORMER_RESTORE(env, items, capacity, former) gpt_former_restore(env, &(items), &(capacity), former)
+#define GPT_FORMER_RESTORE(env, items, capacity, count, former) \
+  gpt_former_restore(env, &(items), &(capacity), count, sizeof *(items), former)
 
 bool gpt_grow_keeping(GptEnv *env, void *items, size_t *capacity, size_t count, size_t more, size_t size,
                       GptFormer *former);
 void gpt_former_free(GptEnv *env, GptFormer *former);
-void gpt_former_restore(GptEnv *env, void *items, size_t *capacity, GptFormer *former);
+void gpt_former_restore(GptEnv *env, void *items, size_t *capacity, size_t count, size_t size, GptFormer *former);
 
 /* A copy that gpt_free gives back. NULL and a message on failure. */
 char *gpt_copy_string(GptEnv *env, const char *text);

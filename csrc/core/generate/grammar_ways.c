@@ -14,13 +14,15 @@ static uint64_t hash_pair(const GptWays *w, uint32_t a, uint32_t b) {
   return gpt_hash_number(w->key, (uint64_t)a << 32 | b);
 }
 
+static uint64_t hash_way(const GptWays *w, GptWay way) { return hash_pair(w, way.state, way.stack); }
+
 static uint64_t hash_return(const GptWays *w, const GptReturn *r) {
   return gpt_hash_fold(hash_pair(w, r->state, r->rest) ^ r->count, w->key.factor);
 }
 
 static uint64_t hash_set(const GptWays *w, const GptWay *ways, size_t count, bool can_end) {
   uint64_t h = gpt_hash_number(w->key, (uint64_t)count << 1 | can_end);
-  for (size_t i = 0; i < count; i++) h = gpt_hash_fold(h ^ hash_pair(w, ways[i].state, ways[i].stack), w->key.factor);
+  for (size_t i = 0; i < count; i++) h = gpt_hash_fold(h ^ hash_way(w, ways[i]), w->key.factor);
   return h;
 }
 
@@ -67,7 +69,7 @@ static bool grow_found_slots(GptWays *w) {
   uint32_t *slots = more_slots(w->env, w->found_slots, &w->found_slot_count);
   if (slots == NULL) return false;
   w->found_slots = slots;
-  for (size_t i = 0; i < w->found_count; i++) put_slot(slots, w->found_slot_count, hash_pair(w, w->found[i].state, w->found[i].stack), (uint32_t)i);
+  for (size_t i = 0; i < w->found_count; i++) put_slot(slots, w->found_slot_count, hash_way(w, w->found[i]), (uint32_t)i);
   return true;
 }
 
@@ -91,7 +93,7 @@ static void clear_found(GptWays *w) {
     memset(w->found_slots, 0, w->found_slot_count * sizeof *w->found_slots);
   } else {
     for (size_t i = w->found_count; i-- > 0;) { /* the last ones first: none hides behind a hole */
-      size_t at = hash_pair(w, w->found[i].state, w->found[i].stack) & (w->found_slot_count - 1);
+      size_t at = hash_way(w, w->found[i]) & (w->found_slot_count - 1);
       while (w->found_slots[at] != i + 1) at = (at + 1) & (w->found_slot_count - 1);
       w->found_slots[at] = 0;
     }
@@ -116,7 +118,7 @@ static bool count_edges(GptWays *w, uint32_t state) {
 /* Adds a way to the set that is being made, unless it is there. */
 static bool add_way(GptWays *w, uint32_t state, uint32_t stack) {
   if (!grow_found_slots(w)) return false;
-  uint64_t hash = hash_pair(w, state, stack);
+  uint64_t hash = hash_way(w, (GptWay){state, stack});
   for (size_t at = hash & (w->found_slot_count - 1); w->found_slots[at] != 0; at = (at + 1) & (w->found_slot_count - 1)) {
     const GptWay *known = &w->found[w->found_slots[at] - 1];
     if (known->state == state && known->stack == stack) return true;

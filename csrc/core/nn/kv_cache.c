@@ -36,9 +36,7 @@ static void undo_slot(GptEnv *env, GptKvSlot *slot) {
     gpt_slab_release(env, slot->pages[slot->settled.at]);
     slot->pages[slot->settled.at] = slot->settled.shared;
   }
-  if (slot->settled.pages.kept && slot->n_pages > 0)
-    memcpy(slot->settled.pages.items, slot->pages, (size_t)slot->n_pages * sizeof *slot->pages);
-  GPT_FORMER_RESTORE(env, slot->pages, slot->pages_capacity, &slot->settled.pages);
+  GPT_FORMER_RESTORE(env, slot->pages, slot->pages_capacity, (size_t)slot->n_pages, &slot->settled.pages);
   slot->settled.shared = NULL;
 }
 
@@ -57,9 +55,7 @@ void gpt_kv_cache_settle(GptKvCache *cache) {
 /* Slots as they are now, but for those that are new. */
 static void undo_slots(GptKvCache *cache) {
   while (cache->n_slots > cache->settled.n_slots) free_slot(cache->env, &cache->slots[--cache->n_slots]);
-  if (cache->settled.slots.kept && cache->n_slots > 0)
-    memcpy(cache->settled.slots.items, cache->slots, (size_t)cache->n_slots * sizeof *cache->slots);
-  GPT_FORMER_RESTORE(cache->env, cache->slots, cache->slots_capacity, &cache->settled.slots);
+  GPT_FORMER_RESTORE(cache->env, cache->slots, cache->slots_capacity, (size_t)cache->n_slots, &cache->settled.slots);
 }
 
 void gpt_kv_cache_undo(GptKvCache *cache, int64_t length) {
@@ -73,7 +69,7 @@ void gpt_kv_cache_undo(GptKvCache *cache, int64_t length) {
 }
 
 void gpt_kv_cache_free(GptKvCache *cache) {
-  gpt_kv_cache_settle(cache);
+  gpt_former_free(cache->env, &cache->settled.slots);
   for (int i = 0; i < cache->n_slots; i++) free_slot(cache->env, &cache->slots[i]);
   gpt_free(cache->env, cache->slots);
   *cache = (GptKvCache){.env = cache->env, .dtype = cache->dtype, .page_tokens = cache->page_tokens};

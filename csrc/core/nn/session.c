@@ -51,7 +51,7 @@ static bool settle(GptSession *session, bool done) {
     gpt_former_free(session->env, &session->former);
     gpt_kv_cache_settle(&session->cache);
   } else {
-    GPT_FORMER_RESTORE(session->env, session->ids, session->capacity, &session->former);
+    GPT_FORMER_RESTORE(session->env, session->ids, session->capacity, (size_t)session->length, &session->former);
     gpt_kv_cache_undo(&session->cache, session->length);
   }
   return done;
